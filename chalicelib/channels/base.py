@@ -1,0 +1,132 @@
+"""What a channel is, and the one procedure by which every request of every channel is judged.
+
+A channel is a module with ``KIND``, ``Secret``, ``verify``, ``challenge``, ``normalise`` and ``acknowledge``. All four are
+pure: they get the request and the secret, and return values or raise. Nothing but ``verify`` looks at a body before it is
+verified, and nobody has to remember that: ``receive`` is the only caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from ..core.errors import MalformedPayload, NotGenuine
+from ..core.event import Draft
+
+Verdict = Literal["accepted", "handshake", "ignored", "rejected", "malformed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A webhook request. ``headers`` have lower-case names; ``body`` is the exact bytes; ``now`` is the clock."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    now: datetime
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer in the platform's words. ``body`` is text; empty for none."""
+
+    status: int = 200
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A genuine thing that is no event of ours: acknowledged, counted, not kept."""
+
+    native_kind: str
+    reason: str
+
+
+class Secret(BaseModel):
+    """What a tenant gives when connecting a source of this channel. Unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Channel(Protocol):
+    """Satisfied by a module."""
+
+    KIND: ClassVar[str]
+    Secret: ClassVar[type[BaseModel]]
+
+    @staticmethod
+    def verify(request: Inbound, secret: Any) -> None:
+        """Raise ``NotGenuine`` unless the request proves its origin."""
+
+    @staticmethod
+    def challenge(request: Inbound, secret: Any) -> Reply | None:
+        """Answer the platform's subscription handshake, or return None. Called on verified requests only."""
+
+    @staticmethod
+    def normalise(request: Inbound) -> Iterator[Draft | Ignored]:
+        """Yield what the request holds. Raises ``MalformedPayload`` and nothing else."""
+
+    @staticmethod
+    def acknowledge(request: Inbound) -> Reply:
+        """Return success in the platform's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of a request. ``drafts`` is non-empty exactly when the verdict is ``accepted``."""
+
+    verdict: Verdict
+    reply: Reply
+    drafts: tuple[Draft, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    code: str | None = None
+    detail: str = ""
+
+
+def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> Received:
+    """Judge one request: 1 verify, 2 handshake, 3 normalise, 4 answer in the platform's words.
+
+    Args:
+        channel: a module that satisfies ``Channel``.
+        secrets: the current secret and those still in their rotation grace; one that verifies is enough.
+
+    Never raises for anything a sender can do.
+    """
+    fault: NotGenuine | None = None
+    for secret in secrets:
+        try:
+            channel.verify(request, secret)  # 1
+        except NotGenuine as error:
+            fault = fault or error
+            continue
+        except MalformedPayload as error:
+            return Received("malformed", Reply(400), code=error.code, detail=error.detail)
+        return _judge(channel, request, secret)
+    fault = fault or NotGenuine("no secret is configured for this source")
+    return Received("rejected", Reply(fault.reply_status), code=fault.code, detail=fault.detail)
+
+
+def _judge(channel: Any, request: Inbound, secret: Any) -> Received:
+    try:
+        handshake = channel.challenge(request, secret)  # 2
+        if handshake is not None:
+            return Received("handshake", handshake)
+        drafts: dict[str, Draft] = {}
+        ignored: list[Ignored] = []
+        for item in channel.normalise(request):  # 3
+            if isinstance(item, Ignored):
+                ignored.append(item)
+            else:
+                drafts.setdefault(item.dedupe_id, item)
+    except MalformedPayload as error:
+        return Received("malformed", Reply(400), code=error.code, detail=error.detail)
+    reply = channel.acknowledge(request)  # 4
+    return Received("accepted" if drafts else "ignored", reply, tuple(drafts.values()), tuple(ignored))

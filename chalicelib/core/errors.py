@@ -1,0 +1,242 @@
+"""The error tree. Raise where the fault is known, translate once at the edge.
+
+    WaybillError
+    ├── RequestError              the caller is at fault (4xx)
+    │   ├── NotGenuine            a webhook did not prove its origin (401, or 403 where the platform asks for it)
+    │   ├── MalformedPayload      a genuine webhook is not what the platform sends (400)
+    │   ├── NotFound              unknown, or another tenant's: nobody can tell which (404)
+    │   ├── Invalid               a value is not acceptable; ``errors`` names the places (422)
+    │   │   └── InvalidPattern    an event pattern breaks a rule; ``path`` and ``reason``
+    │   ├── Conflict              the state forbids it (409), a precondition failed (412)
+    │   ├── TooLarge              (413)
+    │   ├── Unauthorised          no or unknown key (401)
+    │   ├── Forbidden             the key lacks a scope (403)
+    │   └── TooMany               rate limit (429)
+    ├── RefusedByLaw              a decision says no (451); ``rules`` and ``missing``
+    ├── DeliveryError             a destination did not take a delivery; ``retryable`` decides what follows
+    └── OurError                  we are at fault (5xx)
+        ├── Misconfigured         never retried: needs a person
+        ├── Unavailable           a dependency did not answer: retried
+        ├── AuditConflict         another entry stands where this one belongs
+        └── AuditBroken           stored evidence does not verify
+
+No error text holds a payload, a name, a phone number, a platform id or a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class WaybillError(Exception):
+    """A fault with a stable code, an HTTP status and a verdict on retrying.
+
+    ``detail`` is shown to callers: it names the remedy and never holds personal data or secrets.
+    """
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class RequestError(WaybillError):
+    """The caller is at fault."""
+
+    code = "bad_request"
+    status = 400
+
+
+class NotGenuine(RequestError):
+    """A webhook did not prove its origin."""
+
+    code = "not_genuine"
+    status = 401
+
+    def __init__(self, detail: str = "", *, forbidden: bool = False) -> None:
+        super().__init__(detail)
+        self.reply_status = 403 if forbidden else 401
+
+
+class MalformedPayload(RequestError):
+    """A genuine or unsigned webhook is not what its platform sends."""
+
+    code = "malformed_payload"
+    status = 400
+
+
+class NotFound(RequestError):
+    """The thing does not exist, or belongs to another tenant."""
+
+    code = "not_found"
+    status = 404
+
+
+class Invalid(RequestError):
+    """A value is not acceptable. ``errors`` holds ``{"loc", "code", "msg"}`` for each place."""
+
+    code = "invalid"
+    status = 422
+
+    def __init__(self, detail: str = "", errors: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(detail)
+        self.errors = list(errors)
+
+
+class InvalidPattern(Invalid):
+    """An event pattern breaks a rule of the language at a JSON path."""
+
+    code = "invalid_pattern"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}", [{"loc": path, "code": "invalid_pattern", "msg": reason}])
+        self.path = path
+        self.reason = reason
+
+
+class Conflict(RequestError):
+    """The present state forbids the request."""
+
+    code = "conflict"
+    status = 409
+
+
+class PreconditionFailed(Conflict):
+    """The resource has changed since the caller read it."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class TooLarge(RequestError):
+    """The body is larger than this door takes."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedType(RequestError):
+    """The content type is not one this door takes."""
+
+    code = "unsupported_type"
+    status = 415
+
+
+class Unauthorised(RequestError):
+    """No key, or an unknown one."""
+
+    code = "unauthorised"
+    status = 401
+
+
+class Forbidden(RequestError):
+    """The key lacks a scope."""
+
+    code = "forbidden"
+    status = 403
+
+
+class TooMany(RequestError):
+    """The caller is over a limit."""
+
+    code = "too_many_requests"
+    status = 429
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedByLaw(WaybillError):
+    """A decision says no. ``rules`` are ``{"id", "ref", "verdict"}``, ``missing`` what would change it."""
+
+    code = "refused_by_law"
+    status = 451
+
+    def __init__(self, detail: str, rules: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.rules = list(rules)
+        self.missing = list(missing)
+
+
+class DeliveryError(WaybillError):
+    """A destination did not take a delivery.
+
+    Args:
+        attempt_code: from the closed list of ``core.retry.CODES``, never the destination's own text.
+        retryable: whether the same delivery may succeed later.
+        retry_after_s: what the destination asked for, in seconds.
+        gone: the destination says it will never take anything again (410).
+        sent: whether the request may have reached the destination.
+    """
+
+    code = "delivery_failed"
+    status = 502
+
+    def __init__(
+        self,
+        attempt_code: str,
+        *,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        gone: bool = False,
+        sent: bool = True,
+        response: bytes | None = None,
+    ) -> None:
+        super().__init__(attempt_code)
+        self.attempt_code = attempt_code
+        self.may_retry = retryable
+        self.retry_after_s = retry_after_s
+        self.gone = gone
+        self.sent = sent
+        self.response = response
+
+
+class OurError(WaybillError):
+    """We are at fault."""
+
+    code = "internal"
+    status = 500
+
+
+class Misconfigured(OurError):
+    """The deployment or a stored record cannot be used; a person must look."""
+
+    code = "misconfigured"
+
+
+class WrongRegion(Misconfigured):
+    """A client or an item of another region than the home region was asked for."""
+
+    code = "wrong_region"
+
+
+class Unavailable(OurError):
+    """A dependency did not answer; the same request may succeed later."""
+
+    code = "unavailable"
+    status = 503
+    retryable = True
+
+
+class AuditUnavailable(Unavailable):
+    """The audit table did not take an entry; the message goes back to its queue."""
+
+    code = "audit_unavailable"
+
+
+class AuditConflict(OurError):
+    """Another entry stands where this one belongs. Nothing may be sent."""
+
+    code = "audit_conflict"
+
+
+class AuditBroken(OurError):
+    """Stored evidence does not verify."""
+
+    code = "audit_broken"

@@ -1,0 +1,48 @@
+"""Times as text: RFC 3339, UTC, milliseconds; and ISO dates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def text(at: datetime) -> str:
+    """Write an aware time as exactly ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (what is finer than a millisecond is cut)."""
+    at = at.astimezone(UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
+def parse(value: str) -> datetime:
+    """Read RFC 3339.
+
+    Raises:
+        ValueError: not RFC 3339, or without an offset.
+    """
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None or len(value) < 20:
+        raise ValueError("a time needs a date, a time of day and an offset from UTC")
+    return at.astimezone(UTC)
+
+
+def from_millis(millis: int) -> datetime:
+    """Read milliseconds since 1970.
+
+    Raises:
+        ValueError: outside 1970 to 2100.
+    """
+    if not 0 <= millis < 4_102_444_800_000:
+        raise ValueError("time outside 1970 to 2100")
+    seconds, rest = divmod(millis, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+def millis(at: datetime) -> int:
+    """Return whole milliseconds since 1970."""
+    return int(at.timestamp()) * 1000 + at.microsecond // 1000
+
+
+def minute(at: datetime) -> int:
+    """Return whole minutes since 1970."""
+    return int(at.timestamp()) // 60
