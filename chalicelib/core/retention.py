@@ -1,0 +1,22 @@
+"""Lifetimes: when an event, and whatever waits for it, is gone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .tenant import Source, Tenant
+
+HOLD_HOURS = 72
+"""The longest that a transfer waits for its basis."""
+AFTER_EXPIRY = timedelta(days=2)
+"""How long a waiting row outlives its event in the table, so that its end is written before the table forgets it."""
+
+
+def expires_at(tenant: Tenant, source: Source, received_at: datetime) -> datetime:
+    """Return the end of an event's life: receipt plus the source's retention, else the tenant's."""
+    return received_at + timedelta(days=source.retention_days or tenant.retention.default_days)
+
+
+def hold_ends_at(held_since: datetime, event_expires_at: datetime) -> datetime:
+    """Return when a held transfer stops waiting."""
+    return min(held_since + timedelta(hours=HOLD_HOURS), event_expires_at)

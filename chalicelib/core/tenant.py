@@ -1,0 +1,446 @@
+"""What a tenant has declared: records, and the configuration that a plan reads.
+
+Records are frozen values. Secrets are never in them: the store keeps those sealed beside the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import rfc8785
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from .event import DataClass, Time
+from .pattern import Pattern, RouteIndex
+
+COUNTRIES = frozenset(
+    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF "
+    "CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH "
+    "GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW "
+    "KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG "
+    "NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN "
+    "SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT "
+    "ZA ZM ZW".split()
+)  # fmt: skip
+"""ISO 3166-1 alpha-2. Source: https://www.iso.org/obp/ui/#search (read 2026-11-22)."""
+
+
+def _country(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError("not an ISO 3166-1 alpha-2 country code, such as DE")
+    return code
+
+
+Country = Annotated[str, AfterValidator(_country)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:#/-]+$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Evidence = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{2,64}$")]
+Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Special = Literal[
+    "race", "politics", "religion", "union", "health", "sex_life", "biometric", "genetic", "convictions", "financial"
+]
+Role = Literal["controller", "joint", "processor", "sub_processor", "third_party", "staff", "foreign_authority"]
+TenantClass = Literal["general", "state_body", "bank", "telecom", "large_platform", "ori", "ciio", "sdf"]
+Scope = Literal["admin", "write", "read", "audit"]
+Mode = Literal["replicate", "redact"]
+BasisKind = Literal[
+    "consent", "explicit-consent", "contract", "contract-necessity", "legal-obligation", "vital-interest",
+    "public-interest", "legitimate-interest", "legal-claims", "scc", "bcr", "contract-clauses-approved", "certification",
+    "code-of-conduct", "adequacy-scheme", "notification-filed", "permit", "security-assessment",
+    "restricted-transaction-programme", "instruction", "processor-contract", "transfer-impact-assessment",
+    "impact-assessment", "recipient-assessment", "processing-notice", "distribution-consent", "parental-consent",
+    "localisation-exception", "hr-necessity", "foreign-transit", "threat-model", "crypto-certificate", "country-assessment",
+]  # fmt: skip
+
+RETENTION_DAYS_MAX = 3650
+
+
+class Record(BaseModel):
+    """A frozen declaration that refuses unknown fields and never shows its input in an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Controller(Record):
+    """The legal entity that answers for the tenant's data; none of it may be blank."""
+
+    legal_name: Label
+    country: Country
+    contact: Label
+
+
+class Retention(Record):
+    """How long events are kept unless a source says otherwise, in days."""
+
+    default_days: int = Field(ge=1, le=RETENTION_DAYS_MAX)
+
+
+class TenantSettings(Record):
+    """What the operator and the tenant declare of a tenant."""
+
+    name: Label
+    edition: Literal["enterprise", "teams"]
+    controller: Controller
+    tenant_class: TenantClass
+    zone: Literal["DIFC", "ADGM"] | None = None
+    requires: tuple[BasisKind, ...] = ()
+    strict_plus7: bool = False
+    retention: Retention
+
+
+class Tenant(TenantSettings):
+    """A customer organisation; the unit of isolation."""
+
+    id: str
+    state: Literal["active", "closed"] = "active"
+    created_at: Time
+
+
+class ApiKey(Record):
+    """A key's record; of the secret only its SHA-256 is stored, elsewhere."""
+
+    id: str
+    name: Label
+    scopes: tuple[Scope, ...] = Field(min_length=1)
+    expires_at: Time | None = None
+    country: Country | None = None
+    created_at: Time
+
+
+class SourceSettings(Record):
+    """What a tenant declares of one account on a channel. Null ``subject_country`` or ``special`` is unknown."""
+
+    channel: str
+    name: Label
+    purpose: Purpose = "message_routing"
+    retention_days: int | None = Field(default=None, ge=1, le=RETENTION_DAYS_MAX)
+    keep_raw: bool = False
+    subject_country: Country | None = None
+    special: tuple[Special, ...] | None = None
+
+
+class Source(SourceSettings):
+    """One account of a tenant on a channel."""
+
+    id: str
+    created_at: Time
+
+
+class Contract(Record):
+    """The contract with a recipient; valid while ``valid_from <= day < valid_until``."""
+
+    id: Label
+    sha256: Digest
+    valid_from: date
+    valid_until: date | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Contract:
+        if self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("valid_until must be after valid_from")
+        return self
+
+
+class Party(Record):
+    """A legal person that gets data, and where it keeps them. Null means nobody has said."""
+
+    entity_country: Country | None = None
+    processing_countries: tuple[Country, ...] = Field(default=(), max_length=50)
+    role: Role | None = None
+    granted: bool = False
+
+
+class OnwardParty(Party):
+    """A further recipient behind a recipient."""
+
+    id: Code
+
+
+class LegalStatus(Record):
+    """What a country's law says of a recipient."""
+
+    status: Literal["prohibited", "restricted", "allowed"]
+    ref: Label
+    date: date
+
+
+class RecipientSettings(Party):
+    """What a tenant declares of a recipient. ``onward: []`` declares none, null is unknown."""
+
+    legal_name: Label
+    contact: Label
+    contract: Contract | None = None
+    classes: tuple[DataClass, ...] | None = None
+    onward: tuple[OnwardParty, ...] | None = Field(default=None, max_length=50)
+    dsr_endpoint: str | None = Field(default=None, max_length=2000, pattern=r"^https://[^\s]+$")
+    legal_status: dict[Country, LegalStatus] = Field(default_factory=dict)
+
+
+class Recipient(RecipientSettings):
+    """The legal person behind a destination; a change makes a new version."""
+
+    id: str
+    version: int = 1
+    granted_at: Time | None = None
+    granted_by: str | None = None
+    created_at: Time
+
+
+class Retry(Record):
+    """The waits between attempts in seconds: one more attempt than waits."""
+
+    delays_s: tuple[Annotated[int, Field(ge=1, le=86_400)], ...] = Field(max_length=20)
+
+
+class DestinationSettings(Record):
+    """What a tenant declares of a destination, without its configuration, which may hold secrets."""
+
+    name: Label
+    kind: str
+    recipient: str
+    format: Literal["standard"] = "standard"
+    ordering: Literal["lane", "none"] = "lane"
+    retry: Retry | None = None
+    enabled: bool = True
+
+
+class Destination(DestinationSettings):
+    """A configured place that events go to."""
+
+    id: str
+    created_at: Time
+    disabled_because: Literal["gone"] | None = None
+
+
+class Redaction(Record):
+    """One thing to take out: a data class or a path, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+    data_class: DataClass | None = Field(default=None, alias="class")
+    path: str | None = Field(default=None, max_length=200)
+    action: Literal["drop", "mask", "pseudonymise"]
+
+    @model_validator(mode="after")
+    def _one(self) -> Redaction:
+        if (self.data_class is None) == (self.path is None):
+            raise ValueError("give exactly one of class and path")
+        return self
+
+    def document(self) -> dict[str, str]:
+        """Return the redaction as the evaluator reads it."""
+        where = {"class": self.data_class.value} if self.data_class is not None else {"path": str(self.path)}
+        return {**where, "action": self.action}
+
+
+class Transform(Record):
+    """What is done to an event before it leaves."""
+
+    redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
+
+
+class RouteSettings(Record):
+    """A tenant's rule: what matches ``pattern`` goes to ``destination`` for ``purpose``.
+
+    ``bases`` null means all of the tenant's bases that match; ``mode`` replicate sends the whole event, redact what
+    ``transform.redact`` and the recipient's classes leave.
+    """
+
+    name: Label
+    pattern: dict[str, Any]
+    destination: str
+    purpose: Purpose
+    bases: tuple[str, ...] | None = Field(default=None, max_length=100)
+    mode: Mode = "replicate"
+    transform: Transform = Transform()
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _redacts(self) -> RouteSettings:
+        if self.transform.redact and self.mode != "redact":
+            raise ValueError('transform.redact needs mode "redact"')
+        return self
+
+
+class Route(RouteSettings):
+    """A rule of a tenant."""
+
+    id: str
+    created_at: Time
+
+
+class BasisSettings(Record):
+    """Evidence for a ground that a transfer stands on. Rows are never changed; a withdrawal is a row of its own."""
+
+    kind: BasisKind
+    law: Code | None = None
+    recipient: Code | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+    evidence: Evidence | None = None
+    scheme: Code | None = None
+    status: Code | None = None
+    unmodified: bool | None = None
+    signed_on: date | None = None
+    notified_on: date | None = None
+    filed_on: date | None = None
+    given_on: date | None = None
+    separate_document: bool | None = None
+    written: bool | None = None
+    special: bool | None = None
+    occasional: bool | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BasisSettings:
+        if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("valid_until must be after valid_from")
+        return self
+
+
+class Basis(BasisSettings):
+    """A basis with its id, and the time of its withdrawal if it was withdrawn."""
+
+    id: str
+    created_at: Time
+    withdrawn_at: Time | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the basis as the evaluator reads it, without what is absent but for the four that it looks for."""
+        whole = self.model_dump(mode="json", exclude={"created_at"})
+        always = ("id", "kind", "law", "recipient", "valid_from", "valid_until", "evidence")
+        return {k: v for k, v in whole.items() if v is not None or k in always}
+
+
+def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
+    """Return the processor-contract basis that a processor's contract amounts to."""
+    contract = recipient.contract
+    if contract is None or recipient.role not in ("processor", "sub_processor"):
+        return None
+    return {
+        "id": f"{recipient.id}.contract",
+        "kind": "processor-contract",
+        "law": None,
+        "recipient": recipient.id,
+        "valid_from": contract.valid_from.isoformat(),
+        "valid_until": contract.valid_until.isoformat() if contract.valid_until else None,
+        "evidence": f"sha256:{contract.sha256}",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """All that a plan reads of one tenant, as of one configuration version."""
+
+    tenant: Tenant
+    version: int
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    recipients: Mapping[str, Recipient] = field(default_factory=dict)
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    bases: Mapping[str, Basis] = field(default_factory=dict)
+
+    @cached_property
+    def index(self) -> RouteIndex:
+        """The enabled routes, compiled."""
+        return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
+
+    @cached_property
+    def basis_documents(self) -> tuple[dict[str, Any], ...]:
+        """Every basis, and every processor's contract as one, as the evaluator reads them."""
+        contracts = (contract_basis(r) for r in self.recipients.values())
+        return (*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None))
+
+    def bases_of(self, route: Route) -> tuple[dict[str, Any], ...]:
+        """The bases that a route may rest on: those it names, and contracts; all where it names none."""
+        if route.bases is None:
+            return self.basis_documents
+        named = frozenset(route.bases)
+        return tuple(b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract"))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What decisions read of the configuration: no secret, URL, name, contact or person, no float."""
+        return configuration_document(self)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the RFC 8785 form of ``document``, in hex."""
+        return hashlib.sha256(rfc8785.dumps(self.document)).hexdigest()
+
+
+def _recipient_of(configuration: Configuration, recipient: str) -> dict[str, Any]:
+    record = configuration.recipients.get(recipient)
+    return {
+        "id": recipient,
+        "country": record.entity_country if record else None,
+        "processing": sorted(record.processing_countries) if record else [],
+    }
+
+
+def configuration_document(configuration: Configuration) -> dict[str, Any]:
+    """Build the document that ``config_hash`` names."""
+    tenant = configuration.tenant
+
+    def by_id(records: Iterable[Any]) -> list[Any]:
+        return sorted(records, key=lambda r: str(r.id))
+
+    return {
+        "schema": "waybill.config/1",
+        "tenant": {
+            "id": tenant.id,
+            "edition": tenant.edition,
+            "country": tenant.controller.country,
+            "tenant_class": tenant.tenant_class,
+            "zone": tenant.zone,
+            "requires": sorted(tenant.requires),
+            "strict_plus7": tenant.strict_plus7,
+            "retention_days": tenant.retention.default_days,
+        },
+        "sources": [
+            {
+                "id": s.id,
+                "channel": s.channel,
+                "purpose": s.purpose,
+                "retention_days": s.retention_days,
+                "subject_country": s.subject_country,
+                "special": sorted(s.special) if s.special is not None else None,
+            }
+            for s in by_id(configuration.sources.values())
+        ],
+        "destinations": [
+            {"id": d.id, "recipient": _recipient_of(configuration, d.recipient)}
+            for d in by_id(configuration.destinations.values())
+        ],
+        "recipients": [
+            {
+                "id": r.id,
+                "version": r.version,
+                "entity_country": r.entity_country,
+                "processing_countries": sorted(r.processing_countries),
+                "role": r.role,
+                "granted": r.granted,
+                "classes": sorted(c.value for c in r.classes) if r.classes is not None else None,
+                "onward": [o.model_dump(mode="json") for o in r.onward] if r.onward is not None else None,
+            }
+            for r in by_id(configuration.recipients.values())
+        ],
+        "bases": sorted(configuration.basis_documents, key=lambda b: str(b["id"])),
+        "routes": [
+            {
+                "id": r.id,
+                "destination": r.destination,
+                "purpose": r.purpose,
+                "bases": sorted(r.bases) if r.bases is not None else None,
+                "mode": r.mode,
+                "redactions": [x.document() for x in r.transform.redact],
+                "enabled": r.enabled,
+            }
+            for r in by_id(configuration.routes.values())
+        ],
+    }

@@ -1,0 +1,50 @@
+"""What the cell says of itself: JSON log lines and metrics, in the home region only.
+
+Only codes, refs, counts and durations are ever passed here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+_logger = Logger(service="waybill", log_uncaught_exceptions=False)
+
+
+def info(event: str, **fields: Any) -> None:
+    """Log what happened, by a stable name."""
+    _logger.info(event, **fields)
+
+
+def warning(event: str, **fields: Any) -> None:
+    """Log what a person may want to look at."""
+    _logger.warning(event, **fields)
+
+
+def error(event: str, fault: BaseException, **fields: Any) -> None:
+    """Log a fault of ours by its type and code; its text only where it is one of ours, which hold no personal data."""
+    code = getattr(fault, "code", None)
+    detail = getattr(fault, "detail", None)
+    _logger.error(event, fault=type(fault).__name__, code=code, detail=detail, where=_where(fault), **fields)
+
+
+def _where(fault: BaseException) -> str:
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+
+
+def count(metric: str, number: int = 1, **dimensions: str) -> None:
+    """Count something in the cell's metrics (an embedded-metric log line, no call)."""
+    provider = AmazonCloudWatchEMFProvider(namespace="waybill")
+    provider.add_metric(name=metric, unit=MetricUnit.Count, value=number)
+    for name, value in dimensions.items():
+        provider.add_dimension(name=name, value=value)
+    provider.flush_metrics()

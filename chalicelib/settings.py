@@ -1,0 +1,88 @@
+"""What a cell is told from outside, read once from the environment.
+
+| variable | meaning |
+|---|---|
+| ``WAYBILL_CELL`` | the cell's name; every table, queue and key is named from it |
+| ``AWS_REGION`` | the cell's home region |
+| ``WAYBILL_COUNTRY`` | the home region's country; refused where it is not the region's |
+| ``WAYBILL_OPERATOR_KEY_SHA256`` | SHA-256 of the operator's key, hex |
+| ``WAYBILL_HOOKS_URL`` | public base address of the hook door, for the ``url`` of a source |
+| ``WAYBILL_INSERT`` | ``partiql`` (INSERT) or ``put`` (conditional put), how the audit log is appended to |
+| ``WAYBILL_ALLOW_CIDRS`` | local cell only: address ranges that destinations may name as literals |
+| ``WAYBILL_EXTRA_PORTS`` | further ports that destinations may use |
+| ``WAYBILL_OWN_DOMAINS`` | the cell's own domains, which destinations may not name |
+| ``WAYBILL_KEY_RATE_PER_S`` | requests a second that one API key may make of one process |
+| ``WAYBILL_SOURCE_RATE_PER_S`` | webhooks a second that one process takes for one source |
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .core.errors import Misconfigured
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The cell's settings."""
+
+    cell: str
+    region: str
+    country: str
+    operator_key_sha256: str = ""
+    hooks_url: str = ""
+    insert: Literal["partiql", "put"] = "partiql"
+    allow_cidrs: tuple[Network, ...] = ()
+    extra_ports: frozenset[int] = frozenset()
+    own_domains: frozenset[str] = frozenset()
+    key_rate_per_s: int = 50
+    source_rate_per_s: int = 500
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the cell's tables and queues begin with."""
+        return f"waybill-{self.cell}"
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises:
+        Misconfigured: one is missing or cannot be read; the text names it.
+    """
+    missing = [n for n in ("WAYBILL_CELL", "AWS_REGION", "WAYBILL_COUNTRY") if not environ.get(n)]
+    if missing:
+        raise Misconfigured(f"set {', '.join(missing)} in the environment")
+    insert = environ.get("WAYBILL_INSERT", "partiql")
+    if insert not in ("partiql", "put"):
+        raise Misconfigured("WAYBILL_INSERT is partiql or put")
+    try:
+        cidrs = tuple(ipaddress.ip_network(w) for w in _words(environ.get("WAYBILL_ALLOW_CIDRS", "")))
+        ports = frozenset(int(w) for w in _words(environ.get("WAYBILL_EXTRA_PORTS", "")))
+        key_rate = int(environ.get("WAYBILL_KEY_RATE_PER_S", "50"))
+        source_rate = int(environ.get("WAYBILL_SOURCE_RATE_PER_S", "500"))
+    except ValueError as error:
+        raise Misconfigured(f"WAYBILL_ALLOW_CIDRS, WAYBILL_EXTRA_PORTS or a rate cannot be read: {error}") from error
+    return Settings(
+        cell=environ["WAYBILL_CELL"],
+        region=environ["AWS_REGION"],
+        country=environ["WAYBILL_COUNTRY"],
+        operator_key_sha256=environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
+        hooks_url=environ.get("WAYBILL_HOOKS_URL", "").rstrip("/"),
+        insert="put" if insert == "put" else "partiql",
+        allow_cidrs=cidrs,
+        extra_ports=ports,
+        own_domains=frozenset(w.lower() for w in _words(environ.get("WAYBILL_OWN_DOMAINS", ""))),
+        key_rate_per_s=key_rate,
+        source_rate_per_s=source_rate,
+    )

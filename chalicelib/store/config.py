@@ -1,0 +1,350 @@
+"""The ``config`` table: what tenants have declared, their API keys, and where ids lead.
+
+| row | ``pk`` | ``sk`` |
+|---|---|---|
+| tenant | ``tnt_…`` | ``tenant`` |
+| record of a tenant | ``tnt_…`` | ``{kind}#{id}``; a recipient's older versions ``rcp#{id}#v{n}`` |
+| lookup of a source | ``src_…`` | ``lookup`` |
+| lookup of an API key | ``hash#{sha256}`` | ``lookup`` |
+| directory of tenants | ``tenants`` | ``tnt_…`` |
+
+A record is one JSON string ``doc`` and a number ``version`` (its ETag); secrets are sealed under the tenant's key in
+``sealed``. Every write then adds one to the tenant row's ``config_version``, which readers compare (consistently) before
+they use a snapshot they kept: a change takes effect with the next batch of any process. Should a writer die between its
+two writes, its change takes effect within ``RELOAD_S``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ..core.errors import Misconfigured, NotFound, PreconditionFailed
+from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
+from ..core.tenant import (
+    ApiKey,
+    Basis,
+    Configuration,
+    Destination,
+    Recipient,
+    Record,
+    Route,
+    Source,
+    Tenant,
+)
+from .items import Item, Table
+from .keys import KeyStore
+
+RELOAD_S = 60
+CACHE = 500
+LOOKUP_S = 10
+UNKNOWN_SOURCES = 10_000
+
+RECORDS: Mapping[str, type[Record]] = {
+    "src": Source,
+    "rcp": Recipient,
+    "dst": Destination,
+    "rte": Route,
+    "bas": Basis,
+    "key": ApiKey,
+}
+"""What is stored under each prefix."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored record: its value, its version and its sealed secrets."""
+
+    record: Any
+    version: int
+    sealed: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A tenant's configuration as of one version, with the keys to open its secrets."""
+
+    configuration: Configuration
+    keys: TenantKeys = field(repr=False)
+    region: str
+    loaded_s: float
+    sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    opened: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def secrets(self, record_id: str) -> Any:
+        """Return what is sealed beside a record; None where nothing is."""
+        if record_id not in self.opened:
+            sealed = self.sealed.get(record_id)
+            context = sealing_context(self.region, self.configuration.tenant.id, record_id)
+            plain = json.loads(open_sealed(self.keys.secrets, sealed, context)) if sealed else None
+            self.opened[record_id] = plain
+        return self.opened[record_id]
+
+
+def sealing_context(region: str, tenant: str, record_id: str) -> str:
+    """What binds sealed secrets to their record."""
+    return f"{region}/{tenant}/{record_id}"
+
+
+def parse(model: type[BaseModel], text: str) -> Any:
+    """Read a stored record.
+
+    Raises:
+        Misconfigured: it is not of its model; the record's values are not shown.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise Misconfigured(f"a stored {model.__name__} cannot be read: {error.error_count()} faults") from error
+
+
+class ConfigStore:
+    """Read and change what tenants have declared."""
+
+    def __init__(
+        self,
+        table: Table,
+        keys: KeyStore,
+        monotonic_s: Callable[[], float],
+        randomness: Callable[[int], bytes],
+    ) -> None:
+        self._table = table
+        self._keys = keys
+        self._now = monotonic_s
+        self._random = randomness
+        self._snapshots: dict[str, tuple[float, Snapshot]] = {}
+        self._lookups: dict[str, tuple[float, str | None]] = {}
+        self._lock = threading.Lock()
+
+    # Tenants
+
+    def create_tenant(self, tenant: Tenant) -> None:
+        """Store a new tenant with a master key of its own."""
+        wrapped = self._keys.make(tenant.id)
+        self._table.insert(
+            {
+                "pk": tenant.id,
+                "sk": "tenant",
+                "doc": tenant.model_dump_json(),
+                "version": 1,
+                "config_version": 1,
+                "wrapped": wrapped,
+            }
+        )
+        self._table.insert({"pk": "tenants", "sk": tenant.id})
+
+    def _tenant_item(self, tenant: str) -> Item:
+        item = self._table.get({"pk": tenant, "sk": "tenant"})
+        if item is None:
+            raise NotFound("no such tenant")
+        return item
+
+    def tenant(self, tenant: str) -> Row:
+        """Return a tenant's record.
+
+        Raises:
+            NotFound: there is none.
+        """
+        item = self._tenant_item(tenant)
+        return Row(parse(Tenant, item["doc"]), item["version"])
+
+    def tenants(self, after: str = "") -> Iterator[str]:
+        """Yield the ids of the cell's tenants in order."""
+        bound = {":p": "tenants", ":s": after}
+        for item in self._table.query("pk = :p AND sk > :s", bound):
+            yield item["sk"]
+
+    def replace_tenant(self, tenant: Tenant, expected: int) -> int:
+        """Store a changed tenant.
+
+        Raises:
+            PreconditionFailed: it has changed since it was read.
+        """
+        done = self._table.update(
+            {"pk": tenant.id, "sk": "tenant"},
+            "SET doc = :d ADD version :one, config_version :one",
+            {":d": tenant.model_dump_json(), ":one": 1, ":v": expected},
+            condition="version = :v",
+        )
+        if done is None:
+            raise PreconditionFailed("the tenant has changed since it was read; read it again")
+        return int(done["version"])
+
+    def keys_of(self, tenant: str) -> TenantKeys:
+        """Return a tenant's keys."""
+        return self._keys.of(tenant, self._tenant_item(tenant)["wrapped"])
+
+    # Records
+
+    def _bump(self, tenant: str) -> None:
+        self._table.update({"pk": tenant, "sk": "tenant"}, "ADD config_version :one", {":one": 1})
+
+    def _sealed(self, tenant: str, record_id: str, secrets: Any) -> bytes | None:
+        if secrets is None:
+            return None
+        context = sealing_context(self._table.region, tenant, record_id)
+        plain = json.dumps(secrets, separators=(",", ":")).encode()
+        return seal(self.keys_of(tenant).secrets, self._random(NONCE_BYTES), plain, context)
+
+    def insert(self, tenant: str, record: Any, secrets: Any = None, *, suffix: str = "") -> bool:
+        """Store a new record; ``secrets`` (JSON) are sealed beside it. Return False if the id is taken."""
+        kind = record.id[:3]
+        done = self._table.insert(
+            {
+                "pk": tenant,
+                "sk": f"{kind}#{record.id}{suffix}",
+                "doc": record.model_dump_json(by_alias=True),
+                "version": 1,
+                "sealed": self._sealed(tenant, record.id, secrets),
+            }
+        )
+        if done and not suffix:
+            self._bump(tenant)
+        return done
+
+    def replace(self, tenant: str, record: Any, expected: int, secrets: Any = None) -> int:
+        """Store a changed record; sealed secrets stay as they are where ``secrets`` is None.
+
+        Raises:
+            PreconditionFailed: it has changed since it was read, or is gone.
+        """
+        bound: dict[str, Any] = {":d": record.model_dump_json(by_alias=True), ":one": 1, ":v": expected}
+        expression = "SET doc = :d"
+        if secrets is not None:
+            expression += ", sealed = :s"
+            bound[":s"] = self._sealed(tenant, record.id, secrets)
+        done = self._table.update(
+            {"pk": tenant, "sk": f"{record.id[:3]}#{record.id}"},
+            expression + " ADD version :one",
+            bound,
+            condition="version = :v",
+        )
+        if done is None:
+            raise PreconditionFailed("it has changed since it was read; read it again")
+        self._bump(tenant)
+        return int(done["version"])
+
+    def delete(self, tenant: str, record_id: str) -> None:
+        """Delete a record."""
+        self._table.delete({"pk": tenant, "sk": f"{record_id[:3]}#{record_id}"})
+        self._bump(tenant)
+
+    def get(self, tenant: str, record_id: str) -> Row:
+        """Return a record of a tenant.
+
+        Raises:
+            NotFound: there is none, or it is another tenant's.
+        """
+        kind = record_id[:3]
+        item = self._table.get({"pk": tenant, "sk": f"{kind}#{record_id}"}) if kind in RECORDS else None
+        if item is None:
+            raise NotFound("no such resource")
+        return Row(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+
+    def list(self, tenant: str, kind: str, after: str = "") -> Iterator[Row]:
+        """Yield a tenant's records of a kind in order of their ids, that is of creation, from behind ``after``."""
+        bound = {":p": tenant, ":a": f"{kind}#{after}" if after else f"{kind}#", ":z": f"{kind}#~"}
+        for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound):
+            if item["sk"].count("#") == 1 and item["sk"] != bound[":a"]:
+                yield Row(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+
+    def secrets(self, tenant: str, record_id: str, sealed: bytes | None) -> Any:
+        """Open what is sealed beside a record."""
+        if sealed is None:
+            return None
+        context = sealing_context(self._table.region, tenant, record_id)
+        return json.loads(open_sealed(self.keys_of(tenant).secrets, sealed, context))
+
+    # Lookups
+
+    def insert_lookup(self, key: str, tenant: str, record_id: str) -> None:
+        """Note which tenant an id or a key's hash leads to. The note never changes."""
+        self._table.insert({"pk": key, "sk": "lookup", "tenant": tenant, "id": record_id})
+
+    def delete_lookup(self, key: str) -> None:
+        """Forget where an id or a key's hash leads."""
+        self._table.delete({"pk": key, "sk": "lookup"})
+        self._lookups.pop(key, None)
+
+    def lookup(self, key: str) -> tuple[str, str] | None:
+        """Return the tenant and the record that an id or a key's hash leads to."""
+        item = self._table.get({"pk": key, "sk": "lookup"})
+        return (item["tenant"], item["id"]) if item else None
+
+    def tenant_of_source(self, source: str) -> str | None:
+        """Return the tenant of a source, remembered for ``LOOKUP_S``; unknown ones too, in a bounded number."""
+        kept = self._lookups.get(source)
+        if kept is not None and kept[0] > self._now():
+            return kept[1]
+        found = self.lookup(source)
+        with self._lock:
+            if len(self._lookups) >= UNKNOWN_SOURCES:
+                self._lookups.clear()
+            self._lookups[source] = (self._now() + LOOKUP_S, found[0] if found else None)
+        return found[0] if found else None
+
+    # Snapshots
+
+    def snapshot(self, tenant: str, *, fresh: bool = True) -> Snapshot:
+        """Return a tenant's configuration.
+
+        Args:
+            fresh: compare its version with the stored one first (one consistent read); else one that was compared at
+                most ``LOOKUP_S`` ago will do.
+
+        Raises:
+            NotFound: no such tenant, or it is closed.
+        """
+        now = self._now()
+        kept = self._snapshots.get(tenant)
+        if not fresh and kept is not None and now - kept[0] < LOOKUP_S:
+            return kept[1]
+        item = self._tenant_item(tenant)
+        if kept is not None:
+            age = now - kept[1].loaded_s
+            if kept[1].configuration.version == item["config_version"] and age < RELOAD_S:
+                self._snapshots[tenant] = (now, kept[1])
+                return kept[1]
+        snapshot = self._load(tenant, item)
+        with self._lock:
+            if len(self._snapshots) >= CACHE:
+                self._snapshots.clear()
+            self._snapshots[tenant] = (now, snapshot)
+        return snapshot
+
+    def _load(self, tenant: str, item: Item) -> Snapshot:
+        record = parse(Tenant, item["doc"])
+        if record.state != "active":
+            raise NotFound("the tenant is closed")
+        found: dict[str, dict[str, Any]] = {kind: {} for kind in RECORDS}
+        sealed: dict[str, bytes] = {}
+        withdrawn: dict[str, datetime] = {}
+        for row in self._table.query("pk = :p", {":p": tenant}):
+            kind, *rest = row["sk"].split("#")
+            if kind not in found or not rest:
+                continue
+            if rest[1:] == ["withdrawal"]:
+                withdrawn[rest[0]] = parse(Basis, row["doc"]).withdrawn_at
+            elif len(rest) == 1:
+                found[kind][rest[0]] = parse(RECORDS[kind], row["doc"])
+                if row.get("sealed"):
+                    sealed[rest[0]] = row["sealed"]
+        for basis, at in withdrawn.items():
+            if basis in found["bas"]:
+                found["bas"][basis] = found["bas"][basis].model_copy(update={"withdrawn_at": at})
+        configuration = Configuration(
+            tenant=record,
+            version=item["config_version"],
+            sources=found["src"],
+            recipients=found["rcp"],
+            destinations=found["dst"],
+            routes=found["rte"],
+            bases=found["bas"],
+        )
+        return Snapshot(configuration, self._keys.of(tenant, item["wrapped"]), self._table.region, self._now(), sealed)

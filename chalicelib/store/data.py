@@ -1,0 +1,312 @@
+"""The ``data`` table: events and what waits in lanes. Everything in it has a lifetime.
+
+| row | ``pk`` | ``sk`` | indexed |
+|---|---|---|---|
+| event | ``{tenant}#{event}`` | conversation ref or ``-`` | ``day`` = ``{tenant}#{received day}``, ``at`` = ``{received_at}#{event}`` |
+| lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}`` |
+| waiting delivery | ``lane#{lane}`` | ``p#{sequence}`` | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
+| stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
+| dead letter | ``{tenant}#dead`` | ``{time}#{id}`` | |
+
+An event's place is its id, so that it can be found by it, and its conversation is in the sort key, so that the keys-only
+index can be narrowed to a conversation without reading content. TTL (``ttl``, seconds) is late by days: every reader
+filters on ``expires_at`` (milliseconds), and nothing relies on TTL.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..core import times
+from ..core.errors import Unavailable
+from ..core.retention import AFTER_EXPIRY
+from ..core.sealing import NONCE_BYTES, open_sealed, pack, seal, unpack
+from .items import Item, Table, batch_get, call, write
+
+CONTENT_VERSION = 1
+DUE_SHARDS = 8
+INSERTS_A_CALL = 25
+
+
+class EventKey(NamedTuple):
+    """Where an event's row is."""
+
+    tenant: str
+    event: str
+    conversation: str
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The row's primary key."""
+        return {"pk": f"{self.tenant}#{self.event}", "sk": self.conversation}
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """A stored event, sealed. ``owner`` is the row in ``people`` whose key opens it; null after its erasure."""
+
+    key: EventKey
+    received_at: datetime
+    expires_at: datetime
+    minute: int
+    owner: str | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+    missing: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def context(self, region: str) -> str:
+        """What binds the content to this row."""
+        return f"{region}/{self.key.tenant}/{self.key.event}"
+
+    def open(self, data_key: bytes, region: str) -> dict[str, Any]:
+        """Return the event's document.
+
+        Raises:
+            Misconfigured: the key does not fit.
+        """
+        document: dict[str, Any] = unpack(open_sealed(data_key, self.sealed or b"", self.context(region)))
+        return document
+
+
+def sealed_content(region: str, key: EventKey, document: Mapping[str, Any], data_key: bytes, nonce: bytes) -> bytes:
+    """Return an event's content as it is stored."""
+    return seal(data_key, nonce, pack(document), f"{region}/{key.tenant}/{key.event}")
+
+
+def lane_of(tenant: str, destination: str, conversation: str, delivery: str | None = None) -> str:
+    """Name a lane: destination and conversation, or one delivery where the destination wants no order."""
+    return f"{tenant}#{destination}#{delivery or conversation}"
+
+
+def _shard(lane: str) -> str:
+    return f"due#{zlib.crc32(lane.encode()) % DUE_SHARDS}"
+
+
+def ttl(expires_at: datetime) -> int:
+    """Return the TTL attribute of a row, in whole seconds since 1970."""
+    return int(expires_at.timestamp()) + 1
+
+
+class DataStore:
+    """Read and write what has a lifetime."""
+
+    NONCE_BYTES = NONCE_BYTES
+
+    def __init__(self, table: Table, insert: str) -> None:
+        self.table = table
+        self._insert = insert
+
+    # Events
+
+    def _event_values(self, row: EventRow) -> dict[str, Any]:
+        received = times.text(row.received_at)
+        return {
+            **row.key.key,
+            "day": f"{row.key.tenant}#{received[:10]}",
+            "at": f"{received}#{row.key.event}",
+            "expires_at": times.millis(row.expires_at),
+            "ttl": ttl(row.expires_at),
+            "minute": row.minute,
+            "owner": row.owner,
+            "body": row.sealed,
+            "v": CONTENT_VERSION,
+            "missing": json.dumps(row.missing) if row.missing else None,
+            "region": self.table.region,
+        }
+
+    def insert_events(self, rows: Iterable[EventRow]) -> list[Exception | None]:
+        """Store events that are not there yet; what is there stays. Each row has its own outcome, in order."""
+        rows = list(rows)
+        if self._insert == "put":
+            return [self._put_event(row) for row in rows]
+        outcomes: list[Exception | None] = []
+        for start in range(0, len(rows), INSERTS_A_CALL):
+            outcomes.extend(self._insert_batch(rows[start : start + INSERTS_A_CALL]))
+        return outcomes
+
+    def _put_event(self, row: EventRow) -> Exception | None:
+        try:
+            self.table.insert(self._event_values(row))
+        except Unavailable as error:
+            return error
+        return None
+
+    def _insert_batch(self, rows: list[EventRow]) -> list[Exception | None]:
+        statements = []
+        for row in rows:
+            item = write(self._event_values(row))
+            value = ",".join(f"'{name}':?" for name in item)
+            statement = f'INSERT INTO "{self.table.name}" VALUE {{{value}}}'
+            statements.append({"Statement": statement, "Parameters": list(item.values())})
+        try:
+            answer = call(self.table.client.batch_execute_statement, Statements=statements)
+        except (Unavailable, ClientError, BotoCoreError) as error:
+            return [Unavailable(f"events were not stored: {type(error).__name__}")] * len(rows)
+        outcomes: list[Exception | None] = []
+        for response in answer["Responses"]:
+            code = response.get("Error", {}).get("Code")
+            stored = code in (None, "DuplicateItem", "DuplicateItemException")
+            outcomes.append(None if stored else Unavailable(f"an event was not stored: {code}"))
+        return outcomes
+
+    def read_event(self, item: Item, now: datetime) -> EventRow | None:
+        """Read an event's row; None once it is past its life, whatever the table still holds."""
+        expires_at = times.from_millis(item["expires_at"])
+        if expires_at <= now:
+            return None
+        tenant, _, event = item["pk"].partition("#")
+        return EventRow(
+            key=EventKey(tenant, event, item["sk"]),
+            received_at=times.parse(item["at"].partition("#")[0]),
+            expires_at=expires_at,
+            minute=item["minute"],
+            owner=item.get("owner"),
+            sealed=item.get("body"),
+            missing=json.loads(item["missing"]) if item.get("missing") else {},
+        )
+
+    def event(self, tenant: str, event: str, now: datetime) -> EventRow | None:
+        """Find an event of a tenant by its id."""
+        for item in self.table.query("pk = :p", {":p": f"{tenant}#{event}"}, limit=1):
+            return self.read_event(item, now)
+        return None
+
+    def events(self, keys: Iterable[EventKey], now: datetime) -> dict[str, EventRow]:
+        """Read events by their keys, by event id; at most 100."""
+        found = batch_get(self.table.client, ((self.table.name, k.key) for k in keys), self.table.region)
+        rows = (self.read_event(item, now) for item in found.get(self.table.name, ()))
+        return {row.key.event: row for row in rows if row is not None}
+
+    def event_keys(
+        self, tenant: str, day: str, *, before: str | None = None, after: str = ""
+    ) -> Iterator[tuple[EventKey, str]]:
+        """Yield the keys of a tenant's events received on a day, newest first, with their place in the list.
+
+        Args:
+            day: ``YYYY-MM-DD``.
+            before: only places before this one (exclusive); ``after``: only places from this one on.
+        """
+        bound = {":d": f"{tenant}#{day}", ":a": after or day, ":b": before or f"{day}T99"}
+        condition = "#day = :d AND #at BETWEEN :a AND :b"
+        for item in self.table.query(
+            condition, bound, index="day", names={"#day": "day", "#at": "at"}, ascending=False
+        ):
+            if item["at"] != before:
+                owner, _, event = item["pk"].partition("#")
+                yield EventKey(owner, event, item["sk"]), item["at"]
+
+    def erase_content(self, key: EventKey) -> bool:
+        """Remove an event's content and leave its empty row, so that a redelivery cannot bring it back."""
+        return self.table.update(key.key, "REMOVE body, #owner", {}, names={"#owner": "owner"}) is not None
+
+    # Lanes
+
+    def lane_keys(self, lane: str) -> tuple[str, dict[str, str]]:
+        """Return table and key of a lane's head."""
+        return self.table.name, {"pk": f"lane#{lane}", "sk": "head"}
+
+    def park(self, lane: str, sequence: str, waiting: Mapping[str, Any], expires_at: datetime, held: bool) -> None:
+        """Put a delivery into its lane; one that is there already stays as it is."""
+        index = (
+            {"day": f"{waiting['tenant']}#held", "at": f"{waiting['held_since']}#{waiting['transfer']}"} if held else {}
+        )
+        self.table.insert(
+            {
+                "pk": f"lane#{lane}",
+                "sk": f"p#{sequence}",
+                "waiting": json.dumps(waiting),
+                "ttl": ttl(expires_at + AFTER_EXPIRY),
+                **index,
+            }
+        )
+
+    def set_head(self, lane: str, due_at: datetime, expires_at: datetime) -> None:
+        """Say when a lane is to be looked at next; a lane with a head is parked."""
+        due = times.text(due_at)
+        self.table.update(
+            {"pk": f"lane#{lane}", "sk": "head"},
+            "SET due_shard = :s, due_at = :d, #ttl = :t, #region = :r",
+            {":s": _shard(lane), ":d": f"{due}#{lane}", ":t": ttl(expires_at + AFTER_EXPIRY), ":r": self.table.region},
+            condition=None,  # the lane's only writer may make the head or move it
+            names={"#ttl": "ttl", "#region": "region"},
+        )
+
+    def wake_at(self, lane: str, due_at: datetime) -> bool:
+        """Move a parked lane's due time; False if it is not parked any more."""
+        bound = {":d": f"{times.text(due_at)}#{lane}"}
+        return self.table.update({"pk": f"lane#{lane}", "sk": "head"}, "SET due_at = :d", bound) is not None
+
+    def waiting(self, lane: str) -> list[Item]:
+        """Return the deliveries that wait in a lane, in order."""
+        found = self.table.query("pk = :p AND begins_with(sk, :s)", {":p": f"lane#{lane}", ":s": "p#"})
+        return [{"sequence": item["sk"][2:], **json.loads(item["waiting"])} for item in found]
+
+    def update_waiting(self, lane: str, sequence: str, waiting: Mapping[str, Any], held: bool) -> None:
+        """Store what has become of a waiting delivery: another attempt, or no longer held."""
+        expression = "SET waiting = :w" + ("" if held else " REMOVE #day, #at")
+        values = {k: v for k, v in waiting.items() if k != "sequence"}
+        self.table.update(
+            {"pk": f"lane#{lane}", "sk": f"p#{sequence}"},
+            expression,
+            {":w": json.dumps(values)},
+            names=None if held else {"#day": "day", "#at": "at"},
+        )
+
+    def remove_waiting(self, lane: str, sequence: str) -> None:
+        """Take a delivery out of its lane."""
+        self.table.delete({"pk": f"lane#{lane}", "sk": f"p#{sequence}"})
+
+    def remove_head(self, lane: str) -> None:
+        """Say that a lane is parked no more."""
+        self.table.delete({"pk": f"lane#{lane}", "sk": "head"})
+
+    def due_lanes(self, now: datetime, limit: int) -> Iterator[tuple[str, str]]:
+        """Yield lanes whose time has come, with the due time, at most ``limit`` of each shard."""
+        bound = times.text(now + timedelta(milliseconds=1))
+        for shard in range(DUE_SHARDS):
+            found = self.table.query(
+                "due_shard = :s AND due_at < :n", {":s": f"due#{shard}", ":n": bound}, index="due", limit=limit
+            )
+            for number, item in enumerate(found):
+                if number >= limit:
+                    break
+                due, _, lane = item["due_at"].partition("#")
+                yield lane, due
+
+    def held(self, tenant: str, after: str = "") -> Iterator[tuple[str, str]]:
+        """Yield the lanes in which a tenant's transfers are held, with their place in the list."""
+        names = {"#day": "day", "#at": "at"}
+        found = self.table.query(
+            "#day = :d AND #at > :a", {":d": f"{tenant}#held", ":a": after or " "}, index="day", names=names
+        )
+        for item in found:
+            yield item["pk"].removeprefix("lane#"), item["at"]
+
+    # Stored replies and dead letters
+
+    def insert_reply(self, tenant: str, key_hash: str, values: Mapping[str, Any], expires_at: datetime) -> bool:
+        """Claim an idempotency key. Return False if somebody has it."""
+        return self.table.insert({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply", "ttl": ttl(expires_at), **values})
+
+    def reply(self, tenant: str, key_hash: str) -> Item | None:
+        """Return what is stored under an idempotency key."""
+        return self.table.get({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})
+
+    def finish_reply(self, tenant: str, key_hash: str, sealed: bytes) -> None:
+        """Store the sealed reply under a claimed idempotency key."""
+        key = {"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"}
+        self.table.update(key, "SET body = :b", {":b": sealed})
+
+    def drop_reply(self, tenant: str, key_hash: str) -> None:
+        """Give a claimed idempotency key back: the request changed nothing."""
+        self.table.delete({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})
+
+    def insert_dead(self, tenant: str, place: str, values: Mapping[str, Any], expires_at: datetime) -> None:
+        """Park a dead letter for a person to look at."""
+        self.table.insert({"pk": f"{tenant}#dead", "sk": place, "ttl": ttl(expires_at), **values})

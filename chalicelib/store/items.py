@@ -1,0 +1,236 @@
+"""DynamoDB items as plain values, and the few calls every table needs.
+
+Attributes are str, int, bool, bytes or None; what is nested is one JSON string. Every row names its region, and a row of
+another region is not read.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..core.errors import Unavailable, WrongRegion
+
+Item = dict[str, Any]
+Value = str | int | bool | bytes | None
+BATCH_GET = 100
+
+
+def attribute(value: Value) -> dict[str, Any]:
+    """Write one attribute value."""
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
+    return {"S": value}
+
+
+def write(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Write an item; attributes that are None are left out."""
+    return {name: attribute(value) for name, value in values.items() if value is not None}
+
+
+def read(item: Mapping[str, Any], region: str) -> Item:
+    """Read an item.
+
+    Raises:
+        WrongRegion: the row names another region than the home region.
+    """
+    values: Item = {}
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        values[name] = int(value) if kind == "N" else bytes(value) if kind == "B" else None if kind == "NULL" else value
+    if values.get("region", region) != region:
+        raise WrongRegion("a stored row names another region")
+    return values
+
+
+def code_of(error: ClientError) -> str:
+    """Return the error code of a refused call."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+TRANSIENT = frozenset(
+    {
+        "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "InternalServerError",
+        "ServiceUnavailable", "InternalFailure", "KMSThrottlingException", "ThrottledException", "RequestThrottled",
+        "AWS.SimpleQueueService.NonExistentQueue.Throttled", "TransactionConflictException", "LimitExceededException",
+    }
+)  # fmt: skip
+
+
+def call(function: Callable[..., Any], **arguments: Any) -> Any:
+    """Call AWS; what may pass on another try becomes ``Unavailable``.
+
+    Raises:
+        Unavailable: throttled, or the service did not answer.
+        ClientError: the service refused for another reason, which the caller knows how to read.
+    """
+    try:
+        return function(**arguments)
+    except ClientError as error:
+        if code_of(error) in TRANSIENT:
+            raise Unavailable(f"{code_of(error)} from AWS; try again") from error
+        raise
+    except BotoCoreError as error:
+        raise Unavailable(f"{type(error).__name__} on the way to AWS; try again") from error
+
+
+class Table:
+    """One table of the cell, over a low-level client. Single-item writes are conditional."""
+
+    def __init__(self, client: Any, name: str, region: str) -> None:
+        self.client = client
+        self.name = name
+        self.region = region
+
+    def get(self, key: Mapping[str, Value]) -> Item | None:
+        """Read one row, consistently."""
+        answer = call(self.client.get_item, TableName=self.name, Key=write(key), ConsistentRead=True)
+        item = answer.get("Item")
+        return read(item, self.region) if item else None
+
+    def insert(self, values: Mapping[str, Value]) -> bool:
+        """Put a row that is not there yet. Return False if it is."""
+        try:
+            call(
+                self.client.put_item,
+                TableName=self.name,
+                Item=write({**values, "region": self.region}),
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def replace(self, values: Mapping[str, Value], condition: str, bound: Mapping[str, Value]) -> bool:
+        """Put a row where ``condition`` holds. Return False where it does not."""
+        try:
+            call(
+                self.client.put_item,
+                TableName=self.name,
+                Item=write({**values, "region": self.region}),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=write(bound),
+            )
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def update(
+        self,
+        key: Mapping[str, Value],
+        expression: str,
+        bound: Mapping[str, Value],
+        condition: str | None = "attribute_exists(pk)",
+        names: Mapping[str, str] | None = None,
+    ) -> Item | None:
+        """Update a row where ``condition`` holds. Return it as it is now, or None."""
+        extra: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
+        if bound:
+            extra["ExpressionAttributeValues"] = write(bound)
+        if condition:
+            extra["ConditionExpression"] = condition
+        try:
+            answer = call(
+                self.client.update_item,
+                TableName=self.name,
+                Key=write(key),
+                UpdateExpression=expression,
+                ReturnValues="ALL_NEW",
+                **extra,
+            )
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return None
+            raise
+        return read(answer["Attributes"], self.region)
+
+    def delete(self, key: Mapping[str, Value]) -> None:
+        """Delete a row; deleting what is gone does no harm."""
+        call(self.client.delete_item, TableName=self.name, Key=write(key))
+
+    def query(
+        self,
+        condition: str,
+        bound: Mapping[str, Value],
+        *,
+        index: str | None = None,
+        names: Mapping[str, str] | None = None,
+        ascending: bool = True,
+        limit: int | None = None,
+        start: Mapping[str, Value] | None = None,
+    ) -> Iterator[Item]:
+        """Yield rows in key order, page by page as they are asked for; consistently on the table itself."""
+        arguments: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": write(bound),
+            "ScanIndexForward": ascending,
+        }
+        if index:
+            arguments["IndexName"] = index
+        else:
+            arguments["ConsistentRead"] = True
+        if names:
+            arguments["ExpressionAttributeNames"] = dict(names)
+        if start:
+            arguments["ExclusiveStartKey"] = write(start)
+        if limit:
+            arguments["Limit"] = limit
+        while True:
+            answer = call(self.client.query, **arguments)
+            for item in answer.get("Items", ()):
+                yield read(item, self.region)
+            if not answer.get("LastEvaluatedKey"):
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def batch_get(
+    client: Any,
+    keys: Iterable[tuple[str, Mapping[str, Value]]],
+    region: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, list[Item]]:
+    """Read up to ``BATCH_GET`` rows of several tables in one consistent round trip.
+
+    Args:
+        keys: pairs of table name and key; doubles are asked for once.
+
+    Returns:
+        The rows found, by table name, in no order; rows keep raw binary attributes.
+
+    Raises:
+        Unavailable: keys stayed unprocessed.
+    """
+    wanted: dict[str, dict[str, Any]] = {}
+    for table, key in keys:
+        request = wanted.setdefault(table, {"Keys": [], "ConsistentRead": True})
+        written = write(key)
+        if written not in request["Keys"]:
+            request["Keys"].append(written)
+    found: dict[str, list[Item]] = {table: [] for table in wanted}
+    if not wanted:
+        return found
+    for attempt in range(6):
+        answer = call(client.batch_get_item, RequestItems=wanted)
+        for table, items in answer["Responses"].items():
+            found[table].extend(read(item, region) for item in items)
+        wanted = answer.get("UnprocessedKeys") or {}
+        if not wanted:
+            return found
+        sleep(0.05 * 2**attempt * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
+    raise Unavailable("DynamoDB left keys unprocessed; try again")

@@ -1,0 +1,81 @@
+"""The ``people`` table: random refs and wrapped data keys of subjects and conversations.
+
+``pk`` = tenant ‖ keyed hash of the platform's id. No backup is ever taken of it: a deleted key stays deleted.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.ids import random_ref
+from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
+from .items import Item, Table, batch_get
+
+PREFIX = {"subject": "sub", "conversation": "cnv"}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A subject or a conversation as the log knows it, and the key of the content that is theirs."""
+
+    pk: str
+    ref: str
+    key: bytes = field(repr=False)
+
+
+def people_key(tenant: str, keys: TenantKeys, kind: str, channel: str, source: str, platform_id: str) -> str:
+    """Return the key of a person's or a conversation's row.
+
+    A subject is one person on one channel whichever of the tenant's sources they write to; a conversation belongs to
+    one source.
+    """
+    scope = channel if kind == "subject" else source
+    text = "\0".join((kind, scope, platform_id)).encode("utf-8", "surrogatepass")
+    return f"{tenant}#{hmac.digest(keys.people, text, 'sha256')[:16].hex()}"
+
+
+class PeopleStore:
+    """Find or make the refs and keys of people."""
+
+    def __init__(self, table: Table, randomness: Callable[[int], bytes]) -> None:
+        self.table = table
+        self._random = randomness
+
+    def _context(self, pk: str) -> str:
+        return f"{self.table.region}/{pk}"
+
+    def read(self, item: Item, keys: TenantKeys) -> Person:
+        """Open a row."""
+        return Person(item["pk"], item["ref"], open_sealed(keys.wrap, item["key"], self._context(item["pk"])))
+
+    def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, Person]:
+        """Return those of the rows that exist, in one round trip."""
+        keys = dict(wanted)
+        found = batch_get(self.table.client, ((self.table.name, {"pk": pk}) for pk in keys), self.table.region)
+        return {i["pk"]: self.read(i, keys[i["pk"]]) for i in found.get(self.table.name, ())}
+
+    def find_or_make(self, wanted: Mapping[str, tuple[str, TenantKeys]]) -> dict[str, Person]:
+        """Return a person for each ``pk: (kind, the tenant's keys)``, making those seen for the first time.
+
+        Two who make the same one at once get the same one: the row is inserted only if absent, then read.
+        """
+        found = self.get_many((pk, keys) for pk, (_, keys) in wanted.items())
+        for pk, (kind, keys) in wanted.items():
+            if pk in found:
+                continue
+            key = self._random(32)
+            row: dict[str, Any] = {
+                "pk": pk,
+                "ref": random_ref(PREFIX[kind], self._random(16)),
+                "key": seal(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
+            }
+            if not self.table.insert(row):
+                stored = self.table.get({"pk": pk})
+                if stored is None:  # erased between the two: make it anew
+                    return self.find_or_make(wanted)
+                row = stored
+            found[pk] = self.read(row, keys)
+        return found
