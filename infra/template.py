@@ -1,0 +1,280 @@
+"""What a cell consists of: ``resources.json`` and the policies, with a cell's names put in.
+
+The files are CloudFormation with three placeholders of ours, ``${Cell}``, ``${Region}`` and ``${Country}``, and one inclusion,
+``${File:name}``. They are replaced as text before CloudFormation sees anything, since Chalice merges files, not parameters:
+so one file serves every cell, and a packaged template names its region in full and works in no other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+CONFIG: Final = ROOT / ".chalice" / "config.json"
+RESOURCES: Final = ROOT / "infra" / "resources.json"
+LOCAL_ACCOUNT: Final = "000000000000"  # what emulators call themselves
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One region's deployment: what its names, its pins and its home country are made of."""
+
+    name: str
+    region: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The arguments with which boto3 makes one table; ``ttl`` and ``backups`` are None where there is nothing to switch on."""
+
+    create: Document
+    ttl: Document | None
+    backups: Document | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The arguments with which boto3 makes one queue."""
+
+    create: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The arguments with which boto3 makes one key, and the alias to give it."""
+
+    create: Document
+    alias: str
+
+
+class UnknownStage(LookupError):
+    """A stage that ``.chalice/config.json`` does not have."""
+
+
+def cell_of(stage: str) -> Cell:
+    """Read a stage's cell from ``.chalice/config.json``.
+
+    Raises:
+        UnknownStage: The file has no such stage.
+    """
+    stages = json.loads(CONFIG.read_text("utf-8"))["stages"]
+    if stage not in stages:
+        raise UnknownStage(f"no stage {stage!r} in {CONFIG.relative_to(ROOT)}; there are: {', '.join(sorted(stages))}")
+    names = stages[stage]["environment_variables"]
+    return Cell(names["WAYBILL_CELL"], names["WAYBILL_REGION"], names["WAYBILL_COUNTRY"])
+
+
+def fill(text: str, cell: Cell) -> str:
+    """Put a cell's names into a JSON text, and the files that it includes."""
+
+    def included(found: re.Match[str]) -> str:
+        content = (ROOT / "infra" / found[1]).read_text("utf-8")
+        return json.dumps(content)[1:-1]  # it lands inside a JSON string
+
+    text = re.sub(r"\$\{File:([a-z_]+\.py)\}", included, text)
+    for name, value in (("Cell", cell.name), ("Region", cell.region), ("Country", cell.country)):
+        text = text.replace("${" + name + "}", value)
+    return text
+
+
+def fragment(cell: Cell) -> Document:
+    """Make what Chalice merges into its template: ``resources.json`` with the cell's names, intrinsics left to CloudFormation."""
+    document: Document = json.loads(fill(RESOURCES.read_text("utf-8"), cell))
+    return document
+
+
+def policy(function: str, cell: Cell) -> Document:
+    """Make the policy of one function's role from ``.chalice/policy-{function}.json``, as CloudFormation takes it.
+
+    A string with an ``${AWS::…}`` in it becomes ``Fn::Sub``, so that the files read like ordinary policies.
+    """
+    path = CONFIG.with_name(f"policy-{function.replace('_', '-')}.json")
+    document: Document = _with_sub(json.loads(fill(path.read_text("utf-8"), cell)))
+    return document
+
+
+def _with_sub(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: v if k == "Fn::Sub" else _with_sub(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_sub(v) for v in value]
+    return {"Fn::Sub": value} if isinstance(value, str) and "${AWS::" in value else value
+
+
+def resources(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> dict[str, Document]:
+    """Return the resources by logical id, with every placeholder and intrinsic resolved.
+
+    What Chalice makes is there only as far as ``resources.json`` adds to it, without a ``Type``. A key stands for itself
+    by the ARN of its alias, since its id is not known before it is made.
+    """
+    return resolve(fragment(Cell(cell, region, country))["Resources"], region, account)
+
+
+def resolve(found: Mapping[str, Document], region: str, account: str = LOCAL_ACCOUNT) -> dict[str, Document]:
+    """Resolve ``Ref``, ``Fn::GetAtt`` and ``Fn::Sub`` among the given resources."""
+    resolver = _Resolver(found, region, account)
+    return {name: resolver.value(resource) for name, resource in found.items()}
+
+
+def tables(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Table]:
+    """Return the cell's tables as arguments of ``create_table``, ``update_time_to_live`` and ``update_continuous_backups``."""
+    made = []
+    for resource in _of_type("AWS::DynamoDB::Table", resources(cell, region, country, account)):
+        create = dict(resource["Properties"])
+        name = {"TableName": create["TableName"]}
+        ttl = create.pop("TimeToLiveSpecification", None)
+        backups = create.pop("PointInTimeRecoverySpecification")
+        encryption = create["SSESpecification"]
+        create["SSESpecification"] = {**encryption, "Enabled": encryption["SSEEnabled"]}
+        del create["SSESpecification"]["SSEEnabled"]
+        if "StreamSpecification" in create:
+            create["StreamSpecification"] = {"StreamEnabled": True, **create["StreamSpecification"]}
+        made.append(
+            Table(
+                create,
+                None if ttl is None else {**name, "TimeToLiveSpecification": ttl},
+                {**name, "PointInTimeRecoverySpecification": backups}
+                if backups["PointInTimeRecoveryEnabled"]
+                else None,
+            )
+        )
+    return made
+
+
+def queues(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Queue]:
+    """Return the cell's queues as arguments of ``create_queue``, each dead-letter queue before the queue that needs it."""
+    made = []
+    for resource in _of_type("AWS::SQS::Queue", resources(cell, region, country, account)):
+        properties = dict(resource["Properties"])
+        name, tags = properties.pop("QueueName"), properties.pop("Tags")
+        made.append(
+            Queue(
+                {
+                    "QueueName": name,
+                    "Attributes": {k: _attribute(v) for k, v in properties.items()},
+                    "tags": {tag["Key"]: tag["Value"] for tag in tags},
+                }
+            )
+        )
+    return sorted(made, key=lambda queue: "RedrivePolicy" in queue.create["Attributes"])
+
+
+def keys(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Key]:
+    """Return the cell's KMS keys as arguments of ``create_key``, with their aliases."""
+    found = fragment(Cell(cell, region, country))["Resources"]
+    made = []
+    for alias in _of_type("AWS::KMS::Alias", found):
+        properties = resolve(found, region, account)[alias["Properties"]["TargetKeyId"]["Ref"]]["Properties"]
+        create = {
+            "Description": properties["Description"],
+            "MultiRegion": properties["MultiRegion"],
+            "Policy": json.dumps(properties["KeyPolicy"]),
+            "Tags": [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in properties["Tags"]],
+        }
+        made.append(Key(create, alias["Properties"]["AliasName"]))
+    return made
+
+
+def _of_type(kind: str, found: Mapping[str, Document]) -> list[Document]:
+    return [resource for resource in found.values() if resource.get("Type") == kind]
+
+
+def _attribute(value: Any) -> str:
+    """SQS takes every attribute as a string."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+# How a resource's ARN is made: service, then the rest; the rest reads the resource's own properties.
+_ARNS: Final[dict[str, tuple[str, str]]] = {
+    "AWS::DynamoDB::Table": ("dynamodb", "table/{TableName}"),
+    "AWS::SQS::Queue": ("sqs", "{QueueName}"),
+    "AWS::SNS::Topic": ("sns", "{TopicName}"),
+    "AWS::IAM::Role": ("iam", "role/{RoleName}"),
+    "AWS::Lambda::Function": ("lambda", "function:{FunctionName}"),
+    "AWS::Logs::LogGroup": ("logs", "log-group:{LogGroupName}:*"),
+}
+# What is merged into Chalice's own resources has no type: its distinguishing property tells.
+_UNTYPED: Final = {"FunctionName": "AWS::Lambda::Function", "RoleName": "AWS::IAM::Role"}
+_REF_IS_ARN: Final = ("AWS::SNS::Topic",)
+_REF_IS_NAME: Final = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::IAM::Role": "RoleName",
+}
+
+
+class _Resolver:
+    def __init__(self, found: Mapping[str, Document], region: str, account: str) -> None:
+        self._found = found
+        self._pseudo = {
+            "AWS::Region": region,
+            "AWS::AccountId": account,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if name == "Ref":
+                return self._ref(argument)
+            if name == "Fn::GetAtt":
+                return self._attribute(*argument)
+            if name == "Fn::Sub":
+                return re.sub(r"\$\{([A-Za-z0-9:]+)\}", lambda found: self._ref(found[1]), argument)
+        return {k: self.value(v) for k, v in value.items()}
+
+    def _ref(self, name: str) -> str:
+        if name in self._pseudo:
+            return self._pseudo[name]
+        kind = self._kind(name)
+        if kind in _REF_IS_ARN:
+            return self._arn(name)
+        if kind in _REF_IS_NAME:
+            return str(self.value(self._found[name]["Properties"][_REF_IS_NAME[kind]]))
+        return name  # known only once it is deployed
+
+    def _attribute(self, name: str, attribute: str) -> str:
+        if attribute == "Arn":
+            return self._arn(name)
+        if attribute == "StreamArn":
+            return self._arn(name) + "/stream/*"
+        return str(self.value(self._found[name]["Properties"][attribute]))
+
+    def _arn(self, name: str) -> str:
+        kind = self._kind(name)
+        if kind == "AWS::KMS::Key":
+            return self._full("kms", self._alias_of(name))
+        service, rest = _ARNS[kind]
+        properties = {k: self.value(v) for k, v in self._found[name]["Properties"].items() if k.endswith("Name")}
+        return self._full(service, rest.format(**properties))
+
+    def _full(self, service: str, rest: str) -> str:
+        region = "" if service == "iam" else self._pseudo["AWS::Region"]
+        return f"arn:{self._pseudo['AWS::Partition']}:{service}:{region}:{self._pseudo['AWS::AccountId']}:{rest}"
+
+    def _alias_of(self, key: str) -> str:
+        for alias in _of_type("AWS::KMS::Alias", self._found):
+            if alias["Properties"]["TargetKeyId"] == {"Ref": key}:
+                return str(alias["Properties"]["AliasName"])
+        raise LookupError(f"the key {key} has no alias in resources.json")
+
+    def _kind(self, name: str) -> str:
+        resource = self._found.get(name, {})
+        if "Type" in resource:
+            return str(resource["Type"])
+        return next((kind for mark, kind in _UNTYPED.items() if mark in resource.get("Properties", {})), "")
