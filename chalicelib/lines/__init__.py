@@ -1,0 +1,1 @@
+"""The commands that read JSON lines and answer each: one module a command."""
