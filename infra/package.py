@@ -1,0 +1,203 @@
+"""Package a stage: ``python -m infra.package STAGE OUT_DIR``.
+
+Chalice writes the functions, their roles and the REST API; ``resources.json`` is merged in. Chalice leaves out, or takes
+without a word, several things on which correctness rests, so that what came out is read again before anybody may deploy it.
+Needs no AWS credentials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .template import ROOT, Cell, Document, UnknownStage, cell_of, fill, fragment, policy
+
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (read 2026-11-22)
+UNZIPPED_LIMIT_BYTES: Final = 250 * 1024 * 1024
+
+# Source: the ELF specification, e_machine (read 2026-11-22)
+ELF_MACHINES: Final = {"x86_64": 0x3E, "arm64": 0xB7}
+
+
+class BadPackage(Exception):
+    """What was packaged must not be deployed; ``faults`` says why, one line each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A stage ready to deploy."""
+
+    cell: Cell
+    template: Path
+    archive: Path
+    zipped_bytes: int
+    unzipped_bytes: int
+
+
+def package(stage: str, out: Path, project: Path = ROOT) -> Package:
+    """Make ``out/template.json`` and ``out/deployment.zip`` for a stage and check them.
+
+    Args:
+        project: where ``app.py`` and its requirements are.
+
+    Raises:
+        UnknownStage: there is no such stage.
+        BadPackage: Chalice failed, or what it made does not hold what it must.
+    """
+    cell = cell_of(stage)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="waybill-package-") as scratch:
+        staged = Path(scratch) / "project"
+        functions = _stage(project, staged, cell)
+        merge = Path(scratch) / "resources.json"
+        merge.write_text(json.dumps(fragment(cell)), "utf-8")
+        _run_chalice(stage, cell, staged, merge, Path(scratch) / "out")
+        template = json.loads((Path(scratch) / "out" / "sam.json").read_text("utf-8"))
+        # Chalice has no place for a description of the stack; the change set shows this one.
+        template["Description"] = f"Waybill cell {cell.name}: {cell.region}, {cell.country}"
+        archive = Path(shutil.copy(Path(scratch) / "out" / "deployment.zip", out / "deployment.zip"))
+    with zipfile.ZipFile(archive) as opened:
+        unzipped = sum(entry.file_size for entry in opened.infolist())
+        faults = [
+            *template_faults(template, cell, functions),
+            *archive_faults(opened, template["Resources"]["Hooks"]["Properties"]["Architectures"][0]),
+        ]
+    if faults:
+        raise BadPackage(faults)
+    path = out / "template.json"
+    path.write_text(json.dumps(template, indent=1), "utf-8")
+    return Package(cell, path, archive, archive.stat().st_size, unzipped)
+
+
+def _stage(project: Path, staged: Path, cell: Cell) -> list[str]:
+    """Copy what Chalice packages, with the cell's policies beside it; return the functions' names."""
+    (staged / ".chalice").mkdir(parents=True)
+    for name in ("app.py", "requirements.txt"):
+        shutil.copy(project / name, staged / name)
+    for name in ("chalicelib", "vendor"):
+        if (project / name).is_dir():
+            shutil.copytree(project / name, staged / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    config = fill((ROOT / ".chalice" / "config.json").read_text("utf-8"), cell)
+    (staged / ".chalice" / "config.json").write_text(config, "utf-8")
+    functions: Mapping[str, Mapping[str, str]] = json.loads(config)["lambda_functions"]
+    for name, settings in functions.items():
+        (staged / ".chalice" / settings["iam_policy_file"]).write_text(json.dumps(policy(name, cell)), "utf-8")
+    return list(functions)
+
+
+def _run_chalice(stage: str, cell: Cell, project: Path, merge: Path, out: Path) -> None:
+    chalice = str(Path(sys.executable).with_name("chalice"))
+    command = [
+        chalice,
+        "--project-dir",
+        str(project),
+        "package",
+        "--stage",
+        stage,
+        "--merge-template",
+        str(merge),
+        str(out),
+    ]
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    # Chalice asks the session for a region to name service principals, and would look for credentials on the machine.
+    environment = {**kept, "AWS_DEFAULT_REGION": cell.region, "AWS_EC2_METADATA_DISABLED": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise BadPackage([f"chalice package ended with {done.returncode}:", *(done.stdout + done.stderr).splitlines()])
+
+
+def template_faults(template: Document, cell: Cell, functions: list[str]) -> Iterator[str]:
+    """Yield what is wrong with a packaged template, one sentence each."""
+    resources: dict[str, Document] = template["Resources"]
+    for name, resource in resources.items():
+        if "Type" not in resource:
+            yield f"{name}: resources.json adds to it, but the app has no such function"
+        elif resource["Type"] == "AWS::Serverless::Function":
+            yield from _function_faults(name, resource, cell)
+    roles = {name.replace("_", "-"): f"{''.join(w.title() for w in name.split('_'))}Role" for name in functions}
+    for function, role in roles.items():
+        if role not in resources:
+            yield f"{role}: .chalice/config.json has settings for {function}, but the app has no such function"
+        elif [p["PolicyDocument"] for p in resources[role]["Properties"]["Policies"]] != [policy(function, cell)]:
+            yield f"{role}: its policy is not .chalice/policy-{function}.json"
+    known = {*roles.values(), *fragment(cell)["Resources"]}
+    for name, resource in resources.items():
+        if resource.get("Type") == "AWS::IAM::Role" and name not in known:
+            yield f"{name}: a role without a policy of its own in .chalice"
+    yield from _rest_faults(resources.get("RestAPI", {}).get("Properties", {}))
+
+
+def _function_faults(name: str, resource: Document, cell: Cell) -> Iterator[str]:
+    properties = resource["Properties"]
+    if not properties.get("FunctionName", "").startswith(f"waybill-{cell.name}-"):
+        yield f"{name}: resources.json does not name it after the cell; its log group would be another's"
+    for event in properties.get("Events", {}).values():
+        if event.get("Type") != "SQS":
+            continue
+        source = event["Properties"]
+        if source.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            yield f"{name}: without ReportBatchItemFailures one failed message loses the rest of its batch"
+        if source.get("MaximumBatchingWindowInSeconds"):
+            yield f"{name}: a FIFO queue takes no batching window"
+        if not 1 <= source.get("BatchSize", 0) <= 10:
+            yield f"{name}: a FIFO queue gives at most ten messages at once"
+        if not resource.get("DependsOn"):
+            yield f"{name}: without DependsOn its queue may not exist yet when it is mapped"
+
+
+def _rest_faults(api: Mapping[str, Any]) -> Iterator[str]:
+    if api.get("EndpointConfiguration") != "REGIONAL":
+        yield "RestAPI: not REGIONAL, so that TLS could end in another country"
+    if api.get("DefinitionBody", {}).get("x-amazon-apigateway-binary-media-types") != ["*/*"]:
+        yield "RestAPI: its binary types are not */*, so that bodies that are not UTF-8 would be changed"
+
+
+def archive_faults(archive: zipfile.ZipFile, architecture: str) -> Iterator[str]:
+    """Yield what is wrong with a packaged archive: compiled code for another machine, too much of it, the app missing."""
+    names = set(archive.namelist())
+    if "app.py" not in names:
+        yield "deployment.zip: app.py is missing"
+    if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED_LIMIT_BYTES:
+        yield "deployment.zip: more than the 250 MiB that Lambda takes unzipped"
+    for name in sorted(names):
+        with archive.open(name) as member:
+            head = member.read(20)
+        if head[:4] != b"\x7fELF":
+            continue
+        machine = int.from_bytes(head[18:20], "little")
+        if machine != ELF_MACHINES[architecture]:
+            yield f"deployment.zip: {name} is compiled for another machine than {architecture}"
+
+
+def main() -> int:
+    """Package the stage that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m infra.package", description="Package a stage for deployment.")
+    parser.add_argument("stage")
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    try:
+        made = package(arguments.stage, arguments.out)
+    except (BadPackage, UnknownStage) as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    print(f"{made.template}: cell {made.cell.name} in {made.cell.region} ({made.cell.country})")
+    print(f"{made.archive}: {made.zipped_bytes / 1e6:.1f} MB, unzipped {made.unzipped_bytes / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
