@@ -7,12 +7,13 @@ verified, and nobody has to remember that: ``receive`` is the only caller.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event import Draft
@@ -56,8 +57,15 @@ class Secret(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+SecretText = Annotated[str, StringConstraints(min_length=1, max_length=512), Field(repr=False)]
+"""A secret of one line. An empty secret would verify everything, so there is none."""
+
+
 class Channel(Protocol):
-    """Satisfied by a module."""
+    """Satisfied by a module.
+
+    A module may also have ``KEEPS_RAW = True``: its events are nothing without the platform's own object.
+    """
 
     KIND: ClassVar[str]
     Secret: ClassVar[type[BaseModel]]
@@ -91,6 +99,20 @@ class Received:
     detail: str = ""
 
 
+_TITLES: Mapping[Verdict, str] = {"rejected": "Not genuine", "malformed": "Malformed payload"}
+
+
+def refusal(verdict: Verdict, status: int, code: str, detail: str) -> Received:
+    """Refuse a request with a short RFC 9457 problem that repeats nothing of the request."""
+    problem = {"title": _TITLES[verdict], "status": status, "code": code, "detail": detail}
+    reply = Reply(status, json.dumps(problem), {"Content-Type": "application/problem+json"})
+    return Received(verdict, reply, code=code, detail=detail)
+
+
+def _refused(verdict: Verdict, status: int, error: MalformedPayload | NotGenuine) -> Received:
+    return refusal(verdict, status, error.code, error.detail)
+
+
 def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> Received:
     """Judge one request: 1 verify, 2 handshake, 3 normalise, 4 answer in the platform's words.
 
@@ -108,10 +130,10 @@ def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> Received:
             fault = fault or error
             continue
         except MalformedPayload as error:
-            return Received("malformed", Reply(400), code=error.code, detail=error.detail)
+            return _refused("malformed", 400, error)
         return _judge(channel, request, secret)
     fault = fault or NotGenuine("no secret is configured for this source")
-    return Received("rejected", Reply(fault.reply_status), code=fault.code, detail=fault.detail)
+    return _refused("rejected", fault.reply_status, fault)
 
 
 def _judge(channel: Any, request: Inbound, secret: Any) -> Received:
@@ -127,6 +149,6 @@ def _judge(channel: Any, request: Inbound, secret: Any) -> Received:
             else:
                 drafts.setdefault(item.dedupe_id, item)
     except MalformedPayload as error:
-        return Received("malformed", Reply(400), code=error.code, detail=error.detail)
+        return _refused("malformed", 400, error)
     reply = channel.acknowledge(request)  # 4
     return Received("accepted" if drafts else "ignored", reply, tuple(drafts.values()), tuple(ignored))

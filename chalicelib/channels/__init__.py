@@ -1,0 +1,37 @@
+"""The channels: one module a platform, imported when a source first needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import cast
+
+from .base import Channel
+
+KINDS: tuple[str, ...] = (
+    "slack",
+    "telegram",
+    "viber",
+    "vk",
+    "whatsapp",
+)
+"""Every channel's kind, which is also the name of its module."""
+
+
+class _Channels(Mapping[str, Channel]):
+    # A cell's sources use a few of the channels: the others' models must not cost a cold start anything.
+
+    def __getitem__(self, kind: str) -> Channel:
+        if kind not in KINDS:
+            raise KeyError(kind)
+        return cast("Channel", import_module(f"{__name__}.{kind}"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KINDS)
+
+    def __len__(self) -> int:
+        return len(KINDS)
+
+
+CHANNELS: Mapping[str, Channel] = _Channels()
+"""From a kind to its module."""

@@ -1,0 +1,276 @@
+"""Readers that turn untrusted JSON and form values into what an event wants.
+
+Every reader raises ``MalformedPayload`` and nothing else, and no error text repeats a value. A missing value is None; a
+value of the wrong type is a fault, for a guess would be worse than a refusal that the platform's console shows.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, NoReturn
+from urllib.parse import parse_qsl
+
+from ..core import times
+from ..core.errors import MalformedPayload, NotGenuine
+
+Json = dict[str, Any]
+
+MAX_DEPTH = 64  # the deepest genuine payload known (Slack's blocks) nests about 15 levels
+MAX_ID_CHARACTERS = 512
+MAX_FORM_FIELDS = 1000
+MAX_INTEGER = 2**63 - 1
+
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
+_INSTANT = re.compile(r"([0-9]{1,17})(?:\.([0-9]{1,9}))?\Z")
+_PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]*\Z")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?\Z")
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_constant=_refuse)
+
+
+def parse_json(body: bytes | str) -> Json:
+    """Parse a JSON object. Integers are exact; lone surrogates become U+FFFD, so that the result can be encoded.
+
+    Raises:
+        MalformedPayload: not UTF-8, not JSON, not an object, NaN or infinite numbers, deeper than ``MAX_DEPTH``.
+    """
+    try:
+        text = body.decode("utf-8-sig") if isinstance(body, bytes) else clean(body)
+        document = _DECODER.decode(text)
+        # The walk is only paid for by a body that could need it: one with an escaped surrogate, or with many brackets.
+        if "\\ud" in text or "\\uD" in text or text.count("{") + text.count("[") > MAX_DEPTH:
+            document = _cleaned(document, MAX_DEPTH)
+    except (ValueError, RecursionError):  # ValueError: bad UTF-8, bad JSON, an integer of more than 4,300 digits
+        raise MalformedPayload("the body is not a JSON document of this platform") from None
+    if not isinstance(document, dict):
+        raise MalformedPayload("the body is not a JSON object")
+    return document
+
+
+def _cleaned(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict | list):
+        if depth == 0:
+            raise ValueError
+        if isinstance(value, dict):
+            return {clean(k): _cleaned(v, depth - 1) for k, v in value.items()}
+        return [_cleaned(v, depth - 1) for v in value]
+    return value
+
+
+def clean(value: str) -> str:
+    """Replace lone surrogates, which no encoding takes, by U+FFFD."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """Parse a URL-encoded form; of a repeated field the first counts.
+
+    Raises:
+        MalformedPayload: more than ``MAX_FORM_FIELDS`` fields.
+    """
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+    except ValueError:
+        raise MalformedPayload("the form has too many fields") from None
+    form: dict[str, str] = {}
+    for name, value in pairs:
+        form.setdefault(name, value)
+    return form
+
+
+def mapping(value: Any) -> Json:
+    """Return an object; an absent one is empty."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MalformedPayload("an object was expected")
+    return value
+
+
+def listing(value: Any) -> list[Any]:
+    """Return a list; an absent one is empty."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedPayload("a list was expected")
+    return value
+
+
+def text(value: Any) -> str | None:
+    """Return a text exactly as sent; an empty one is None."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise MalformedPayload("a text was expected")
+    return value
+
+
+def joined(*parts: Any) -> str | None:
+    """Join the texts that are there by spaces: a first and a last name."""
+    return " ".join(part for part in map(text, parts) if part) or None
+
+
+def optional_id(value: Any) -> str | None:
+    """Return an id as text, integers exactly; an absent or empty one is None."""
+    if isinstance(value, str):
+        if len(value) > MAX_ID_CHARACTERS:
+            raise MalformedPayload("an id is too long")
+        return value or None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER * 2:
+        raise MalformedPayload("an id was expected")
+    return str(value)
+
+
+def id_(value: Any) -> str:
+    """Return an id as text, integers exactly.
+
+    Raises:
+        MalformedPayload: absent, empty or not an id.
+    """
+    found = optional_id(value)
+    if found is None:
+        raise MalformedPayload("an id is missing")
+    return found
+
+
+def word(value: Any) -> str:
+    """Return a platform's word for a kind of thing, or ``unknown`` if it does not look like a word."""
+    return value if isinstance(value, str) and _WORD.match(value) else "unknown"
+
+
+def integer(value: Any) -> int | None:
+    """Return a whole number from 0 to 2^63 - 1, given as a number or as digits."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_INTEGER:
+        raise MalformedPayload("a whole number was expected")
+    return value
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, given as a number or as decimal text (Viber's coordinates)."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and _DECIMAL.match(value):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INTEGER:
+        raise MalformedPayload("a number was expected")
+    return float(value)
+
+
+def coordinate(value: Any) -> float:
+    """Return a number that must be there.
+
+    Raises:
+        MalformedPayload: absent or not a number.
+    """
+    found = number(value)
+    if found is None:
+        raise MalformedPayload("a coordinate is missing")
+    return found
+
+
+def _at(value: Any, per_second: Literal[1, 1000]) -> datetime:
+    if isinstance(value, str):
+        match = _INSTANT.match(value)
+        if match is None:
+            raise MalformedPayload("a time was expected")
+        whole, fraction = int(match[1]), match[2]
+        millis = whole if per_second == 1000 else whole * 1000 + int((fraction or "0")[:3].ljust(3, "0"))
+    elif isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INTEGER:
+        raise MalformedPayload("a time was expected")
+    else:
+        millis = int(value) if per_second == 1000 else int(value * 1000)
+    try:
+        return times.from_millis(millis)
+    except ValueError:
+        raise MalformedPayload("a time is out of range") from None
+
+
+def seconds(value: Any) -> datetime:
+    """Read seconds since 1970: a number, or digits with or without a fraction (Slack's ``ts``).
+
+    Raises:
+        MalformedPayload: absent, not a time, or outside 1970 to 2100.
+    """
+    return _at(value, 1)
+
+
+def millis(value: Any) -> datetime:
+    """Read milliseconds since 1970: a number or digits.
+
+    Raises:
+        MalformedPayload: absent, not a time, or outside 1970 to 2100.
+    """
+    return _at(value, 1000)
+
+
+def phone(value: Any, *, international: bool = False) -> str | None:
+    """Return E.164 with ``+`` for an international number, anything else as given.
+
+    Args:
+        international: the platform gives international numbers without ``+``.
+    """
+    given = text(value)
+    if given is None or not _PHONE.match(given):
+        return given
+    digits = re.sub(r"[^0-9]", "", given)
+    if 7 <= len(digits) <= 15 and (given.startswith("+") or (international and digits == given)):
+        return "+" + digits
+    return given
+
+
+def compact(value: Any) -> str:
+    """Write a JSON value as one short line, for a payload that the platform sends as an object."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def same(given: Any, expected: str) -> bool:
+    """Compare a proof with what is expected, in constant time. Nothing equals an empty expectation."""
+    if not isinstance(given, str) or not expected:
+        return False
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))
+
+
+def require_header(headers: Mapping[str, str], name: str, expected: str) -> None:
+    """Raise unless a header equals what is expected.
+
+    Raises:
+        NotGenuine: it does not, or it is missing.
+    """
+    if not same(headers.get(name), expected):
+        raise NotGenuine("the proof of origin is missing or wrong")
+
+
+def hmac_sha256(key: str, *parts: bytes) -> str:
+    """Return the HMAC-SHA-256 of the parts, in lower-case hexadecimal."""
+    return hmac.digest(key.encode(), b"".join(parts), "sha256").hex()
