@@ -26,7 +26,12 @@ No error text holds a payload, a name, a phone number, a platform id or a secret
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar
+
+PROBLEM_PAGE = "/docs/errors"
+"""Where the cell shows what each code means."""
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class WaybillError(Exception):
@@ -240,3 +245,12 @@ class AuditBroken(OurError):
     """Stored evidence does not verify."""
 
     code = "audit_broken"
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """Return an RFC 9457 problem document. ``detail`` names the remedy and holds no payload or secret.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9457 (read 2026-11-22).
+    """
+    title = _PHRASES.get(status, "Error")
+    return {"type": f"{PROBLEM_PAGE}#{code}", "title": title, "status": status, "detail": detail, "code": code, **more}

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from .errors import Misconfigured
+from .errors import Misconfigured, TooLarge
 
 NONCE_BYTES = 12
 CONTENT_LIMIT_BYTES = 4 * 1024 * 1024
@@ -38,9 +38,15 @@ DICTIONARY_1 = _FIELDS.encode()
 """Preset dictionary of content version 1. Never changed: stored content needs it to be read."""
 
 
-def pack(document: Any) -> bytes:
-    """Write a JSON value compactly: UTF-8 JSON, raw deflate with the preset dictionary."""
+def pack(document: Any, limit: int = CONTENT_LIMIT_BYTES) -> bytes:
+    """Write a JSON value compactly: UTF-8 JSON, raw deflate with the preset dictionary.
+
+    Raises:
+        TooLarge: the JSON is over ``limit`` bytes.
+    """
     plain = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(plain) > limit:
+        raise TooLarge("the content is over its limit")
     deflater = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY_1)
     return deflater.compress(plain) + deflater.flush()
 

@@ -3,6 +3,7 @@
 | row | ``pk`` | ``sk`` | indexed |
 |---|---|---|---|
 | event | ``{tenant}#{event}`` | conversation ref or ``-`` | ``day`` = ``{tenant}#{received day}``, ``at`` = ``{received_at}#{event}`` |
+| first sight | ``seen#{tenant}#{event}`` | ``seen`` | of events whose platform gives no time |
 | lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}`` |
 | waiting delivery | ``lane#{lane}`` | ``p#{sequence}`` | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
 | stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
@@ -201,6 +202,14 @@ class DataStore:
                 owner, _, event = item["pk"].partition("#")
                 yield EventKey(owner, event, item["sk"]), item["at"]
 
+    def first_minute(self, tenant: str, event: str, minute: int, expires_at: datetime) -> int:
+        """Return the minute in which an event without a platform's time was first seen: this one, or the one stored."""
+        key = {"pk": f"seen#{tenant}#{event}", "sk": "seen"}
+        if self.table.insert({**key, "minute": minute, "ttl": ttl(expires_at)}):
+            return minute
+        stored = self.table.get(key)
+        return int(stored["minute"]) if stored else minute
+
     def erase_content(self, key: EventKey) -> bool:
         """Remove an event's content and leave its empty row, so that a redelivery cannot bring it back."""
         return self.table.update(key.key, "REMOVE body, #owner", {}, names={"#owner": "owner"}) is not None
@@ -226,15 +235,18 @@ class DataStore:
             }
         )
 
-    def set_head(self, lane: str, due_at: datetime, expires_at: datetime) -> None:
-        """Say when a lane is to be looked at next; a lane with a head is parked."""
-        due = times.text(due_at)
+    def set_head(self, lane: str, due_at: datetime, *, move: bool = True) -> None:
+        """Mark a lane as parked, to be looked at ``due_at``; a head that is there keeps its time unless ``move``.
+
+        The head has no TTL: it is removed when the lane is empty, and never while something waits.
+        """
+        due, shard = (":due", ":shard") if move else ("if_not_exists(due_at, :due)", "if_not_exists(due_shard, :shard)")
         self.table.update(
             {"pk": f"lane#{lane}", "sk": "head"},
-            "SET due_shard = :s, due_at = :d, #ttl = :t, #region = :r",
-            {":s": _shard(lane), ":d": f"{due}#{lane}", ":t": ttl(expires_at + AFTER_EXPIRY), ":r": self.table.region},
-            condition=None,  # the lane's only writer may make the head or move it
-            names={"#ttl": "ttl", "#region": "region"},
+            f"SET due_at = {due}, due_shard = {shard}, #region = :region",
+            {":due": f"{times.text(due_at)}#{lane}", ":shard": _shard(lane), ":region": self.table.region},
+            condition=None,  # the lane's only writer makes the head or moves it
+            names={"#region": "region"},
         )
 
     def wake_at(self, lane: str, due_at: datetime) -> bool:

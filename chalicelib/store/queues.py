@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from ..core.errors import Unavailable
 from .items import call
 
+Refused = ClientError
+"""What a call raises that the queue does not take."""
 ENTRIES_A_CALL = 10
 BYTES_A_CALL = 240_000
 """What every engine takes in one call; AWS takes 1 MiB."""

@@ -1,0 +1,260 @@
+"""Plan: what follows from an event. One decision for every matching route, and how long the event is kept. Pure.
+
+``judge`` is asked twice: by ``plan`` before a transfer is written, and again before each attempt, since a consent can have
+been withdrawn or a rule have changed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from . import times
+from .audit import Entry
+from .entry import VERDICTS
+from .residency import Decision
+from .retention import expires_at
+from .tenant import Configuration, Recipient, Route, Source
+from .transfers import delivery_id, transfer_id
+
+Facts = dict[str, Any]
+Decide = Callable[[Facts], Decision]
+
+PROCESSING_GROUNDS = frozenset(
+    {
+        "consent",
+        "explicit-consent",
+        "contract",
+        "legal-obligation",
+        "vital-interest",
+        "public-interest",
+        "legitimate-interest",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where this cell is: an AWS region and its country."""
+
+    region: str
+    country: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The decision for one event along one route: the stricter of storing it and delivering it."""
+
+    verdict: str
+    rules: tuple[Mapping[str, str], ...]
+    missing: tuple[str, ...]
+    redact: tuple[Mapping[str, Any], ...]
+    classes_out: tuple[str, ...]
+    basis: str | None
+    retry_at: str | None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One transfer of a plan."""
+
+    route: str
+    transfer: str
+    delivery: str
+    destination: str
+    recipient: Mapping[str, Any] | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from an event. ``keep`` is False where the law forbids to store it."""
+
+    transfers: tuple[Planned, ...]
+    expires_at: datetime
+    keep: bool
+    facts: Facts
+
+
+def subject_facts(source: Source) -> Facts:
+    """Say what is known of the person's country, and how."""
+    if source.subject_country is None:
+        return {"country": None, "signal": "none", "confidence": "unknown"}
+    return {"country": source.subject_country, "signal": "tenant_declared", "confidence": "declared"}
+
+
+def source_facts(
+    configuration: Configuration,
+    source: Source,
+    cell: Cell,
+    *,
+    op: str,
+    classes: list[str],
+    now: datetime,
+    received_at: datetime,
+) -> Facts:
+    """Build the facts of receiving or storing what a source sends."""
+    tenant = configuration.tenant
+    collector: Facts = {"country": tenant.controller.country, "tenant_class": tenant.tenant_class}
+    if tenant.zone is not None:
+        collector["zone"] = tenant.zone
+    if tenant.requires:
+        collector["requires"] = sorted(tenant.requires)
+    return {
+        "now": times.text(now),
+        "op": op,
+        "channel": source.channel,
+        # The tenant sets purpose and destination and we make no use of our own, hence the processor; whether there is an
+        # instruction is for the rules to ask.
+        "router_role": "processor",
+        "purpose": source.purpose,
+        "subject": subject_facts(source),
+        "data": {"classes": classes, "special": list(source.special) if source.special is not None else None},
+        "collector": collector,
+        "store": {"country": cell.country, "provider": "dynamodb", "copies": [cell.country]},
+        "first_write": {"country": cell.country, "at": times.text(received_at)},
+        "bases": list(configuration.basis_documents),
+        "volumes": {},
+    }
+
+
+def recipient_facts(recipient_id: str, recipient: Recipient | None) -> Facts:
+    """Build the facts of a recipient; what nobody has said is null, hence unknown."""
+    if recipient is None:
+        recipient_fields: Facts = dict.fromkeys(("entity_country", "role", "classes", "onward"))
+        return {"id": recipient_id, "processing_countries": [], "granted": False, **recipient_fields}
+    return {
+        "id": recipient.id,
+        "entity_country": recipient.entity_country,
+        "processing_countries": list(recipient.processing_countries),
+        "role": recipient.role,
+        "granted": recipient.granted,
+        "classes": [c.value for c in recipient.classes] if recipient.classes is not None else None,
+        "onward": [o.model_dump(mode="json") for o in recipient.onward] if recipient.onward is not None else None,
+    }
+
+
+def route_facts(base: Facts, configuration: Configuration, route: Route, held_since: datetime | None = None) -> Facts:
+    """Build the facts of delivering along a route from those of storing."""
+    destination = configuration.destinations.get(route.destination)
+    recipient_id = destination.recipient if destination else "unknown"
+    facts = {
+        **base,
+        "op": "deliver",
+        "purpose": route.purpose,
+        "recipient": recipient_facts(recipient_id, configuration.recipients.get(recipient_id)),
+        "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
+        "bases": list(configuration.bases_of(route)),
+    }
+    if held_since is not None:
+        facts["held_since"] = times.text(held_since)
+    return facts
+
+
+def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], ...]) -> Judgement:
+    """Take the stricter of two decisions; where they are alike, the rules of both count."""
+    verdict = max(store.verdict, deliver.verdict, key=VERDICTS.index)
+    rules: dict[str, Mapping[str, str]] = {}
+    for decision in (deliver, store):
+        if decision.verdict == verdict:
+            for rule in decision.selected_rules():
+                rules.setdefault(rule["id"], rule)
+        if verdict in ("allowed", "redacted"):
+            break  # what allows a delivery are the delivery's own rules
+    grounds = {b["id"] for b in bases if b["kind"] in PROCESSING_GROUNDS}
+    leaves = verdict in ("allowed", "redacted")
+    retry = [d.retry_at for d in (store, deliver) if d.retry_at is not None]
+    return Judgement(
+        verdict=verdict,
+        rules=tuple(rules[i] for i in sorted(rules)),
+        missing=tuple(sorted({*store.missing, *deliver.missing})) if not leaves else (),
+        redact=tuple(deliver.redact) if leaves else (),
+        classes_out=tuple(deliver.classes_out) if leaves else (),
+        basis=next((b for b in deliver.bases if b in grounds), None),
+        retry_at=max(retry, default=None),
+    )
+
+
+def judge(
+    configuration: Configuration,
+    route: Route,
+    store: Decision,
+    base: Facts,
+    decide: Decide,
+    held_since: datetime | None = None,
+) -> Judgement:
+    """Decide one route, given the decision and the facts of storing the event."""
+    facts = route_facts(base, configuration, route, held_since)
+    return combine(store, decide(facts), tuple(facts["bases"]))
+
+
+def _recipient(configuration: Configuration, route: Route) -> Mapping[str, Any] | None:
+    destination = configuration.destinations.get(route.destination)
+    recipient = configuration.recipients.get(destination.recipient) if destination else None
+    if recipient is None:
+        return None
+    countries = sorted(recipient.processing_countries)
+    return {"id": recipient.id, "country": recipient.entity_country, "processing": countries}
+
+
+def plan(
+    document: Mapping[str, Any],
+    classes: list[str],
+    configuration: Configuration,
+    source: Source,
+    cell: Cell,
+    decide: Decide,
+    *,
+    minute: int,
+    received_at: datetime,
+    now: datetime,
+) -> Plan:
+    """Work out what follows from an event.
+
+    Args:
+        document: the event.
+        classes: the data classes that it holds.
+        decide: ``residency.decide`` with a law, or a ``Decider``.
+        minute: of the event's entries.
+    """
+    base = source_facts(configuration, source, cell, op="store", classes=classes, now=now, received_at=received_at)
+    store = decide(base)
+    transfers = []
+    for route_id in sorted(configuration.index.match(document)):
+        route = configuration.routes[route_id]
+        transfer = transfer_id(minute, str(document["id"]), route_id)
+        transfers.append(
+            Planned(
+                route=route_id,
+                transfer=transfer,
+                delivery=delivery_id(transfer),
+                destination=route.destination,
+                recipient=_recipient(configuration, route),
+                judgement=judge(configuration, route, store, base, decide),
+            )
+        )
+    return Plan(
+        transfers=tuple(transfers),
+        expires_at=expires_at(configuration.tenant, source, received_at),
+        keep=store.verdict != "refused",
+        facts={"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]},
+    )
+
+
+def routes_of(transfers: tuple[Planned, ...]) -> list[Entry]:
+    """Return ``routes[]`` of a ``decided`` entry."""
+    return [
+        {
+            "route": t.route,
+            "transfer": t.transfer,
+            "destination": t.destination,
+            "decision": t.judgement.verdict,
+            "rules": [{"id": r["id"], "verdict": r["verdict"], "ref": r["ref"]} for r in t.judgement.rules],
+            "basis": t.judgement.basis,
+            "recipient": dict(t.recipient) if t.recipient else None,
+            "classes_out": sorted(t.judgement.classes_out),
+        }
+        for t in transfers
+    ]

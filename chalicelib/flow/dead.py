@@ -1,0 +1,108 @@
+"""Dead letters: end what a queue gave up on with an entry, then park it for a person.
+
+Nothing ends without an entry. A consumer that cannot append leaves the message where it is.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..core import audit, times
+from ..core.errors import Misconfigured, NotFound, WaybillError
+from ..core.retry import Outcome
+from ..core.sealing import open_sealed, unpack
+from ..observe import count, error, warning
+from ..shell import Shell
+from ..store.queues import body
+from .deliver import Batch, look
+from .messages import Message, with_followers
+
+ATTEMPTS_MAX = 25
+
+
+def handle_inbox(shell: Shell, messages: list[Message]) -> list[str]:
+    """End events that could not be routed. Return the ids of messages that must stay."""
+    return _each(shell, messages, _inbox)
+
+
+def handle_outbox(shell: Shell, messages: list[Message]) -> list[str]:
+    """End deliveries that could not be made. Return the ids of messages that must stay."""
+    return _each(shell, messages, _outbox)
+
+
+def _each(shell: Shell, messages: list[Message], end: Callable[[Shell, Message, Mapping[str, Any]], None]) -> list[str]:
+    failed = []
+    for message in messages:
+        try:
+            if message.body is None or message.body.get("v") != 1:
+                raise Misconfigured("a dead letter is not one of ours")
+            end(shell, message, message.body)
+            count("dead_letters")
+        except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
+            error("dead_letter_not_ended", fault)
+            failed.append(message.id)
+    return with_followers(messages, failed)
+
+
+def _park(shell: Shell, queue: str, message: Message, tenant: str, thing: str, expires_at: datetime) -> None:
+    now = times.text(shell.now())
+    values = {"queue": queue, "message": body(message.body or {}), "thing": thing}
+    shell.data.insert_dead(tenant, f"{queue}#{thing}", {**values, "parked_at": now}, expires_at)
+    warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
+
+
+def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
+    tenant, event = str(order["tenant"]), str(order["event"])
+    received_at = times.parse(str(order["received_at"]))
+    try:
+        snapshot = shell.config.snapshot(tenant)
+    except NotFound:
+        return  # the tenant is closed: nothing of it is kept, and its log says so
+    minute = times.minute(received_at)
+    try:
+        sealed = base64.b64decode(str(order["sealed"]))
+        document = unpack(open_sealed(snapshot.keys.queue, sealed, f"{shell.settings.region}/{event}"))
+        if not document["occurred_at_is_receipt"]:
+            minute = times.minute(times.parse(document["occurred_at"]))
+    except WaybillError as fault:
+        error("dead_letter_unreadable", fault)  # it is ended all the same, under the minute of its receipt
+    entry = audit.act(
+        "expired",
+        tenant=tenant,
+        minute=minute,
+        at=shell.now(),
+        actor=("service", "dead_letter"),
+        request="dead_letter",
+        event=event,
+        reason="dead_letter",
+    )
+    shell.audit.append(entry)
+    days = snapshot.configuration.tenant.retention.default_days
+    _park(shell, "inbox", message, tenant, event, received_at + timedelta(days=days))
+
+
+def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
+    if "wake" in order:
+        return  # the lane's head still says that it is due: pump wakes it again
+    batch = Batch(shell)
+    order = dict(order)
+    found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
+    if not found.ended and batch.snapshot(order["tenant"]) is not None:
+        entry = audit.attempted(
+            tenant=order["tenant"],
+            at=shell.now(),
+            decided=order["decided"],
+            log=order["log"],
+            event=order["event"],
+            transfer=order["transfer"],
+            destination=order["destination"],
+            attempt=found.made + 1,
+            outcome=Outcome.GAVE_UP.value,
+            code="dead_letter",
+            took_ms=0,
+        )
+        shell.audit.append(entry)
+    _park(shell, "outbox", message, order["tenant"], order["transfer"], times.parse(order["expires_at"]))

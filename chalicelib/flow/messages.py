@@ -1,0 +1,100 @@
+"""Queue messages as the flow sees them, and the one rule for failing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import WaybillError
+from ..observe import error
+from ..store.queues import Queue, Refused
+
+BACK_OFF_MAX_S = 60.0
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a FIFO queue. ``body`` is None where it is not a JSON object."""
+
+    id: str
+    body: Mapping[str, Any] | None
+    group: str
+    sequence: str
+    receipt_handle: str
+    sent_ms: int
+    receives: int
+
+
+def from_lambda(event: Mapping[str, Any]) -> list[Message]:
+    """Read the records that Lambda's SQS mapping hands over."""
+    messages = []
+    for record in event["Records"]:
+        attributes = record["attributes"]
+        messages.append(
+            Message(
+                id=record["messageId"],
+                body=_object(record["body"]),
+                group=attributes["MessageGroupId"],
+                sequence=attributes["SequenceNumber"],
+                receipt_handle=record["receiptHandle"],
+                sent_ms=int(attributes["SentTimestamp"]),
+                receives=int(attributes["ApproximateReceiveCount"]),
+            )
+        )
+    return messages
+
+
+def _object(text: str) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def with_followers(messages: Iterable[Message], failed: Iterable[str]) -> list[str]:
+    """Return the ids that go back to the queue: each failed message and every later one of its group, in order."""
+    failed = set(failed)
+    stopped: set[str] = set()
+    back = []
+    for message in messages:
+        if message.id in failed or message.group in stopped:
+            stopped.add(message.group)
+            back.append(message.id)
+    return back
+
+
+def send_back(queue: Queue, messages: list[Message], failed: Mapping[str, float | None]) -> list[str]:
+    """Give failed messages and their followers back, to return together soon; return their ids.
+
+    A group is blocked while any of its messages is in flight, so that the followers come back when the failed one does.
+
+    Args:
+        failed: seconds until a message wants to come back; None for a fault, which waits longer each time.
+    """
+    back = with_followers(messages, failed)
+    waits: dict[str, float] = {}
+    for message in messages:
+        if message.id not in back:
+            continue
+        wait_s = failed.get(message.id)
+        if wait_s is None:
+            wait_s = min(BACK_OFF_MAX_S, 2.0**message.receives)
+        waits.setdefault(message.group, wait_s)
+        try:
+            queue.retry_in(message.receipt_handle, max(0, round(waits[message.group])))
+        except (WaybillError, Refused) as fault:
+            error("not_given_back", fault)  # it returns by itself when its visibility ends
+    return back
+
+
+def answer(back: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """Return the partial batch response."""
+    return {"batchItemFailures": [{"itemIdentifier": i} for i in back]}
+
+
+def decision_of(route: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an order carries of the decision in force."""
+    return {"decision": route["decision"], "classes_out": route["classes_out"]}

@@ -1,0 +1,149 @@
+"""Receive: judge a webhook, and answer its platform once its events are durable at home.
+
+1 size and type → 2 source → 3 throttle → 4 verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
+Until 6 nothing is kept; a crash before 7 makes the platform post again, and the same events get the same ids.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from ..channels import CHANNELS
+from ..channels.base import Inbound, Received, Reply, receive
+from ..core import ids, times
+from ..core.errors import TooLarge, Unavailable, problem
+from ..core.event import Draft, complete
+from ..core.sealing import NONCE_BYTES, pack, seal
+from ..observe import count, error
+from ..shell import Shell
+from ..store.door import Door
+from ..store.queues import Outgoing, body
+
+BODY_LIMIT_BYTES = 1024 * 1024
+EVENT_LIMIT_BYTES = 200_000
+RAW_DROPPED = {"dropped": "the event was over 200 KB"}
+CONTENT_TYPES = (
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "application/xml",
+    "text/",
+    "application/octet-stream",
+)
+GROUPS_WITHOUT_CONVERSATION = 64
+JSON_PROBLEM = "application/problem+json"
+
+
+def refuse(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """Answer with a problem document."""
+    return Reply(status, json.dumps(problem(status, code, detail)), {"content-type": JSON_PROBLEM, **(headers or {})})
+
+
+def _inadmissible(request: Inbound) -> Reply | None:
+    if request.method not in ("GET", "POST", "PUT"):
+        return refuse(405, "method_not_allowed", "webhooks are posted", {"allow": "GET, POST, PUT"})
+    if len(request.body) > BODY_LIMIT_BYTES:
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
+    content_type = request.headers.get("content-type", "").strip().lower()
+    kind = content_type.partition(";")[0].strip()
+    if kind and not (kind.startswith(CONTENT_TYPES) or kind.endswith(("+json", "+xml"))):
+        return refuse(415, "unsupported_type", "send JSON, a form, XML, text or bytes")
+    return None
+
+
+def handle(shell: Shell, source: str, request: Inbound) -> Reply:
+    """Take one webhook. Never raises; what goes wrong on our side is answered 503, so that the platform posts again."""
+    try:
+        return _handle(shell, source, request)
+    except Exception as fault:  # noqa: BLE001  (the door's edge: every fault is logged and answered)
+        error("receive_failed", fault)
+        return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
+
+
+def _handle(shell: Shell, source: str, request: Inbound) -> Reply:
+    refusal = _inadmissible(request)  # 1
+    if refusal is not None:
+        return refusal
+    door = shell.doors.of(source) if ids.is_id(source, "src") else None  # 2
+    if door is None or door.source.channel not in CHANNELS:
+        return refuse(404, "not_found", "there is no such source: check the hook's address")
+    if not shell.admit(source, shell.settings.source_rate_per_s):  # 3
+        return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
+    channel = CHANNELS[door.source.channel]
+    secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
+    received = receive(channel, request, secrets)  # 4
+    count("webhooks", channel=door.source.channel, verdict=received.verdict)
+    if received.verdict in ("rejected", "malformed"):
+        return refuse(received.reply.status, received.code or "malformed_payload", received.detail)
+    if received.drafts:
+        try:
+            messages = list(_messages(shell, door, received, request.now))  # 5
+            shell.inbox.send(messages)  # 6
+        except TooLarge:
+            return refuse(413, "too_large", "an event of this webhook is over 200 KB")
+        except Unavailable as fault:
+            error("inbox_unavailable", fault)
+            return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
+    return received.reply  # 7
+
+
+def _live(secrets: tuple[dict[str, Any], ...], now: datetime) -> Iterator[Any]:
+    for entry in secrets:
+        if entry.get("until") is None or times.parse(entry["until"]) > now:
+            yield entry["secret"]
+
+
+def _messages(shell: Shell, door: Door, received: Received, now: datetime) -> Iterator[Outgoing]:
+    for draft in received.drafts:
+        event, packed = _pack(shell, door, draft, now)
+        sealed = seal(door.keys.queue, shell.random(NONCE_BYTES), packed, f"{shell.settings.region}/{event}")
+        content = base64.b64encode(sealed).decode()
+        yield Outgoing(
+            body(
+                {
+                    "v": 1,
+                    "tenant": door.tenant,
+                    "source": door.source.id,
+                    "event": event,
+                    "received_at": times.text(now),
+                    "sealed": content,
+                }
+            ),
+            _group(door, draft, event),
+            event,
+        )
+
+
+def _pack(shell: Shell, door: Door, draft: Draft, now: datetime) -> tuple[str, bytes]:
+    event = ids.event_id(door.keys.ids, door.source.id, draft.dedupe_id)
+
+    def made(from_draft: Draft) -> bytes:
+        whole = complete(
+            from_draft,
+            channel=door.source.channel,
+            received_at=now,
+            id=event,
+            tenant=door.tenant,
+            source=door.source.id,
+            keep_raw=door.source.keep_raw,
+        )
+        return pack(whole.document(), limit=EVENT_LIMIT_BYTES)
+
+    try:
+        return event, made(draft)
+    except TooLarge:
+        if not door.source.keep_raw:
+            raise
+        return event, made(draft.model_copy(update={"raw": RAW_DROPPED}))
+
+
+def _group(door: Door, draft: Draft, event: str) -> str:
+    """Keep a conversation's events in order; without one, spread over a fixed number of groups."""
+    conversation = draft.conversation.id
+    if conversation is None:
+        conversation = f"\0{ids.decode(event[4:8]) % GROUPS_WITHOUT_CONVERSATION}"
+    return ids.keyed("cnv", door.keys.people, door.source.id, conversation)

@@ -1,0 +1,286 @@
+"""Route: plan each event, write the decision, keep the event, send what is allowed on its way.
+
+1 refs, first sight → 2 plan → 3 ``decided`` → 4 event into ``data`` → 5 outbox → 6 acknowledge. A crash after any of them
+leaves what a second run completes: ids are derived, writes are insert-if-absent, and who finds a decision already there
+follows the stored one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..core import audit, times
+from ..core.errors import Misconfigured, NotFound, WaybillError
+from ..core.event import classes_of
+from ..core.plan import Cell, Plan, plan, routes_of
+from ..core.retention import expires_at
+from ..core.sealing import open_sealed, unpack
+from ..core.transfers import delivery_id
+from ..observe import count, error, warning
+from ..shell import Shell
+from ..store.config import Snapshot
+from ..store.data import DataStore, EventKey, EventRow, lane_of, sealed_content
+from ..store.people import Person, people_key
+from ..store.queues import Outgoing, body
+from .messages import Message, decision_of, send_back, with_followers
+
+SUBJECTS_MAX = 16
+NO_CONVERSATION = "-"
+
+
+@dataclass
+class Work:
+    """One event on its way through route."""
+
+    message: Message
+    snapshot: Snapshot
+    document: dict[str, Any]
+    received_at: datetime
+    minute: int = 0
+    people: list[str] = field(default_factory=list)
+    conversation: str | None = None
+    owner: str = ""
+    plan: Plan | None = None
+    entry: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> str:
+        """The event's tenant."""
+        return self.snapshot.configuration.tenant.id
+
+
+def handle(shell: Shell, messages: list[Message]) -> list[str]:
+    """Route up to ten events. Return the ids of messages that must come back."""
+    failed: dict[str, BaseException] = {}
+    works: list[Work] = []
+    firsts: dict[str, str] = {}
+    doubles: list[tuple[Message, str]] = []
+    for message in messages:
+        try:
+            work = _open(shell, message)
+            if work is None:
+                continue
+            first = firsts.setdefault(work.document["id"], message.id)
+            if first == message.id:
+                works.append(work)
+            else:
+                doubles.append((message, first))  # it shares the first one's fate
+        except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
+            failed[message.id] = fault
+    live = _in_order(messages, works, failed)
+    if live:
+        try:
+            _route(shell, live, failed)
+        except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
+            failed.update({work.message.id: fault for work in live if work.message.id not in failed})
+    failed.update({double.id: failed[first] for double, first in doubles if first in failed})
+    for fault in failed.values():
+        error("route_failed", fault)
+    return send_back(shell.inbox, messages, dict.fromkeys(failed))
+
+
+def _in_order(messages: list[Message], works: list[Work], failed: Mapping[str, BaseException]) -> list[Work]:
+    """Leave out what follows a failed message in its group, so that order survives."""
+    back = set(with_followers(messages, failed))
+    return [work for work in works if work.message.id not in back]
+
+
+def _open(shell: Shell, message: Message) -> Work | None:
+    order = message.body
+    if order is None or order.get("v") != 1:
+        raise Misconfigured("an inbox message is not one of ours")
+    try:
+        snapshot = shell.config.snapshot(str(order["tenant"]))
+    except NotFound:
+        warning("tenant_closed", tenant=order["tenant"], event_id=order["event"])
+        return None
+    context = f"{shell.settings.region}/{order['event']}"
+    document = unpack(open_sealed(snapshot.keys.queue, base64.b64decode(order["sealed"]), context))
+    return Work(message, snapshot, document, times.parse(str(order["received_at"])))
+
+
+def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) -> None:
+    now = shell.now()
+    people = _find_people(shell, works)  # 1
+    for work in works:
+        try:
+            _plan(shell, work, people, now)  # 2
+        except WaybillError as fault:
+            failed[work.message.id] = fault
+    works = _in_order([w.message for w in works], works, failed)
+    stored = shell.audit.append_many([work.entry for work in works])  # 3
+    for work, outcome in zip(works, stored, strict=True):
+        if isinstance(outcome, BaseException):
+            failed[work.message.id] = outcome
+        else:
+            work.entry = outcome.entry
+    works = _in_order([w.message for w in works], works, failed)
+    kept = [w for w in works if w.plan and w.plan.keep and times.parse(w.entry["expires_at"]) > now]
+    rows = [_row(shell, work, people[work.owner]) for work in kept]
+    for work, fault in zip(kept, shell.data.insert_events(rows), strict=True):  # 4
+        if fault is not None:
+            failed[work.message.id] = fault
+    works = _in_order([w.message for w in works], works, failed)
+    shell.outbox.send(message for work in works for message in _deliveries(work, now))  # 5
+    for work in works:
+        count("events", channel=str(work.document["channel"]))
+
+
+def _find_people(shell: Shell, works: Iterable[Work]) -> dict[str, Person]:
+    wanted = {}
+    for work in works:
+        keys, document = work.snapshot.keys, work.document
+        scope = (work.tenant, keys)
+        channel, source = document["channel"], document["source"]
+        work.people = [people_key(*scope, "subject", channel, source, i) for i in _subject_ids(document)]
+        conversation = document["conversation"]["id"]
+        place = people_key(*scope, "conversation", channel, source, conversation or "")
+        work.conversation = place if conversation is not None else None
+        work.owner = work.people[0] if work.people else place
+        wanted.update(dict.fromkeys(work.people, ("subject", keys)))
+        wanted[place] = ("conversation", keys)
+    return shell.people.find_or_make(wanted)
+
+
+def _subject_ids(document: Mapping[str, Any]) -> list[str]:
+    """The platform's ids of the people an event is about, the sender first.
+
+    Our own account is nobody's subject: what it writes in a direct conversation is about the person it writes to.
+    """
+    sender, conversation = document["sender"], document["conversation"]
+    found: list[str | None] = []
+    if sender is not None and not sender["is_self"]:
+        found.append(sender["id"])
+    elif conversation["direct"]:
+        found.append(conversation["id"])
+    found.extend(member["id"] for member in document["members"])
+    return list(dict.fromkeys(i for i in found if i is not None))[:SUBJECTS_MAX]
+
+
+def _plan(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime) -> None:
+    document, configuration = work.document, work.snapshot.configuration
+    source = configuration.sources.get(document["source"])
+    if source is None:
+        raise Misconfigured("the source of an event on its way is gone")
+    cell = Cell(shell.settings.region, shell.settings.country)
+    classes = classes_of(document)
+    if document["occurred_at_is_receipt"]:
+        first = times.minute(work.received_at)
+        ends = expires_at(configuration.tenant, source, work.received_at)
+        work.minute = shell.data.first_minute(work.tenant, document["id"], first, ends)
+    else:
+        work.minute = times.minute(times.parse(document["occurred_at"]))
+    work.plan = plan(
+        document,
+        classes,
+        configuration,
+        source,
+        cell,
+        shell.decider.decide,
+        minute=work.minute,
+        received_at=work.received_at,
+        now=now,
+    )
+    plain = canonical(document)
+    work.entry = audit.decided(
+        tenant=work.tenant,
+        minute=work.minute,
+        at=now,
+        event=document["id"],
+        receipt={
+            "source": document["source"],
+            "channel": document["channel"],
+            "kind": document["kind"],
+            "received_at": times.text(work.received_at),
+            "classes": classes,
+            "size_bytes": len(plain),
+            "commitment": commitment(people[work.owner].key, document["id"], plain),
+            "subjects": list(dict.fromkeys(people[pk].ref for pk in work.people)),
+            "conversation": people[work.conversation].ref if work.conversation else None,
+            "store": {"region": cell.region, "country": cell.country},
+        },
+        expires_at=work.plan.expires_at,
+        facts=work.plan.facts,
+        rules_hash=shell.law.hash.removeprefix("sha256:"),
+        config_hash=configuration.hash,
+        routes=routes_of(work.plan.transfers),
+    )
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an event that its commitment is made of: keys sorted, no white space, UTF-8."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def commitment(data_key: bytes, event: str, plain: bytes) -> str:
+    """Commit to an event's content under a salt that is gone with the data key."""
+    salt = hmac.digest(data_key, event.encode(), "sha256")
+    return hashlib.sha256(salt + plain).hexdigest()
+
+
+def _row(shell: Shell, work: Work, owner: Person) -> EventRow:
+    assert work.plan is not None
+    key = EventKey(work.tenant, work.document["id"], work.entry["receipt"]["conversation"] or NO_CONVERSATION)
+    missing = {t.transfer: list(t.judgement.missing) for t in work.plan.transfers if t.judgement.missing}
+    nonce = shell.random(DataStore.NONCE_BYTES)
+    return EventRow(
+        key=key,
+        received_at=work.received_at,
+        expires_at=times.parse(work.entry["expires_at"]),
+        minute=work.minute,
+        owner=owner.pk,
+        sealed=sealed_content(shell.settings.region, key, work.document, owner.key, nonce),
+        missing=missing,
+    )
+
+
+def _deliveries(work: Work, now: datetime) -> list[Outgoing]:
+    """What the stored decision lets through, and what it holds, each into its lane. Nothing once the event has expired."""
+    entry = work.entry
+    if times.parse(entry["expires_at"]) <= now:
+        return []
+    conversation = entry["receipt"]["conversation"]
+    outgoing = []
+    for route in entry["routes"]:
+        if route["decision"] == "refused":
+            continue
+        destination = work.snapshot.configuration.destinations.get(route["destination"])
+        unordered = destination is not None and destination.ordering == "none"
+        order = {
+            "v": 1,
+            "tenant": work.tenant,
+            "source": entry["receipt"]["source"],
+            "event": entry["event"],
+            "conversation": conversation or NO_CONVERSATION,
+            "minute": work.minute,
+            "owner": work.owner,
+            "received_at": entry["receipt"]["received_at"],
+            "expires_at": entry["expires_at"],
+            "route": route["route"],
+            "transfer": route["transfer"],
+            "delivery": delivery_id(route["transfer"]),
+            "destination": route["destination"],
+            "decided": entry["id"],
+            "log": entry["log"],
+            **decision_of(route),
+        }
+        lane = lane_of(
+            work.tenant,
+            route["destination"],
+            conversation or _spread(entry["event"]),
+            order["delivery"] if unordered else None,
+        )
+        outgoing.append(Outgoing(body({**order, "lane": lane}), lane, order["delivery"]))
+    return outgoing
+
+
+def _spread(event: str) -> str:
+    """Without a conversation there is no order to keep: events go to one of 64 lanes."""
+    return f"-{hashlib.sha256(event.encode()).digest()[0] % 64}"

@@ -1,0 +1,156 @@
+"""The shell: settings, clients, stores, clock and randomness, built once and lazily. Everything with an effect starts here.
+
+Tests and the local cell build a ``Shell`` of their own parts and ``install`` it; nothing else is ever patched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from . import law as laws
+from .core.errors import Misconfigured
+from .core.law import Law
+from .core.residency import Decider
+from .destinations.address import Policy
+from .destinations.base import Clients as DestinationClients
+from .settings import Settings, from_environment
+from .store.audit import AuditStore
+from .store.config import ConfigStore
+from .store.data import DataStore
+from .store.door import DoorStore
+from .store.items import Table
+from .store.keys import KeyStore
+from .store.people import PeopleStore
+from .store.queues import Queue
+from .store.region import Clients
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Shell:
+    """A cell as one process sees it. Parts are made when first asked for."""
+
+    settings: Settings
+    clients: Clients
+    now: Callable[[], datetime] = _utc_now
+    random: Callable[[int], bytes] = os.urandom
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        home = laws.region_country(self.settings.region)
+        if self.settings.country != home:
+            raise Misconfigured(f"the region {self.settings.region} is in {home}: set WAYBILL_COUNTRY to it")
+
+    def _table(self, name: str) -> Table:
+        return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """Tenants' keys."""
+        return KeyStore(lambda: self.clients.get("kms"), f"alias/{self.settings.prefix}", self.monotonic)
+
+    @cached_property
+    def config(self) -> ConfigStore:
+        """What tenants have declared."""
+        return ConfigStore(self._table("config"), self.keys, self.monotonic, self.random)
+
+    @cached_property
+    def doors(self) -> DoorStore:
+        """What the hook door knows of sources."""
+        return DoorStore(self._table("config"), self.keys, self.monotonic)
+
+    @cached_property
+    def data(self) -> DataStore:
+        """Events and lanes."""
+        return DataStore(self._table("data"), self.settings.insert)
+
+    @cached_property
+    def people(self) -> PeopleStore:
+        """Refs and keys of people."""
+        return PeopleStore(self._table("people"), self.random)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        """The log."""
+        return AuditStore(
+            self.clients.get("dynamodb"),
+            self.settings.prefix,
+            self.settings.region,
+            self.settings.insert,
+            sleep=self.sleep,
+        )
+
+    @cached_property
+    def inbox(self) -> Queue:
+        """Events on their way to route."""
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-inbox.fifo")
+
+    @cached_property
+    def outbox(self) -> Queue:
+        """Deliveries on their way out."""
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-outbox.fifo")
+
+    @cached_property
+    def law(self) -> Law:
+        """The installed rules."""
+        return laws.installed()
+
+    @cached_property
+    def decider(self) -> Decider:
+        """Decisions, kept for equal facts."""
+        return Decider(self.law)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Where deliveries may connect to."""
+        return Policy(
+            allow_http=bool(self.settings.allow_cidrs),
+            allow_cidrs=tuple(str(c) for c in self.settings.allow_cidrs),
+            extra_ports=self.settings.extra_ports,
+            own_domains=self.settings.own_domains,
+            ipv6=False,
+        )
+
+    @cached_property
+    def destination_clients(self) -> DestinationClients:
+        """What destination kinds send through."""
+        return DestinationClients(policy=self.policy)
+
+    def admit(self, bucket: str, rate_per_s: float) -> bool:
+        """Take one of a bucket's tokens; it holds two seconds' worth. In this process only."""
+        now = self.monotonic()
+        level, at = self.rates.get(bucket, (2.0 * rate_per_s, now))
+        level = min(2.0 * rate_per_s, level + (now - at) * rate_per_s)
+        if level < 1:
+            self.rates[bucket] = (level, now)
+            return False
+        if len(self.rates) > 10_000:
+            self.rates.clear()
+        self.rates[bucket] = (level - 1, now)
+        return True
+
+
+_installed: list[Shell] = []
+
+
+def install(made: Shell | None) -> None:
+    """Make ``made`` the process's shell; None forgets it."""
+    _installed[:] = [made] if made is not None else []
+
+
+def shell() -> Shell:
+    """Return the process's shell, built from the environment when first asked for."""
+    if not _installed:
+        settings = from_environment(os.environ)
+        _installed.append(Shell(settings, Clients(settings.region)))
+    return _installed[0]
