@@ -1,0 +1,27 @@
+"""Destination kinds. One line in ``KINDS`` a kind; a kind's module is imported when the kind is first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.errors import Invalid
+
+KINDS: Mapping[str, str] = {
+    "http": "http",
+}
+"""The kind's name in the API → its module in this package."""
+
+
+def of_kind(kind: str) -> Any:
+    """Return the module of a kind; it satisfies ``base.Kind``.
+
+    Raises:
+        Invalid: there is no such kind.
+    """
+    module = KINDS.get(kind)
+    if module is None:
+        text = f"use one of: {', '.join(sorted(KINDS))}"
+        raise Invalid(text, [{"loc": "kind", "code": "unknown_kind", "msg": text}])
+    return importlib.import_module(f".{module}", __name__)

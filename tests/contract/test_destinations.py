@@ -1,0 +1,195 @@
+"""What every destination kind keeps to. A kind takes part by its line in ``KINDS`` and its file in the fixtures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import traceback
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.core import signature
+from chalicelib.core.errors import DeliveryError, Invalid
+from chalicelib.core.retry import CODES, Outcome
+from chalicelib.destinations import KINDS, of_kind
+from chalicelib.destinations.base import Clients, Delivery
+from chalicelib.destinations.vetted import Limits
+
+FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures/destinations"
+DOCS = pathlib.Path(__file__).parents[2] / "docs/destinations"
+NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+SIGNING_SECRET = signature.make_secret(b"\x07" * 24)
+DOCUMENT = {
+    "schema": "waybill.event/1",
+    "id": "evt_00000000000000000000000001",
+    "kind": "message",
+    "occurred_at": "2026-03-01T11:59:58.000Z",
+    "sender": {"name": "p-e-r-s-o-n"},
+    "message": {"text": "c-o-n-t-e-n-t Привет 👋"},
+}
+
+kinds = pytest.mark.parametrize("kind", sorted(KINDS))
+
+
+def fixture(kind: str) -> dict[str, Any]:
+    return json.loads((FIXTURES / f"{kind}.json").read_text())
+
+
+def delivery(kind: str, **changes: Any) -> Delivery:
+    made = Delivery(
+        delivery_id="dlv_00000000000000000000000001",
+        transfer_id="trf_00000000000000000000000001",
+        event_id="evt_00000000000000000000000001",
+        kind="message",
+        occurred_at=datetime(2026, 3, 1, 11, 59, 58, tzinfo=UTC),
+        attempt=1,
+        now=NOW,
+        config=of_kind(kind).Config.model_validate(fixture(kind)["config"]),
+        secrets=(SIGNING_SECRET,),
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def hidden(kind: str) -> list[str]:
+    return [*fixture(kind)["secrets"], SIGNING_SECRET, "c-o-n-t-e-n-t", "p-e-r-s-o-n"]
+
+
+def resolves_to(*answers: str) -> Clients:
+    return Clients(resolver=lambda *_: list(answers), limits=Limits(0.2, 0.2, 0.4))
+
+
+def unresolved() -> Clients:
+    def resolver(*_: object) -> list[str]:
+        raise OSError("h-e-a-d-e-r-key")
+
+    return Clients(resolver=resolver)
+
+
+@kinds
+def test_kind_is_complete_when_it_is_in_the_table(kind: str) -> None:
+    module = of_kind(kind)
+
+    assert kind == module.KIND
+    assert issubclass(module.Config, BaseModel)
+    assert module.Config.model_config["extra"] == "forbid"
+    assert module.Config.model_config["hide_input_in_errors"] is True
+    assert all(callable(getattr(module, name)) for name in ("check", "place", "render", "send"))
+    assert f"[`{kind}`]({kind}.md)" in (DOCS / "README.md").read_text()
+    assert (DOCS / f"{kind}.md").stat().st_size > 0
+
+
+def test_kind_is_refused_when_it_is_unknown() -> None:
+    with pytest.raises(Invalid) as refusal:
+        of_kind("carrier_pigeon")
+
+    assert refusal.value.errors[0]["loc"] == "kind"
+    assert "http" in refusal.value.detail
+
+
+@kinds
+def test_parcel_is_the_same_when_it_is_rendered_again(kind: str) -> None:
+    module = of_kind(kind)
+    document = json.loads(json.dumps(DOCUMENT))
+
+    first, second = module.render(document, delivery(kind)), module.render(document, delivery(kind))
+
+    assert first == second
+    assert document == DOCUMENT
+
+
+@kinds
+def test_parcel_still_names_the_delivery_when_it_is_a_later_attempt(kind: str) -> None:
+    module = of_kind(kind)
+
+    later = module.render(DOCUMENT, delivery(kind, attempt=2, now=NOW + timedelta(hours=1)))
+
+    assert later.body == module.render(DOCUMENT, delivery(kind)).body
+    assert later != module.render(DOCUMENT, delivery(kind))
+
+
+@kinds
+def test_fault_is_render_when_the_document_cannot_be_written(kind: str) -> None:
+    loop: dict[str, Any] = {"message": "c-o-n-t-e-n-t"}
+    loop["loop"] = loop
+    for document in ({"a": float("nan")}, {"a": {1, 2}}, {"a": b"c-o-n-t-e-n-t"}, loop):
+        with pytest.raises(DeliveryError) as error:
+            of_kind(kind).render(document, delivery(kind))
+
+        assert error.value.attempt_code == "render"
+        assert (error.value.may_retry, error.value.sent) == (False, False)
+        assert not any(text in "".join(traceback.format_exception(error.value)) for text in hidden(kind))
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("clients", "code"),
+    [
+        (resolves_to("10.20.30.40"), "forbidden_address"),
+        (resolves_to("1.1.1.1", "127.0.0.1"), "forbidden_address"),
+        (resolves_to(), "dns"),
+        (unresolved(), "dns"),
+    ],
+    ids=["inside", "mixed", "no answer", "no resolver"],
+)
+def test_send_raises_a_delivery_error_of_a_known_code_when_it_fails(kind: str, clients: Clients, code: str) -> None:
+    module = of_kind(kind)
+    parcel = module.render(DOCUMENT, delivery(kind))
+
+    with pytest.raises(DeliveryError) as error:
+        module.send(parcel, clients)
+
+    assert error.value.attempt_code == code
+    assert error.value.may_retry == (CODES[code] is Outcome.FAILED)
+    assert error.value.sent is False
+    shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
+    assert not any(text in shown for text in [*hidden(kind), "10.20.30.40", "127.0.0.1"])
+
+
+@kinds
+def test_nothing_secret_is_shown_when_values_are_printed(kind: str) -> None:
+    made = delivery(kind)
+    parcel = of_kind(kind).render(DOCUMENT, made)
+
+    shown = "".join(f"{value!r} {value!s}" for value in (made, made.config, parcel))
+
+    assert not any(text in shown for text in hidden(kind))
+
+
+@kinds
+def test_config_is_refused_without_showing_it_when_it_breaks_a_rule(kind: str) -> None:
+    for config in fixture(kind)["refused_configs"]:
+        with pytest.raises(ValidationError) as refusal:
+            of_kind(kind).Config.model_validate(config)
+
+        assert "s-e-c-r-e-t" not in str(refusal.value)
+
+
+@kinds
+def test_place_is_refused_at_creation_and_at_each_attempt_in_the_same_words_when_it_is_inside(kind: str) -> None:
+    module = of_kind(kind)
+    for document in fixture(kind)["refused_places"]:
+        config = module.Config.model_validate(document)
+        with pytest.raises(Invalid) as at_creation:
+            module.check(config, resolves_to("1.1.1.1"))
+
+        with pytest.raises(DeliveryError) as at_attempt:
+            module.send(module.render(DOCUMENT, delivery(kind, config=config)), resolves_to("1.1.1.1"))
+
+        assert at_attempt.value.attempt_code == "forbidden_address"
+        assert at_attempt.value.detail == at_creation.value.detail
+        assert "s-e-c-r-e-t" not in at_creation.value.detail
+
+
+@kinds
+def test_config_is_taken_when_it_breaks_no_rule(kind: str) -> None:
+    module = of_kind(kind)
+
+    module.check(delivery(kind).config, resolves_to("1.1.1.1"))
+    module.check(delivery(kind).config, unresolved())
+
+    place = module.place(delivery(kind).config)
+    assert place is None or all(len(country) == 2 and country.isupper() for country in place)

@@ -1,0 +1,172 @@
+"""The http kind against real servers: what each answer comes to, and that a name is judged anew at each attempt."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import signature
+from chalicelib.core.errors import DeliveryError
+from chalicelib.destinations import http
+from chalicelib.destinations.address import ForbiddenAddress, Policy
+from chalicelib.destinations.base import Clients, Delivery, Receipt
+from chalicelib.destinations.vetted import Limits
+from tests.fixtures.destinations.loopback import Authority, Script, drips, hangs, serving
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SECRET = signature.make_secret(b"\x01" * 24)
+LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(0.5, 0.5, 1.0))
+
+
+def parcel(url: str) -> http.Parcel:
+    delivery = Delivery(
+        delivery_id="dlv_1",
+        transfer_id="trf_1",
+        event_id="evt_1",
+        kind="message",
+        occurred_at=NOW,
+        attempt=1,
+        now=NOW,
+        config=http.Config(url=url, headers={"X-Api-Key": "k"}),
+        secrets=(SECRET,),
+    )
+    return http.render({"id": "evt_1"}, delivery)
+
+
+def send(script: Script | bytes) -> Receipt:
+    with serving(script) as server:
+        return http.send(parcel(f"http://127.0.0.1:{server.port}/in"), LOOPBACK)
+
+
+def fault(script: Script | bytes) -> DeliveryError:
+    with pytest.raises(DeliveryError) as error:
+        send(script)
+    return error.value
+
+
+def status(line: str, *headers: str) -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {line}", *headers, "Content-Length: 4", "", "text"]).encode()
+
+
+def test_receiver_gets_the_parcel_when_it_is_sent() -> None:
+    with serving(status("200 OK")) as server:
+        made = parcel(f"http://127.0.0.1:{server.port}/in")
+        http.send(made, LOOPBACK)
+
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert body == made.body
+    assert made.headers.items() <= fields.items()
+    assert fields["Content-Length"] == str(len(body))
+
+
+@pytest.mark.parametrize("line", ["200 OK", "201 Created", "202 Accepted", "299 Odd"])
+def test_delivery_is_received_when_the_answer_is_2xx(line: str) -> None:
+    assert send(status(line)) == Receipt(f"http_{line[:3]}", int(line[:3]), b"text")
+
+
+def test_first_4_kib_are_kept_when_the_answer_is_long() -> None:
+    receipt = send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_000_000)
+
+    assert receipt.response == b"x" * 4096
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "retried", "wait_s"),
+    [
+        (status("301 Moved", "Location: http://127.0.0.1/"), "redirect", False, None),
+        (status("304 Same"), "redirect", False, None),
+        (status("400 Bad"), "http_400", False, None),
+        (status("404 None"), "http_404", False, None),
+        (status("408 Slow"), "http_408", True, None),
+        (status("410 Gone"), "http_410", False, None),
+        (status("425 Early"), "http_425", True, None),
+        (status("429 Many"), "http_429", True, None),
+        (status("429 Many", "Retry-After: 120"), "http_429", True, 120.0),
+        (status("429 Many", "retry-after: Sun, 01 Mar 2026 12:10:00 GMT"), "http_429", True, 600.0),
+        (status("429 Many", "Retry-After: soon"), "http_429", True, None),
+        (status("500 Fault"), "http_500", True, None),
+        (status("503 Busy", "Retry-After: 7"), "http_503", True, 7.0),
+        (status("103 Hints"), "protocol", True, None),
+        (status("700 Odd"), "protocol", True, None),
+    ],
+    ids=lambda value: value.split(b"\r\n")[0].decode() if isinstance(value, bytes) else None,
+)
+def test_fault_is_the_tables_when_the_answer_is_not_2xx(
+    script: bytes, code: str, retried: bool, wait_s: float | None
+) -> None:
+    error = fault(script)
+
+    assert (error.attempt_code, error.may_retry, error.retry_after_s) == (code, retried, wait_s)
+    assert error.gone == (code == "http_410")
+    assert error.sent is True
+
+
+def test_beginning_of_the_answer_is_kept_apart_from_the_text_when_an_attempt_fails() -> None:
+    error = fault(status("500 Fault"))
+
+    assert error.response == b"text"
+    assert "text" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (hangs, "timeout"),
+        (drips(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x", 0.05), "timeout"),
+        (b"", "broken"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nhalf", "broken"),
+        (b"SSH-2.0-x\r\n", "protocol"),
+    ],
+    ids=["hang", "drip", "nothing", "half", "no http"],
+)
+def test_fault_is_retried_when_no_whole_answer_comes(script: Script | bytes, code: str) -> None:
+    error = fault(script)
+
+    assert (error.attempt_code, error.may_retry, error.sent) == (code, True, True)
+
+
+def test_delivery_goes_over_tls_when_the_certificate_names_the_address(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context: ssl.SSLContext = authority.client()
+    clients = dataclasses.replace(LOOPBACK, tls=lambda: context)
+
+    with serving(status("200 OK"), authority.server("127.0.0.1")) as server:
+        receipt = http.send(parcel(f"https://127.0.0.1:{server.port}/in"), clients)
+    with serving(status("200 OK"), authority.server("127.0.0.2")) as server, pytest.raises(DeliveryError) as error:
+        http.send(parcel(f"https://127.0.0.1:{server.port}/in"), clients)
+
+    assert receipt.code == "http_200"
+    assert error.value.attempt_code == "tls"
+
+
+def test_nothing_connects_when_a_name_points_inside_since_its_creation() -> None:
+    answers = [["1.1.1.1"], ["127.0.0.1"]]
+    clients = dataclasses.replace(LOOPBACK, resolver=lambda *_: answers.pop(0))
+
+    with serving(status("200 OK")) as server:
+        policy = Policy(allow_http=True, allow_cidrs=("127.0.0.0/8",), extra_ports=frozenset({server.port}))
+        clients = dataclasses.replace(clients, policy=policy)
+        made = parcel(f"http://rebinding.example:{server.port}/in")
+        http.check(http.Config(url=made.url), clients)
+        with pytest.raises(DeliveryError) as error:
+            http.send(made, clients)
+
+    assert error.value.attempt_code == "forbidden_address"
+    assert (error.value.may_retry, error.value.sent) == (False, False)
+    assert server.requests == []
+    assert answers == []
+
+
+def test_name_is_refused_at_creation_when_it_points_inside() -> None:
+    clients = dataclasses.replace(LOOPBACK, resolver=lambda *_: ["1.1.1.1", "192.168.1.1"])
+
+    with pytest.raises(ForbiddenAddress) as refusal:
+        http.check(http.Config(url="https://crm.example.com/in"), clients)
+
+    assert refusal.value.status == 422
+    assert "192.168" not in str(refusal.value)
