@@ -109,19 +109,25 @@ def _with_sub(value: Any) -> Any:
     return {"Fn::Sub": value} if isinstance(value, str) and "${AWS::" in value else value
 
 
+def guardrails(cell: Cell) -> Document:
+    """Make the service control policy of a cell's account from ``guardrails.json``."""
+    document: Document = json.loads(fill((ROOT / "infra" / "guardrails.json").read_text("utf-8"), cell))
+    return document
+
+
 def resources(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> dict[str, Document]:
     """Return the resources by logical id, with every placeholder and intrinsic resolved.
 
     What Chalice makes is there only as far as ``resources.json`` adds to it, without a ``Type``. A key stands for itself
     by the ARN of its alias, since its id is not known before it is made.
     """
-    return resolve(fragment(Cell(cell, region, country))["Resources"], region, account)
+    found: dict[str, Document] = fragment(Cell(cell, region, country))["Resources"]
+    return {name: resolve(resource, found, region, account) for name, resource in found.items()}
 
 
-def resolve(found: Mapping[str, Document], region: str, account: str = LOCAL_ACCOUNT) -> dict[str, Document]:
-    """Resolve ``Ref``, ``Fn::GetAtt`` and ``Fn::Sub`` among the given resources."""
-    resolver = _Resolver(found, region, account)
-    return {name: resolver.value(resource) for name, resource in found.items()}
+def resolve(value: Any, found: Mapping[str, Document], region: str, account: str = LOCAL_ACCOUNT) -> Any:
+    """Resolve ``Ref``, ``Fn::GetAtt`` and ``Fn::Sub`` in a value that may name any of the ``found`` resources."""
+    return _Resolver(found, region, account).value(value)
 
 
 def tables(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Table]:
@@ -169,10 +175,10 @@ def queues(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -
 
 def keys(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Key]:
     """Return the cell's KMS keys as arguments of ``create_key``, with their aliases."""
-    found = fragment(Cell(cell, region, country))["Resources"]
+    found: dict[str, Document] = fragment(Cell(cell, region, country))["Resources"]
     made = []
     for alias in _of_type("AWS::KMS::Alias", found):
-        properties = resolve(found, region, account)[alias["Properties"]["TargetKeyId"]["Ref"]]["Properties"]
+        properties = resolve(found[alias["Properties"]["TargetKeyId"]["Ref"]]["Properties"], found, region, account)
         create = {
             "Description": properties["Description"],
             "MultiRegion": properties["MultiRegion"],

@@ -1,0 +1,142 @@
+"""Engines that stand in for AWS on one machine: moto in this process, ministack as a child process, or any endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import boto3
+from botocore.config import Config
+
+START_S = 30
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine. ``insert`` is how the log is appended to: moto does not refuse a doubled INSERT."""
+
+    name: str
+    insert: Literal["partiql", "put"]
+    make_client: Callable[[str, str], Any]
+    endpoint: str | None = None
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
+    session = boto3.session.Session("test", "test")
+    lock = threading.Lock()
+
+    def make(service: str, region: str) -> Any:
+        config = Config(region_name=region, max_pool_connections=pool, retries={"mode": "standard"})
+        with lock:
+            return session.client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+
+    return make
+
+
+@contextlib.contextmanager
+def moto() -> Iterator[Engine]:
+    """Run moto inside this process, one call at a time: its tables know no locks."""
+    from moto import mock_aws
+
+    lock = threading.RLock()
+    make = _client(None)
+
+    def make_locked(service: str, region: str) -> Any:
+        client = make(service, region)
+        call = client._make_api_call
+
+        def one_at_a_time(*arguments: Any) -> Any:
+            with lock:
+                return call(*arguments)
+
+        client._make_api_call = one_at_a_time
+        return client
+
+    with mock_aws():
+        yield Engine("moto", "put", make_locked)
+
+
+@contextlib.contextmanager
+def ministack(region: str, state: Path | None = None, log: Path | None = None) -> Iterator[Engine]:
+    """Run ministack as a child process on a free port of the loopback interface, and end it.
+
+    Raises:
+        RuntimeError: it is not installed, or does not answer within ``START_S``.
+    """
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="waybill-") as scratch, contextlib.ExitStack() as stack:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WAYBILL_", "LOCALSTACK_"))}
+        environment |= {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "PERSIST_STATE": "1" if state else "0",
+            "STATE_DIR": str(state or scratch),
+        }
+        output = stack.enter_context((log or Path(scratch) / "ministack.log").open("ab"))
+        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=output)
+        try:
+            _wait(f"{endpoint}/_ministack/health", process)
+            yield Engine("ministack", "partiql", _client(endpoint), endpoint)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError("ministack ended at once; is it installed? pip install -r requirements-dev.txt")
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"ministack did not answer within {START_S} s")
+
+
+@contextlib.contextmanager
+def start(engine: str, region: str, state: Path | None = None) -> Iterator[Engine]:
+    """Run an engine by its name: ``moto``, ``ministack``, or the URL of one that runs.
+
+    Raises:
+        ValueError: another name, or ``state`` for an engine that keeps none.
+    """
+    if state is not None and engine != "ministack":
+        raise ValueError("only ministack keeps its state: --engine ministack --state DIR")
+    if engine == "moto":
+        with moto() as running:
+            yield running
+    elif engine == "ministack":
+        with ministack(region, state) as running:
+            yield running
+    elif engine.startswith(("http://", "https://")):
+        yield Engine(engine, "partiql", _client(engine), engine)
+    else:
+        raise ValueError("--engine is moto, ministack or the URL of an engine")

@@ -1,0 +1,385 @@
+"""The local cell: engine, HTTP door, queues and clock of a whole cell in one process, feeding the handlers of ``app.py``.
+
+``make run`` starts it. Handlers get the events that Lambda would give them; nothing of the product knows that it is local,
+but for one operator setting: destinations may name loopback addresses as literals.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import ipaddress
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import law
+from chalicelib.flow import pump, sweep
+from chalicelib.settings import Settings
+from chalicelib.shell import Shell, install
+from chalicelib.store.region import Clients
+
+from . import engines, template
+from .engines import Engine
+
+CELL = "local"
+BODY_MAX_BYTES = 6 * 1024 * 1024
+DRAIN_MAX_BYTES = 64 * 1024 * 1024
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1}
+"""Threads that feed each queue's handler."""
+HANDLERS = {"inbox": "on_inbox", "outbox": "on_outbox", "inbox-dead": "on_inbox_dead", "outbox-dead": "on_outbox_dead"}
+IDLE_S = 0.02
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``waybill local`` is told."""
+
+    port: int = 0
+    engine: str = "moto"
+    region: str = "eu-central-1"
+    country: str | None = None
+    state: Path | None = None
+    pump_s: float = 5
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Cell:
+    """A running local cell."""
+
+    url: str
+    operator_key: str
+    engine: Engine
+    shell: Shell
+    stopping: threading.Event
+
+    def ready(self) -> dict[str, Any]:
+        """Return the line that says that it serves."""
+        return {
+            "ready": True,
+            "url": self.url,
+            "operator_key": self.operator_key,
+            "engine": self.engine.name,
+            "region": self.shell.settings.region,
+            "country": self.shell.settings.country,
+        }
+
+
+def make_resources(engine: Engine, cell: str, region: str, country: str) -> None:
+    """Make the cell's key, tables and queues from ``resources.json``; what is there already stays."""
+    kms, dynamodb, sqs = (engine.make_client(s, region) for s in ("kms", "dynamodb", "sqs"))
+    aliases = {a["AliasName"]: a.get("TargetKeyId") for a in kms.list_aliases()["Aliases"]}
+    for key in template.keys(cell, region, country):
+        if key.alias not in aliases:
+            made = kms.create_key(**key.create)["KeyMetadata"]["KeyId"]
+            kms.create_alias(AliasName=key.alias, TargetKeyId=made)
+    for table in template.tables(cell, region, country):
+        with contextlib.suppress(dynamodb.exceptions.ResourceInUseException):
+            dynamodb.create_table(**table.create)
+            if table.ttl:
+                dynamodb.update_time_to_live(**table.ttl)
+    for queue in template.queues(cell, region, country):
+        sqs.create_queue(**queue.create)
+
+
+@contextlib.contextmanager
+def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
+    """Run an engine with a cell's resources on it. Yield it, the settings, and the operator's key."""
+    country = options.country or law.region_country(options.region)
+    operator_key = "wb_operator_" + secrets.token_urlsafe(24)
+    with engines.start(options.engine, options.region, options.state) as engine:
+        make_resources(engine, CELL, options.region, country)
+        values: dict[str, Any] = {
+            "cell": CELL,
+            "region": options.region,
+            "country": country,
+            "operator_key_sha256": hashlib.sha256(operator_key.encode()).hexdigest(),
+            "insert": engine.insert,
+            "allow_cidrs": LOOPBACK,
+            "key_rate_per_s": 1000,
+            "source_rate_per_s": 5000,
+        }
+        yield engine, Settings(**(values | dict(options.settings))), operator_key
+
+
+# The HTTP door
+
+
+class Door(BaseHTTPRequestHandler):
+    """Hand each request to the hooks lambda or to the API, as API Gateway would."""
+
+    protocol_version = "HTTP/1.1"
+    server: DoorServer
+    timeout = 30
+
+    def _read_body(self) -> bytes | None:
+        """Return the exact body; None where it is too large, after reading it away so that the client sees the answer."""
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            body, size = bytearray(), -1
+            while size:
+                size = int(self.rfile.readline(20).split(b";")[0] or b"0", 16)
+                body += self.rfile.read(size)
+                self.rfile.readline(4)
+                if len(body) > DRAIN_MAX_BYTES:
+                    self.close_connection = True
+                    return None
+            return bytes(body) if len(body) <= BODY_MAX_BYTES else None
+        length = int(self.headers.get("Content-Length") or 0)
+        if length <= BODY_MAX_BYTES:
+            return self.rfile.read(length)
+        left = min(length, DRAIN_MAX_BYTES)
+        self.close_connection = left < length
+        while left > 0:
+            block = self.rfile.read(min(left, 65536))
+            if not block:
+                break
+            left -= len(block)
+        return None
+
+    def _handle(self) -> None:
+        try:
+            body = self._read_body()
+        except (ValueError, OSError):
+            self.close_connection = True
+            self._answer(400, {"content-type": "text/plain"}, b"the body cannot be read")
+            return
+        try:
+            status, headers, answer = self.server.answer_request(
+                self.command, self.path, list(self.headers.items()), body
+            )
+        except Exception:
+            logging.getLogger("waybill.local").exception("door")
+            status, headers, answer = 500, {"content-type": "text/plain"}, b"internal error"
+        self._answer(status, headers, answer)
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status >= 200 and status not in (204, 304):
+            self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD" and status not in (204, 304):
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _handle  # noqa: N815  (their names)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: the handlers log what happened, without addresses and paths."""
+
+
+class DoorServer(ThreadingHTTPServer):
+    """The cell's two APIs behind one address."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], app: Any) -> None:
+        super().__init__(address, Door)
+        self.app = app
+        # Chalice keeps the current request on the app: one API request at a time.
+        self.one_api_request = threading.Lock()
+
+    def server_bind(self) -> None:
+        """Answer at once: no Nagle."""
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().server_bind()
+
+    def answer_request(
+        self, method: str, target: str, headers: list[tuple[str, str]], body: bytes | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer one request; ``body`` None is one that was too large to keep."""
+        parts = urlsplit(target)
+        if parts.path.startswith("/hooks/"):
+            event = http_api_event(
+                method, parts.path, parts.query, headers, body if body is not None else b"0" * (BODY_MAX_BYTES + 1)
+            )
+            return _read_answer(self.app_module.hooks(event, None))
+        from chalicelib.api import gateway
+
+        with self.one_api_request:
+            return _read_answer(gateway.handle(self.app, method, parts.path, parts.query, headers, body))
+
+    @property
+    def app_module(self) -> Any:
+        """The module whose handlers are fed."""
+        import app
+
+        return app
+
+
+def http_api_event(method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    """Build the event of API Gateway's HTTP API, payload 2.0."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name.lower()] = f"{joined[name.lower()]},{value}" if name.lower() in joined else value
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": joined,
+        "queryStringParameters": dict(parse_qsl(query)),
+        "requestContext": {"http": {"method": method, "path": path}},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+def _read_answer(answer: Mapping[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    body = answer.get("body") or ""
+    content = base64.b64decode(body) if answer.get("isBase64Encoded") else str(body).encode()
+    return int(answer["statusCode"]), dict(answer.get("headers") or {}), content
+
+
+# Queues and clock
+
+
+def sqs_event(messages: list[dict[str, Any]], region: str, queue: str) -> dict[str, Any]:
+    """Build the event of Lambda's SQS mapping."""
+    return {
+        "Records": [
+            {
+                "messageId": m["MessageId"],
+                "receiptHandle": m["ReceiptHandle"],
+                "body": m["Body"],
+                "attributes": m["Attributes"],
+                "messageAttributes": {},
+                "md5OfBody": m["MD5OfBody"],
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:{region}:{template.LOCAL_ACCOUNT}:{queue}",
+                "awsRegion": region,
+            }
+            for m in messages
+        ]
+    }
+
+
+def feed_once(sqs: Any, url: str, region: str, queue: str, handler: Callable[[Any, Any], Any]) -> int:
+    """Give one batch of a queue to its handler, and delete what it took. Return how many messages there were."""
+    received = sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageSystemAttributeNames=["All"]
+    ).get("Messages", [])
+    if not received:
+        return 0
+    answer = handler(sqs_event(received, region, queue), None)
+    back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
+    done = [m for m in received if m["MessageId"] not in back]
+    if done:
+        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(done)]
+        sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    return len(received)
+
+
+def _feeder(cell: Cell, name: str, handler: Callable[[Any, Any], Any]) -> Callable[[], None]:
+    queue = f"waybill-{CELL}-{name}.fifo"
+
+    def run() -> None:
+        sqs = cell.engine.make_client("sqs", cell.shell.settings.region)
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        idle = IDLE_S
+        while not cell.stopping.is_set():
+            try:
+                took = feed_once(sqs, url, cell.shell.settings.region, queue, handler)
+            except (ClientError, BotoCoreError):
+                took = 0
+            idle = IDLE_S if took else min(idle * 1.5, 0.2)
+            if not took:
+                cell.stopping.wait(idle)
+
+    return run
+
+
+def _clock(cell: Cell, period_s: float, run: Callable[[], Any]) -> Callable[[], None]:
+    def tick() -> None:
+        while not cell.stopping.wait(period_s):
+            try:
+                run()
+            except Exception:
+                logging.getLogger("waybill.local").exception("schedule")
+
+    return tick
+
+
+@contextlib.contextmanager
+def running(options: Options) -> Iterator[Cell]:
+    """Run a whole cell until the block ends."""
+    with resources(options) as (engine, settings, operator_key):
+        os.environ["WAYBILL_CELL"] = CELL
+        import app
+
+        server = DoorServer(("127.0.0.1", options.port), app.app)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        shell = Shell(
+            Settings(**{**vars(settings), "hooks_url": url}), Clients(settings.region, make=engine.make_client)
+        )
+        install(shell)
+        cell = Cell(url, operator_key, engine, shell, threading.Event())
+        threads = [threading.Thread(target=server.serve_forever, args=(0.1,), name="door")]
+        for name, number in FEEDERS.items():
+            handler = getattr(app, HANDLERS[name])
+            threads += [threading.Thread(target=_feeder(cell, name, handler), name=name) for _ in range(number)]
+        threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: pump.handle(shell)), name="pump"))
+        threads.append(threading.Thread(target=_clock(cell, 3600, lambda: sweep.handle(shell)), name="sweep"))
+        for thread in threads:
+            thread.daemon = True
+            thread.start()
+        try:
+            yield cell
+        finally:
+            cell.stopping.set()
+            server.shutdown()
+            server.server_close()
+            for thread in threads:
+                thread.join(15)
+            install(None)
+
+
+def serve(options: Options) -> int:
+    """Run a cell until SIGINT or SIGTERM; the only line on standard output says that it serves."""
+    # Handlers log to standard output, as Lambda wants it; here that is standard error.
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with running(options) as cell:
+            print(json.dumps(cell.ready()), file=out, flush=True)
+            while not stop.wait(0.5):
+                pass
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"waybill local: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = 20, every_s: float = 0.05) -> Any:
+    """Return the first truthy answer of ``condition``.
+
+    Raises:
+        TimeoutError: there was none in time.
+    """
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(every_s)
+    raise TimeoutError("what was waited for did not happen")
