@@ -1,0 +1,140 @@
+"""What a decision is, and how it is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .rules import Provision
+
+STRICTNESS: Mapping[str, int] = {"none": 0, "allow": 1, "redact": 2, "hold": 3, "deny": 4}
+VERDICTS: Mapping[str, str] = {
+    "allow": "allowed",
+    "redact": "redacted",
+    "hold": "held",
+    "deny": "refused",
+    "none": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one provision says of one recipient. ``grounds``: a permit relied on, or a requirement met by a record."""
+
+    provision: Provision
+    effect: str
+    hop: str | None = None
+    code: str | None = None
+    instead: str | None = None
+    fine: str | None = None
+    grounds: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """Return it as an item of a decision's ``rules``."""
+        p = self.provision
+        return {
+            "id": p.id, "ref": p.ref, "law": p.law, "effect": self.effect, "hop": self.hop, "code": self.code,
+            "instead": self.instead, "fine": self.fine, "confidence": p.confidence, "settled": p.settled,
+            "version": p.effective_from.isoformat(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to one set of facts. ``document()`` is what the command and the API show.
+
+    ``classes_out`` are the data classes that may leave: none where it is held or denied.
+    """
+
+    decision: str
+    findings: tuple[Finding, ...]
+    laws: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    redact: tuple[Mapping[str, str | None], ...] = ()
+    retry_at: str | None = None
+    bases: tuple[str, ...] = ()
+    obligations: tuple[Mapping[str, str | None], ...] = ()
+    classes_out: tuple[str, ...] = ()
+    rules_version: str = ""
+    rules_hash: str = ""
+    error: str | None = None
+    id: str | None = None
+    facts: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def verdict(self) -> str:
+        """The decision in the words of the audit log: allowed, redacted, held or refused."""
+        return VERDICTS[self.decision]
+
+    @property
+    def deciding(self) -> list[str]:
+        """The ids whose effect is the decision's, sorted."""
+        return sorted({f.provision.id for f in self.findings if f.effect == self.decision})
+
+    @cached_property
+    def facts_hash(self) -> str | None:
+        """SHA-256 of the RFC 8785 form of the facts without ``id``; None where they have none."""
+        return facts_hash(self.facts)
+
+    def selected_rules(self) -> list[dict[str, str]]:
+        """Return the rules that the decision rests on, each id once, sorted: ``{id, verdict, ref}``.
+
+        Of a refusal or a hold, those that refuse or hold; else those that redact, the permits relied on and the
+        requirements met by a record, and all that allow where there is none of these.
+        """
+        chosen = [f for f in self.findings if f.effect == self.decision]
+        if STRICTNESS[self.decision] <= STRICTNESS["redact"]:
+            chosen = [f for f in self.findings if f.effect == "redact" or f.grounds] or chosen
+        # Findings stand from strict to lax, so the first of an id is its strictest.
+        by_id: dict[str, Finding] = {}
+        for finding in chosen:
+            by_id.setdefault(finding.provision.id, finding)
+        return [
+            {"id": id, "verdict": VERDICTS[finding.effect], "ref": finding.provision.ref}
+            for id, finding in sorted(by_id.items())
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """Return the decision as JSON-able values."""
+        return {
+            "id": self.id,
+            "decision": self.decision,
+            "deciding": self.deciding,
+            "laws": list(self.laws),
+            "missing": list(self.missing),
+            "redact": [dict(item) for item in self.redact],
+            "retry_at": self.retry_at,
+            "bases": list(self.bases),
+            "obligations": [dict(item) for item in self.obligations],
+            "rules": [f.document() for f in sorted(self.findings, key=by_id)],
+            "rules_version": self.rules_version,
+            "rules_hash": self.rules_hash,
+            "facts_hash": self.facts_hash,
+            "error": self.error,
+        }
+
+
+def by_id(finding: Finding) -> tuple[str, str]:
+    """Order findings by provision and recipient."""
+    return finding.provision.id, finding.hop or ""
+
+
+def facts_hash(document: object) -> str | None:
+    """Return ``sha256:…`` of the RFC 8785 form of facts without ``id``, or None for what is no facts object.
+
+    Facts hold no fractions and only ASCII keys, for which sorted compact JSON is the RFC 8785 form.
+    """
+    if not isinstance(document, dict):
+        return None
+    try:
+        text = json.dumps(
+            {k: v for k, v in document.items() if k != "id"},
+            ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True,
+        )  # fmt: skip
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    except (TypeError, ValueError, RecursionError):
+        return None

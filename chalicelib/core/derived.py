@@ -1,0 +1,122 @@
+"""Facts that follow from other facts. Each answers true, false, or unknown with the paths that would settle it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from .facts import Facts
+
+Found = tuple[bool | None, frozenset[str]]
+
+_NOTHING: frozenset[str] = frozenset()
+COLLECTS = frozenset({"receive", "store", "cache"})
+DELIVERS = frozenset({"deliver", "view", "export"})
+ENDS = frozenset({"erase", "expire"})
+
+
+def _answer(truth: bool) -> Found:
+    return truth, _NOTHING
+
+
+def _op_in(ops: frozenset[str]) -> Callable[[Facts, frozenset[str] | None], Found]:
+    return lambda facts, _: _answer(facts.values.get("op") in ops)
+
+
+def _handles(facts: Facts, _: frozenset[str] | None) -> Found:
+    op = facts.values.get("op")
+    return _answer(op is not None and op not in ENDS)
+
+
+def is_personal(sent: frozenset[str] | None) -> bool:
+    """Say whether what is sent tells of a person. Unknown classes do."""
+    return sent is None or bool(sent - {"technical"})
+
+
+def special_sent(facts: Facts, sent: frozenset[str] | None, wanted: frozenset[str] | None) -> Found:
+    """Say whether special categories are sent: any (``wanted`` None), or one of those wanted.
+
+    They live in content and media: a delivery of neither holds none.
+    """
+    if facts.values.get("op") in DELIVERS and sent is not None and not sent & {"content", "media"}:
+        return _answer(False)
+    special = facts.values.get("data.special")
+    if special is None:
+        return None, frozenset({"data.special"})
+    return _answer(bool(special) if wanted is None else not wanted.isdisjoint(special))
+
+
+def _ru_citizen(facts: Facts, _: frozenset[str] | None) -> Found:
+    # The operator's procedure: whoever is collected in Russia counts as a citizen until proved otherwise.
+    values = facts.values
+    citizenship = values.get("subject.citizenship")
+    if citizenship is not None:
+        return _answer(citizenship == "RU")
+    if values.get("collector.country") == "RU" or "RU" in values.get("subject.countries", ()):
+        return _answer(True)
+    needed = {"subject.country": "subject.countries", "collector.country": "collector.country"}
+    unknown = frozenset(said for said, path in needed.items() if path not in values)
+    return (None, unknown) if unknown else _answer(False)
+
+
+def _us_person(facts: Facts, _: frozenset[str] | None) -> Found:
+    countries = facts.values.get("subject.countries")
+    if facts.values.get("subject.citizenship") == "US" or "US" in (countries or ()):
+        return _answer(True)
+    return (None, frozenset({"subject.country"})) if countries is None else _answer(False)
+
+
+_BULK: tuple[tuple[str, int, Callable[[frozenset[str]], bool] | None, str], ...] = (
+    ("identifiers_12m", 100_000, lambda sent: "identifier" in sent or {"contact", "name"} <= sent, ""),
+    ("geo_devices_12m", 1_000, lambda sent: "location" in sent, ""),
+    ("health_12m", 10_000, None, "health"),
+    ("biometric_12m", 1_000, None, "biometric"),
+    ("financial_12m", 10_000, None, "financial"),
+    ("genomic_12m", 100, None, "genetic"),
+)
+"""Bulk thresholds: counter, strictly more than, counted when these classes or this special category are sent.
+
+Whether a contact that is linked only to a name is a covered identifier (202.212) is unsettled; it is counted.
+Source: https://www.ecfr.gov/current/title-28/chapter-I/part-202/section-202.205, as known on 2026-11-22.
+"""
+
+
+def _us_bulk(facts: Facts, sent: frozenset[str] | None) -> Found:
+    unknown: set[str] = set()
+    for counter, threshold, counted, special in _BULK:
+        if counted is None:
+            needed, paths = special_sent(facts, sent, frozenset({special}))
+        elif sent is None:
+            needed, paths = None, frozenset({"data.classes"})
+        else:
+            needed, paths = counted(sent), _NOTHING
+        if needed is False:
+            continue
+        count = facts.values.get(f"volumes.US.{counter}")
+        if count is None:
+            unknown.add(f"volumes.US.{counter}")
+        elif count <= threshold:
+            continue
+        elif needed:
+            return _answer(True)
+        unknown |= paths
+    return (None, frozenset(unknown)) if unknown else _answer(False)
+
+
+def _never_alone(facts: Facts, sent: frozenset[str] | None) -> Found:
+    raise AssertionError("asked of a party, an interval or a country, not of the facts alone")
+
+
+DERIVED: Mapping[str, Callable[[Facts, frozenset[str] | None], Found]] = {
+    "handles": _handles,
+    "collects": _op_in(COLLECTS),
+    "delivers": _op_in(DELIVERS),
+    "touches": _op_in(COLLECTS | DELIVERS),
+    "personal": lambda _, sent: _answer(is_personal(sent)),
+    "ru_citizen": _ru_citizen,
+    "us_person": _us_person,
+    "us_bulk": _us_bulk,
+    "transfer": _never_alone,
+    "destination": _never_alone,
+    "held_hours": _never_alone,
+}
+"""Every fact that a rule may name without its being given."""

@@ -1,0 +1,50 @@
+"""The installed law: one TOML file a jurisdiction, and the country of every AWS region."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+from ..core.errors import WrongRegion
+from ..core.law import Law, load_law
+
+REGIONS = "regions.toml"
+
+
+def texts() -> dict[str, str]:
+    """Return the installed law files by name."""
+    return {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in files(__package__).iterdir()
+        if entry.name.endswith(".toml")
+    }
+
+
+@cache
+def installed() -> Law:
+    """Return the installed law, compiled once a process.
+
+    Raises:
+        LawRefused: a file has a fault.
+    """
+    return load_law(texts())
+
+
+@cache
+def region_countries() -> dict[str, str]:
+    """Return the country of every AWS region in which a store can be."""
+    tables = tomllib.loads((files(__package__) / REGIONS).read_text(encoding="utf-8"))
+    return {region: country for partition in tables.values() for region, country in partition.items()}
+
+
+def region_country(region: str) -> str:
+    """Return the country in which an AWS region lies.
+
+    Raises:
+        WrongRegion: not a region in which a store can be: unknown, or a pseudo region such as ``aws-global``.
+    """
+    country = region_countries().get(region)
+    if country is None:
+        raise WrongRegion("the country of this region is not known: see chalicelib/law/regions.toml")
+    return country
