@@ -1,0 +1,58 @@
+# Everything a developer or an operator does, by name. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAGE ?= eu1
+WORKERS ?= 2
+
+.PHONY: help setup run demo test check bench package rehearse deploy regions law-pages fuzz clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## Make .venv with everything, from the pinned requirements
+
+.venv/.ready: requirements.txt requirements-dev.txt constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not found. Set PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned requirements into .venv (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: setup ## Run a whole cell on this machine (http://127.0.0.1:8080)
+	@$(BIN)/python cli.py local --port 8080
+
+demo: setup ## Show the main job, end to end, on the embedded engine
+	@$(BIN)/python -m infra.demo
+
+test: setup ## Run every test
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+check: setup ## Linters, types, template checks, what CI runs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m infra.package --check
+	@echo "check: all fine"
+
+bench: setup ## What a cell costs, each figure beside its budget and its floor
+	@$(BIN)/python -m benchmarks
+
+package: setup ## Package STAGE as it would be deployed, into build/
+	@$(BIN)/python -m infra.package $(STAGE) build/$(STAGE)
+
+rehearse: setup ## Deploy the package to an emulator and run the demo's journey through it
+	@$(BIN)/python -m infra.rehearse
+
+deploy: setup ## Deploy STAGE with your AWS credentials
+	@$(BIN)/python -m infra.deploy $(STAGE)
+
+regions: setup ## Write the map of regions and countries anew from the installed botocore
+	@$(BIN)/python -m infra.regions
+
+fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…)
+	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k fuzz -n $(WORKERS)
+
+clean: ## Remove what was built, and .venv
+	@rm -rf .venv build .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,529 @@
+"""The main job as a client sees it: three tenants, five messengers, four recipients, and every verdict with its article.
+
+The same journey runs on the local cell (``make demo``) and through the gateways of a deployed one (``make rehearse``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import rfc8785
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+Json = dict[str, Any]
+Say = Callable[[str], None]
+
+EVIDENCE = "sha256:" + "0a" * 32
+CONTRACT = {"id": "dpa-1", "sha256": "0b" * 32, "valid_from": "2026-01-01", "valid_until": None}
+CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
+
+
+class JourneyError(Exception):
+    """Something is not as it should be."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A base address, and the ``Host`` that goes with it where that is another."""
+
+    url: str
+    host: str | None = None
+
+    def call(
+        self, method: str, path: str, body: bytes | Json | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Make one request. Return status, body (JSON where it is) and headers."""
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        sent = {"Content-Type": "application/json"} if isinstance(body, dict) else {}
+        sent |= {"Host": self.host} if self.host else {}
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers={**sent, **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, _read(answer.read()), _lower(answer.headers)
+        except urllib.error.HTTPError as error:
+            return error.code, _read(error.read()), _lower(error.headers)
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _read(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode("utf-8", "replace")
+
+
+class Tenant:
+    """A tenant's key on the cell's API."""
+
+    def __init__(self, api: Gateway, key: str) -> None:
+        self.api = api
+        self.key = key
+
+    def __call__(self, method: str, path: str, body: Json | None = None, expect: tuple[int, ...] = (200, 201)) -> Any:
+        """Make one request of the tenant API and return its JSON.
+
+        Raises:
+            JourneyError: the status is not one of ``expect``.
+        """
+        status, answer, _ = self.api.call(method, path, body, {"Authorization": f"Bearer {self.key}"})
+        if status not in expect:
+            detail = answer.get("detail") if isinstance(answer, dict) else ""
+            raise JourneyError(f"{method} {path.partition('?')[0]} answered {status}: {detail}")
+        return answer
+
+    def all(self, path: str) -> Iterator[Json]:
+        """Yield a list's items, page by page."""
+        cursor = ""
+        while True:
+            joint = "&" if "?" in path else "?"
+            page = self("GET", f"{path}{joint}limit=50{cursor}")
+            yield from page["data"]
+            if not page["next"]:
+                return
+            cursor = "&cursor=" + urllib.parse.quote(page["next"])
+
+
+# The sink
+
+
+class Sink:
+    """A recipient's server on loopback: it accepts what is signed with its secret, and nothing else."""
+
+    def __init__(self) -> None:
+        self.received: dict[str, list[Json]] = {}
+        self.refused = 0
+        self.secrets: dict[str, str] = {}
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                name = self.path.strip("/")
+                try:
+                    Webhook(sink.secrets[name]).verify(body, dict(self.headers.items()))
+                except (KeyError, WebhookVerificationError):
+                    sink.refused += 1
+                    self.send_response(401)
+                else:
+                    sink.received.setdefault(name, []).append(json.loads(body))
+                    self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Log nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+# What the messengers post
+
+
+@dataclass(frozen=True)
+class Post:
+    """A signed webhook."""
+
+    channel: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _json(document: Json) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def telegram(secret: Json, number: int, now: int) -> Post:
+    """A private message to a bot."""
+    person = {"id": 7_000_000_000 + number, "is_bot": False, "first_name": "Mira", "language_code": "de"}
+    chat = {"id": person["id"], "type": "private", "first_name": "Mira"}
+    message = {"message_id": number, "from": person, "chat": chat, "date": now, "text": "Wann kommt mein Paket?"}
+    headers = {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret["secret_token"]}
+    return Post("telegram", _json({"update_id": 800_000 + number, "message": message}), headers)
+
+
+def whatsapp(secret: Json, number: int, now: int) -> Post:
+    """A text from a customer's phone."""
+    phone = f"49151000{number:05d}"
+    message = {
+        "from": phone,
+        "id": f"wamid.demo{number}{now}",
+        "timestamp": str(now),
+        "type": "text",
+        "text": {"body": "Danke!"},
+    }
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "4930000000", "phone_number_id": "1"},
+        "contacts": [{"profile": {"name": "Jonas"}, "wa_id": phone}],
+        "messages": [message],
+    }
+    body = _json(
+        {
+            "object": "whatsapp_business_account",
+            "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}],
+        }
+    )
+    digest = hmac.new(secret["app_secret"].encode(), body, hashlib.sha256).hexdigest()
+    return Post("whatsapp", body, {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={digest}"})
+
+
+def slack(secret: Json, number: int, now: int) -> Post:
+    """A message in a channel."""
+    event = {
+        "type": "message", "channel": "C0DEMO", "channel_type": "channel", "user": f"U{number:06d}",
+        "text": "Bitte Rechnung 7 prüfen", "ts": f"{now}.000{number:03d}",
+    }  # fmt: skip
+    body = _json(
+        {
+            "type": "event_callback",
+            "team_id": "T0DEMO",
+            "api_app_id": "A0DEMO",
+            "event": event,
+            "event_id": f"Ev{now}{number}",
+            "event_time": now,
+        }
+    )
+    base = b"v0:%d:%b" % (now, body)
+    digest = hmac.new(secret["signing_secret"].encode(), base, hashlib.sha256).hexdigest()
+    headers = {"X-Slack-Request-Timestamp": str(now), "X-Slack-Signature": f"v0={digest}"}
+    return Post("slack", body, {"Content-Type": "application/json", **headers})
+
+
+def viber(secret: Json, number: int, now: int) -> Post:
+    """A text to a bot."""
+    body = _json(
+        {
+            "event": "message", "timestamp": now * 1000, "message_token": 5_700_000_000_000_000_000 + now + number,
+            "sender": {"id": f"demo{number}==", "name": "Ева", "api_version": 10, "country": "BG", "language": "bg"},
+            "message": {"type": "text", "text": "Къде е поръчката?"}, "silent": False,
+        }
+    )  # fmt: skip
+    digest = hmac.new(secret["auth_token"].encode(), body, hashlib.sha256).hexdigest()
+    return Post("viber", body, {"Content-Type": "application/json", "X-Viber-Content-Signature": digest})
+
+
+def vk(secret: Json, number: int, now: int) -> Post:
+    """A message to a community."""
+    message = {
+        "id": number, "date": now, "peer_id": 700_000 + number, "from_id": 700_000 + number, "text": "Здравствуйте, мой номер +49 151 0001",
+        "attachments": [], "conversation_message_id": number, "out": 0, "fwd_messages": [],
+    }  # fmt: skip
+    update = {
+        "type": "message_new", "event_id": f"{now:x}{number:08x}", "v": "5.199", "group_id": 1,
+        "object": {"message": message, "client_info": {}}, "secret": secret["secret"],
+    }  # fmt: skip
+    return Post("vk", _json(update), {"Content-Type": "application/json"})
+
+
+POSTS: Mapping[str, Callable[[Json, int, int], Post]] = {
+    "telegram": telegram, "whatsapp": whatsapp, "slack": slack, "viber": viber, "vk": vk,
+}  # fmt: skip
+
+
+def new_secret(channel: str) -> Json:
+    """Make up what a messenger's console would show."""
+    token = secrets.token_hex(16)
+    return {
+        "telegram": {"secret_token": token},
+        "whatsapp": {"app_secret": token, "verify_token": token[:8]},
+        "slack": {"signing_secret": token},
+        "viber": {"auth_token": token},
+        "vk": {"secret": token, "confirmation": token[:8]},
+    }[channel]
+
+
+# The situations
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A legal person behind a destination, and what is expected of sending to it."""
+
+    name: str
+    country: str
+    decision: str
+    granted: bool = True
+    redact: tuple[Json, ...] = ()
+    article: str = ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A tenant with its messengers and recipients."""
+
+    name: str
+    channels: tuple[str, ...]
+    recipients: tuple[Recipient, ...]
+
+
+MASKED: tuple[Json, ...] = ({"class": "identifier", "action": "pseudonymise"}, {"class": "content", "action": "mask"})
+SITUATIONS = (
+    Situation(
+        "Nordwind Versand GmbH",
+        ("telegram", "whatsapp"),
+        (
+            Recipient("Nordwind CRM GmbH", "DE", "allowed", article="GDPR art. 28(3)"),
+            Recipient("Lakeshore Analytics Inc.", "US", "held", article="GDPR art. 44"),
+        ),
+    ),
+    Situation(
+        "Rosenthal Apotheken AG",
+        ("slack", "viber"),
+        (Recipient("Adtrace Ltd.", "FR", "refused", granted=False, article="GDPR art. 6(1)"),),
+    ),
+    Situation(
+        "Balkan Reisen GmbH",
+        ("vk",),
+        (Recipient("Statistik Kontor GmbH", "AT", "redacted", redact=MASKED, article="GDPR art. 5(1)(c)"),),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table at the end."""
+
+    tenant: str
+    channel: str
+    recipient: str
+    country: str
+    decision: str
+    articles: tuple[str, ...]
+    missing: tuple[str, ...]
+    outcome: str
+    as_expected: bool
+
+
+@dataclass
+class Made:
+    """What the journey has set up for one situation."""
+
+    situation: Situation
+    tenant: Tenant
+    sources: dict[str, tuple[str, Json]] = field(default_factory=dict)
+    destinations: dict[str, Recipient] = field(default_factory=dict)
+    events: int = 0
+
+
+def _set_up(api: Gateway, operator: Tenant, sink: Sink, situation: Situation) -> Made:
+    created = operator(
+        "POST",
+        "/v1/tenants",
+        {
+            "name": situation.name,
+            "edition": "enterprise",
+            "tenant_class": "general",
+            "retention": {"default_days": 30},
+            "controller": {"legal_name": situation.name, "country": "DE", "contact": "privacy@tenant.example"},
+        },
+    )
+    tenant = Tenant(api, created["key"]["secret"])
+    made = Made(situation, tenant)
+    for channel in situation.channels:
+        secret = new_secret(channel)
+        source = tenant(
+            "POST",
+            "/v1/sources",
+            {
+                "channel": channel,
+                "name": f"{channel} of the shop",
+                "secret": secret,
+                "subject_country": "DE",
+                "special": [],
+            },
+        )
+        made.sources[channel] = (source["id"], secret)
+    for kind in ("instruction", "contract"):
+        tenant(
+            "POST", "/v1/bases", {"kind": kind, "valid_from": "2026-01-01", "valid_until": None, "evidence": EVIDENCE}
+        )
+    for number, recipient in enumerate(situation.recipients):
+        _connect(made, sink, recipient, f"{created['tenant']['id']}-{number}")
+    return made
+
+
+def _connect(made: Made, sink: Sink, recipient: Recipient, name: str) -> None:
+    record = made.tenant(
+        "POST",
+        "/v1/recipients",
+        {
+            "legal_name": recipient.name,
+            "contact": "dpo@recipient.example",
+            "entity_country": recipient.country,
+            "processing_countries": [recipient.country],
+            "role": "processor",
+            "contract": CONTRACT,
+            "classes": CLASSES,
+            "onward": [],
+            "granted": recipient.granted,
+        },
+    )
+    destination = made.tenant(
+        "POST",
+        "/v1/destinations",
+        {"name": recipient.name, "kind": "http", "config": {"url": f"{sink.url}/{name}"}, "recipient": record["id"]},
+    )
+    sink.secrets[name] = destination["signing_secret"]
+    made.destinations[destination["id"]] = recipient
+    route: Json = {
+        "name": f"messages to {recipient.name}",
+        "pattern": {"kind": ["message"]},
+        "destination": destination["id"],
+        "purpose": "customer_support",
+        "mode": "replicate",
+    }
+    if recipient.redact:
+        route |= {"mode": "redact", "transform": {"redact": list(recipient.redact)}}
+    made.tenant("POST", "/v1/routes", route)
+
+
+ENDED = {"allowed": "delivered", "redacted": "delivered", "held": "held", "refused": "refused"}
+
+
+def _post(hooks: Gateway, made: Made, now: int, say: Say) -> None:
+    for number, (channel, (source, secret)) in enumerate(made.sources.items(), start=1):
+        post = POSTS[channel](secret, number, now)
+        for repeat in range(2):  # a platform that did not see our answer posts again
+            status, answer, _ = hooks.call("POST", f"/hooks/{source}", post.body, post.headers)
+            if status != 200:
+                raise JourneyError(f"the {channel} webhook was answered {status}: {answer}")
+            made.events += repeat == 0
+        spoilt = {k: v[:-1] + ("0" if v[-1] != "0" else "1") for k, v in post.headers.items() if k != "Content-Type"}
+        body = post.body if spoilt else post.body.replace(secret["secret"].encode(), b"guess")
+        status, _, _ = hooks.call("POST", f"/hooks/{source}", body, {**post.headers, **spoilt})
+        if status not in (401, 403):
+            raise JourneyError(f"a forged {channel} webhook was answered {status}")
+        say(f"  {channel:9} posted twice: one event; forged: {status}")
+
+
+def _lines(made: Made, timeout_s: float) -> list[Line]:
+    wanted = made.events * len(made.situation.recipients)
+    until = time.monotonic() + timeout_s
+    while True:
+        transfers = list(made.tenant.all("/v1/transfers"))
+        settled = [t for t in transfers if t["outcome"] != "pending"]
+        if len(settled) >= wanted:
+            break
+        if time.monotonic() > until:
+            raise JourneyError(
+                f"{made.situation.name}: {len(settled)} of {wanted} transfers ended in {timeout_s:.0f} s"
+            )
+        time.sleep(0.2)
+    if len(transfers) != wanted:
+        raise JourneyError(f"{made.situation.name}: {len(transfers)} transfers where there should be {wanted}")
+    channels = {e["id"]: e["channel"] for e in made.tenant.all("/v1/events")}
+    lines = []
+    for transfer in transfers:
+        recipient = made.destinations[transfer["destination"]]
+        articles = tuple(r["ref"] for r in transfer["rules"])
+        lines.append(
+            Line(
+                made.situation.name,
+                channels[transfer["event"]],
+                recipient.name,
+                recipient.country,
+                transfer["decision"],
+                articles,
+                tuple(transfer["missing"]),
+                transfer["outcome"],
+                transfer["decision"] == recipient.decision
+                and transfer["outcome"] == ENDED[recipient.decision]
+                and any(recipient.article in ref for ref in articles),
+            )
+        )
+    return lines
+
+
+def _check_sink(sink: Sink, made: Made) -> int:
+    """Return how many deliveries came in; only what was allowed or redacted may have come, once each."""
+    arrived = 0
+    for number, recipient in enumerate(made.situation.recipients):
+        name = next(n for n in sink.secrets if n.endswith(f"-{number}") and n in _names(sink, made))
+        bodies = sink.received.get(name, [])
+        wanted = made.events if recipient.decision in ("allowed", "redacted") else 0
+        if len(bodies) != wanted:
+            raise JourneyError(f"{recipient.name} received {len(bodies)} events, not {wanted}")
+        for body in bodies:
+            text = body["data"]["message"]["text"]
+            if (recipient.decision == "redacted") != ("*" in text):
+                raise JourneyError(f"{recipient.name} received what the route redacts")
+        arrived += len(bodies)
+    return arrived
+
+
+def _names(sink: Sink, made: Made) -> set[str]:
+    own = made.tenant("GET", "/v1/tenant")["id"]
+    return {name for name in sink.secrets if name.startswith(own)}
+
+
+def _check_log(made: Made) -> int:
+    """Compare every entry with its hash, and every transfer with its entries. Return how many entries there are."""
+    entries = 0
+    for event in made.tenant.all("/v1/events"):
+        kinds = []
+        for item in made.tenant.all(f"/v1/audit/entries?event={event['id']}"):
+            entry = item["entry"]
+            leaf = b"\0" + rfc8785.dumps(entry)
+            _, _, headers = made.tenant.api.call(
+                "GET", f"/v1/audit/entries/{entry['id']}", headers={"Authorization": f"Bearer {made.tenant.key}"}
+            )
+            if headers.get("etag") != f'"{hashlib.sha256(leaf).hexdigest()}"':
+                raise JourneyError("an entry's hash is not that of its bytes")
+            kinds.append(entry["kind"])
+            entries += 1
+        if kinds.count("decided") != 1:
+            raise JourneyError("an event has not exactly one decision")
+    return entries
+
+
+def run(api: Gateway, hooks: Gateway, operator_key: str, say: Say, timeout_s: float = 60) -> list[Line]:
+    """Make the whole journey and return the table's rows.
+
+    Raises:
+        JourneyError: something is not as it should be.
+    """
+    sink = Sink()
+    try:
+        operator = Tenant(api, operator_key)
+        say("Three tenants connect five messengers and four recipients")
+        made = [_set_up(api, operator, sink, situation) for situation in SITUATIONS]
+        say("The messengers post")
+        now = int(time.time())
+        for each in made:
+            _post(hooks, each, now, say)
+        say("Every transfer comes to its end")
+        lines = [line for each in made for line in _lines(each, timeout_s)]
+        arrived = sum(_check_sink(sink, each) for each in made)
+        say(
+            f"  {arrived} deliveries arrived, each once, each signed; {sink.refused} with a signature that does not verify"
+        )
+        entries = sum(_check_log(each) for each in made)
+        say(f"  {entries} log entries: one decision for each event, every hash is that of its bytes")
+        if sink.refused:
+            raise JourneyError("a delivery's signature did not verify")
+        if not all(line.as_expected for line in lines):
+            raise JourneyError("a transfer did not end as the law and the routes say")
+        return lines
+    finally:
+        sink.close()
