@@ -98,19 +98,21 @@ class Pattern:
         and ``wanted: {"same_element": [paths]}``. No value of the event is in the answer.
         """
         found = find(document, self._steps)
-        seen: dict[str, dict[str, Any]] = {}
+        holding = [branch for branch in self.branches if holds(branch, found)]
+        # Of a branch that holds each field does, though alone it might not: an absence counts in the chosen elements.
+        matched = {field.place for field in chain.from_iterable(holding)}
+        answer: dict[str, dict[str, Any]] = {}
         for field in chain.from_iterable(self.branches):
-            if field.place not in seen:
-                matched = holds((field,), found)
-                wanted = {} if matched else {"wanted": field.leaf.wanted}
-                seen[field.place] = {"path": field.place, "matched": matched, **wanted}
-        answer = list(seen.values())
-        if not any(holds(branch, found) for branch in self.branches):
-            for branch in self.branches:
-                places = [field.place for field in branch]
-                if all(seen[place]["matched"] for place in places):
-                    answer.append({"path": "$", "matched": False, "wanted": {"same_element": places}})
-        return answer
+            if field.place in matched or holds((field,), found):
+                answer[field.place] = {"path": field.place, "matched": True}
+            else:
+                answer[field.place] = {"path": field.place, "matched": False, "wanted": field.leaf.wanted}
+        apart = [
+            {"path": "$", "matched": False, "wanted": {"same_element": [field.place for field in branch]}}
+            for branch in self.branches
+            if not holding and all(answer[field.place]["matched"] for field in branch)
+        ]
+        return [*answer.values(), *apart]
 
 
 def holds(branch: Branch, found: Found) -> bool:

@@ -9,8 +9,14 @@ Source: https://github.com/aws/event-ruler#json-array-matching (2026-11-22).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+MAX_ARRAYS: Final = 16
+"""Arrays of several elements, one in the other, that are looked into; what lies deeper is not there for a pattern."""
+
+MAX_PLACES: Final = 1_000_000
+"""Places that one search for elements looks at, about a second's work. Only an event made to be hard needs as many."""
 
 Within = tuple[tuple[int, int], ...]
 """The arrays a leaf lies in and the position in each, outermost first. Arrays of one element cannot divide, and are left
@@ -66,7 +72,10 @@ def find(document: Mapping[str, Any], root: Step) -> Found:
             arrays += 1
             for position, value in enumerate(node):
                 if type(value) is dict or type(value) is list:
-                    pending.append((value, step, (*within, (arrays, position)) if divides else within))
+                    if not divides:
+                        pending.append((value, step, within))
+                    elif len(within) < MAX_ARRAYS:
+                        pending.append((value, step, (*within, (arrays, position))))
                 elif step.path is not None:
                     found.setdefault(step.path, []).append((value, within))
             continue
@@ -100,29 +109,47 @@ class Claim(NamedTuple):
     leaves: list[Within] | None = None
 
 
-def go_together(claims: list[Claim]) -> bool:
+class _Effort:
+    """The places that a search may still look at."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_PLACES
+
+
+def go_together(claims: list[Claim], effort: _Effort | None = None) -> bool:
     """Say whether one option of each claim can be chosen without taking two elements of one array.
 
     Claims are first divided into groups that share no array, then each group is divided by the elements of an array. So
     the time follows the number of leaves, except where one path can be reached through several arrays (keys with dots).
+    A search of more than ``MAX_PLACES`` ends with no: what cannot be decided in time is not sent anywhere.
     """
-    pending = [claims]
+    effort = effort or _Effort()
+    pending: list[Iterator[list[Claim]]] = [iter([claims])]
     while pending:
-        state = _open(pending.pop())
+        choice = next(pending[-1], None)
+        if choice is None:
+            pending.pop()
+            continue
+        effort.left -= sum(len(claim.options) + len(claim.leaves or ()) for claim in choice)
+        if effort.left < 0:
+            return False
+        state = _open(choice)
         if state is None:
             continue
         groups = _groups(state)
         if len(groups) > 1:
             # Each group has fewer claims than all, so this recursion is no deeper than a pattern has fields.
             for group in groups:
-                if not go_together(group):
+                if not go_together(group, effort):
                     break
             else:
                 return True
         elif not state:
             return True
         else:
-            pending.extend(_divide(state))
+            pending.append(_divide(state))
     return False
 
 
@@ -160,21 +187,23 @@ def _groups(claims: list[Claim]) -> list[list[Claim]]:
     return [members for _, members in groups]
 
 
-def _divide(claims: list[Claim]) -> list[list[Claim]]:
+def _divide(claims: list[Claim]) -> Iterator[list[Claim]]:
     """Choose in every possible way; one of the answers can hold exactly if the claims can."""
     must = [claim for claim in claims if claim.leaves is None]
     if not must:
         # Only fields that may be absent, none of them absent yet: one has to take a leaf of its own.
-        return [
-            _choose([c for c in claims if c is not claim], option)
-            for claim in claims
-            for option in dict.fromkeys(claim.options)
-        ]
+        for claim in claims:
+            others = [other for other in claims if other is not claim]
+            for option in dict.fromkeys(claim.options):
+                yield _choose(others, option)
+        return
     first = must[0]
     array = first.options[0][0][0] if first.options[0] else None
-    if array is None or any(not any(a == array for a, _ in within) for claim in must for within in claim.options):
+    if array is None or any(all(a != array for a, _ in within) for claim in must for within in claim.options):
         others = [claim for claim in claims if claim is not first]
-        return [_choose(others, option) for option in dict.fromkeys(first.options)]
+        for option in dict.fromkeys(first.options):
+            yield _choose(others, option)
+        return
     # All options lie in this array: only an element that has one for each claim will do.
     positions = set.intersection(*({dict(within)[array] for within in claim.options} for claim in must))
     divided: dict[int, list[Claim]] = {position: [] for position in positions}
@@ -183,7 +212,7 @@ def _divide(claims: list[Claim]) -> list[list[Claim]]:
         leaves = None if claim.leaves is None else _by_position(claim.leaves, array, positions)
         for position in positions:
             divided[position].append(Claim(options[position], None if leaves is None else leaves[position]))
-    return list(divided.values())
+    yield from divided.values()
 
 
 def _by_position(places: list[Within], array: int, positions: set[int]) -> dict[int, list[Within]]:

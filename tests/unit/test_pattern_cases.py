@@ -1,0 +1,56 @@
+"""Every case in ``tests/fixtures/patterns``: a pattern, an event, and whether it matches or where it is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core.errors import InvalidPattern
+from chalicelib.core.pattern import Pattern
+from chalicelib.core.pattern_index import RouteIndex
+from chalicelib.core.pattern_operators import OPERATORS
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "patterns"
+CASES = [
+    pytest.param(case, id=f"{file.stem}: {case['name']}")
+    for file in sorted(FOLDER.glob("*.json"))
+    for case in json.loads(file.read_text(encoding="utf-8"))
+]
+GOOD = [case for case in CASES if isinstance(case.values[0]["expect"], bool)]
+BAD = [case for case in CASES if isinstance(case.values[0]["expect"], dict)]
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_answers_as_documented_when_pattern_is_valid(case: dict[str, Any]) -> None:
+    pattern = Pattern.compile(case["pattern"])
+
+    alone = pattern.matches(case["event"])
+    indexed = RouteIndex([("route", pattern)]).match(case["event"])
+    explained = pattern.explain(case["event"])
+
+    assert alone is case["expect"]
+    assert indexed == (("route",) if case["expect"] else ())
+    if "$or" not in json.dumps(case["pattern"]):
+        assert all(item["matched"] for item in explained) is case["expect"]
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_names_the_place_when_pattern_is_invalid(case: dict[str, Any]) -> None:
+    with pytest.raises(InvalidPattern) as caught:
+        Pattern.compile(case["pattern"])
+
+    assert caught.value.path == case["expect"]["error"]
+    assert caught.value.reason
+
+
+def test_every_operator_has_good_and_bad_cases_when_counted() -> None:
+    def operators(case: Any) -> set[str]:
+        text = json.dumps(case["pattern"])
+        return {name for name in OPERATORS if f'"{name}": ' in text}
+
+    for group in (GOOD, BAD):
+        covered = set().union(*(operators(case.values[0]) for case in group))
+        assert covered == set(OPERATORS)
