@@ -8,8 +8,10 @@ Needs no AWS credentials.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -69,7 +71,8 @@ def package(stage: str, out: Path, project: Path = ROOT) -> Package:
         template = json.loads((Path(scratch) / "out" / "sam.json").read_text("utf-8"))
         # Chalice has no place for a description of the stack; the change set shows this one.
         template["Description"] = f"Waybill cell {cell.name}: {cell.region}, {cell.country}"
-        archive = Path(shutil.copy(Path(scratch) / "out" / "deployment.zip", out / "deployment.zip"))
+        archive = out / "deployment.zip"
+        _repack(Path(scratch) / "out" / "deployment.zip", Path(scratch) / "unpacked", archive)
     with zipfile.ZipFile(archive) as opened:
         unzipped = sum(entry.file_size for entry in opened.infolist())
         faults = [
@@ -86,8 +89,11 @@ def package(stage: str, out: Path, project: Path = ROOT) -> Package:
 def _stage(project: Path, staged: Path, cell: Cell) -> list[str]:
     """Copy what Chalice packages, with the cell's policies beside it; return the functions' names."""
     (staged / ".chalice").mkdir(parents=True)
-    for name in ("app.py", "requirements.txt"):
-        shutil.copy(project / name, staged / name)
+    shutil.copy(project / "app.py", staged / "app.py")
+    # Chalice adds its own runtime, two files, to every package. As a requirement it would bring its command line and,
+    # with that, pip and setuptools.
+    pins = (project / "requirements.txt").read_text("utf-8").splitlines()
+    (staged / "requirements.txt").write_text("".join(f"{p}\n" for p in pins if not p.startswith("chalice==")), "utf-8")
     for name in ("chalicelib", "vendor"):
         if (project / name).is_dir():
             shutil.copytree(project / name, staged / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
@@ -118,6 +124,25 @@ def _run_chalice(stage: str, cell: Cell, project: Path, merge: Path, out: Path) 
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         raise BadPackage([f"chalice package ended with {done.returncode}:", *(done.stdout + done.stderr).splitlines()])
+
+
+def _repack(source: Path, unpacked: Path, target: Path) -> None:
+    """Add byte code, which a function's read-only directory could never keep, and make equal content equal bytes.
+
+    Importing the dependencies takes less than half as long with it. Its validity is not checked against the sources, whose
+    times mean nothing in an archive.
+    """
+    with zipfile.ZipFile(source) as opened:
+        opened.extractall(unpacked)
+    compileall.compile_dir(
+        unpacked, quiet=2, stripdir=str(unpacked), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
+        for path in sorted(path for path in unpacked.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(str(path.relative_to(unpacked)))  # of 1980, the earliest an archive can say
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            made.writestr(entry, path.read_bytes())
 
 
 def template_faults(template: Document, cell: Cell, functions: list[str]) -> Iterator[str]:
@@ -171,6 +196,9 @@ def archive_faults(archive: zipfile.ZipFile, architecture: str) -> Iterator[str]
     names = set(archive.namelist())
     if "app.py" not in names:
         yield "deployment.zip: app.py is missing"
+    for tool in ("pip", "setuptools"):
+        if f"{tool}/__init__.py" in names:
+            yield f"deployment.zip: {tool} does not belong into a function; something that is required wants it"
     if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED_LIMIT_BYTES:
         yield "deployment.zip: more than the 250 MiB that Lambda takes unzipped"
     for name in sorted(names):
