@@ -60,10 +60,10 @@ REFUSALS: Mapping[str, str] = {
 
 _AUTHORITY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]+)(.*)\Z", re.DOTALL)
 _BAD_CHARACTER = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
-_PORT = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
-_PLAIN_V4 = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z", re.ASCII)
+_PLAIN_V4 = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z")
 _LOCAL_SUFFIXES = ("localhost", "local", "internal")
 
 
@@ -210,7 +210,7 @@ def _host(written: str) -> tuple[str, Address | None]:
     host = _ascii(_percent_decoded(written)).lower().removesuffix(".")
     labels = host.split(".")
     if _NUMBER.match(labels[-1]):
-        if written != host or not _PLAIN_V4.match(written) or any(int(label) > 255 for label in labels):
+        if not _PLAIN_V4.match(written) or any(int(label) > 255 for label in labels):
             raise ForbiddenAddress("spelling")
         return host, IPv4Address(host)
     if len(host) > HOST_MAX or not all(_LABEL.match(label) for label in labels):

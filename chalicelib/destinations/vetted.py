@@ -195,7 +195,7 @@ def _connect(
 def _exchange(wire: _Wire, target: Target, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
     connection = http.client.HTTPConnection(target.host)
     connection.sock = wire  # all that it uses of a socket
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         # A receiver may answer and close before it has read everything: then the answer counts.
         connection.request(method, target.path, body, {"Host": target.host_header, "Connection": "close", **headers})
     with connection.getresponse() as response:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import vetted
-from chalicelib.destinations.address import ForbiddenAddress, Policy, Target, check_url
+from chalicelib.destinations.address import Policy, Target, check_url
 from chalicelib.destinations.vetted import Answer
 from tests.fixtures.destinations.loopback import Authority, Script, drips, hangs, serving
 
@@ -228,21 +228,44 @@ def test_sending_does_not_outlive_the_deadline_when_a_server_does_not_read() -> 
     assert time.monotonic() - started < 1.5
 
 
-def test_early_answer_counts_when_a_server_does_not_read_to_the_end() -> None:
+def test_sending_does_not_outlive_the_deadline_when_a_server_reads_by_and_by() -> None:
+    def sips(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            ends = time.monotonic() + 3
+            while time.monotonic() < ends and connection.recv(1 << 17):
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=sips, args=(listener,))
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(DeliveryError) as error:
+            there = target(listener.getsockname()[1])
+            vetted.request(there, "127.0.0.1", "POST", {}, bytes(50_000_000), started + 0.5)
+        took_s = time.monotonic() - started
+        thread.join()
+
+    assert error.value.attempt_code == "timeout"
+    assert took_s < 1.5
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_early_answer_counts_when_a_server_does_not_read_to_the_end(ends_first: bool) -> None:
     def early(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:
             connection.recv(100)
             connection.sendall(b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n")
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(1 << 20):
-                pass
+            if ends_first:
+                connection.shutdown(socket.SHUT_WR)
+            time.sleep(0.1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=early, args=(listener,))
         thread.start()
         there = target(listener.getsockname()[1])
-        answer = vetted.request(there, "127.0.0.1", "POST", {}, bytes(5_000_000), time.monotonic() + 3)
+        answer = vetted.request(there, "127.0.0.1", "POST", {}, bytes(20_000_000), time.monotonic() + 3)
         thread.join()
 
     assert answer.status == 413
@@ -342,50 +365,3 @@ class TestTls:
         assert context.check_hostname
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
-
-
-class TestResolve:
-    NAME = Target("https", "hook.example", 443, "/")
-
-    def test_address_is_the_one_that_was_judged_when_all_answers_are_public(self) -> None:
-        asked: list[tuple[str, bool, float]] = []
-
-        def resolver(host: str, ipv6: bool, timeout_s: float) -> list[str]:
-            asked.append((host, ipv6, timeout_s))
-            return ["1.1.1.1", "8.8.8.8"]
-
-        assert vetted.resolve(self.NAME, Policy(), resolver, 3.0) == "1.1.1.1"
-        assert asked == [("hook.example", False, 3.0)]
-
-    def test_name_is_refused_when_one_answer_is_forbidden(self) -> None:
-        with pytest.raises(ForbiddenAddress):
-            vetted.resolve(self.NAME, Policy(), lambda *_: ["1.1.1.1", "10.0.0.1"], 3.0)
-
-    @pytest.mark.parametrize("error", [TimeoutError(), socket.gaierror(-2, "unknown")])
-    def test_fault_is_dns_when_there_is_no_answer(self, error: OSError) -> None:
-        def resolver(*_: object) -> list[str]:
-            raise error
-
-        with pytest.raises(DeliveryError) as raised:
-            vetted.resolve(self.NAME, Policy(), resolver, 3.0)
-        assert (raised.value.attempt_code, raised.value.may_retry, raised.value.sent) == ("dns", True, False)
-
-        with pytest.raises(DeliveryError):
-            vetted.resolve(self.NAME, Policy(), lambda *_: [], 3.0)
-
-    def test_literal_is_never_looked_up_when_it_is_the_host(self) -> None:
-        def resolver(*_: object) -> list[str]:
-            raise AssertionError("looked up")
-
-        assert vetted.resolve(check_url("https://8.8.8.8/", Policy()), Policy(), resolver, 3.0) == "8.8.8.8"
-
-    def test_system_resolver_answers_when_the_name_is_known_to_the_machine(self) -> None:
-        assert "127.0.0.1" in vetted.system_resolver("localhost", False, 3.0)
-
-    def test_system_resolver_raises_when_the_name_cannot_exist(self) -> None:
-        with pytest.raises(OSError):
-            vetted.system_resolver("a" * 64 + ".invalid", False, 3.0)
-
-    def test_system_resolver_gives_up_when_no_time_is_left(self) -> None:
-        with pytest.raises(TimeoutError):
-            vetted.system_resolver("hook.invalid", False, 0.0)
