@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,25 @@ def test_every_operator_has_good_and_bad_cases_when_counted() -> None:
     for group in (GOOD, BAD):
         covered = set().union(*(operators(case.values[0]) for case in group))
         assert covered == set(OPERATORS)
+
+
+def test_every_error_is_documented_when_cases_raise_it() -> None:
+    documented = (FOLDER.parents[2] / "docs" / "patterns.md").read_text(encoding="utf-8")
+
+    for case in BAD:
+        with pytest.raises(InvalidPattern) as caught:
+            Pattern.compile(case.values[0]["pattern"])
+        reason = caught.value.reason.partition(":" if "is no operator" in caught.value.reason else "\n")[0]
+        assert f"| {reason.replace('empty suffix', 'empty prefix')} |" in documented
+
+
+def test_every_example_compiles_when_read_from_the_documentation() -> None:
+    documented = (FOLDER.parents[2] / "docs" / "patterns.md").read_text(encoding="utf-8")
+
+    examples = re.findall(r"```json\n(.*?)```", documented, re.DOTALL)
+    alternatives = [f'{{"a": [{cell}]}}' for cell in re.findall(r"^\| `(\{\".*?\})`[,; |]", documented, re.MULTILINE)]
+
+    assert len(examples) >= 3
+    assert len(alternatives) >= 10
+    for text in examples + alternatives:
+        assert Pattern.compile(json.loads(text.replace("\\*", "*")))
