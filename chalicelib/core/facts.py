@@ -24,7 +24,7 @@ ACTIONS = frozenset({"drop", "mask", "pseudonymise"})
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z")
-_PATH = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[(?:0|[1-9]\d{0,5}|\*)\])*\Z")
+PATH_FORM = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[(?:0|[1-9]\d{0,5}|\*)\])*\Z")
 _KEY = re.compile(r"[A-Za-z_]{1,40}\Z")
 _YEARS = range(1900, 2201)
 _MAX_TEXT = 512
@@ -400,6 +400,6 @@ def redaction_problems(item: Mapping[str, Any]) -> list[str]:
         return ["class: technical fields cannot be redacted"]
     if "action" not in item:
         return ["action: must be one of " + " ".join(sorted(ACTIONS))]
-    if "path" in item and not _PATH.match(item["path"]):
+    if "path" in item and not PATH_FORM.match(item["path"]):
         return ["path: must be made of $ .name [n] [*]"]
     return []

@@ -6,7 +6,6 @@ unknown fact, an unknown country or a missing record is a hold that names what i
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -76,14 +75,14 @@ class Decider:
         kept = self._kept.get(key)
         if kept is not None and kept[0] <= now < kept[1]:
             self._kept.move_to_end(key)
-            return dataclasses.replace(kept[2], id=facts.get("id"), facts=facts)
+            return kept[2].answering(facts)
         decision = decide(facts, self.law, strict=strict)
         edges = list(self._edges(facts, now))
         self._kept[key] = (
             max(edge for edge in edges if edge <= now),
             min(edge for edge in edges if edge > now),
             # The first caller's facts are not kept alive by the answer.
-            dataclasses.replace(decision, id=None, facts=None),
+            decision.answering({}),
         )
         self._kept.move_to_end(key)
         if len(self._kept) > self._size:
@@ -118,6 +117,7 @@ def _timeless(facts: object) -> tuple[str, datetime] | None:
         if isinstance(first_write, dict) and first_write.get("at") is not None:
             reading.instant(first_write["at"])
             lasting["first_write"] = {**first_write, "at": True}
-        return json.dumps(lasting, separators=(",", ":"), sort_keys=True), now
+        # Facts of one caller come in one order; another order would only be judged anew.
+        return json.dumps(lasting), now
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None
