@@ -57,7 +57,7 @@ def verify(request: Inbound, secret: Secret) -> None:
     except MalformedPayload:
         given = None
     if not same(given, secret.secret):
-        raise NotGenuine("the secret is missing or wrong", forbidden=True)
+        raise NotGenuine("the secret is missing or wrong")
 
 
 def challenge(request: Inbound, secret: Secret) -> Reply | None:

@@ -1,0 +1,102 @@
+"""Damage to genuine requests: values that no platform sends, in places where it sends others."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import random
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from .cases import Case, raw_body
+from .signing import sign
+
+HOSTILE: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 2**53 + 1, 2**64, -(2**70), 2**4096, 1e308, -0.0, 0.5, float("nan"), float("inf")),
+    *("", " ", "0", "-1", "9" * 300, "1e9", "NaN", "x" * 70_000, "\ud800", "\udfff\ud83d", "a\0b", "\u202e\u2066"),
+    *("2026-13-45T99:99:99Z", "../../etc/passwd", '{"a":1}', [], {}, [[]], [None], [1, "a", {}], {"": ""}, {"id": {}}),
+)
+NESTED = "@nested@"
+
+
+def damaged(case: Case, chance: random.Random) -> dict[str, Any]:
+    """Return a fixture whose body was damaged and which was then signed anew."""
+    fixture = copy.deepcopy(dict(case.fixture))
+    body = raw_body(fixture)
+    if fixture["method"] == "GET":
+        name = chance.choice(list(fixture["query"]))
+        fixture["query"][name] = chance.choice(["", "\ud800", "x" * 9000, "-1"])
+    elif body[:1] == b"{":
+        _put(fixture, _json(body.decode(), chance))
+    elif b"=" in body:
+        _put(fixture, _form(body.decode(), chance))
+    else:
+        _put(fixture, bytes(chance.randrange(256) for _ in range(40)))
+    sign(case.kind, fixture)
+    return fixture
+
+
+def flipped(case: Case, at: int) -> dict[str, Any]:
+    """Return a fixture with one bit of its body changed and the old proof."""
+    fixture = copy.deepcopy(dict(case.fixture))
+    body = bytearray(raw_body(fixture))
+    body[at % len(body)] ^= 1
+    _put(fixture, bytes(body))
+    return fixture
+
+
+def _put(fixture: dict[str, Any], body: bytes) -> None:
+    fixture.pop("body", None)
+    fixture["body_base64"] = base64.b64encode(body).decode()
+
+
+def _json(text: str, chance: random.Random) -> bytes:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text[: chance.randrange(len(text))].encode()
+    depth = 0
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
+        path = chance.choice(_places(document))
+        if not path or chance.random() < 0.03:
+            document, depth = _replaced(document, path, NESTED), chance.choice((100, 1500, 20_000))
+        elif chance.random() < 0.15:
+            holder = _at(document, path[:-1])
+            del holder[path[-1]]
+        else:
+            document = _replaced(document, path, chance.choice(HOSTILE))
+    return json.dumps(document).replace(f'"{NESTED}"', "[" * depth + "]" * depth).encode()
+
+
+def _form(text: str, chance: random.Random) -> bytes:
+    fields = dict(parse_qsl(text, keep_blank_values=True))
+    name = chance.choice(list(fields))
+    if fields[name][:1] == "{":
+        fields[name] = _json(fields[name], chance).decode()
+    elif chance.random() < 0.3:
+        del fields[name]
+    else:
+        fields[name] = str(chance.choice([value for value in HOSTILE if not isinstance(value, int)]))
+    return urlencode(fields, errors="surrogatepass").encode()
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [path]
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in inner:
+        found += _places(item, (*path, name))
+    return found
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _replaced(document: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    _at(document, path[:-1])[path[-1]] = copy.deepcopy(new)
+    return document
