@@ -1,0 +1,204 @@
+"""A packaged stage is what it must be, and each fault that could be packaged is found."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint import api as cfnlint
+
+from infra import package, template
+
+APP = template.ROOT / "tests" / "fixtures" / "infra"
+STAGES = sorted(json.loads(template.CONFIG.read_text("utf-8"))["stages"])
+FUNCTIONS = list(json.loads(template.CONFIG.read_text("utf-8"))["lambda_functions"])
+
+
+@pytest.fixture(scope="module", params=STAGES)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> package.Package:
+    return package.package(request.param, tmp_path_factory.mktemp(request.param), APP)
+
+
+@pytest.fixture(scope="module")
+def eu1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    made = package.package("eu1", tmp_path_factory.mktemp("eu1"), APP)
+    return json.loads(made.template.read_text("utf-8"))
+
+
+def test_cfn_lint_finds_nothing_when_a_stage_is_packaged(made: package.Package) -> None:
+    config = cfnlint.ManualArgs(regions=[made.cell.region])
+
+    found = cfnlint.lint(made.template.read_text("utf-8"), config=config)
+
+    assert [f"{match.rule.id} {match.message}" for match in found] == []
+
+
+def test_functions_run_on_arm_when_a_stage_is_deployed(made: package.Package) -> None:
+    resources = json.loads(made.template.read_text("utf-8"))["Resources"]
+    architectures = {
+        r["Properties"]["Architectures"][0] for r in resources.values() if r["Type"] == "AWS::Serverless::Function"
+    }
+
+    assert architectures == ({"x86_64"} if made.cell.name == "rehearsal" else {"arm64"})
+
+
+def test_functions_know_their_cell_when_a_stage_is_packaged(made: package.Package) -> None:
+    document = json.loads(made.template.read_text("utf-8"))
+    functions = [r["Properties"] for r in document["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+
+    assert len(functions) == len(FUNCTIONS)
+    for function in functions:
+        variables = function["Environment"]["Variables"]
+        assert variables["WAYBILL_CELL"] == made.cell.name
+        assert variables["WAYBILL_COUNTRY"] == made.cell.country
+        assert variables["WAYBILL_REGION"] == made.cell.region
+    everywhere = document["Globals"]["Function"]["Environment"]["Variables"]
+    assert everywhere["WAYBILL_OPERATOR_KEY_SHA256"] == {"Ref": "OperatorKeySha256"}
+
+
+def test_the_archive_has_byte_code_beside_each_source_when_packaged(made: package.Package) -> None:
+    with zipfile.ZipFile(made.archive) as archive:
+        names = set(archive.namelist())
+
+    assert {"app.py", "chalice/app.py"} <= names
+    assert any(name.startswith("__pycache__/app.cpython-") for name in names)
+    assert not any(name.split("/")[0] in ("pip", "setuptools", "tests", "infra") for name in names)
+
+
+def test_archives_are_equal_when_packaged_twice(tmp_path: Path) -> None:
+    first, second = (package.package("eu1", tmp_path / name, APP) for name in ("first", "second"))
+
+    assert first.archive.read_bytes() == second.archive.read_bytes()
+    assert first.template.read_bytes() == second.template.read_bytes()
+
+
+def _rename(d: dict[str, Any]) -> None:
+    d["Resources"]["Route"]["Properties"]["FunctionName"] = "route"
+
+
+def _unreported(d: dict[str, Any]) -> None:
+    del d["Resources"]["Deliver"]["Properties"]["Events"]["DeliverSqsEventSource"]["Properties"][
+        "FunctionResponseTypes"
+    ]
+
+
+def _window(d: dict[str, Any]) -> None:
+    source = d["Resources"]["Route"]["Properties"]["Events"]["RouteSqsEventSource"]["Properties"]
+    source["MaximumBatchingWindowInSeconds"] = 5
+
+
+def _batch(d: dict[str, Any]) -> None:
+    d["Resources"]["Route"]["Properties"]["Events"]["RouteSqsEventSource"]["Properties"]["BatchSize"] = 100
+
+
+def _independent(d: dict[str, Any]) -> None:
+    del d["Resources"]["DeadInbox"]["DependsOn"]
+
+
+def _edge(d: dict[str, Any]) -> None:
+    d["Resources"]["RestAPI"]["Properties"]["EndpointConfiguration"] = "EDGE"
+
+
+def _text_only(d: dict[str, Any]) -> None:
+    del d["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-binary-media-types"]
+
+
+def _wider_role(d: dict[str, Any]) -> None:
+    role = d["Resources"]["HooksRole"]["Properties"]["Policies"][0]
+    role["PolicyDocument"]["Statement"].append({"Effect": "Allow", "Action": "*", "Resource": "*"})
+
+
+def _gone(d: dict[str, Any]) -> None:
+    del d["Resources"]["Pump"]["Type"]
+
+
+def _no_role(d: dict[str, Any]) -> None:
+    del d["Resources"]["SweepRole"]
+
+
+def _another_role(d: dict[str, Any]) -> None:
+    d["Resources"]["ExtraRole"] = {"Type": "AWS::IAM::Role", "Properties": {}}
+
+
+FAULTS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
+    (_rename, "not name it after the cell"),
+    (_unreported, "ReportBatchItemFailures"),
+    (_window, "no batching window"),
+    (_batch, "at most ten"),
+    (_independent, "DependsOn"),
+    (_edge, "REGIONAL"),
+    (_text_only, "binary types"),
+    (_wider_role, "is not .chalice/policy-hooks.json"),
+    (_gone, "no such function"),
+    (_no_role, "SweepRole"),
+    (_another_role, "without a policy of its own"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), FAULTS, ids=[spoil.__name__ for spoil, _ in FAULTS])
+def test_a_fault_is_found_when_a_template_has_one(
+    eu1: dict[str, Any], spoil: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    spoilt = copy.deepcopy(eu1)
+    spoil(spoilt)
+
+    faults = list(package.template_faults(spoilt, template.cell_of("eu1"), FUNCTIONS))
+
+    assert len(faults) == 1
+    assert words in faults[0]
+
+
+def test_no_fault_is_found_when_a_template_is_sound(eu1: dict[str, Any]) -> None:
+    assert list(package.template_faults(eu1, template.cell_of("eu1"), FUNCTIONS)) == []
+
+
+def _archive(members: dict[str, bytes]) -> zipfile.ZipFile:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as written:
+        for name, content in members.items():
+            written.writestr(name, content)
+    return zipfile.ZipFile(stream)
+
+
+def _elf(machine: int) -> bytes:
+    return b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little")
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"app.py": b"", "a.so": _elf(0x3E)}, "a.so is compiled for another machine than arm64"),
+        ({"app.py": b"", "bin/tool": _elf(0x3E)}, "bin/tool is compiled for another machine"),
+        ({"a.so": _elf(0xB7)}, "app.py is missing"),
+        ({"app.py": b"", "pip/__init__.py": b""}, "pip does not belong"),
+    ],
+)
+def test_a_fault_is_found_when_an_archive_has_one(members: dict[str, bytes], words: str) -> None:
+    archive = _archive(members)
+
+    faults = list(package.archive_faults(archive, "arm64"))
+
+    assert len(faults) == 1
+    assert words in faults[0]
+
+
+def test_no_fault_is_found_when_compiled_code_is_for_the_functions_machine() -> None:
+    archive = _archive({"app.py": b"", "a.so": _elf(0xB7)})
+
+    faults = list(package.archive_faults(archive, "arm64"))
+
+    assert faults == []
+
+
+def test_packaging_says_why_when_the_app_does_not_import(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import a_module_that_is_not_there\n", "utf-8")
+    (tmp_path / "requirements.txt").write_text("", "utf-8")
+
+    with pytest.raises(package.BadPackage, match="a_module_that_is_not_there"):
+        package.package("eu1", tmp_path / "out", tmp_path)

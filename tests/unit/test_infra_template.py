@@ -1,0 +1,212 @@
+"""What a cell consists of: the shape of its tables, queues and keys, and the arguments that make them elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra import template
+from infra.template import Cell
+
+MOTO = "123456789012"
+EU = ("eu1", "eu-central-1", "DE")
+TABLES = {t.create["TableName"].removeprefix("waybill-eu1-"): t for t in template.tables(*EU)}
+QUEUES = {q.create["QueueName"].removeprefix("waybill-eu1-"): q for q in template.queues(*EU)}
+STAGES = json.loads(template.CONFIG.read_text("utf-8"))["stages"]
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield lambda service: boto3.client(service, region_name="eu-central-1")
+
+
+def test_boto3_makes_every_resource_when_given_the_arguments(aws) -> None:
+    for key in template.keys(*EU, MOTO):
+        made = aws("kms").create_key(**key.create)["KeyMetadata"]["KeyId"]
+        aws("kms").create_alias(AliasName=key.alias, TargetKeyId=made)
+    for table in template.tables(*EU, MOTO):
+        aws("dynamodb").create_table(**table.create)
+        if table.ttl:
+            aws("dynamodb").update_time_to_live(**table.ttl)
+        if table.backups:
+            aws("dynamodb").update_continuous_backups(**table.backups)
+    for queue in template.queues(*EU, MOTO):
+        aws("sqs").create_queue(**queue.create)
+
+    assert set(aws("dynamodb").list_tables()["TableNames"]) == {t.create["TableName"] for t in template.tables(*EU)}
+    assert len(aws("sqs").list_queues()["QueueUrls"]) == 4
+    assert {"alias/waybill-eu1", "alias/waybill-eu1-audit"} <= {
+        alias["AliasName"] for alias in aws("kms").list_aliases()["Aliases"]
+    }
+
+
+# table: keys, indexes, TTL attribute, PITR, stream
+SHAPES = {
+    "config": ("pk sk", {}, None, True, None),
+    "data": ("pk sk", {"day": "day at", "due": "due_shard due_at"}, "ttl", True, None),
+    "people": ("pk", {}, None, False, None),
+    "audit-2026": ("pk sk", {"subject": "subject sk"}, None, True, "NEW_AND_OLD_IMAGES"),
+    "audit-2027": ("pk sk", {"subject": "subject sk"}, None, True, "NEW_AND_OLD_IMAGES"),
+}
+
+
+def test_the_tables_have_their_shapes_when_read() -> None:
+    def attributes(schema: list[dict[str, str]]) -> str:
+        return " ".join(key["AttributeName"] for key in schema)
+
+    shapes = {
+        name: (
+            attributes(table.create["KeySchema"]),
+            {i["IndexName"]: attributes(i["KeySchema"]) for i in table.create.get("GlobalSecondaryIndexes", [])},
+            table.ttl and table.ttl["TimeToLiveSpecification"]["AttributeName"],
+            table.backups is not None,
+            table.create.get("StreamSpecification", {}).get("StreamViewType"),
+        )
+        for name, table in TABLES.items()
+    }
+
+    assert shapes == SHAPES
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_a_table_is_protected_when_made(name: str) -> None:
+    table = TABLES[name].create
+
+    key = "waybill-eu1-audit" if name.startswith("audit") else "waybill-eu1"
+    assert table["SSESpecification"] == {
+        "Enabled": True,
+        "SSEType": "KMS",
+        "KMSMasterKeyId": f"arn:aws:kms:eu-central-1:{template.LOCAL_ACCOUNT}:alias/{key}",
+    }
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert all(i["Projection"] == {"ProjectionType": "KEYS_ONLY"} for i in table.get("GlobalSecondaryIndexes", []))
+
+
+def test_audit_tables_differ_in_their_year_only_when_compared() -> None:
+    texts = {re.sub(r"audit-\d{4}", "audit", json.dumps(t.create)) for n, t in TABLES.items() if n.startswith("audit")}
+
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("name", ["inbox", "outbox"])
+def test_a_queue_gives_up_into_its_own_dead_letter_queue_when_ten_tries_failed(name: str) -> None:
+    queue, dead = QUEUES[f"{name}.fifo"].create["Attributes"], QUEUES[f"{name}-dead.fifo"].create["Attributes"]
+
+    redrive = json.loads(queue["RedrivePolicy"])
+    assert redrive["maxReceiveCount"] == 10
+    assert redrive["deadLetterTargetArn"].endswith(f":waybill-eu1-{name}-dead.fifo")
+    assert json.loads(dead["RedriveAllowPolicy"])["sourceQueueArns"][0].endswith(f":waybill-eu1-{name}.fifo")
+    assert (queue["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]) == ("345600", "1209600")
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES))
+def test_a_queue_orders_by_group_when_made(name: str) -> None:
+    attributes = QUEUES[name].create["Attributes"]
+
+    assert attributes["FifoQueue"] == "true"
+    assert attributes["FifoThroughputLimit"] == "perMessageGroupId"
+    assert attributes["DeduplicationScope"] == "messageGroup"
+    assert attributes["VisibilityTimeout"] == "360"
+
+
+def test_dead_letter_queues_come_first_when_queues_are_listed() -> None:
+    names = [queue.create["QueueName"] for queue in template.queues(*EU)]
+
+    assert [name.endswith("-dead.fifo") for name in names] == [True, True, False, False]
+
+
+def test_visibility_is_six_times_the_longest_handler_when_settings_change() -> None:
+    functions = json.loads(template.CONFIG.read_text("utf-8"))["lambda_functions"]
+    consumers = ("route", "deliver", "dead_inbox", "dead_outbox")
+
+    assert max(functions[name]["lambda_timeout"] for name in consumers) * 6 <= 360
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_no_placeholder_is_left_when_a_stage_is_filled(stage: str) -> None:
+    cell = template.cell_of(stage)
+    functions = json.loads(template.CONFIG.read_text("utf-8"))["lambda_functions"]
+
+    fragment = template.fragment(cell)
+    texts = [json.dumps(template.policy(name, cell)) for name in functions]
+    texts += [json.dumps(fragment["Resources"]), json.dumps(template.guardrails(cell))]
+
+    assert not any(re.search(r"\$\{(Cell|Region|Country|File)", text) for text in texts)
+    assert all(cell.region in text for text in texts)
+
+
+def test_a_cell_names_no_other_cells_resources_when_filled() -> None:
+    text = json.dumps(template.fragment(Cell("me1", "me-central-1", "AE")))
+
+    assert "eu1" not in text
+    assert "eu-central-1" not in text
+
+
+def test_a_stage_is_refused_when_it_is_unknown() -> None:
+    with pytest.raises(template.UnknownStage, match="there are: eu1, me1, rehearsal"):
+        template.cell_of("nowhere")
+
+
+def test_the_tripwire_names_the_key_and_no_image_when_an_entry_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    space: dict[str, object] = {}
+    exec(template.fragment(Cell(*EU))["Resources"]["Tripwire"]["Properties"]["Code"]["ZipFile"], space)
+    record = {
+        "eventName": "REMOVE",
+        "eventSourceARN": "arn:aws:dynamodb:eu-central-1:1:table/waybill-eu1-audit-2026/stream/x",
+        "dynamodb": {
+            "Keys": {"pk": {"S": "p"}, "sk": {"S": "s"}},
+            "SequenceNumber": "7",
+            "OldImage": {"leaf": {"B": "Y2FuYXJ5"}},
+        },
+    }
+
+    space["handler"]({"Records": [record, record]}, None)  # type: ignore[operator]
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 2
+    assert lines[0] == {
+        "level": "ERROR",
+        "message": "audit entry changed",
+        "change": "REMOVE",
+        "table": "waybill-eu1-audit-2026",
+        "pk": "p",
+        "sk": "s",
+        "sequence": "7",
+    }
+
+
+def test_the_tripwire_fits_when_it_is_written_into_the_template() -> None:
+    # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-lambda-function-code.html
+    # (read 2026-11-22): 4 MiB; the limit that bites is the template's own, so it stays small.
+    assert len((template.ROOT / "infra" / "tripwire.py").read_text("utf-8")) < 4096
+
+
+def test_every_function_alarms_when_it_fails() -> None:
+    found = template.fragment(Cell(*EU))["Resources"]
+    functions = {name for name, r in found.items() if "FunctionName" in r.get("Properties", {}) and "Code" not in r}
+    functions = {name for name in functions if found[name].get("Type") is None} | {"Tripwire"}
+
+    watched = {
+        alarm["Properties"]["Dimensions"][0]["Value"]["Ref"]
+        for alarm in found.values()
+        if alarm.get("Type") == "AWS::CloudWatch::Alarm" and alarm["Properties"]["MetricName"] == "Errors"
+    }
+
+    assert watched == functions
+
+
+def test_every_alarm_reaches_somebody_when_it_rings() -> None:
+    alarms = [
+        r for r in template.fragment(Cell(*EU))["Resources"].values() if r.get("Type") == "AWS::CloudWatch::Alarm"
+    ]
+
+    assert len(alarms) > 10
+    assert all(alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms)
