@@ -16,7 +16,8 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from .event import DataClass, Time
-from .pattern import Pattern, RouteIndex
+from .pattern import Pattern
+from .pattern_index import RouteIndex
 
 COUNTRIES = frozenset(
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF "
@@ -102,14 +103,20 @@ class Tenant(TenantSettings):
     created_at: Time
 
 
-class ApiKey(Record):
-    """A key's record; of the secret only its SHA-256 is stored, elsewhere."""
+class KeySettings(Record):
+    """What a tenant declares of an API key. ``country`` is where it is used: the controller's unless given."""
 
-    id: str
     name: Label
-    scopes: tuple[Scope, ...] = Field(min_length=1)
+    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=4)
     expires_at: Time | None = None
     country: Country | None = None
+
+
+class ApiKey(KeySettings):
+    """A key's record; of the secret only its SHA-256 is stored."""
+
+    id: str
+    secret_sha256: str = ""
     created_at: Time
 
 
@@ -126,10 +133,11 @@ class SourceSettings(Record):
 
 
 class Source(SourceSettings):
-    """One account of a tenant on a channel."""
+    """One account of a tenant on a channel. A closed one takes no webhook; its events are still decided by it."""
 
     id: str
     created_at: Time
+    closed_at: Time | None = None
 
 
 class Contract(Record):
@@ -346,7 +354,7 @@ class Configuration:
     bases: Mapping[str, Basis] = field(default_factory=dict)
 
     @cached_property
-    def index(self) -> RouteIndex:
+    def index(self) -> RouteIndex[str]:
         """The enabled routes, compiled."""
         return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
 

@@ -20,10 +20,14 @@ def parse(value: str) -> datetime:
     Raises:
         ValueError: not RFC 3339, or without an offset.
     """
-    at = datetime.fromisoformat(value)
-    if at.tzinfo is None or len(value) < 20:
-        raise ValueError("a time needs a date, a time of day and an offset from UTC")
-    return at.astimezone(UTC)
+    try:
+        at = datetime.fromisoformat(value)
+        utc = at.astimezone(UTC) if at.tzinfo is not None and len(value) >= 20 else None
+    except (ValueError, OverflowError):
+        utc = None  # their text would show the value
+    if utc is None:
+        raise ValueError("not a time of RFC 3339: it needs a date, a time of day and an offset from UTC")
+    return utc
 
 
 def from_millis(millis: int) -> datetime:

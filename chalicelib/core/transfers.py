@@ -8,7 +8,13 @@ and no row of its own is ever written.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
 
+from pydantic import BaseModel
+
+from . import times
 from .ids import TransferId, derived, encode, first_bits
 
 PREFIX_LENGTH = 14
@@ -34,3 +40,135 @@ def transfer_id(minute: int, event: str, route: str) -> TransferId:
 def delivery_id(transfer: str) -> str:
     """Name what is sent for a transfer: the same for every attempt."""
     return derived("dlv", transfer)
+
+
+Outcome = Literal["pending", "delivered", "rejected", "gave_up", "held", "refused", "expired", "erased"]
+_ENDS: Mapping[str, Outcome] = {"delivered": "delivered", "rejected": "rejected", "gave_up": "gave_up"}
+"""Attempts that end a transfer; one that failed is tried again."""
+_WAITS: Mapping[str, Outcome] = {"allowed": "pending", "redacted": "pending", "held": "held", "refused": "refused"}
+"""What a decision alone comes to."""
+
+
+class RuleShown(BaseModel):
+    """A rule that a decision rests on, and its article."""
+
+    id: str
+    ref: str
+    verdict: str
+
+
+class Attempt(BaseModel):
+    """One try at sending."""
+
+    attempt: int
+    at: str
+    outcome: Literal["delivered", "failed", "rejected", "gave_up"]
+    code: str
+    took_ms: int
+
+
+class Transfer(BaseModel):
+    """The auditable fact that data was to go somewhere, and what came of it. ``decision`` is the one in force."""
+
+    id: str
+    event: str
+    route: str
+    destination: str
+    recipient: str | None
+    decision: Literal["allowed", "redacted", "held", "refused"]
+    rules: list[RuleShown]
+    basis: str | None
+    classes_out: list[str]
+    missing: list[str]
+    outcome: Outcome
+    attempts: list[Attempt]
+    decided: str
+    created_at: str
+    expires_at: str
+
+
+def of_entries(
+    entries: Iterable[Mapping[str, Any]], missing: Mapping[str, Sequence[str]], now: datetime
+) -> list[Transfer]:
+    """Say what became of each transfer of one event, in order of their ids.
+
+    Args:
+        entries: all audit entries of the event, in any order.
+        missing: by transfer, what the first decision lacked; shown while the transfer is held.
+        now: a transfer that still waits past its event's life has expired, whether or not that is written yet.
+    """
+    ordered = sorted(entries, key=lambda e: (e["at"], e["id"]))
+    decisions: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
+    attempts: dict[str, list[Mapping[str, Any]]] = {}
+    ends: list[Mapping[str, Any]] = []
+    for entry in ordered:
+        if entry["kind"] == "decided":
+            for route in entry["routes"]:
+                decisions.setdefault(route["transfer"], []).append((entry, route))
+        elif entry["kind"] == "attempted":
+            attempts.setdefault(entry["transfer"], []).append(entry)
+        elif entry["kind"] in ("expired", "erased"):
+            ends.append(entry)
+    return [
+        _transfer(transfer, decisions[transfer], attempts.get(transfer, []), ends, missing.get(transfer, ()), now)
+        for transfer in sorted(decisions)
+    ]
+
+
+def _transfer(
+    transfer: str,
+    decisions: list[tuple[Mapping[str, Any], Mapping[str, Any]]],
+    attempts: list[Mapping[str, Any]],
+    ends: list[Mapping[str, Any]],
+    missing: Sequence[str],
+    now: datetime,
+) -> Transfer:
+    superseded = {entry["supersedes"] for entry, _ in decisions}
+    entry, route = [d for d in decisions if d[0]["id"] not in superseded][-1]
+    tries = sorted(attempts, key=lambda a: (a["attempt"], a["take"]))
+    outcome = _outcome(transfer, route["decision"], tries, ends, times.parse(entry["expires_at"]) <= now)
+    return Transfer(
+        id=transfer,
+        event=entry["event"],
+        route=route["route"],
+        destination=route["destination"],
+        recipient=route["recipient"]["id"] if route["recipient"] else None,
+        decision=route["decision"],
+        rules=[RuleShown(id=r["id"], ref=r["ref"], verdict=r["verdict"]) for r in route["rules"]],
+        basis=route["basis"],
+        classes_out=list(route["classes_out"]),
+        missing=list(missing) if route["decision"] == "held" else [],
+        outcome=outcome,
+        attempts=[
+            Attempt(attempt=a["attempt"], at=a["at"], outcome=a["outcome"], code=a["code"], took_ms=a["took_ms"])
+            for a in tries
+        ],
+        decided=entry["id"],
+        created_at=decisions[0][0]["at"],
+        expires_at=entry["expires_at"],
+    )
+
+
+def _outcome(
+    transfer: str, decision: str, tries: list[Mapping[str, Any]], ends: list[Mapping[str, Any]], over: bool
+) -> Outcome:
+    for attempt in tries:
+        if attempt["outcome"] in _ENDS:
+            return _ENDS[attempt["outcome"]]
+    outcome = _WAITS[decision]
+    if outcome == "refused":
+        # A held transfer that waited too long is refused by a second decision, and its end is the act beside it.
+        return next((act["kind"] for act in ends if _is_of(act, transfer, only=True)), outcome)
+    for act in ends:
+        if _is_of(act, transfer):
+            kind: Outcome = act["kind"]
+            return kind
+    return "expired" if over else outcome
+
+
+def _is_of(act: Mapping[str, Any], transfer: str, only: bool = False) -> bool:
+    """Say whether an act ends this transfer: it names it, or all of its event."""
+    thing = act["object"]
+    if thing is None:
+        return not only
+    return bool(thing["kind"] == "transfer" and thing["id"] == transfer)

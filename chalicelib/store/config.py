@@ -3,7 +3,9 @@
 | row | ``pk`` | ``sk`` |
 |---|---|---|
 | tenant | ``tnt_…`` | ``tenant`` |
-| record of a tenant | ``tnt_…`` | ``{kind}#{id}``; a recipient's older versions ``rcp#{id}#v{n}`` |
+| record of a tenant | ``tnt_…`` | ``{kind}#{id}`` |
+| older version of a recipient | ``tnt_…`` | ``rcp#{id}#v{n}`` |
+| withdrawal of a basis | ``tnt_…`` | ``bas#{id}#withdrawal`` |
 | lookup of a source | ``src_…`` | ``lookup`` |
 | lookup of an API key | ``hash#{sha256}`` | ``lookup`` |
 | directory of tenants | ``tenants`` | ``tnt_…`` |
@@ -38,7 +40,7 @@ from ..core.tenant import (
     Source,
     Tenant,
 )
-from .items import Item, Table
+from .items import Item, Table, batch_get
 from .keys import KeyStore
 
 RELOAD_S = 60
@@ -64,6 +66,15 @@ class Row:
     record: Any
     version: int
     sealed: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds an API key: the tenant, the key's record, and the tenant's keys."""
+
+    tenant: Row
+    key: ApiKey
+    keys: TenantKeys = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +130,14 @@ class ConfigStore:
         self._now = monotonic_s
         self._random = randomness
         self._snapshots: dict[str, tuple[float, Snapshot]] = {}
-        self._lookups: dict[str, tuple[float, str | None]] = {}
         self._lock = threading.Lock()
 
     # Tenants
 
-    def create_tenant(self, tenant: Tenant) -> None:
-        """Store a new tenant with a master key of its own."""
+    def create_tenant(self, tenant: Tenant) -> bool:
+        """Store a new tenant with a master key of its own. Return False if it is there already, as it then stays."""
         wrapped = self._keys.make(tenant.id)
-        self._table.insert(
+        done = self._table.insert(
             {
                 "pk": tenant.id,
                 "sk": "tenant",
@@ -138,6 +148,7 @@ class ConfigStore:
             }
         )
         self._table.insert({"pk": "tenants", "sk": tenant.id})
+        return done
 
     def _tenant_item(self, tenant: str) -> Item:
         item = self._table.get({"pk": tenant, "sk": "tenant"})
@@ -176,13 +187,42 @@ class ConfigStore:
             raise PreconditionFailed("the tenant has changed since it was read; read it again")
         return int(done["version"])
 
+    def erase_tenant(self, tenant: str) -> None:
+        """Delete all that a tenant declared, its lookups, and last its master key and its place in the directory."""
+        for row in list(self._table.query("pk = :p", {":p": tenant})):
+            if row["sk"] == "tenant":
+                continue
+            kind, _, record_id = row["sk"].partition("#")
+            if kind == "src":
+                self.delete_lookup(record_id)
+            self._table.delete({"pk": tenant, "sk": row["sk"]})
+        self._table.delete({"pk": tenant, "sk": "tenant"})
+        self._table.delete({"pk": "tenants", "sk": tenant})
+
     def keys_of(self, tenant: str) -> TenantKeys:
         """Return a tenant's keys."""
         return self._keys.of(tenant, self._tenant_item(tenant)["wrapped"])
 
+    def holder(self, key_hash: str) -> Holder | None:
+        """Return who holds an API key, by the SHA-256 of its secret; None where nobody does or the tenant is closed."""
+        lookup = self.lookup(f"hash#{key_hash}")
+        if lookup is None:
+            return None
+        tenant, key = lookup
+        places = [(self._table.name, {"pk": tenant, "sk": sk}) for sk in ("tenant", f"key#{key}")]
+        rows = {r["sk"]: r for r in batch_get(self._table.client, places, self._table.region)[self._table.name]}
+        if len(rows) < len(places):
+            return None
+        record = parse(Tenant, rows["tenant"]["doc"])
+        if record.state != "active":
+            return None
+        keys = self._keys.of(tenant, rows["tenant"]["wrapped"])
+        return Holder(Row(record, rows["tenant"]["version"]), parse(ApiKey, rows[f"key#{key}"]["doc"]), keys)
+
     # Records
 
     def _bump(self, tenant: str) -> None:
+        # A record that is stored but not yet counted takes effect within RELOAD_S.
         self._table.update({"pk": tenant, "sk": "tenant"}, "ADD config_version :one", {":one": 1})
 
     def _sealed(self, tenant: str, record_id: str, secrets: Any) -> bytes | None:
@@ -192,21 +232,37 @@ class ConfigStore:
         plain = json.dumps(secrets, separators=(",", ":")).encode()
         return seal(self.keys_of(tenant).secrets, self._random(NONCE_BYTES), plain, context)
 
-    def insert(self, tenant: str, record: Any, secrets: Any = None, *, suffix: str = "") -> bool:
+    def insert(self, tenant: str, record: Any, secrets: Any = None) -> bool:
         """Store a new record; ``secrets`` (JSON) are sealed beside it. Return False if the id is taken."""
-        kind = record.id[:3]
         done = self._table.insert(
             {
                 "pk": tenant,
-                "sk": f"{kind}#{record.id}{suffix}",
+                "sk": f"{record.id[:3]}#{record.id}",
                 "doc": record.model_dump_json(by_alias=True),
                 "version": 1,
                 "sealed": self._sealed(tenant, record.id, secrets),
             }
         )
-        if done and not suffix:
+        if done:
             self._bump(tenant)
         return done
+
+    def keep_version(self, tenant: str, record: Recipient) -> None:
+        """Keep a recipient's record as it is now, beside what will take its place."""
+        key = {"pk": tenant, "sk": f"rcp#{record.id}#v{record.version}"}
+        self._table.insert({**key, "doc": record.model_dump_json(by_alias=True), "version": 1})
+
+    def withdraw(self, tenant: str, basis: Basis) -> Basis:
+        """Store a basis's withdrawal beside it, once; return the basis as it is stored from now on."""
+        key = {"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"}
+        if self._table.insert({**key, "doc": basis.model_dump_json(by_alias=True), "version": 1}):
+            self._bump(tenant)
+        return self._withdrawn(tenant, basis)
+
+    def _withdrawn(self, tenant: str, basis: Basis) -> Basis:
+        item = self._table.get({"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"})
+        stored: Basis = parse(Basis, item["doc"]) if item else basis
+        return stored
 
     def replace(self, tenant: str, record: Any, expected: int, secrets: Any = None) -> int:
         """Store a changed record; sealed secrets stay as they are where ``secrets`` is None.
@@ -245,14 +301,30 @@ class ConfigStore:
         item = self._table.get({"pk": tenant, "sk": f"{kind}#{record_id}"}) if kind in RECORDS else None
         if item is None:
             raise NotFound("no such resource")
-        return Row(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+        record = parse(RECORDS[kind], item["doc"])
+        record = self._withdrawn(tenant, record) if kind == "bas" else record
+        return Row(record, item["version"], item.get("sealed"))
 
-    def list(self, tenant: str, kind: str, after: str = "") -> Iterator[Row]:
-        """Yield a tenant's records of a kind in order of their ids, that is of creation, from behind ``after``."""
-        bound = {":p": tenant, ":a": f"{kind}#{after}" if after else f"{kind}#", ":z": f"{kind}#~"}
-        for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound):
-            if item["sk"].count("#") == 1 and item["sk"] != bound[":a"]:
-                yield Row(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+    def list(self, tenant: str, kind: str, after: str = "", limit: int | None = None) -> Iterator[Row]:
+        """Yield a tenant's records of a kind in order of their ids, that is of creation, from behind ``after``.
+
+        Args:
+            limit: how many rows to read a call, where few are wanted.
+        """
+        start = f"{kind}#{after}$" if after else f"{kind}#"  # "$" is the character behind "#"
+        bound = {":p": tenant, ":a": start, ":z": f"{kind}#~"}
+        waiting: Row | None = None
+        for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound, limit=limit):
+            _, _, *rest = item["sk"].split("#")
+            if rest == ["withdrawal"] and waiting is not None:
+                waiting = Row(parse(Basis, item["doc"]), waiting.version)
+            if rest:
+                continue
+            if waiting is not None:
+                yield waiting
+            waiting = Row(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+        if waiting is not None:
+            yield waiting
 
     def secrets(self, tenant: str, record_id: str, sealed: bytes | None) -> Any:
         """Open what is sealed beside a record."""
@@ -270,24 +342,11 @@ class ConfigStore:
     def delete_lookup(self, key: str) -> None:
         """Forget where an id or a key's hash leads."""
         self._table.delete({"pk": key, "sk": "lookup"})
-        self._lookups.pop(key, None)
 
     def lookup(self, key: str) -> tuple[str, str] | None:
         """Return the tenant and the record that an id or a key's hash leads to."""
         item = self._table.get({"pk": key, "sk": "lookup"})
         return (item["tenant"], item["id"]) if item else None
-
-    def tenant_of_source(self, source: str) -> str | None:
-        """Return the tenant of a source, remembered for ``LOOKUP_S``; unknown ones too, in a bounded number."""
-        kept = self._lookups.get(source)
-        if kept is not None and kept[0] > self._now():
-            return kept[1]
-        found = self.lookup(source)
-        with self._lock:
-            if len(self._lookups) >= UNKNOWN_SOURCES:
-                self._lookups.clear()
-            self._lookups[source] = (self._now() + LOOKUP_S, found[0] if found else None)
-        return found[0] if found else None
 
     # Snapshots
 

@@ -315,6 +315,25 @@ class DataStore:
         key = {"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"}
         self.table.update(key, "SET body = :b", {":b": sealed})
 
+    def take_reply(
+        self, tenant: str, key_hash: str, claimed_at: int, values: Mapping[str, Any], expires_at: datetime
+    ) -> bool:
+        """Take a claim over as it was seen: its holder died, or its time is up. Return False if somebody was faster.
+
+        Args:
+            claimed_at: the claim's ``claimed_at`` as it was seen; ``values`` has the new one.
+        """
+        names = {f"#{name}": name for name in (*values, "ttl")}
+        bound = {f":{name}": value for name, value in {**values, "ttl": ttl(expires_at)}.items()}
+        done = self.table.update(
+            {"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"},
+            "SET " + ", ".join(f"#{name} = :{name}" for name in (*values, "ttl")) + " REMOVE body",
+            {**bound, ":seen": claimed_at},
+            condition="claimed_at = :seen",
+            names=names,
+        )
+        return done is not None
+
     def drop_reply(self, tenant: str, key_hash: str) -> None:
         """Give a claimed idempotency key back: the request changed nothing."""
         self.table.delete({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})

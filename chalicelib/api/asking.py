@@ -1,0 +1,167 @@
+"""``/v1/decisions``, ``/v1/preflight`` and ``/v1/routes/preview``: ask the law, send nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, RootModel
+
+from ..core.entry import EventId, RecipientId, RouteId, SourceId
+from ..core.errors import Invalid
+from ..core.event import Event, from_document
+from ..core.faults import of_validation
+from ..core.tenant import (
+    BasisSettings,
+    Mode,
+    Purpose,
+    RecipientSettings,
+    Record,
+    Redaction,
+    RouteSettings,
+    SourceSettings,
+)
+from ..flow import judge, read
+from ..flow.configure import check_route, must_exist
+from ..flow.read import Found
+from .endpoint import Call, ListQuery, Resource, checked_value
+from .problems import Answer
+
+decisions = Resource("decisions")
+preflight = Resource("preflight")
+previews = Resource("previews")
+
+
+class Asked(RootModel[dict[str, Any]]):
+    """Facts, as ``waybill decide`` takes them, or ``{"event": "evt_…", "route": "rte_…"}``."""
+
+
+class AskedRoute(Record):
+    """A stored event and a declared route."""
+
+    event: EventId
+    route: RouteId
+
+
+class Flow(Record):
+    """A planned flow: each part as it would be declared, or the id of one that is."""
+
+    source: SourceSettings | SourceId
+    recipient: RecipientSettings | RecipientId
+    purpose: Purpose
+    mode: Mode = "replicate"
+    redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
+    bases: tuple[BasisSettings, ...] = Field(default=(), max_length=100)
+
+
+class PreflightQuery(ListQuery):
+    """One route instead of all."""
+
+    route: RouteId | None = None
+
+
+class GapShown(Record):
+    """What is missing, the article that asks for it, and the call that supplies it."""
+
+    path: str
+    rule: str
+    ref: str
+    supply: str | None
+
+
+class Readiness(Record):
+    """What a flow comes to as things stand, and everything that it lacks."""
+
+    decision: Literal["allowed", "redacted", "held", "refused"]
+    ready: bool
+    rules: list[dict[str, str]]
+    missing: list[GapShown]
+    refused: list[dict[str, str]]
+
+
+class RouteReadiness(Readiness):
+    """The same, of one route and one source."""
+
+    route: str
+    source: str
+
+
+class Draft(Record):
+    """An event, or the id of a stored one, and a route that need not be declared."""
+
+    event: dict[str, Any] | None = None
+    event_id: EventId | None = None
+    route: RouteSettings
+
+
+class Preview(Record):
+    """Whether the route matches and why, what is decided, and what would leave (null: nothing)."""
+
+    matched: bool
+    explanation: list[dict[str, Any]]
+    decision: Literal["allowed", "redacted", "held", "refused"]
+    rules: list[dict[str, str]]
+    missing: list[str]
+    body: dict[str, Any] | None
+
+
+def _one_of(text: str) -> Invalid:
+    return Invalid(text, [{"loc": "body", "code": "one_of", "msg": text}])
+
+
+@decisions.endpoint("POST", "/v1/decisions", scope="read", body=Asked, answer=dict[str, Any])
+def decide(call: Call) -> Answer:
+    """Explain the decision on facts, or on an event and a route. Nothing is sent."""
+    if "event" not in call.body.root:
+        return Answer(200, judge.explain(call.request, call.body.root))
+    asked: AskedRoute = checked_value(AskedRoute, call.body.root)
+    route = must_exist(call.request, asked.route, "rte", "body.route")
+    return Answer(200, judge.explain_route(call.request, read.content(call.request, asked.event), route))
+
+
+@preflight.endpoint("POST", "/v1/preflight", scope="read", body=Flow, answer=Readiness)
+def plan(call: Call) -> Answer:
+    """Say everything that a planned flow lacks, at once."""
+    flow: Flow = call.body
+    planned = judge.Planned(
+        source=flow.source,
+        recipient=flow.recipient,
+        purpose=flow.purpose,
+        mode=flow.mode,
+        redact=tuple(r.document() for r in flow.redact),
+        bases=flow.bases,
+    )
+    return Answer(200, judge.planned(call.request, planned))
+
+
+@preflight.endpoint("GET", "/v1/preflight", scope="read", query=PreflightQuery, answer=RouteReadiness, listed=True)
+def index(call: Call) -> Answer:
+    """Say of each route and source as they stand everything that they lack."""
+
+    def steps() -> Iterator[Found]:
+        for place, shown in judge.standing(call.request, call.query.route, call.position()):
+            yield Found(place, shown, read.DAY_COST)
+
+    return call.listed(steps())
+
+
+@previews.endpoint("POST", "/v1/routes/preview", scope="read", body=Draft, answer=Preview)
+def preview(call: Call) -> Answer:
+    """Say whether a draft route matches an event and why, what is decided, and what would leave."""
+    draft: Draft = call.body
+    if (draft.event is None) == (draft.event_id is None):
+        raise _one_of("give either event or event_id")
+    if draft.event_id is not None:
+        document = read.content(call.request, draft.event_id)
+    else:
+        try:
+            event: Event = from_document(draft.event or {})
+        except ValueError as fault:
+            raise of_validation(fault, "body.event") from None
+        document = event.document()
+        must_exist(call.request, document["source"], "src", "body.event.source")
+    check_route(call.request, draft.route)
+    return Answer(200, judge.preview(call.request, document, draft.route))
+
+
+RESOURCES = (decisions, preflight, previews)

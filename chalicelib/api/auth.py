@@ -1,0 +1,68 @@
+"""Who asks: a tenant's key or the operator's, by the SHA-256 of its secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.errors import Forbidden, TooMany, Unauthorised
+from ..core.tenant import Scope
+from ..shell import Shell
+from ..store.config import Holder
+
+Needed = Scope | Literal["operator"]
+_BEARER = re.compile(r"[Bb]earer +([\x21-\x7e]{1,200})\Z")
+_INCLUDES: Mapping[str, frozenset[str]] = {
+    "admin": frozenset({"admin", "write", "read", "audit"}),
+    "write": frozenset({"write", "read"}),
+    "read": frozenset({"read"}),
+    "audit": frozenset({"audit"}),
+}
+_REMEDY = "send Authorization: Bearer and an API key of this cell"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The operator of the cell; ``key_hash`` is of the key that was sent."""
+
+    key_hash: str
+
+
+def _hash_of(authorization: str | None) -> str:
+    match = _BEARER.match(authorization or "")
+    if match is None:
+        raise Unauthorised(_REMEDY)
+    return hashlib.sha256(match.group(1).encode()).hexdigest()
+
+
+def identify(shell: Shell, authorization: str | None, needed: Needed) -> Holder | Operator:
+    """Say who asks.
+
+    Raises:
+        Unauthorised: no key, an unknown, expired or closed one; the operator's where a tenant's is needed and vice versa.
+        Forbidden: the key lacks the scope.
+        TooMany: the key is over its rate.
+    """
+    key_hash = _hash_of(authorization)
+    is_operator = hmac.compare_digest(key_hash, shell.settings.operator_key_sha256.lower())
+    if (needed == "operator") != is_operator:
+        raise Unauthorised(_REMEDY)
+    if is_operator:
+        _admit(shell, "operator")
+        return Operator(key_hash)
+    holder = shell.config.holder(key_hash)
+    if holder is None or (holder.key.expires_at is not None and holder.key.expires_at <= shell.now()):
+        raise Unauthorised(_REMEDY)
+    _admit(shell, holder.key.id)
+    if not any(needed in _INCLUDES[scope] for scope in holder.key.scopes):
+        raise Forbidden(f"this needs a key with the scope {needed}")
+    return holder
+
+
+def _admit(shell: Shell, key: str) -> None:
+    if not shell.admit(key, shell.settings.key_rate_per_s):
+        raise TooMany("this key makes requests too fast; slow down")

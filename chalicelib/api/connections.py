@@ -1,0 +1,179 @@
+"""``/v1/sources`` and ``/v1/destinations``: what is outside, with its secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from ..core.tenant import Destination, DestinationSettings, Record, Source, SourceSettings
+from ..flow import configure, connect
+from ..flow.read import Found
+from ..store.config import Row
+from .bodies import merge
+from .endpoint import Call, Empty, ListQuery, Resource, checked_value, shown, tagged
+from .problems import Answer
+
+sources = Resource("sources")
+destinations = Resource("destinations")
+
+
+class NewSource(SourceSettings):
+    """A source and the channel's own secret fields, as ``docs/channels`` has them."""
+
+    secret: dict[str, Any]
+
+
+class SourceSecret(Record):
+    """A new secret of a source."""
+
+    secret: dict[str, Any]
+
+
+class ShownSource(Source):
+    """A source, where the platform posts to, and what its events will wait for."""
+
+    url: str
+    missing: list[str] = Field(default_factory=list)
+
+
+class NewDestination(DestinationSettings):
+    """A destination and the configuration of its kind, as ``docs/destinations`` has it."""
+
+    config: dict[str, Any]
+
+
+class ShownDestination(Destination):
+    """A destination; its configuration, which may hold secrets, is never shown."""
+
+
+class SignedDestination(Destination):
+    """A destination and its signing secret, which is shown only at its making and rotation."""
+
+    signing_secret: str
+
+
+def _source(call: Call, source: Source, **more: Any) -> dict[str, Any]:
+    base = call.shell.settings.hooks_url
+    return {**shown(source), "url": f"{base}/hooks/{source.id}", **more}
+
+
+@sources.endpoint("POST", "/v1/sources", scope="write", body=NewSource, answer=ShownSource, status=201)
+def create(call: Call) -> Answer:
+    """Connect an account on a channel."""
+    settings = SourceSettings(**{n: v for n, v in dict(call.body).items() if n != "secret"})
+    row, missing = connect.create_source(call.request, settings, call.body.secret)
+    return tagged(row.version, _source(call, row.record, missing=missing), 201)
+
+
+@sources.endpoint("GET", "/v1/sources", scope="read", query=ListQuery, answer=ShownSource, listed=True)
+def index(call: Call) -> Answer:
+    """List the tenant's sources."""
+    rows = call.shell.config.list(call.request.tenant.id, "src", call.position(), call.query.limit + 1)
+    return call.listed(
+        Found(r.record.id, _source(call, r.record) if r.record.closed_at is None else None) for r in rows
+    )
+
+
+@sources.endpoint("GET", "/v1/sources/{id}", scope="read", answer=ShownSource)
+def show(call: Call) -> Answer:
+    """Show a source and what its events wait for."""
+    row = connect.open_source(call.request, call.thing("src"))
+    return tagged(row.version, _source(call, row.record, missing=connect.judge_source(call.request, row.record)))
+
+
+@sources.endpoint("PATCH", "/v1/sources/{id}", scope="write", body=SourceSettings, merges=True, answer=ShownSource)
+def change(call: Call) -> Answer:
+    """Change what is declared of a source."""
+    row = connect.open_source(call.request, call.thing("src"))
+    document = merge(configure.settings_of(row.record, SourceSettings), call.body)
+    settings = checked_value(SourceSettings, document)
+    row, missing = connect.change_source(call.request, row.record.id, settings, call.expected)
+    return tagged(row.version, _source(call, row.record, missing=missing))
+
+
+@sources.endpoint("DELETE", "/v1/sources/{id}", scope="write", status=204)
+def close(call: Call) -> Answer:
+    """Close a source: its URL answers 404."""
+    connect.close_source(call.request, call.thing("src"), call.expected)
+    return Answer(204)
+
+
+@sources.endpoint("POST", "/v1/sources/{id}/secret", scope="write", body=SourceSecret, answer=ShownSource)
+def rotate(call: Call) -> Answer:
+    """Give a source a new secret; the one before counts for 24 hours more."""
+    row = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
+    return tagged(row.version, _source(call, row.record))
+
+
+def _shown(row: Row, **more: Any) -> Answer:
+    return tagged(row.version, shown(row.record, **more), 200)
+
+
+@destinations.endpoint(
+    "POST", "/v1/destinations", scope="write", body=NewDestination, answer=SignedDestination, status=201
+)
+def create_destination(call: Call) -> Answer:
+    """Make a destination; its signing secret is shown only here and on rotation."""
+    settings = DestinationSettings(**{n: v for n, v in dict(call.body).items() if n != "config"})
+    row, secret = connect.create_destination(call.request, settings, call.body.config)
+    return tagged(row.version, shown(row.record, signing_secret=secret), 201)
+
+
+@destinations.endpoint("GET", "/v1/destinations", scope="read", query=ListQuery, answer=ShownDestination, listed=True)
+def index_destinations(call: Call) -> Answer:
+    """List the tenant's destinations."""
+    rows = call.shell.config.list(call.request.tenant.id, "dst", call.position(), call.query.limit + 1)
+    return call.listed(Found(r.record.id, shown(r.record)) for r in rows)
+
+
+@destinations.endpoint("GET", "/v1/destinations/{id}", scope="read", answer=ShownDestination)
+def show_destination(call: Call) -> Answer:
+    """Show a destination."""
+    return _shown(call.shell.config.get(call.request.tenant.id, call.thing("dst")))
+
+
+@destinations.endpoint(
+    "PATCH", "/v1/destinations/{id}", scope="write", body=NewDestination, merges=True, answer=ShownDestination
+)
+def change_destination(call: Call) -> Answer:
+    """Change a destination."""
+    row = call.shell.config.get(call.request.tenant.id, call.thing("dst"))
+    patch = dict(call.body)
+    config = patch.pop("config", None)
+    settings = checked_value(DestinationSettings, merge(configure.settings_of(row.record, DestinationSettings), patch))
+    if "config" in call.body:
+        config = merge(connect.config_of(call.request, row)["config"], config)
+    row = connect.change_destination(call.request, row.record.id, settings, config, call.expected)
+    return _shown(row)
+
+
+@destinations.endpoint("DELETE", "/v1/destinations/{id}", scope="write", status=204)
+def delete_destination(call: Call) -> Answer:
+    """Delete a destination that no route leads to."""
+    connect.delete_destination(call.request, call.thing("dst"))
+    return Answer(204)
+
+
+@destinations.endpoint(
+    "POST", "/v1/destinations/{id}/secret/rotate", scope="write", body=Empty, answer=SignedDestination
+)
+def rotate_destination(call: Call) -> Answer:
+    """Give a destination a new signing secret; deliveries are signed with the one before too, for 24 hours."""
+    row, secret = connect.rotate_destination(call.request, call.thing("dst"), call.expected)
+    return _shown(row, signing_secret=secret)
+
+
+@destinations.endpoint("POST", "/v1/destinations/{id}/enable", scope="write", body=Empty, answer=ShownDestination)
+def enable_destination(call: Call) -> Answer:
+    """Let events go to a destination; what waits for it goes first."""
+    return _shown(connect.enable_destination(call.request, call.thing("dst"), True, call.expected))
+
+
+@destinations.endpoint("POST", "/v1/destinations/{id}/disable", scope="write", body=Empty, answer=ShownDestination)
+def disable_destination(call: Call) -> Answer:
+    """Have events wait for a destination until they expire or it is enabled."""
+    return _shown(connect.enable_destination(call.request, call.thing("dst"), False, call.expected))
+
+
+RESOURCES = (sources, destinations)

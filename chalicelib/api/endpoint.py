@@ -1,0 +1,336 @@
+"""One procedure for every endpoint; handlers only parse, call a use case, and answer.
+
+    1 who asks, 2 query, 3 body, 4 idempotency key, 5 the handler, 6 faults into problems
+
+An ``Endpoint`` is also what ``/openapi.json`` is made from: nothing is written down twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from chalice import Blueprint, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..core import ids
+from ..core.errors import Invalid, NotFound, OurError, PreconditionFailed, TooLarge, WaybillError
+from ..core.event import Time
+from ..core.faults import of_validation
+from ..core.sealing import TenantKeys
+from ..flow.read import Found
+from ..flow.request import Request
+from ..observe import error
+from ..shell import Shell, shell
+from ..store.config import Holder, Row
+from . import bodies, cursors, replies
+from .auth import Needed, Operator, identify
+from .problems import Answer, of_fault
+
+LOOKED_MAX = 2000
+"""What one list request may cost, in keys looked at, before it answers with what it has and a cursor."""
+OPERATOR = ("operator", "operator")
+
+
+class Empty(BaseModel):
+    """No fields."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class ListQuery(Empty):
+    """What every list takes."""
+
+    limit: int = Field(default=50, ge=1, le=250)
+    cursor: str | None = None
+
+
+class TimeQuery(ListQuery):
+    """What lists over time take: ``after`` inclusive, ``before`` exclusive."""
+
+    after: Time | None = None
+    before: Time | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method of one path."""
+
+    method: str
+    path: str
+    scope: Needed | None
+    summary: str
+    run: Callable[[Call], Answer]
+    body: type[BaseModel] | None = None
+    merges: bool = False
+    query: type[BaseModel] = Empty
+    answer: Any = None
+    status: int = 200
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that is allowed and well-formed."""
+
+    shell: Shell
+    endpoint: Endpoint
+    params: Mapping[str, str]
+    query: Any
+    asked: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+    holder: Holder | Operator | None
+    at: datetime
+    request_id: str
+    seed: bytes = field(repr=False)
+
+    @property
+    def request(self) -> Request:
+        """The request as use cases see it, of a tenant's key."""
+        assert isinstance(self.holder, Holder)
+        holder = self.holder
+        return self._request(holder.tenant, holder.keys, ("key", holder.key.id), holder.key.country)
+
+    def for_tenant(self, row: Row) -> Request:
+        """Return the operator's request on a tenant."""
+        return self._request(row, self.shell.config.keys_of(row.record.id), OPERATOR, None)
+
+    def _request(self, row: Row, keys: TenantKeys, actor: tuple[str, str], country: str | None) -> Request:
+        return Request(self.shell, row.record, row.version, keys, actor, country, self.at, self.request_id, self.seed)
+
+    def thing(self, prefix: str, name: str = "id") -> str:
+        """Return an id of the path.
+
+        Raises:
+            NotFound: it has not the form of one, so there is nothing.
+        """
+        value = self.params[name]
+        if not ids.is_id(value, prefix):
+            raise NotFound("no such resource")
+        return value
+
+    @property
+    def expected(self) -> int | None:
+        """The version that ``If-Match`` demands.
+
+        Raises:
+            PreconditionFailed: it is none that we have ever given.
+        """
+        tag = self.headers.get("if-match")
+        if tag is None or tag.strip() == "*":
+            return None
+        text = tag.strip().strip('"')
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise PreconditionFailed("If-Match holds no ETag of ours; read the resource again")
+        return int(text)
+
+    def position(self) -> str:
+        """Return where a list goes on; empty at its beginning."""
+        request = self.request if isinstance(self.holder, Holder) else None
+        key, owner = (request.keys.cursors, request.tenant.id) if request else (self._operator_key, "operator")
+        return cursors.read(key, owner, self.endpoint.path, self.asked) or ""
+
+    @property
+    def _operator_key(self) -> bytes:
+        return hashlib.sha256(f"cursors\n{self.shell.settings.operator_key_sha256}".encode()).digest()
+
+    def listed(self, steps: Iterable[Found]) -> Answer:
+        """Answer with a page of a list: at most ``limit`` items and bounded work, and how to go on."""
+        data: list[Any] = []
+        last, looked, on = "", 0, None
+        for step in steps:
+            if len(data) == self.query.limit or looked >= LOOKED_MAX:
+                on = self._cursor(last)
+                break
+            last, looked = step.position, looked + step.cost
+            if step.item is not None:
+                data.append(step.item)
+        return Answer(200, {"data": data, "next": on})
+
+    def _cursor(self, position: str) -> str:
+        request = self.request if isinstance(self.holder, Holder) else None
+        key, owner = (request.keys.cursors, request.tenant.id) if request else (self._operator_key, "operator")
+        return cursors.write(key, owner, self.endpoint.path, self.asked, position)
+
+
+def tagged(version: int, body: Any, status: int = 200) -> Answer:
+    """Answer with a config resource and its ETag."""
+    return Answer(status, body, {"ETag": f'"{version}"'})
+
+
+def shown(record: BaseModel, **more: Any) -> dict[str, Any]:
+    """Return a record as the API shows it."""
+    return {**record.model_dump(mode="json", by_alias=True, exclude={"secret_sha256"}), **more}
+
+
+class Resource:
+    """The endpoints of one resource: a Chalice blueprint, and the table that OpenAPI is made from."""
+
+    def __init__(self, name: str) -> None:
+        self.blueprint = Blueprint(f"chalicelib.api.{name}")
+        self.name = name
+        self.endpoints: list[Endpoint] = []
+
+    def endpoint(
+        self, method: str, path: str, **more: Any
+    ) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
+        """Register a handler. ``more`` are the fields of ``Endpoint``; its summary is the handler's docstring."""
+
+        def register(run: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+            summary = (run.__doc__ or "").strip().splitlines()[0]
+            found = Endpoint(method, path, summary=summary, run=run, **more)
+            self.endpoints.append(found)
+
+            def view(**params: str) -> Response:
+                return respond(handle(shell(), found, self.blueprint.current_request, params))
+
+            self.blueprint.route(path, methods=[method], name=f"{self.name}_{run.__name__}")(view)
+            return run
+
+        return register
+
+
+def respond(answer: Answer) -> Response:
+    """Write an answer for the door. ``no-store``: answers hold content and secrets."""
+    return Response(
+        answer.body if answer.body is not None else "", {"Cache-Control": "no-store", **answer.headers}, answer.status
+    )
+
+
+def handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
+    """Answer one request. Never raises."""
+    try:
+        return _handle(shell, endpoint, request, params)
+    except WaybillError as fault:
+        if isinstance(fault, OurError):
+            error("api_failed", fault, path=endpoint.path, method=endpoint.method)
+        return of_fault(fault)
+    except Exception as fault:  # noqa: BLE001  (the edge: nothing of ours may reach the framework's own words)
+        error("api_failed", fault, path=endpoint.path, method=endpoint.method)
+        return of_fault(OurError())
+
+
+def _handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
+    headers = {str(n).lower(): str(v) for n, v in (request.headers or {}).items()}
+    raw = bytes(request.raw_body or b"")
+    holder = identify(shell, headers.get("authorization"), endpoint.scope) if endpoint.scope else None  # 1
+    asked, query = _query(endpoint, request.query_params)  # 2
+    body = _body(endpoint, raw)  # 3
+    call = Call(
+        shell=shell,
+        endpoint=endpoint,
+        params=params,
+        query=query,
+        asked=asked,
+        headers=headers,
+        body=body,
+        holder=holder,
+        at=shell.now(),
+        request_id="",
+        seed=shell.random(32),
+    )
+    idempotency_key = headers.get("idempotency-key") if endpoint.method == "POST" else None
+    if idempotency_key is None or holder is None:
+        call = replace(call, request_id=ids.sortable("req", call.at, call.seed[:11]))
+        return endpoint.run(call)  # 5
+    path = endpoint.path.format(**params)
+    return _once(call, idempotency_key, replies.fingerprint_of(_secret(call), "POST", path, raw))  # 4
+
+
+def _secret(call: Call) -> bytes:
+    holder = call.holder
+    return holder.keys.cursors if isinstance(holder, Holder) else call._operator_key
+
+
+def _once(call: Call, idempotency_key: str, fingerprint: str) -> Answer:
+    holder = call.holder
+    if isinstance(holder, Holder):
+        owner, scope = holder.tenant.record.id, holder.key.id
+    else:
+        owner, scope = "operator", "operator"
+    key_hash = replies.hash_of(idempotency_key, scope)
+    claim = replies.claim(call.shell, owner, key_hash, fingerprint)
+    # Whatever this request makes is derived from its key, so that a second try makes the same.
+    seed = hmac.digest(_secret(call), b"seed\0" + key_hash.encode(), "sha256")
+    request_id = ids.sortable("req", claim.began_at, hashlib.sha256(b"req\0" + seed).digest()[:11])
+    call = replace(call, at=claim.began_at, seed=seed, request_id=request_id)
+    stored = claim.stored(_keys(call)) if claim.sealed is not None else None
+    if stored is not None:
+        return replace(stored, headers={**stored.headers, "Idempotent-Replayed": "true"})
+    try:
+        answer = call.endpoint.run(call)  # 5
+    except WaybillError as fault:
+        if isinstance(fault, OurError):
+            claim.release()
+        else:
+            claim.drop()
+        raise
+    claim.finish(answer, _keys(call))
+    return answer
+
+
+def _keys(call: Call) -> TenantKeys:
+    """The keys that seal the stored answer: the tenant's, which the operator's request may only just have made."""
+    if isinstance(call.holder, Holder):
+        return call.holder.keys
+    tenant = call.params.get("id") or new_tenant_id(call)
+    return call.shell.config.keys_of(tenant)
+
+
+def new_tenant_id(call: Call) -> str:
+    """Name the tenant that the operator's request makes."""
+    return ids.sortable("tnt", call.at, hashlib.sha256(b"tnt\0" + call.seed).digest())
+
+
+def _query(endpoint: Endpoint, given: Any) -> tuple[dict[str, str], Any]:
+    asked: dict[str, str] = {}
+    for name in given or {}:
+        values = given.getlist(name)
+        if len(values) != 1:
+            text = "give each query parameter once"
+            raise Invalid(text, [{"loc": "query", "code": "repeated", "msg": text}])
+        asked[name] = values[0]
+    try:
+        for value in (*asked, *asked.values()):
+            value.encode()
+        return asked, endpoint.query.model_validate(asked)
+    except ValueError as fault:
+        raise of_validation(fault, "query") from None
+
+
+def _body(endpoint: Endpoint, raw: bytes) -> Any:
+    if len(raw) > bodies.BODY_BYTES_MAX:
+        raise TooLarge("the body is over 1 MiB")
+    if endpoint.body is None or (endpoint.body is Empty and not raw):
+        return None
+    document = bodies.parse(raw)
+    if endpoint.merges:
+        return document
+    return checked(endpoint.body, raw)
+
+
+def checked(model: type[BaseModel], raw: bytes) -> Any:
+    """Validate a body strictly: no text becomes a number, no field goes unnoticed.
+
+    Raises:
+        Invalid: naming each place, without its value.
+    """
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValueError as fault:
+        raise of_validation(fault, "body") from None
+
+
+def checked_value(model: type[BaseModel], document: Any) -> Any:
+    """Validate what a merge patch has made, as strictly as a body.
+
+    Raises:
+        Invalid: naming each place, without its value.
+    """
+    return checked(model, json.dumps(document).encode())

@@ -1,0 +1,76 @@
+"""Translate faults into ``application/problem+json``, once, at the edge. Source: RFC 9457 (read 2026-11-22)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core import errors
+from ..core.errors import WaybillError, problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class WrongMethod(errors.RequestError):
+    """The path exists, the method does not."""
+
+    code = "wrong_method"
+    status = 405
+
+    def __init__(self, allow: str) -> None:
+        super().__init__(f"use one of: {allow}")
+        self.allow = allow
+
+
+class StillRunning(errors.Conflict):
+    """A request with the same idempotency key has not been answered yet."""
+
+    code = "still_running"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered with: JSON values, or text as it is."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def of_fault(fault: WaybillError) -> Answer:
+    """Translate a fault of ours or of the caller."""
+    more: dict[str, Any] = {}
+    headers = {"Content-Type": MEDIA_TYPE}
+    detail = fault.detail
+    if isinstance(fault, errors.OurError) and not isinstance(fault, errors.Unavailable):
+        detail = "the fault is ours and has been noted; nothing that you can change helps"
+    if isinstance(fault, errors.Invalid):
+        more["errors"] = fault.errors
+    if isinstance(fault, errors.RefusedByLaw):
+        more.update(rules=fault.rules, missing=fault.missing)
+    if isinstance(fault, errors.TooMany):
+        headers["Retry-After"] = str(fault.retry_after_s)
+    if isinstance(fault, errors.Unavailable | StillRunning):
+        headers["Retry-After"] = "1"
+    if isinstance(fault, errors.Unauthorised):
+        headers["WWW-Authenticate"] = 'Bearer realm="waybill"'
+    if isinstance(fault, WrongMethod):
+        headers["Allow"] = fault.allow
+    status = fault.status
+    return Answer(status, problem(status, fault.code, detail, **more), headers)
+
+
+OTHER = {400: "bad_request", 404: "not_found", 405: "wrong_method", 413: "too_large", 415: "unsupported_type"}
+"""Codes of what is refused before a handler is asked."""
+
+
+def of_status(status: int) -> Answer:
+    """Put what the framework refused into our form, without its words."""
+    code = OTHER.get(status, "internal")
+    status = status if code != "internal" else 500
+    text = {
+        "unsupported_type": "send application/json",
+        "internal": "the fault is ours and has been noted; nothing that you can change helps",
+    }.get(code, "the request cannot be answered as it is")
+    return Answer(status, problem(status, code, text), {"Content-Type": MEDIA_TYPE})

@@ -1,0 +1,205 @@
+"""``/v1/events``, ``/v1/transfers``, ``/v1/holds`` and ``/v1/audit/entries``: what happened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, StringConstraints
+
+from ..core import times
+from ..core.entry import Conversation, DestinationId, EventId, SourceId, Subject
+from ..core.errors import Invalid
+from ..core.event import Event, Kind
+from ..core.leaf import leaf
+from ..core.transfers import Outcome, Transfer
+from ..flow import read
+from ..flow.read import Found, Wanted
+from .endpoint import Call, Empty, Resource, TimeQuery
+from .problems import Answer
+
+events = Resource("events")
+transfers = Resource("transfers")
+holds = Resource("holds")
+entries = Resource("audit")
+
+
+class EventsQuery(TimeQuery):
+    """Filters of the list of events."""
+
+    source: SourceId | None = None
+    conversation: Conversation | None = None
+    kind: Kind | None = None
+
+
+class TransfersQuery(TimeQuery):
+    """Filters of the list of transfers."""
+
+    event: EventId | None = None
+    destination: DestinationId | None = None
+    outcome: Outcome | None = None
+    subject: Subject | None = None
+
+
+class EntriesQuery(TimeQuery):
+    """Filters of the list of entries."""
+
+    event: EventId | None = None
+    subject: Subject | None = None
+    destination: DestinationId | None = None
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")] | None = None
+
+
+class EraseQuery(Empty):
+    """Why content is erased."""
+
+    ground: Literal[
+        "subject_request", "withdrawal", "authority_request", "unlawful", "purpose_reached", "controller_request"
+    ]
+
+
+class Hold(BaseModel):
+    """A held transfer, what it waits for, and when it stops waiting."""
+
+    id: str
+    transfer: str
+    event: str
+    route: str
+    destination: str
+    rules: list[dict[str, str]]
+    missing: list[str]
+    held_since: str
+    expires_at: str
+
+
+class ShownEntry(BaseModel):
+    """An entry of the log. ``index`` is null until the entry is sealed."""
+
+    entry: dict[str, Any]
+    log: str
+    index: int | None
+
+
+def _wanted(call: Call, **more: Any) -> Wanted:
+    after: datetime | None = call.query.after
+    before: datetime | None = call.query.before
+    if after is not None and before is not None and before <= after:
+        text = "before must be later than after"
+        raise Invalid(text, [{"loc": "query.before", "code": "not_after", "msg": text}])
+    return Wanted(after=after, before=before, **more)
+
+
+def _only(steps: Iterable[Found], keep: Callable[[Any], bool], show: Callable[[Any], Any]) -> Iterator[Found]:
+    for step in steps:
+        kept = step.item is not None and keep(step.item)
+        yield replace(step, item=show(step.item) if kept else None)
+
+
+@events.endpoint("GET", "/v1/events", scope="read", query=EventsQuery, answer=Event, listed=True)
+def index(call: Call) -> Answer:
+    """List events, newest first by receipt. Looking at content is written to the log."""
+    asked = call.query
+    wanted = _wanted(call, source=asked.source, conversation=asked.conversation, kind=asked.kind)
+    answer = call.listed(read.events(call.request, wanted, call.position()))
+    if answer.body["data"]:
+        read.viewed_list(call.request, wanted, len(answer.body["data"]))
+    return answer
+
+
+@events.endpoint("GET", "/v1/events/{id}", scope="read", answer=Event)
+def show(call: Call) -> Answer:
+    """Show an event. Looking at content is written to the log."""
+    return Answer(200, read.content(call.request, call.thing("evt")))
+
+
+@events.endpoint("DELETE", "/v1/events/{id}/content", scope="write", query=EraseQuery, status=204)
+def erase(call: Call) -> Answer:
+    """Erase an event's content, on a ground; what waits for it ends."""
+    read.erase(call.request, call.thing("evt"), call.query.ground)
+    return Answer(204)
+
+
+@transfers.endpoint("GET", "/v1/transfers", scope="read", query=TransfersQuery, answer=Transfer, listed=True)
+def index_transfers(call: Call) -> Answer:
+    """List transfers, newest event first; those of a person oldest first."""
+    asked, wanted = call.query, _wanted(call)
+
+    def keep(one: Transfer) -> bool:
+        return (
+            asked.destination in (None, one.destination)
+            and asked.outcome in (None, one.outcome)
+            and asked.event in (None, one.event)
+        )
+
+    if asked.subject is not None:
+        steps = read.transfers_of_subject(call.request, asked.subject, wanted, call.position())
+    elif asked.event is not None:
+        steps = read.transfers_of_event(call.request, asked.event, call.position())
+    else:
+        steps = read.transfers(call.request, wanted, call.position())
+    return call.listed(_only(steps, keep, Transfer.model_dump))
+
+
+@transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
+def show_transfer(call: Call) -> Answer:
+    """Show a transfer with its attempts."""
+    return Answer(200, read.transfer(call.request, call.thing("trf")).model_dump())
+
+
+@holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
+def index_holds(call: Call) -> Answer:
+    """List the transfers that wait for what the law asks, the longest held first."""
+    wanted = _wanted(call)
+    after = times.text(wanted.after or times.EARLIEST)
+    before = times.text(wanted.before or times.LATEST)
+
+    def keep(hold: dict[str, Any]) -> bool:
+        return after <= hold["held_since"] < before
+
+    return call.listed(_only(read.holds(call.request, call.position()), keep, dict))
+
+
+@holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
+def decide(call: Call) -> Answer:
+    """Have a held transfer decided again now; what comes of it shows in the transfer."""
+    return Answer(201, read.decide_hold(call.request, call.thing("hld")).model_dump())
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"entry": entry, "log": entry["log"], "index": None}
+
+
+@entries.endpoint("GET", "/v1/audit/entries", scope="audit", query=EntriesQuery, answer=ShownEntry, listed=True)
+def index_entries(call: Call) -> Answer:
+    """List audit entries by the time of what they tell of, oldest first."""
+    asked, wanted = call.query, _wanted(call)
+
+    def keep(entry: dict[str, Any]) -> bool:
+        to = {r["destination"] for r in entry.get("routes", ())} | {entry.get("destination")}
+        return (
+            asked.kind in (None, entry["kind"])
+            and (asked.destination is None or asked.destination in to)
+            and bool(asked.event is None or asked.event == entry["event"])
+        )
+
+    if asked.subject is not None:
+        steps = read.entries_of_subject(call.request, asked.subject, wanted, call.position())
+    elif asked.event is not None:
+        steps = read.entries_of_event(call.request, asked.event, wanted, call.position())
+    else:
+        steps = read.entries(call.request, wanted, call.position())
+    return call.listed(_only(steps, keep, _shown))
+
+
+@entries.endpoint("GET", "/v1/audit/entries/{id}", scope="audit", answer=ShownEntry)
+def show_entry(call: Call) -> Answer:
+    """Show an entry; its ETag is the hash of its leaf."""
+    entry = read.entry(call.request, call.thing("ent"))
+    digest = hashlib.sha256(b"\x00" + leaf(entry)).hexdigest()
+    return Answer(200, _shown(entry), {"ETag": f'"{digest}"'})
+
+
+RESOURCES = (events, transfers, holds, entries)

@@ -1,0 +1,35 @@
+"""Say where a value breaks its model, and how, without ever showing the value. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from .errors import Invalid
+
+FAULTS_MAX = 20
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}\Z")
+
+
+def place(loc: Iterable[Any], under: str) -> str:
+    """Write a place as dotted names; a name that a caller made up is shown only where it looks like a field's."""
+    steps = (s if isinstance(s, int) or _NAME.match(s) else "?" for s in loc)
+    return ".".join([under, *(str(s) for s in steps)])
+
+
+def of_validation(error: ValueError, under: str) -> Invalid:
+    """Turn a model's refusal into ours.
+
+    Args:
+        under: where the value stood, such as ``body`` or ``query``.
+    """
+    if not isinstance(error, ValidationError):
+        return Invalid("the value cannot be read", [{"loc": under, "code": "unreadable", "msg": "cannot be read"}])
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False)[:FAULTS_MAX]:
+        message = fault["msg"].removeprefix("Value error, ")
+        faults.append({"loc": place(fault["loc"], under), "code": fault["type"], "msg": message})
+    return Invalid("the request holds values that are not acceptable; errors names each", faults)

@@ -1,0 +1,201 @@
+"""Find every gap at once: what a flow lacks before the law lets it run, each with its article and the call that supplies it.
+
+One decision shows only the gaps that its rules could see: the assessment that a transfer clause needs is not asked for
+before there is a clause. So each gap is filled by an assumption and the decision is made again, until nothing new comes
+up. What is assumed is never stored. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .bases import BasisKind
+from .decision import Decision
+from .event import DataClass
+
+Facts = dict[str, Any]
+Decide = Callable[[Facts], Decision]
+
+ROUNDS_MAX = 30
+_DIGEST = "sha256:" + "0" * 64
+_LONG_AGO, _FAR = "2000-02-01", "2199-01-01"
+_GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
+
+CURES: Mapping[str, str] = {"ANY.instruction": "basis:ANY.instruction", "ANY.grant": "recipient.granted"}
+"""Refusals that a record lifts, and the path of what is missing."""
+
+_ALL_CLASSES = sorted(c.value for c in DataClass)
+_SOURCE, _RECIPIENT, _ROUTE = "PATCH /v1/sources/{source}", "PUT /v1/recipients/{recipient}", "PATCH /v1/routes/{route}"
+SUPPLIES: Mapping[str, tuple[str, Callable[[Facts], Any]]] = {
+    "subject.country": (f'{_SOURCE} {{"subject_country": "…"}}', lambda f: (f.get("collector") or {}).get("country")),
+    "data.special": (f'{_SOURCE} {{"special": []}}', lambda f: []),
+    "data.classes": (f'{_SOURCE} {{"special": []}}', lambda f: _ALL_CLASSES),
+    "collector.country": ('PATCH /v1/tenant {"controller": {"country": "…"}}', lambda f: "DE"),
+    "purpose": (f'{_ROUTE} {{"purpose": "…"}}', lambda f: "message_routing"),
+    "route.mode": (f'{_ROUTE} {{"mode": "…"}}', lambda f: "replicate"),
+    "recipient.entity_country": (f'{_RECIPIENT} {{"entity_country": "…"}}', lambda f: f["collector"]["country"]),
+    "recipient.processing_countries": (
+        f'{_RECIPIENT} {{"processing_countries": ["…"]}}',
+        lambda f: [f["collector"]["country"]],
+    ),
+    "recipient.role": (f'{_RECIPIENT} {{"role": "…"}}', lambda f: "processor"),
+    "recipient.classes": (f'{_RECIPIENT} {{"classes": ["…"]}}', lambda f: _ALL_CLASSES),
+    "recipient.onward": (f'{_RECIPIENT} {{"onward": []}}', lambda f: []),
+    "recipient.granted": (f'{_RECIPIENT} {{"granted": true}}', lambda f: True),
+}
+"""A fact's path → the call that supplies it, and what is assumed while the other gaps are looked for."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What is missing, the rule and article that ask for it, and the call that supplies it (null: no call can)."""
+
+    path: str
+    rule: str
+    ref: str
+    supply: str | None
+
+    def document(self) -> dict[str, str | None]:
+        """Return the gap as the API shows it."""
+        return {"path": self.path, "rule": self.rule, "ref": self.ref, "supply": self.supply}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A decision as things stand, every gap, and the rules that refuse whatever is supplied."""
+
+    decision: Decision
+    gaps: tuple[Gap, ...]
+    refused: tuple[Mapping[str, str], ...]
+
+
+def examine(facts: Facts, decide: Decide, names: Mapping[str, str] | None = None) -> Examined:
+    """Decide, and find every gap.
+
+    Args:
+        names: ids by ``source``, ``recipient`` and ``route``, for the calls; where one is new, its name in the plan.
+    """
+    names = {"source": "{id}", "recipient": "{id}", "route": "{id}", **(names or {})}
+    first = now = decide(facts)
+    gaps: dict[str, Gap] = {}
+    for _ in range(ROUNDS_MAX):
+        path = next((p for p in _needs(now) if p not in gaps), None)
+        if path is None:
+            break
+        facts, after, supply = _fill(path, facts, now, decide)
+        rule, ref = _asked_by(path, now, after)
+        gaps[path] = Gap(path, rule, ref, _named(supply, names))
+        now = after
+    refused = tuple(now.selected_rules()) if now.verdict == "refused" else ()
+    return Examined(first, tuple(gaps[p] for p in sorted(gaps)), refused)
+
+
+def _named(call: str | None, names: Mapping[str, str]) -> str | None:
+    for name, value in names.items():
+        call = call.replace("{" + name + "}", value) if call else None
+    return call
+
+
+def _blocking(decision: Decision) -> dict[str, str]:
+    return {f.provision.id: f.provision.ref for f in decision.findings if f.effect in ("hold", "deny")}
+
+
+def _needs(decision: Decision) -> list[str]:
+    cured = [CURES[rule] for rule in _blocking(decision) if rule in CURES]
+    return sorted({*decision.missing, *cured})
+
+
+def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> tuple[Facts, Decision, str | None]:
+    """Return facts in which the gap is filled, what is decided on them, and the call; as they were where nothing fills it."""
+    kinds: list[str] = []
+    filled: tuple[Facts, Decision] | None = None
+    call: str | None = None
+    for candidate, supply in _candidates(path, facts):
+        after = decide(candidate)
+        if path in _needs(after):
+            continue
+        filled = filled or (candidate, after)
+        call = call or supply
+        if supply.startswith("POST /v1/bases"):
+            kinds.append(candidate["bases"][-1]["kind"])
+    if filled is None:
+        return facts, now, _supply_of(path)
+    if len(kinds) > 1 and call is not None:
+        call += " or another of the kinds " + ", ".join(kinds[1:])
+    return (*filled, call)
+
+
+def _supply_of(path: str) -> str | None:
+    return SUPPLIES[path][0] if path in SUPPLIES else None
+
+
+def _candidates(path: str, facts: Facts) -> Iterator[tuple[Facts, str]]:
+    if path in SUPPLIES:
+        call, value = SUPPLIES[path]
+        yield _with(facts, path.split("."), value(facts)), call
+        return
+    gap = _GAP.match(path)
+    if gap is None:
+        return
+    law, name, hop = gap["law"], gap["name"], gap["hop"]
+    kinds = [k.value for k in BasisKind]
+    if name in kinds:
+        kinds = [name]
+    for kind in kinds:
+        record = _record(kind, law if law != "ANY" else None, hop if hop and hop.startswith("rcp_") else None)
+        yield {**facts, "bases": [*(facts.get("bases") or []), record]}, _call_of(kind, record)
+
+
+def _call_of(kind: str, record: Mapping[str, Any]) -> str:
+    if kind == "processor-contract":
+        return f'{_RECIPIENT} {{"contract": {{"id": "…", "sha256": "…", "valid_from": "…"}}}}'
+    law = f', "law": "{record["law"]}"' if record["law"] else ""
+    recipient = f', "recipient": "{record["recipient"]}"' if record["recipient"] else ""
+    return f'POST /v1/bases {{"kind": "{kind}"{law}{recipient}, "valid_from": "…", "evidence": "sha256:…"}}'
+
+
+def _record(kind: str, law: str | None, recipient: str | None) -> dict[str, Any]:
+    """A record of a kind that meets every condition on its fields that a date or a yes can meet."""
+    return {
+        "id": "assumed",
+        "kind": kind,
+        "law": law,
+        "recipient": recipient,
+        "valid_from": _LONG_AGO,
+        "valid_until": _FAR,
+        "evidence": _DIGEST,
+        "unmodified": True,
+        "signed_on": _LONG_AGO,
+        "notified_on": _LONG_AGO,
+        "filed_on": _LONG_AGO,
+        "given_on": _LONG_AGO,
+        "separate_document": True,
+        "written": True,
+        "special": True,
+        "occasional": True,
+    }
+
+
+def _with(facts: Facts, path: list[str], value: Any) -> Facts:
+    head, *rest = path
+    inner = facts.get(head)
+    changed: Any = _with(inner if isinstance(inner, dict) else {}, rest, value) if rest else value
+    if head == "subject" and rest:
+        changed = {**changed, "signal": "tenant_declared", "confidence": "declared"}
+    return {**facts, head: changed}
+
+
+def _asked_by(path: str, now: Decision, after: Decision) -> tuple[str, str]:
+    """Name the rule that no longer stands in the way once the gap is filled."""
+    before, then = _blocking(now), _blocking(after)
+    lifted = [rule for rule in sorted(before) if rule not in then]
+    gap = _GAP.match(path)
+    named = f"{gap['law']}.{gap['name']}" if gap else ""
+    cured = next((rule for rule, cure in CURES.items() if cure == path), None)
+    for rule in (cured, named, *lifted, *sorted(before)):
+        if rule is not None and rule in before:
+            return rule, before[rule]
+    return "", ""

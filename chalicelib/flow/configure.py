@@ -1,0 +1,305 @@
+"""Change what a tenant has declared: the tenant itself, keys, recipients, bases and routes.
+
+Each change: 1 validate, 2 the record, 3 a ``config_changed`` entry with the configuration's hash before and after. A
+second try of a request with an idempotency key makes the same ids and finds what the first one left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..core import ids
+from ..core.errors import Conflict, Invalid, NotFound
+from ..core.pattern import Pattern
+from ..core.redaction import check_redactions
+from ..core.tenant import (
+    ApiKey,
+    Basis,
+    BasisSettings,
+    KeySettings,
+    Recipient,
+    RecipientSettings,
+    Route,
+    RouteSettings,
+    Scope,
+    Tenant,
+    TenantSettings,
+)
+from ..shell import Shell
+from ..store.config import Row
+from .request import Request
+
+WAKE_MAX = 200
+"""Lanes with held transfers that one change wakes; the others wait for their hour."""
+
+
+def invalid(loc: str, code: str, text: str) -> Invalid:
+    """Return the refusal of one value."""
+    return Invalid(text, [{"loc": loc, "code": code, "msg": text}])
+
+
+def hash_now(request: Request) -> str:
+    """Return the hash of the tenant's configuration as it is now."""
+    return request.shell.config.snapshot(request.tenant.id).configuration.hash
+
+
+def noted(request: Request, thing: str, reason: str, before: str) -> None:
+    """Write that the configuration has changed."""
+    kinds = {"tnt": "tenant", "src": "source", "dst": "destination", "rte": "route", "rcp": "recipient", "bas": "basis"}
+    kind = kinds.get(thing[:3], thing[:3])
+    request.note("config_changed", object=(kind, thing), before=before, after=hash_now(request), reason=reason)
+
+
+def stored(request: Request, record: Any, secrets: Any = None, before: str | None = None) -> Row:
+    """Store a new record, or find it where an earlier try of this request stored it.
+
+    Raises:
+        Conflict: the id stands for something else.
+    """
+    before = hash_now(request) if before is None else before
+    tenant = request.tenant.id
+    if not request.shell.config.insert(tenant, record, secrets):
+        found = request.shell.config.get(tenant, record.id)
+        if found.record != record:
+            raise Conflict("an earlier request with this idempotency key made something else; use another key")
+    noted(request, record.id, "created", before)
+    return request.shell.config.get(tenant, record.id)
+
+
+def changed(request: Request, row: Row, record: Any, expected: int | None, reason: str, secrets: Any = None) -> Row:
+    """Store a changed record.
+
+    Args:
+        expected: the version that the caller saw; None takes the one just read.
+
+    Raises:
+        PreconditionFailed: it has changed since.
+    """
+    before = hash_now(request)
+    version = request.shell.config.replace(
+        request.tenant.id, record, row.version if expected is None else expected, secrets
+    )
+    noted(request, record.id, reason, before)
+    return Row(record, version)
+
+
+def wake_held(request: Request) -> None:
+    """Have held transfers decided again: what they wait for may be there now."""
+    lanes: dict[str, None] = {}
+    for lane, _ in request.shell.data.held(request.tenant.id):
+        lanes[lane] = None
+        if len(lanes) == WAKE_MAX:
+            break
+    for lane in lanes:
+        request.shell.data.wake_at(lane, request.shell.now())
+
+
+# Tenants
+
+
+def create_tenant(shell: Shell, tenant: Tenant, as_tenant: Callable[[Tenant], Request]) -> tuple[Tenant, ApiKey, str]:
+    """Make a tenant and its first key; return them and the key's secret.
+
+    Args:
+        as_tenant: makes the request that acts on the new tenant.
+    """
+    shell.config.create_tenant(tenant)
+    request = as_tenant(tenant)
+    key, secret = create_key(request, KeySettings(name="first key", scopes=("admin",)))
+    return tenant, key, secret
+
+
+def change_tenant(request: Request, settings: TenantSettings, expected: int | None) -> Row:
+    """Replace what is declared of the tenant.
+
+    Raises:
+        PreconditionFailed: it has changed since it was read.
+    """
+    tenant = request.tenant.model_copy(update=dict(settings))
+    before = hash_now(request)
+    version = request.shell.config.replace_tenant(tenant, request.version if expected is None else expected)
+    noted(request, tenant.id, "changed", before)
+    wake_held(request)
+    return Row(tenant, version)
+
+
+def close_tenant(request: Request, expected: int | None) -> None:
+    """Close the tenant: its keys and sources answer as if they were not there, from then on."""
+    if request.tenant.state == "closed":
+        return
+    before = hash_now(request)
+    closed = request.tenant.model_copy(update={"state": "closed"})
+    request.shell.config.replace_tenant(closed, request.version if expected is None else expected)
+    request.note("config_changed", object=("tenant", closed.id), before=before, reason="tenant_closed")
+
+
+# Keys
+
+
+def create_key(request: Request, settings: KeySettings) -> tuple[ApiKey, str]:
+    """Make an API key; return it and its secret, of which only the SHA-256 is stored.
+
+    Raises:
+        Invalid: it would have expired already.
+    """
+    if settings.expires_at is not None and settings.expires_at <= request.at:
+        raise invalid("body.expires_at", "in_the_past", "expires_at must be in the future")
+    secret = "wb_" + ids.encode(int.from_bytes(request.bytes_for("secret"), "big"), 52)
+    key = ApiKey(**dict(settings), id=request.new_id("key"), created_at=request.at)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    key = key.model_copy(update={"secret_sha256": digest})
+    stored(request, key)
+    request.shell.config.insert_lookup(f"hash#{digest}", request.tenant.id, key.id)
+    return key, secret
+
+
+def delete_key(request: Request, key_id: str) -> None:
+    """Delete a key: it opens nothing from the next request on.
+
+    Raises:
+        Conflict: it is the last one that can make keys.
+    """
+    config, tenant = request.shell.config, request.tenant.id
+    key: ApiKey = config.get(tenant, key_id).record
+    admins = [r.record.id for r in config.list(tenant, "key") if admin_at(r.record, request)]
+    if admins == [key.id]:
+        raise Conflict("this is the last key with the scope admin; make another one first")
+    before = hash_now(request)
+    config.delete_lookup(f"hash#{key.secret_sha256}")
+    config.delete(tenant, key.id)
+    noted(request, key.id, "removed", before)
+
+
+def admin_at(key: ApiKey, request: Request) -> bool:
+    """Say whether a key can make keys now."""
+    admin: Scope = "admin"
+    return admin in key.scopes and (key.expires_at is None or key.expires_at > request.at)
+
+
+# Recipients
+
+
+def _granted(settings: RecipientSettings, request: Request, earlier: Recipient | None) -> dict[str, Any]:
+    if not settings.granted:
+        return {"granted_at": None, "granted_by": None}
+    if earlier is not None and earlier.granted:
+        return {"granted_at": earlier.granted_at, "granted_by": earlier.granted_by}
+    return {"granted_at": request.at, "granted_by": request.actor[1]}
+
+
+def create_recipient(request: Request, settings: RecipientSettings) -> Row:
+    """Declare a recipient."""
+    more = _granted(settings, request, None)
+    row = stored(request, Recipient(**dict(settings), **more, id=request.new_id("rcp"), created_at=request.at))
+    wake_held(request)
+    return row
+
+
+def replace_recipient(request: Request, recipient_id: str, settings: RecipientSettings, expected: int | None) -> Row:
+    """Declare a new version of a recipient; the earlier ones are kept."""
+    row = request.shell.config.get(request.tenant.id, recipient_id)
+    old: Recipient = row.record
+    request.shell.config.keep_version(request.tenant.id, old)
+    new = Recipient(
+        **dict(settings),
+        **_granted(settings, request, old),
+        id=old.id,
+        version=old.version + 1,
+        created_at=old.created_at,
+    )
+    row = changed(request, row, new, expected, "changed")
+    wake_held(request)
+    return row
+
+
+# Bases
+
+
+def create_basis(request: Request, settings: BasisSettings) -> Row:
+    """Declare evidence for a ground.
+
+    Raises:
+        Invalid: it names a recipient that is none.
+    """
+    if settings.recipient is not None:
+        must_exist(request, settings.recipient, "rcp", "body.recipient")
+    row = stored(request, Basis(**dict(settings), id=request.new_id("bas"), created_at=request.at))
+    wake_held(request)
+    return row
+
+
+def withdraw_basis(request: Request, basis_id: str) -> Row:
+    """Withdraw a basis; a second withdrawal finds the first. Deliveries that rest on it stop at their next decision."""
+    row = request.shell.config.get(request.tenant.id, basis_id)
+    if row.record.withdrawn_at is not None:
+        return row
+    before = hash_now(request)
+    withdrawn = row.record.model_copy(update={"withdrawn_at": request.at})
+    basis = request.shell.config.withdraw(request.tenant.id, withdrawn)
+    noted(request, basis.id, "withdrawal", before)
+    return Row(basis, row.version)
+
+
+# Routes
+
+
+def must_exist(request: Request, record_id: str, prefix: str, loc: str) -> Any:
+    """Return a record that another one names.
+
+    Raises:
+        Invalid: there is none with this id.
+    """
+    try:
+        if not ids.is_id(record_id, prefix):
+            raise NotFound("no such resource")
+        return request.shell.config.get(request.tenant.id, record_id).record
+    except NotFound:
+        raise invalid(loc, "unknown_id", f"there is no {prefix}_… with this id") from None
+
+
+def check_route(request: Request, settings: RouteSettings) -> None:
+    """Refuse a route that could never act.
+
+    Raises:
+        Invalid: its pattern, destination, bases or redactions; each with its place.
+    """
+    Pattern.compile(settings.pattern)
+    must_exist(request, settings.destination, "dst", "body.destination")
+    for number, basis in enumerate(settings.bases or ()):
+        must_exist(request, basis, "bas", f"body.bases.{number}")
+    faults = check_redactions([r.document() for r in settings.transform.redact])
+    if faults:
+        errors = [{"loc": "body.transform.redact", "code": "invalid_redaction", "msg": str(f)} for f in faults]
+        raise Invalid("a redaction cannot be done", errors)
+
+
+def create_route(request: Request, settings: RouteSettings) -> Row:
+    """Declare a route."""
+    check_route(request, settings)
+    return stored(request, Route(**dict(settings), id=request.new_id("rte"), created_at=request.at))
+
+
+def change_route(request: Request, route_id: str, settings: RouteSettings, expected: int | None) -> Row:
+    """Replace a route."""
+    row = request.shell.config.get(request.tenant.id, route_id)
+    check_route(request, settings)
+    new = Route(**dict(settings), id=row.record.id, created_at=row.record.created_at)
+    row = changed(request, row, new, expected, "changed")
+    wake_held(request)
+    return row
+
+
+def delete_route(request: Request, route_id: str) -> None:
+    """Delete a route: what it let through already goes on, nothing new matches it."""
+    request.shell.config.get(request.tenant.id, route_id)
+    before = hash_now(request)
+    request.shell.config.delete(request.tenant.id, route_id)
+    noted(request, route_id, "removed", before)
+
+
+def settings_of(record: Any, model: type[Any]) -> dict[str, Any]:
+    """Return what was declared of a record, as JSON values, without what we added."""
+    whole: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
+    return {name: value for name, value in whole.items() if name in model.model_fields}

@@ -1,0 +1,289 @@
+"""Connect what is outside: sources, which platforms post to, and destinations, which events go to.
+
+Their secrets are sealed beside the record, never in it:
+
+- a source: ``[{"secret": {...}, "until": null}, ...]``, the current one first, then those in their grace;
+- a destination: ``{"config": {...}, "signing": [...]}``, the signing secrets in the same form.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from .. import destinations
+from ..channels import CHANNELS
+from ..core import rotation, signature
+from ..core.errors import Conflict, Invalid, NotFound, RefusedByLaw
+from ..core.event import DataClass
+from ..core.faults import of_validation
+from ..core.plan import source_facts
+from ..core.preflight import examine
+from ..core.tenant import Destination, DestinationSettings, Recipient, Source, SourceSettings
+from ..destinations.base import Clients
+from ..store.config import Row
+from .configure import changed, hash_now, invalid, must_exist, noted, stored, wake_held
+from .request import Request
+
+ALL_CLASSES = sorted(c.value for c in DataClass)
+
+# Sources
+
+
+def judge_source(request: Request, source: Source) -> list[str]:
+    """Ask the law whether a source may be received and stored on its declarations.
+
+    Returns:
+        The paths of what its events will wait for.
+
+    Raises:
+        RefusedByLaw: no record could make it lawful.
+    """
+    configuration = request.shell.config.snapshot(request.tenant.id).configuration
+    configuration = replace(configuration, sources={**configuration.sources, source.id: source})
+    missing: dict[str, None] = {}
+    for op in ("receive", "store"):
+        facts = source_facts(
+            configuration,
+            source,
+            request.cell,
+            op=op,
+            classes=ALL_CLASSES,
+            now=request.shell.now(),
+            received_at=request.shell.now(),
+        )
+        found = examine(facts, request.shell.decider.decide)
+        if found.refused:
+            raise RefusedByLaw(
+                "the law does not let this cell receive or store what this source sends; see the rules",
+                found.refused,
+                [g.path for g in found.gaps],
+            )
+        missing.update((g.path, None) for g in found.gaps)
+    return sorted(missing)
+
+
+def check_secret(channel: str, secret: dict[str, Any], loc: str = "body.secret") -> dict[str, Any]:
+    """Return a channel's secret as it is stored.
+
+    Raises:
+        Invalid: no such channel, or not its secret.
+    """
+    if channel not in CHANNELS:
+        raise invalid("body.channel", "unknown_channel", f"use one of: {', '.join(sorted(CHANNELS))}")
+    checked(CHANNELS[channel].Secret, secret, loc)
+    return secret
+
+
+def checked(model: type[BaseModel], value: Any, loc: str) -> Any:
+    """Validate a nested value strictly.
+
+    Raises:
+        Invalid: at ``loc``, without the value.
+    """
+    try:
+        return model.model_validate_json(json.dumps(value), strict=True)
+    except ValueError as error:
+        raise of_validation(error, loc) from None
+
+
+def create_source(request: Request, settings: SourceSettings, secret: dict[str, Any]) -> tuple[Row, list[str]]:
+    """Connect an account on a channel; return it and what its events will wait for.
+
+    Raises:
+        Invalid: no such channel, or not its secret.
+        RefusedByLaw: what it sends may not be received or stored here.
+    """
+    stored_secret = check_secret(settings.channel, secret)
+    source = Source(**dict(settings), id=request.new_id("src"), created_at=request.at)
+    missing = judge_source(request, source)
+    row = stored(request, source, rotation.first(stored_secret))
+    request.shell.config.insert_lookup(source.id, request.tenant.id, source.id)
+    return row, missing
+
+
+def open_source(request: Request, source_id: str) -> Row:
+    """Return a source that is not closed.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = request.shell.config.get(request.tenant.id, source_id)
+    if row.record.closed_at is not None:
+        raise NotFound("no such resource")
+    return row
+
+
+def change_source(
+    request: Request, source_id: str, settings: SourceSettings, expected: int | None
+) -> tuple[Row, list[str]]:
+    """Change what is declared of a source.
+
+    Raises:
+        Invalid: another channel: that is another source.
+        RefusedByLaw: on the new declarations what it sends may not be received or stored here.
+    """
+    row = open_source(request, source_id)
+    if settings.channel != row.record.channel:
+        raise invalid("body.channel", "fixed", "a source keeps its channel; make another source")
+    source = Source(**dict(settings), id=source_id, created_at=row.record.created_at)
+    missing = judge_source(request, source)
+    row = changed(request, row, source, expected, "changed")
+    wake_held(request)
+    return row, missing
+
+
+def rotate_source(request: Request, source_id: str, secret: dict[str, Any], expected: int | None) -> Row:
+    """Give a source a new secret; what is signed with the one before is taken for 24 hours more."""
+    row = open_source(request, source_id)
+    new = check_secret(row.record.channel, secret)
+    kept = request.shell.config.secrets(request.tenant.id, source_id, row.sealed) or []
+    if kept and kept[0]["secret"] == new:
+        return row
+    return changed(request, row, row.record, expected, "rotated", rotation.rotate(kept, new, request.shell.now()))
+
+
+def close_source(request: Request, source_id: str, expected: int | None) -> None:
+    """Close a source: its URL answers 404. The record stays, since its events are still decided by its declarations."""
+    row = open_source(request, source_id)
+    request.shell.config.delete_lookup(source_id)
+    changed(request, row, row.record.model_copy(update={"closed_at": request.at}), expected, "removed")
+
+
+# Destinations
+
+
+def activation_gaps(recipient: Recipient) -> list[str]:
+    """Name what a recipient's record lacks before events may go to its destinations."""
+    gaps = []
+    if recipient.entity_country is None:
+        gaps.append("entity_country")
+    if not recipient.processing_countries:
+        gaps.append("processing_countries")
+    if recipient.role is None:
+        gaps.append("role")
+    if recipient.role in ("processor", "sub_processor") and recipient.contract is None:
+        gaps.append("contract")
+    return gaps
+
+
+def check_active(request: Request, recipient_id: str) -> None:
+    """Refuse to activate a destination whose recipient nobody has described.
+
+    Raises:
+        Invalid: no such recipient, or what its record lacks, each with the call that supplies it.
+    """
+    recipient: Recipient = must_exist(request, recipient_id, "rcp", "body.recipient")
+    gaps = activation_gaps(recipient)
+    if gaps:
+        call = f"PUT /v1/recipients/{recipient_id}"
+        errors = [{"loc": f"recipient.{g}", "code": "missing", "msg": f"supply {g} with {call}"} for g in gaps]
+        raise Invalid(f"the recipient lacks {', '.join(gaps)}: supply them with {call}", errors)
+
+
+def check_config(request: Request, kind: str, config: dict[str, Any]) -> None:
+    """Refuse a configuration that every attempt would refuse.
+
+    Raises:
+        Invalid: no such kind, not its configuration, or an address that nothing is ever sent to.
+    """
+    module = destinations.of_kind(kind)
+    module.check(checked(module.Config, config, "body.config"), Clients(policy=request.shell.policy))
+
+
+def create_destination(request: Request, settings: DestinationSettings, config: dict[str, Any]) -> tuple[Row, str]:
+    """Make a destination; return it and its signing secret.
+
+    Raises:
+        Invalid: its kind, configuration or recipient.
+    """
+    check_config(request, settings.kind, config)
+    if settings.enabled:
+        check_active(request, settings.recipient)
+    else:
+        must_exist(request, settings.recipient, "rcp", "body.recipient")
+    secret = signature.make_secret(request.bytes_for("signing"))
+    destination = Destination(**dict(settings), id=request.new_id("dst"), created_at=request.at)
+    row = stored(request, destination, {"config": config, "signing": rotation.first(secret)})
+    return row, secret
+
+
+def config_of(request: Request, row: Row) -> dict[str, Any]:
+    """Return what is sealed beside a destination."""
+    sealed: dict[str, Any] = request.shell.config.secrets(request.tenant.id, row.record.id, row.sealed)
+    return sealed
+
+
+def change_destination(
+    request: Request,
+    destination_id: str,
+    settings: DestinationSettings,
+    config: dict[str, Any] | None,
+    expected: int | None,
+) -> Row:
+    """Change a destination; its configuration only where one is given.
+
+    Raises:
+        Invalid: its configuration or recipient, or another kind: that is another destination.
+    """
+    row = request.shell.config.get(request.tenant.id, destination_id)
+    old: Destination = row.record
+    if settings.kind != old.kind:
+        raise invalid("body.kind", "fixed", "a destination keeps its kind; make another destination")
+    sealed = None
+    if config is not None:
+        check_config(request, settings.kind, config)
+        sealed = {**config_of(request, row), "config": config}
+    if settings.enabled:
+        check_active(request, settings.recipient)
+    else:
+        must_exist(request, settings.recipient, "rcp", "body.recipient")
+    because = None if settings.enabled else old.disabled_because
+    new = Destination(**dict(settings), id=old.id, created_at=old.created_at, disabled_because=because)
+    row = changed(request, row, new, expected, "changed", sealed)
+    wake_held(request)
+    return row
+
+
+def rotate_destination(request: Request, destination_id: str, expected: int | None) -> tuple[Row, str]:
+    """Give a destination a new signing secret; deliveries are signed with the one before too, for 24 hours."""
+    row = request.shell.config.get(request.tenant.id, destination_id)
+    sealed = config_of(request, row)
+    secret = signature.make_secret(request.bytes_for("signing"))
+    if any(k["secret"] == secret for k in sealed["signing"]):
+        return row, secret  # an earlier try of this request got this far
+    kept = rotation.rotate(sealed["signing"], secret, request.shell.now())
+    return changed(request, row, row.record, expected, "rotated", {**sealed, "signing": kept}), secret
+
+
+def enable_destination(request: Request, destination_id: str, enabled: bool, expected: int | None) -> Row:
+    """Let events go to a destination, or have them wait for it until they expire.
+
+    Raises:
+        Invalid: its recipient's record is not complete.
+    """
+    row = request.shell.config.get(request.tenant.id, destination_id)
+    if enabled:
+        check_active(request, row.record.recipient)
+    new = row.record.model_copy(update={"enabled": enabled, "disabled_because": None})
+    if new == row.record:
+        return row
+    return changed(request, row, new, expected, "enabled" if enabled else "disabled")
+
+
+def delete_destination(request: Request, destination_id: str) -> None:
+    """Delete a destination that no route leads to.
+
+    Raises:
+        Conflict: a route leads to it.
+    """
+    request.shell.config.get(request.tenant.id, destination_id)
+    routes = request.shell.config.snapshot(request.tenant.id).configuration.routes
+    if any(r.destination == destination_id for r in routes.values()):
+        raise Conflict("routes lead to this destination; delete or change them first")
+    before = hash_now(request)
+    request.shell.config.delete(request.tenant.id, destination_id)
+    noted(request, destination_id, "removed", before)

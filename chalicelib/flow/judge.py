@@ -1,0 +1,268 @@
+"""Ask the law without sending anything: a look at content from abroad, an explained decision, a preview, a preflight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ..core import times
+from ..core.decision import Decision
+from ..core.errors import NotFound, RefusedByLaw
+from ..core.event import DataClass, classes_of
+from ..core.ids import derived
+from ..core.pattern import Pattern
+from ..core.plan import Facts, combine, judge, route_facts, source_facts
+from ..core.preflight import examine
+from ..core.redaction import redact
+from ..core.tenant import (
+    Basis,
+    BasisSettings,
+    Configuration,
+    Destination,
+    DestinationSettings,
+    Recipient,
+    RecipientSettings,
+    Route,
+    RouteSettings,
+    Source,
+    SourceSettings,
+)
+from ..store.config import Snapshot
+from .request import Request
+
+ALL_CLASSES = sorted(c.value for c in DataClass)
+
+
+def snapshot_of(request: Request) -> Snapshot:
+    """Return the tenant's configuration as it is now."""
+    return request.shell.config.snapshot(request.tenant.id)
+
+
+def source_of(configuration: Configuration, document: Mapping[str, Any]) -> Source:
+    """Return the source of an event.
+
+    Raises:
+        NotFound: the tenant has no such source.
+    """
+    source = configuration.sources.get(str(document["source"]))
+    if source is None:
+        raise NotFound("no such source")
+    return source
+
+
+def event_facts(
+    request: Request,
+    configuration: Configuration,
+    document: Mapping[str, Any],
+    op: str,
+    classes: list[str] | None = None,
+) -> Facts:
+    """Build the facts of doing something with an event."""
+    received = document.get("received_at")
+    now = request.shell.now()
+    return source_facts(
+        configuration,
+        source_of(configuration, document),
+        request.cell,
+        op=op,
+        classes=classes_of(document) if classes is None else classes,
+        now=now,
+        received_at=times.parse(received) if received else now,
+    )
+
+
+def is_abroad(request: Request) -> bool:
+    """Say whether the key is used in another country than the controller's: reading content is then a transfer."""
+    return request.country is not None and request.country != request.tenant.controller.country
+
+
+def as_viewed(request: Request, configuration: Configuration, document: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as this key may see it.
+
+    Raises:
+        RefusedByLaw: the law does not let it be seen from where the key is used.
+    """
+    if not is_abroad(request):
+        return document
+    source = source_of(configuration, document)
+    facts = {
+        **event_facts(request, configuration, document, "view"),
+        "purpose": source.purpose,
+        "recipient": {
+            "id": request.actor[1],
+            "entity_country": request.country,
+            "processing_countries": [request.country],
+            "role": "staff",
+            "granted": True,  # an admin made the key for this country
+            "classes": ALL_CLASSES,
+            "onward": [],
+        },
+        "route": {"mode": "replicate"},
+    }
+    decision = request.shell.decider.decide(facts)
+    if decision.verdict in ("held", "refused"):
+        text = "the law does not let this content be read from where this key is used; see rules and missing"
+        raise RefusedByLaw(text, decision.selected_rules(), decision.missing)
+    if decision.redact:
+        keys = snapshot_of(request).keys
+        return redact(document, decision.redact, keys.pseudonyms(request.actor[1]))
+    return document
+
+
+def explain(request: Request, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the decision on facts, with every rule."""
+    decision: Decision = request.shell.decider.decide(dict(facts))
+    return decision.document()
+
+
+def explain_route(request: Request, document: Mapping[str, Any], route: Route) -> dict[str, Any]:
+    """Return the decision on delivering an event along a route as things stand, with every rule."""
+    configuration = snapshot_of(request).configuration
+    base = event_facts(request, configuration, document, "store")
+    return explain(request, route_facts(base, configuration, route))
+
+
+def preview(request: Request, document: dict[str, Any], settings: RouteSettings) -> dict[str, Any]:
+    """Say whether a draft route matches an event and why, what is decided, and what would leave. Nothing is stored."""
+    snapshot = snapshot_of(request)
+    route = Route(**dict(settings), id=derived("rte", "draft"), created_at=request.at)
+    pattern = Pattern.compile(route.pattern)
+    base = event_facts(request, snapshot.configuration, document, "store")
+    store = request.shell.decider.decide(base)
+    judgement = judge(snapshot.configuration, route, store, base, request.shell.decider.decide)
+    leaves = judgement.verdict in ("allowed", "redacted")
+    destination = snapshot.configuration.destinations.get(route.destination)
+    body = None
+    if leaves and destination is not None:
+        pseudonyms = snapshot.keys.pseudonyms(destination.recipient)
+        body = redact(document, judgement.redact, pseudonyms) if judgement.redact else document
+    return {
+        "matched": pattern.matches(document),
+        "explanation": pattern.explain(document),
+        "decision": judgement.verdict,
+        "rules": [{"id": r["id"], "ref": r["ref"], "verdict": r["verdict"]} for r in judgement.rules],
+        "missing": list(judgement.missing),
+        "body": body,
+    }
+
+
+# Preflight
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A flow that is not declared yet: each part as it would be declared, or the id of one that is."""
+
+    source: SourceSettings | str
+    recipient: RecipientSettings | str
+    purpose: str
+    mode: str
+    redact: tuple[Any, ...] = ()
+    bases: tuple[BasisSettings, ...] = ()
+
+
+def _id(request: Request, given: Any, prefix: str) -> str:
+    return given if isinstance(given, str) else request.new_id(prefix)
+
+
+def planned(request: Request, flow: Planned) -> dict[str, Any]:
+    """Say everything that a planned flow lacks.
+
+    Raises:
+        NotFound: it names what is not there.
+    """
+    at = request.at
+    configuration = snapshot_of(request).configuration
+    source_id, recipient_id = _id(request, flow.source, "src"), _id(request, flow.recipient, "rcp")
+    sources, recipients = dict(configuration.sources), dict(configuration.recipients)
+    if isinstance(flow.source, SourceSettings):
+        sources[source_id] = Source(**dict(flow.source), id=source_id, created_at=at)
+    if isinstance(flow.recipient, RecipientSettings):
+        recipients[recipient_id] = Recipient(**dict(flow.recipient), id=recipient_id, created_at=at)
+    if source_id not in sources or recipient_id not in recipients:
+        raise NotFound("no such source or recipient")
+    destination = Destination(
+        **dict(DestinationSettings(name="planned", kind="http", recipient=recipient_id)),
+        id=request.new_id("dst"),
+        created_at=at,
+    )
+    bases = dict(configuration.bases)
+    for number, settings in enumerate(flow.bases):
+        basis = Basis(**dict(settings), id=derived("bas", "planned", str(number)), created_at=at)
+        bases[basis.id] = basis
+    route = Route.model_validate(
+        {
+            "name": "planned",
+            "pattern": {"kind": ["message"]},
+            "destination": destination.id,
+            "purpose": flow.purpose,
+            "mode": flow.mode,
+            "transform": {"redact": list(flow.redact)},
+            "id": request.new_id("rte"),
+            "created_at": at,
+        }
+    )
+    configuration = replace(
+        configuration,
+        sources=sources,
+        recipients=recipients,
+        destinations={**configuration.destinations, destination.id: destination},
+        bases=bases,
+    )
+    names = {
+        "source": source_id if isinstance(flow.source, str) else "{new source}",
+        "recipient": recipient_id if isinstance(flow.recipient, str) else "{new recipient}",
+        "route": "{new route}",
+    }
+    return _preflight(request, configuration, sources[source_id], route, names)
+
+
+def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield, for each route and each source as they stand, everything that is lacking, from behind a place on.
+
+    Args:
+        only: one route.
+    """
+    configuration = snapshot_of(request).configuration
+    if only is not None and only not in configuration.routes:
+        raise NotFound("no such resource")
+    for route_id in sorted(configuration.routes):
+        if only not in (None, route_id):
+            continue
+        for source_id in sorted(configuration.sources):
+            place = f"{route_id}#{source_id}"
+            source = configuration.sources[source_id]
+            if place <= after or source.closed_at is not None:
+                continue
+            route = configuration.routes[route_id]
+            destination = configuration.destinations.get(route.destination)
+            names = {
+                "source": source_id,
+                "route": route_id,
+                "recipient": destination.recipient if destination else "{id}",
+            }
+            shown = _preflight(request, configuration, source, route, names)
+            yield place, {"route": route_id, "source": source_id, **shown}
+
+
+def _preflight(
+    request: Request, configuration: Configuration, source: Source, route: Route, names: Mapping[str, str]
+) -> dict[str, Any]:
+    now: datetime = request.shell.now()
+    base = source_facts(configuration, source, request.cell, op="store", classes=ALL_CLASSES, now=now, received_at=now)
+    decide = request.shell.decider.decide
+    store = examine(base, decide, names)
+    facts = route_facts(base, configuration, route)
+    deliver = examine(facts, decide, names)
+    judgement = combine(store.decision, deliver.decision, tuple(facts["bases"]))
+    gaps = {gap.path: gap for gap in (*store.gaps, *deliver.gaps)}
+    refused = {rule["id"]: dict(rule) for rule in (*store.refused, *deliver.refused)}
+    return {
+        "decision": judgement.verdict,
+        "ready": judgement.verdict in ("allowed", "redacted"),
+        "rules": [{"id": r["id"], "ref": r["ref"], "verdict": r["verdict"]} for r in judgement.rules],
+        "missing": [gaps[path].document() for path in sorted(gaps)],
+        "refused": [refused[rule] for rule in sorted(refused)],
+    }

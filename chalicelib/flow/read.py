@@ -1,0 +1,377 @@
+"""Read what the cell keeps: events, with an entry before anything is shown, transfers, entries of the log, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from ..core import audit, times
+from ..core.errors import Conflict, Invalid, NotFound, RefusedByLaw
+from ..core.retention import hold_ends_at
+from ..core.tenant import RETENTION_DAYS_MAX
+from ..core.transfers import Transfer, of_entries
+from ..store.data import EventKey, EventRow
+from .judge import as_viewed, event_facts, is_abroad, snapshot_of
+from .request import Request
+
+READ_AT_ONCE = 100
+DAY_COST = 20
+"""What looking into one more day costs, in keys looked at."""
+ROW_COST = 4
+"""What reading one event costs where a filter needs its content."""
+
+GROUNDS = ("subject_request", "withdrawal", "authority_request", "unlawful", "purpose_reached", "controller_request")
+"""Why content may be erased; reasons of the log's closed list."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A step of a list: where it is, what to show (None for what a filter leaves out), and what it cost to look at."""
+
+    position: str
+    item: Any = None
+    cost: int = 1
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a list of events or transfers is narrowed to; ``after`` inclusive, ``before`` exclusive."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+    conversation: str | None = None
+    source: str | None = None
+    kind: str | None = None
+
+
+# Events
+
+
+def keys(request: Request, wanted: Wanted, position: str) -> Iterator[tuple[EventKey | None, str]]:
+    """Yield the keys of the tenant's events, newest first by receipt, with their places; None for each day gone through.
+
+    Args:
+        position: a place that an earlier call yielded, to go on behind it; empty to begin.
+    """
+    now = request.shell.now()
+    first = max(request.tenant.created_at, now - timedelta(days=RETENTION_DAYS_MAX), wanted.after or times.EARLIEST)
+    last = min(wanted.before or times.LATEST, now + timedelta(minutes=1))
+    low, high = times.text(first), position or times.text(last)
+    if wanted.after is None:
+        low = low[:10]  # the clock of the process that made the tenant may have been ahead of the door's
+    day = datetime.fromisoformat(f"{high[:10]}T00:00:00+00:00")
+    while times.text(day)[:10] >= low[:10]:
+        text = times.text(day)[:10]
+        before = high if high[:10] == text else None
+        for key, place in request.shell.data.event_keys(
+            request.tenant.id, text, before=before, after=low if low[:10] == text else ""
+        ):
+            if wanted.conversation in (None, key.conversation):
+                yield key, place
+        yield None, f"{text}T"
+        day -= timedelta(days=1)
+
+
+def _opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str, Any]]:
+    """Return the documents of events whose content is still there, by event id."""
+    owners = {row.owner for row in rows.values() if row.owner is not None}
+    people = request.shell.people.get_many((owner, request.keys) for owner in owners)
+    region = request.shell.settings.region
+    return {
+        event: row.open(people[row.owner].key, region)
+        for event, row in rows.items()
+        if row.owner in people and row.sealed is not None
+    }
+
+
+def events(request: Request, wanted: Wanted, position: str) -> Iterator[Found]:
+    """Yield a tenant's events, newest first by receipt. The caller MUST write what it shows with ``viewed``.
+
+    Raises:
+        RefusedByLaw: one may not be seen from where the key is used.
+    """
+    snapshot = snapshot_of(request)
+    found = keys(request, wanted, position)
+    while batch := list(islice(found, READ_AT_ONCE)):
+        read = [key for key, _ in batch if key is not None]
+        documents = _opened(request, request.shell.data.events(read, request.shell.now())) if read else {}
+        for key, place in batch:
+            document = documents.get(key.event) if key is not None else None
+            if key is None:
+                yield Found(place, cost=DAY_COST)
+            elif document is not None and _is_wanted(wanted, document):
+                yield Found(place, as_viewed(request, snapshot.configuration, document), ROW_COST)
+            else:
+                yield Found(place, cost=ROW_COST)
+
+
+def _is_wanted(wanted: Wanted, document: Mapping[str, Any]) -> bool:
+    return wanted.source in (None, document["source"]) and wanted.kind in (None, document["kind"])
+
+
+def viewed_list(request: Request, wanted: Wanted, count: int) -> None:
+    """Write that events were looked at, before they are shown."""
+    covered = {
+        "after": times.text(wanted.after) if wanted.after else None,
+        "before": times.text(wanted.before) if wanted.before else None,
+        "count": count,
+    }
+    request.note("viewed", range=covered)
+
+
+def row_of(request: Request, event: str) -> EventRow:
+    """Return an event's row.
+
+    Raises:
+        NotFound: there is none, or its life is over.
+    """
+    row = request.shell.data.event(request.tenant.id, event, request.shell.now())
+    if row is None:
+        raise NotFound("no such event, or its life is over")
+    return row
+
+
+def content(request: Request, event: str) -> dict[str, Any]:
+    """Return an event's document, having written that it was looked at.
+
+    Raises:
+        NotFound: there is none, or its content was erased.
+        RefusedByLaw: it may not be seen from where the key is used.
+    """
+    row = row_of(request, event)
+    document = _opened(request, {event: row}).get(event)
+    if document is None:
+        raise NotFound("the content of this event was erased; its transfers and audit entries remain")
+    if is_abroad(request):
+        document = as_viewed(request, snapshot_of(request).configuration, document)
+    request.note("viewed", event=event, minute=row.minute)
+    return document
+
+
+def erase(request: Request, event: str, ground: str) -> None:
+    """Erase an event's content; what waits for it ends. Erasing what is erased does no harm.
+
+    Raises:
+        NotFound: there is no such event.
+        RefusedByLaw: the law demands that the content is kept.
+    """
+    row = row_of(request, event)
+    document = _opened(request, {event: row}).get(event)
+    if document is not None:
+        configuration = snapshot_of(request).configuration
+        item = {"layer": "content", "created_at": times.text(row.received_at), "legal_hold": False}
+        decision = request.shell.decider.decide(
+            {**event_facts(request, configuration, document, "erase"), "item": item}
+        )
+        if decision.verdict == "refused":
+            raise RefusedByLaw("the law demands that this content is kept", decision.selected_rules(), decision.missing)
+    request.shell.data.erase_content(row.key)
+    request.note("erased", event=event, minute=row.minute, reason=ground)
+
+
+# Transfers
+
+
+def transfers_of(request: Request, row: EventRow) -> list[Transfer]:
+    """Return the transfers of one event."""
+    entries = request.shell.audit.of_event(request.tenant.id, row.minute, row.key.event, request.shell.now())
+    mine = [e for e in entries if e["event"] == row.key.event]
+    return of_entries(mine, row.missing, request.shell.now())
+
+
+def transfer(request: Request, transfer_id: str) -> Transfer:
+    """Return a transfer; its id leads to its entries.
+
+    Raises:
+        NotFound: there is none.
+    """
+    now = request.shell.now()
+    entries = request.shell.audit.of_transfer(request.tenant.id, transfer_id, now)
+    event = next(
+        (
+            e["event"]
+            for e in entries
+            if e["kind"] == "decided" and any(r["transfer"] == transfer_id for r in e["routes"])
+        ),
+        None,
+    )
+    if event is None:
+        raise NotFound("no such transfer")
+    row = request.shell.data.event(request.tenant.id, event, now)
+    mine = [e for e in entries if e["event"] == event]
+    return next(t for t in of_entries(mine, row.missing if row else {}, now) if t.id == transfer_id)
+
+
+def transfers(request: Request, wanted: Wanted, position: str) -> Iterator[Found]:
+    """Yield the transfers of a tenant's events, newest event first.
+
+    A place is the event's, and behind a space the transfer's id where the list goes on within an event.
+    """
+    place, _, within = position.partition(" ")
+    start = place + "~" if within else place  # "~" is behind every id, so that the event itself comes once more
+    found = keys(request, wanted, start)
+    while batch := list(islice(found, READ_AT_ONCE)):
+        read = [key for key, _ in batch if key is not None]
+        rows = request.shell.data.events(read, request.shell.now()) if read else {}
+        for key, at in batch:
+            row = rows.get(key.event) if key is not None else None
+            if row is None:
+                yield Found(at, cost=DAY_COST if key is None else 1)
+                continue
+            for one in transfers_of(request, row):
+                if at != place or one.id > within:
+                    yield Found(f"{at} {one.id}", one, ROW_COST)
+            yield Found(at, cost=ROW_COST)
+
+
+def transfers_of_event(request: Request, event: str, position: str) -> Iterator[Found]:
+    """Yield the transfers of one event.
+
+    Raises:
+        NotFound: there is no such event.
+    """
+    for one in transfers_of(request, row_of(request, event)):
+        if one.id > position:
+            yield Found(one.id, one)
+
+
+def transfers_of_subject(request: Request, subject: str, wanted: Wanted, position: str) -> Iterator[Found]:
+    """Yield the transfers of a person's events, oldest first.
+
+    A place is the entry's before, and behind a space the transfer's id, so that a list can go on within an event.
+    """
+    before, _, within = position.partition(" ")
+    for found in entries_of_subject(request, subject, wanted, before):
+        entry = found.item
+        if entry is not None and entry["kind"] == "decided" and entry["cause"] == "received":
+            now = request.shell.now()
+            mine = request.shell.audit.of_event(request.tenant.id, audit.minute_of(entry["id"]), entry["event"], now)
+            row = request.shell.data.event(request.tenant.id, entry["event"], now)
+            for one in of_entries([e for e in mine if e["event"] == entry["event"]], row.missing if row else {}, now):
+                if within[4:18] != entry["id"][4:18] or one.id > within:
+                    yield Found(f"{before} {one.id}", one, ROW_COST)
+        yield Found(found.position, cost=found.cost)
+        before = found.position
+
+
+# Entries
+
+
+def _span(request: Request, wanted: Wanted) -> tuple[datetime, datetime]:
+    """Entries lie by their event's own time, which a platform's clock may put before the tenant or ahead of ours."""
+    now = request.shell.now()
+    first = wanted.after or request.tenant.created_at - timedelta(days=1)
+    return max(times.EARLIEST, first), min(wanted.before or now + timedelta(days=1), times.LATEST)
+
+
+def entries(request: Request, wanted: Wanted, position: str) -> Iterator[Found]:
+    """Yield the tenant's audit entries by the time of what they tell of, oldest first."""
+    after, before = _span(request, wanted)
+    start: str | None = position or None
+    while after < before:
+        page = request.shell.audit.between(
+            request.tenant.id, after, before, now=request.shell.now(), limit=READ_AT_ONCE, start=start
+        )
+        for entry in page.entries:
+            yield Found(entry["id"], entry)
+        if page.next is None:
+            return
+        start = page.next
+        yield Found(start, cost=READ_AT_ONCE)
+
+
+def entries_of_subject(request: Request, subject: str, wanted: Wanted, position: str) -> Iterator[Found]:
+    """Yield the entries of a person, oldest first."""
+    after, before = _span(request, wanted)
+    start: str | None = position or None
+    while after < before:
+        page = request.shell.audit.of_subject(
+            request.tenant.id, subject, after, before, now=request.shell.now(), limit=READ_AT_ONCE, start=start
+        )
+        for entry in page.entries:
+            yield Found(entry["id"], entry)
+        if page.next is None:
+            return
+        start = page.next
+        yield Found(start, cost=READ_AT_ONCE)
+
+
+def entries_of_event(request: Request, event: str, wanted: Wanted, position: str) -> Iterator[Found]:
+    """Yield the entries of one event in order of time.
+
+    Raises:
+        Invalid: the event is no longer stored and no time says where to look.
+    """
+    row = request.shell.data.event(request.tenant.id, event, request.shell.now())
+    if row is not None:
+        mine = request.shell.audit.of_event(request.tenant.id, row.minute, event, request.shell.now())
+    elif wanted.after is None or wanted.before is None:
+        text = "this event is not stored, or no longer: give after and before, between which it happened"
+        raise Invalid(text, [{"loc": "query.after", "code": "needed", "msg": text}])
+    else:
+        for found in entries(request, wanted, position):
+            keep = found.item is not None and found.item["event"] == event
+            yield Found(found.position, found.item if keep else None, found.cost)
+        return
+    seen = not position
+    for entry in mine:
+        if seen and entry["event"] == event:
+            yield Found(entry["id"], entry)
+        seen = seen or entry["id"] == position
+
+
+def entry(request: Request, entry_id: str) -> dict[str, Any]:
+    """Return one entry, whichever year's log holds it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    minute = audit.minute_of(entry_id)
+    for log in audit.logs_of(minute, minute, request.shell.now()):
+        found = request.shell.audit.get(request.tenant.id, entry_id, log)
+        if found is not None:
+            return found
+    raise NotFound("no such entry")
+
+
+# Holds
+
+
+def holds(request: Request, position: str) -> Iterator[Found]:
+    """Yield the tenant's held transfers, the longest held first. A hold's id is its transfer's, with ``hld_``."""
+    for _, place in request.shell.data.held(request.tenant.id, position):
+        since, _, transfer_id = place.partition("#")
+        one = transfer(request, transfer_id)
+        item = None
+        if one.outcome == "held":
+            item = {
+                "id": "hld_" + transfer_id[4:],
+                "transfer": transfer_id,
+                "event": one.event,
+                "route": one.route,
+                "destination": one.destination,
+                "rules": [r.model_dump() for r in one.rules],
+                "missing": one.missing,
+                "held_since": since,
+                "expires_at": times.text(hold_ends_at(times.parse(since), times.parse(one.expires_at))),
+            }
+        yield Found(place, item, DAY_COST)
+
+
+def decide_hold(request: Request, hold: str) -> Transfer:
+    """Have a held transfer decided again now; what comes of it shows in the transfer.
+
+    Raises:
+        NotFound: there is no such hold.
+        Conflict: it is not held any more, or not yet in its lane.
+    """
+    one = transfer(request, "trf_" + hold[4:])
+    if one.outcome != "held":
+        raise Conflict(f"this transfer is {one.outcome}, not held")
+    for lane, place in request.shell.data.held(request.tenant.id):
+        if place.endswith(f"#{one.id}") and request.shell.data.wake_at(lane, request.shell.now()):
+            return one
+    raise Conflict("this transfer is on its way into its lane; try again in a moment")

@@ -1,0 +1,85 @@
+"""One request of a key or of the operator, as the use cases see it: who asks, when, and what new things are made of."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..core import audit, ids, times
+from ..core.plan import Cell
+from ..core.sealing import TenantKeys
+from ..core.tenant import Tenant
+from ..shell import Shell
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who asks for what is done to one tenant.
+
+    Args:
+        at: when the request began; a second try of the same request has the first one's.
+        id: ``req_…``, likewise.
+        seed: 32 bytes that new ids and secrets of this request are derived from: random, or the same for each try of a
+            request with an idempotency key, so that a second try finds what the first one made.
+    """
+
+    shell: Shell
+    tenant: Tenant
+    version: int
+    keys: TenantKeys = field(repr=False)
+    actor: tuple[str, str]
+    country: str | None
+    at: datetime
+    id: str
+    seed: bytes = field(repr=False)
+
+    def bytes_for(self, use: str) -> bytes:
+        """Return 32 bytes for one use; nobody without the tenant's key can work them out."""
+        return hmac.digest(self.keys.secrets, b"new\0" + use.encode() + b"\0" + self.seed, "sha256")
+
+    def new_id(self, prefix: str) -> str:
+        """Name a new record."""
+        return ids.sortable(prefix, self.at, self.bytes_for(prefix))
+
+    @property
+    def cell(self) -> Cell:
+        """Where the cell is."""
+        return Cell(self.shell.settings.region, self.shell.settings.country)
+
+    def note(
+        self,
+        kind: str,
+        *,
+        minute: int | None = None,
+        event: str | None = None,
+        object: tuple[str, str] | None = None,
+        range: Mapping[str, Any] | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Write the entry of an act of this request.
+
+        Raises:
+            AuditUnavailable: it is not written; the caller MUST NOT answer as if it were.
+        """
+        entry = audit.act(
+            kind,
+            tenant=self.tenant.id,
+            minute=times.minute(self.at) if minute is None else minute,
+            at=self.at,
+            actor=self.actor,
+            request=self.id,
+            event=event,
+            object=object,
+            range=range,
+            before=before,
+            after=after,
+            reason=reason,
+        )
+        (outcome,) = self.shell.audit.append_many([entry])
+        if isinstance(outcome, Exception):
+            raise outcome
