@@ -102,10 +102,10 @@ def earlier_logs(minute: int, at: datetime, log: str) -> tuple[str, ...]:
 def logs_of(first: int, last: int, now: datetime) -> tuple[str, ...]:
     """Return every log that may hold entries of the minutes ``first`` to ``last``, oldest first.
 
-    Acts and new decisions on an old event go to the log of their own year, hence all years up to now's; a month before
-    ``first`` covers platforms whose clock was ahead.
+    Acts and new decisions on an old event go to the log of their own year, hence all years up to now's. In January and
+    February the year before, too: a platform's clock may have been ahead when that log was the only open one.
     """
-    oldest = year_of(max(0, first - 31 * 24 * 60))
+    oldest = year_of(max(0, first - 60 * 24 * 60))
     newest = max(now.astimezone(UTC).year, year_of(last))
     return tuple(f"{year:04d}" for year in range(min(oldest, newest), newest + 1))
 

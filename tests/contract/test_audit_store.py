@@ -442,6 +442,38 @@ def test_a_page_ends_early_when_a_stretch_is_thin(store: AuditStore, monkeypatch
     assert pages > 5
 
 
+def test_a_page_ends_between_buckets_when_a_minute_is_busy(
+    engine: Engine, store: AuditStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_entries, "PAGE_CALLS", 3)
+    entries = [made.decided(n, at=made.AT + timedelta(minutes=n % 3)) for n in range(60)]
+    store.append_many(entries)
+    client = Recorder(engine.client("dynamodb"))
+    reader = store_of(engine, client)
+
+    seen: list[str] = []
+    start = None
+    while True:
+        client.calls.clear()
+        page = reader.between(made.TENANT, made.AT - timedelta(minutes=1), NOW, now=NOW, start=start)
+        seen.extend(e["id"] for e in page.entries)
+        assert len(client.calls) <= 3
+        if (start := page.next) is None:
+            break
+
+    assert seen == sorted(e["id"] for e in entries)
+
+
+def test_another_tenants_entries_are_not_seen_when_a_subject_is_asked_for(store: AuditStore) -> None:
+    mine = made.act("exported", 1, subject=made.ref("sub", 1))
+    other = made.act("exported", 1, subject=made.ref("sub", 1), tenant=made.ref("tnt", "another"))
+    store.append_many([mine, other])
+
+    page = store.of_subject(made.TENANT, made.ref("sub", 1), made.AT - timedelta(hours=1), NOW, now=NOW, limit=1)
+
+    assert page == store_entries.Page((mine,), None)
+
+
 def test_nothing_is_found_when_no_year_has_a_table(engine: Engine) -> None:
     store, entry = store_of(engine), made.decided()
 
