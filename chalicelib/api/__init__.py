@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import unquote
 
 from chalice import Blueprint, Chalice, Response
 from chalice.app import Request
@@ -69,53 +67,3 @@ def _translated(request: Request, get_response: Callable[[Request], Response]) -
     response = get_response(request)
     ours = "cache-control" in {name.lower() for name in response.headers}
     return response if ours else respond(of_status(response.status_code))
-
-
-def match(path: str) -> tuple[str, dict[str, str]]:
-    """Return the path pattern that API Gateway would choose for a path, and its parameters, decoded."""
-    steps = path.split("/")
-    if len(steps) > 2 and steps[-1] == "":
-        steps = steps[:-1]
-    best: tuple[str, dict[str, str]] | None = None
-    for pattern in ALLOWED:
-        wanted = pattern.split("/")
-        if len(wanted) != len(steps):
-            continue
-        found = {w[1:-1]: unquote(s) for w, s in zip(wanted, steps, strict=True) if w.startswith("{") and s}
-        if all(s == w or w[1:-1] in found for w, s in zip(wanted, steps, strict=True)) and (
-            best is None or len(found) < len(best[1])
-        ):
-            best = pattern, found
-    if best is not None:
-        return best
-    return ("/", {}) if path in ("", "/") else (CATCH_ALL, {"proxy": unquote(path[1:])})
-
-
-def rest_event(
-    method: str, path: str, query: Mapping[str, list[str]], headers: Mapping[str, str], body_base64: str | None
-) -> dict[str, Any]:
-    """Make the event that API Gateway (REST, Lambda proxy) sends for a request.
-
-    Args:
-        path: as on the wire, without the query.
-        query: decoded.
-        body_base64: the exact bytes.
-
-    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html (read
-    2026-11-22).
-    """
-    pattern, params = match(path)
-    return {
-        "resource": pattern,
-        "path": path,
-        "httpMethod": method,
-        "headers": dict(headers),
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
-        "multiValueQueryStringParameters": dict(query) or None,
-        "pathParameters": params or None,
-        "stageVariables": None,
-        "requestContext": {"resourcePath": pattern, "httpMethod": method, "path": path, "identity": {}},
-        "body": body_base64,
-        "isBase64Encoded": body_base64 is not None,
-    }

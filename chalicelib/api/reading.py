@@ -179,10 +179,10 @@ def index_entries(call: Call) -> Answer:
 
     def keep(entry: dict[str, Any]) -> bool:
         to = {r["destination"] for r in entry.get("routes", ())} | {entry.get("destination")}
-        return (
+        return bool(
             asked.kind in (None, entry["kind"])
             and (asked.destination is None or asked.destination in to)
-            and bool(asked.event is None or asked.event == entry["event"])
+            and (asked.event is None or asked.event == entry["event"])
         )
 
     if asked.subject is not None:
