@@ -385,3 +385,13 @@ def test_a_row_costs_one_write_unit_when_there_is_one_route() -> None:
     assert size(made.decided(routes=[made.route(n) for n in range(4)])) <= 930
     assert size(worst) <= 1024
     assert size(made.attempted(made.decided())) <= 300
+
+
+# Documentation
+
+
+def test_every_field_and_kind_has_its_word_when_the_log_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    names = {info.alias or name for model in MODELS.values() for name, info in model.model_fields.items()}
+
+    assert {name for name in names | set(MODELS) | set(VERDICTS) if f"`{name}`" not in page} == set()
