@@ -1,0 +1,171 @@
+"""The readers of untrusted values: what each takes, what each refuses, and that no other fault ever comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.channels import fields
+from chalicelib.core import times
+from chalicelib.core.errors import MalformedPayload
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.characters(categories=["Cs"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"7",
+        b"[]",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e999}',
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b"[" * 20_000 + b"]" * 20_000,
+        b'{"a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}",
+    ],
+)
+def test_body_is_malformed_when_no_platform_would_send_it(body: bytes) -> None:
+    with pytest.raises(MalformedPayload) as caught:
+        fields.parse_json(body)
+
+    # The parser's own error keeps the document: it must not travel along.
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_integers_are_exact_when_large() -> None:
+    assert fields.parse_json(b'{"a": %d}' % 2**4096) == {"a": 2**4096}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (r"\ud83c\udf4f", "\U0001f34f"),
+        (r"\uD83C\uDF4F", "\U0001f34f"),
+        (r"\ud83c", "\ufffd"),
+        (r"\uDF4Fx\ud83c", "\ufffdx\ufffd"),
+        (r"\\ud83c", r"\ud83c"),
+        ("\U0001f34f é", "\U0001f34f é"),
+        (r"a\u0000b", "a\0b"),
+    ],
+)
+def test_lone_surrogates_are_replaced_and_nothing_else(sent: str, read: str) -> None:
+    assert fields.parse_json(f'{{"{sent}": ["{sent}"]}}'.encode()) == {read: [read]}
+
+
+@given(ANYTHING)
+def test_parsed_document_can_always_be_written_again(value: Any) -> None:
+    try:
+        document = fields.parse_json(json.dumps({"a": value}).encode())
+    except MalformedPayload:
+        return
+
+    assert json.loads(json.dumps(document, ensure_ascii=False).encode()) == document
+
+
+READERS: tuple[Callable[[Any], object], ...] = (
+    *(fields.mapping, fields.listing, fields.text, fields.optional_id, fields.id_, fields.integer, fields.number),
+    *(fields.coordinate, fields.seconds, fields.millis, fields.phone, fields.word),
+)
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+@given(value=ANYTHING)
+def test_reader_raises_nothing_but_malformed_payload(reader: Callable[[Any], object], value: Any) -> None:
+    try:
+        reader(value)
+    except MalformedPayload as error:
+        assert len(error.detail) < 60
+
+
+@given(st.integers(min_value=0, max_value=4_102_444_799_999))
+def test_times_are_read_back_to_the_millisecond(millis: int) -> None:
+    assert times.millis(fields.millis(millis)) == millis
+    assert times.millis(fields.millis(str(millis))) == millis
+    assert times.millis(fields.seconds(f"{millis // 1000}.{millis % 1000:03d}999")) == millis
+
+
+@pytest.mark.parametrize(
+    "value", [-1, 4_102_444_800, "4102444800", 10**400, "9" * 18, "", None, True, "12:00", 1e300, "²"]
+)
+def test_time_is_malformed_when_outside_1970_to_2100(value: Any) -> None:
+    with pytest.raises(MalformedPayload):
+        fields.seconds(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(7, "7"), (2**63, "9223372036854775808"), (-(2**63), "-9223372036854775808"), ("x", "x"), (0, "0")],
+)
+def test_id_is_exact(value: Any, read: str) -> None:
+    assert fields.id_(value) == read
+
+
+@pytest.mark.parametrize("value", [None, "", True, 1.0, 2**64, -(2**70), "x" * 513, [], {}])
+def test_id_is_malformed_when_it_is_none(value: Any) -> None:
+    with pytest.raises(MalformedPayload):
+        fields.id_(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "international", "read"),
+    [
+        ("+39 333 000-2222", False, "+393330002222"),
+        ("393330002222", True, "+393330002222"),
+        ("393330002222", False, "393330002222"),
+        ("8 (495) 000-00-00", True, "8 (495) 000-00-00"),
+        ("112", True, "112"),
+        ("US.900100", True, "US.900100"),
+        ("", True, None),
+        (None, True, None),
+    ],
+)
+def test_phone_is_e164_when_the_number_is_international(value: Any, international: bool, read: str | None) -> None:
+    assert fields.phone(value, international=international) == read
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "equal"),
+    [
+        ("abc", "abc", True),
+        ("abd", "abc", False),
+        ("", "", False),
+        ("", "abc", False),
+        (None, "abc", False),
+        (["abc"], "abc", False),
+        ("\ud800", "?", False),
+        ("é", "é", True),
+    ],
+)
+def test_proof_equals_only_a_proof_that_is_there(given: Any, expected: str, equal: bool) -> None:
+    assert fields.same(given, expected) is equal
+
+
+def test_first_of_repeated_form_fields_counts() -> None:
+    assert fields.parse_form(b"a=1&b=%FF&a=2") == {"a": "1", "b": "\ufffd"}
+
+
+def test_form_is_malformed_when_it_has_too_many_fields() -> None:
+    with pytest.raises(MalformedPayload):
+        fields.parse_form(b"&".join(b"a=1" for _ in range(1001)))
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [("message", "message"), ("a b", "unknown"), ("x" * 65, "unknown"), (7, "unknown")]
+)
+def test_word_is_unknown_when_it_does_not_look_like_one(value: Any, read: str) -> None:
+    assert fields.word(value) == read
