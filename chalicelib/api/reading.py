@@ -128,7 +128,7 @@ def index_transfers(call: Call) -> Answer:
     asked, wanted = call.query, _wanted(call)
 
     def keep(one: Transfer) -> bool:
-        return (
+        return bool(
             asked.destination in (None, one.destination)
             and asked.outcome in (None, one.outcome)
             and asked.event in (None, one.event)
@@ -157,7 +157,7 @@ def index_holds(call: Call) -> Answer:
     before = times.text(wanted.before or times.LATEST)
 
     def keep(hold: dict[str, Any]) -> bool:
-        return after <= hold["held_since"] < before
+        return bool(after <= hold["held_since"] < before)
 
     return call.listed(_only(read.holds(call.request, call.position()), keep, dict))
 

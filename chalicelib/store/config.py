@@ -167,7 +167,7 @@ class ConfigStore:
 
     def tenants(self, after: str = "") -> Iterator[str]:
         """Yield the ids of the cell's tenants in order."""
-        bound = {":p": "tenants", ":s": after}
+        bound = {":p": "tenants", ":s": after or " "}  # a key is never empty
         for item in self._table.query("pk = :p AND sk > :s", bound):
             yield item["sk"]
 

@@ -1,0 +1,354 @@
+"""Declaring tenants, keys, sources, recipients, destinations, routes and bases, and changing them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.core import rotation
+from tests.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, cell, tenant
+
+__all__ = ["cell", "tenant"]
+
+
+def acts(tenant: Api, kind: str = "config_changed") -> list[dict[str, Any]]:
+    found, query = [], {"kind": kind, "limit": 250}
+    answer = tenant.get("/v1/audit/entries", **query).json
+    found += answer["data"]
+    while answer["next"]:
+        answer = tenant.get("/v1/audit/entries", **query, cursor=answer["next"]).json
+        found += answer["data"]
+    return sorted((e["entry"] for e in found), key=lambda e: e["at"])
+
+
+def test_change_is_written_with_both_hashes_when_a_record_is_made(tenant: Api) -> None:
+    made = tenant.made_by("/v1/recipients", RECIPIENT)
+
+    act = acts(tenant)[-1]
+
+    assert act["object"] == {"kind": "recipient", "id": made["id"]}
+    assert act["actor"] == {"kind": "key", "id": tenant.made["key"]}
+    assert (act["reason"], act["event"]) == ("created", None)
+    assert act["before"] != act["after"]
+    assert RECIPIENT["contact"] not in json.dumps(act)
+
+
+def test_lost_update_is_refused_when_if_match_is_old(tenant: Api) -> None:
+    made = tenant.post("/v1/recipients", RECIPIENT)
+    path = f"/v1/recipients/{made.json['id']}"
+    tag = tenant.get(path).headers["ETag"]
+    assert made.headers["ETag"] == tag
+
+    first = tenant.call("PUT", path, {**RECIPIENT, "legal_name": "First"}, If_Match=tag)
+    second = tenant.call("PUT", path, {**RECIPIENT, "legal_name": "Second"}, If_Match=tag)
+
+    assert first.status == 200 and first.headers["ETag"] != tag
+    assert (second.status, second.json["code"]) == (412, "precondition_failed")
+    assert tenant.get(path).json["legal_name"] == "First"
+    assert tenant.call("PUT", path, RECIPIENT, If_Match="W/nonsense").status == 412
+
+
+def test_older_versions_of_a_recipient_are_kept_when_it_is_replaced(tenant: Api) -> None:
+    made = tenant.made_by("/v1/recipients", {**RECIPIENT, "granted": False})
+    path = f"/v1/recipients/{made['id']}"
+
+    replaced = tenant.call("PUT", path, RECIPIENT).json
+
+    assert (made["version"], replaced["version"]) == (1, 2)
+    assert made["granted_at"] is None
+    assert replaced["granted_by"] == tenant.made["key"]
+    table = tenant.shell.config._table
+    kept = table.get({"pk": tenant.made["tenant"], "sk": f"rcp#{made['id']}#v1"})
+    assert kept is not None and json.loads(kept["doc"])["granted"] is False
+    assert [r["version"] for r in tenant.get("/v1/recipients").json["data"]] == [2]
+
+
+def test_tenant_changes_by_merge_patch(tenant: Api) -> None:
+    changed = tenant.call("PATCH", "/v1/tenant", {"retention": {"default_days": 7}, "zone": None})
+
+    assert changed.status == 200
+    assert changed.json["retention"] == {"default_days": 7}
+    assert changed.json["controller"] == TENANT["controller"]
+    assert tenant.call("PATCH", "/v1/tenant", {"edition": "teams"}).status == 422
+    assert tenant.call("PATCH", "/v1/tenant", {"name": None}).json["errors"][0]["loc"] == "body.name"
+    assert tenant.call("PATCH", "/v1/tenant", {"state": "closed"}).status == 422
+    path = f"/v1/tenants/{tenant.made['tenant']}"
+    assert tenant.as_operator("PATCH", path, {"edition": "teams"}).json["edition"] == "teams"
+
+
+def test_source_is_shown_without_its_secret(tenant: Api) -> None:
+    made = tenant.post("/v1/sources", SOURCE)
+
+    assert made.status == 201
+    assert made.json["url"] == f"https://hooks.example/hooks/{made.json['id']}"
+    assert "s3cret" not in made.text
+    assert "s3cret" not in tenant.get(f"/v1/sources/{made.json['id']}").text + tenant.get("/v1/sources").text
+
+
+def test_source_says_what_its_events_will_wait_for_when_records_are_missing(tenant: Api) -> None:
+    made = tenant.made_by("/v1/sources", {n: v for n, v in SOURCE.items() if n not in ("subject_country", "special")})
+
+    assert {"basis:ANY.instruction", "basis:ANY.processing-ground", "subject.country", "data.special"} <= set(
+        made["missing"]
+    )
+
+    tenant.connect()
+    assert tenant.get(f"/v1/sources/{tenant.made['source']}").json["missing"] == []
+
+
+def test_source_is_not_made_when_the_law_forbids_to_store_what_it_sends(cell: Api) -> None:
+    russian = cell.new_tenant(controller={"legal_name": "Sever OOO", "country": "RU", "contact": "dpo@sever.example"})
+
+    answer = russian.post("/v1/sources", {**SOURCE, "subject_country": "RU"})
+
+    assert (answer.status, answer.json["code"]) == (451, "refused_by_law")
+    assert any(rule["id"].startswith("RU.") and "152-FZ" in rule["ref"] for rule in answer.json["rules"])
+    assert russian.get("/v1/sources").json["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "loc"),
+    [
+        ({"channel": "pigeon"}, "body.channel"),
+        ({"secret": {}}, "body.secret.secret_token"),
+        ({"secret": {"secret_token": "x", "more": "y"}}, "body.secret.more"),
+        ({"secret": "x"}, "body.secret"),
+        ({"subject_country": "ZZ"}, "body.subject_country"),
+        ({"special": ["none"]}, "body.special.0"),
+        ({"retention_days": 0}, "body.retention_days"),
+    ],
+)
+def test_source_is_refused_when_a_declaration_is_wrong(tenant: Api, change: dict[str, Any], loc: str) -> None:
+    answer = tenant.post("/v1/sources", {**SOURCE, **change})
+
+    assert answer.status == 422, answer.text
+    assert answer.json["errors"][0]["loc"] == loc
+    assert tenant.get("/v1/sources").json["data"] == []
+
+
+def test_source_keeps_its_channel_and_is_gone_when_it_is_deleted(tenant: Api) -> None:
+    made = tenant.made_by("/v1/sources", SOURCE)
+    path = f"/v1/sources/{made['id']}"
+
+    assert tenant.call("PATCH", path, {"channel": "slack"}).status == 422
+    assert tenant.call("PATCH", path, {"name": "renamed"}).json["name"] == "renamed"
+    assert tenant.call("DELETE", path).status == 204
+
+    assert tenant.get(path).status == 404
+    assert tenant.get("/v1/sources").json["data"] == []
+    assert tenant.shell.config.lookup(made["id"]) is None
+
+
+def test_old_secret_of_a_source_counts_for_a_day_when_it_is_rotated(tenant: Api) -> None:
+    made = tenant.made_by("/v1/sources", SOURCE)
+
+    answer = tenant.post(f"/v1/sources/{made['id']}/secret", {"secret": {"secret_token": "n3w"}})
+
+    assert answer.status == 200 and "n3w" not in answer.text
+    row = tenant.shell.config.get(tenant.made["tenant"], made["id"])
+    kept = tenant.shell.config.secrets(tenant.made["tenant"], made["id"], row.sealed)
+    now = tenant.clock.at
+    assert rotation.live(kept, now) == [{"secret_token": "n3w"}, {"secret_token": "s3cret"}]
+    assert rotation.live(kept, now + rotation.GRACE * 1.01) == [{"secret_token": "n3w"}]
+    assert b"n3w" not in row.sealed and b"s3cret" not in row.sealed
+
+
+def test_signing_secret_is_shown_only_when_it_is_made(tenant: Api) -> None:
+    tenant.connect()
+    path = f"/v1/destinations/{tenant.made['destination']}"
+    assert "whsec_" not in tenant.get(path).text and "127.0.0.1" not in tenant.get(path).text
+
+    rotated = tenant.post(f"{path}/secret/rotate")
+
+    assert rotated.status == 200
+    assert rotated.json["signing_secret"].startswith("whsec_")
+    assert "signing_secret" not in tenant.get(path).json
+    row = tenant.shell.config.get(tenant.made["tenant"], tenant.made["destination"])
+    kept = tenant.shell.config.secrets(tenant.made["tenant"], row.record.id, row.sealed)["signing"]
+    assert len(rotation.live(kept, tenant.clock.at)) == 2
+    assert kept[0]["secret"] == rotated.json["signing_secret"]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://127.0.0.1:9000/in", 201),
+        ("http://localhost:9000/in", 422),
+        ("https://10.0.0.1/in", 422),
+        ("https://169.254.169.254/latest", 422),
+        ("ftp://crm.example/in", 422),
+        ("https://user:canary@203.0.114.1/in", 422),
+        ("", 422),
+    ],
+)
+def test_destination_is_refused_when_nothing_may_be_sent_there(tenant: Api, url: str, status: int) -> None:
+    recipient = tenant.made_by("/v1/recipients", RECIPIENT)["id"]
+
+    answer = tenant.post(
+        "/v1/destinations", {"name": "d", "kind": "http", "config": {"url": url}, "recipient": recipient}
+    )
+
+    assert answer.status == status, answer.text
+    assert "canary" not in answer.text and "169.254" not in answer.text
+
+
+@pytest.mark.parametrize("gap", ["entity_country", "processing_countries", "role", "contract"])
+def test_destination_is_not_activated_when_its_recipient_is_not_described(tenant: Api, gap: str) -> None:
+    lacking = {n: v for n, v in RECIPIENT.items() if n != gap}
+    recipient = tenant.made_by("/v1/recipients", lacking)["id"]
+    body = {"name": "d", "kind": "http", "config": {"url": "http://127.0.0.1:9000/in"}, "recipient": recipient}
+
+    refused = tenant.post("/v1/destinations", body)
+    off = tenant.made_by("/v1/destinations", {**body, "enabled": False})
+    enabled = tenant.post(f"/v1/destinations/{off['id']}/enable")
+
+    for answer in (refused, enabled):
+        assert answer.status == 422
+        assert answer.json["errors"] == [
+            {"loc": f"recipient.{gap}", "code": "missing", "msg": f"supply {gap} with PUT /v1/recipients/{recipient}"}
+        ]
+    tenant.call("PUT", f"/v1/recipients/{recipient}", RECIPIENT)
+    assert tenant.post(f"/v1/destinations/{off['id']}/enable").json["enabled"] is True
+    assert tenant.post(f"/v1/destinations/{off['id']}/disable").json["enabled"] is False
+
+
+def test_destination_changes_and_goes_only_when_no_route_leads_to_it(tenant: Api) -> None:
+    tenant.connect()
+    path = f"/v1/destinations/{tenant.made['destination']}"
+
+    changed = tenant.call("PATCH", path, {"name": "crm 2", "config": {"headers": {"x-team": "canary"}}, "retry": None})
+
+    assert changed.status == 200, changed.text
+    assert (changed.json["name"], changed.json["retry"]) == ("crm 2", None)
+    assert "canary" not in changed.text
+    row = tenant.shell.config.get(tenant.made["tenant"], tenant.made["destination"])
+    sealed = tenant.shell.config.secrets(tenant.made["tenant"], row.record.id, row.sealed)
+    assert sealed["config"] == {"url": "http://127.0.0.1:9000/in", "headers": {"x-team": "canary"}}
+    assert len(sealed["signing"]) == 1
+    assert tenant.call("PATCH", path, {"config": {"url": "https://10.1.1.1/"}}).status == 422
+    assert tenant.call("DELETE", path).json["code"] == "conflict"
+    assert tenant.call("DELETE", f"/v1/routes/{tenant.made['route']}").status == 204
+    assert tenant.call("DELETE", path).status == 204
+    assert tenant.get(path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"pattern": {}}, "invalid_pattern"),
+        ({"pattern": {"kind": []}}, "invalid_pattern"),
+        ({"pattern": {"kind": [{"prefx": "canary"}]}}, "invalid_pattern"),
+        ({"destination": "dst_" + "0" * 26}, "unknown_id"),
+        ({"destination": "canary"}, "unknown_id"),
+        ({"bases": ["bas_" + "0" * 26]}, "unknown_id"),
+        ({"purpose": "Not A Purpose"}, "string_pattern_mismatch"),
+        ({"mode": "restrict"}, "literal_error"),
+        ({"transform": {"redact": [{"class": "name", "action": "mask"}]}}, "value_error"),
+        (
+            {"mode": "redact", "transform": {"redact": [{"class": "name", "path": "$.x", "action": "mask"}]}},
+            "value_error",
+        ),
+        (
+            {"mode": "redact", "transform": {"redact": [{"path": "message.text", "action": "drop"}]}},
+            "invalid_redaction",
+        ),
+        ({"mode": "redact", "transform": {"redact": [{"class": "technical", "action": "drop"}]}}, "invalid_redaction"),
+    ],
+)
+def test_route_is_refused_when_it_could_never_act(tenant: Api, change: dict[str, Any], code: str) -> None:
+    tenant.connect()
+    route = {
+        "name": "r",
+        "pattern": {"kind": ["message"]},
+        "destination": tenant.made["destination"],
+        "purpose": "support",
+    }
+
+    answer = tenant.post("/v1/routes", {**route, **change})
+
+    assert answer.status == 422, answer.text
+    assert answer.json["errors"][0]["code"] == code
+    assert "canary" not in answer.text
+
+
+def test_route_is_replaced_and_patched(tenant: Api) -> None:
+    tenant.connect()
+    path = f"/v1/routes/{tenant.made['route']}"
+    redact = {"redact": [{"class": "name", "action": "mask"}]}
+
+    patched = tenant.call("PATCH", path, {"mode": "redact", "transform": redact})
+    replaced = tenant.call(
+        "PUT",
+        path,
+        {"name": "r", "pattern": {"kind": ["status"]}, "destination": tenant.made["destination"], "purpose": "x"},
+    )
+
+    assert patched.json["transform"]["redact"][0]["class"] == "name"
+    assert (replaced.json["mode"], replaced.json["transform"]["redact"]) == ("replicate", [])
+    assert replaced.json["created_at"] == patched.json["created_at"]
+
+
+def test_basis_stays_withdrawn_when_it_is_withdrawn_twice(tenant: Api) -> None:
+    ids = tenant.connect()
+
+    first = tenant.post(f"/v1/bases/{ids['contract']}/withdrawal")
+    second = tenant.post(f"/v1/bases/{ids['contract']}/withdrawal")
+
+    assert (first.status, second.status) == (201, 201)
+    assert first.json["withdrawn_at"] == second.json["withdrawn_at"] is not None
+    shown = {b["id"]: b["withdrawn_at"] for b in tenant.get("/v1/bases").json["data"]}
+    assert shown == {ids["contract"]: first.json["withdrawn_at"], ids["instruction"]: None}
+    configuration = tenant.shell.config.snapshot(tenant.made["tenant"]).configuration
+    assert configuration.bases[ids["contract"]].withdrawn_at is not None
+    assert acts(tenant)[-1]["reason"] == "withdrawal"
+
+
+def test_basis_is_refused_when_its_recipient_is_unknown(tenant: Api) -> None:
+    basis = {"kind": "scc", "recipient": "rcp_" + "0" * 26, "evidence": DIGEST, "valid_from": "2026-01-01"}
+
+    assert tenant.post("/v1/bases", basis).json["errors"][0]["loc"] == "body.recipient"
+    assert tenant.post("/v1/bases", {"kind": "canary"}).status == 422
+
+
+def test_lists_go_on_from_page_to_page_when_followed(tenant: Api) -> None:
+    made = [tenant.made_by("/v1/recipients", {**RECIPIENT, "legal_name": f"R{n}"})["id"] for n in range(5)]
+
+    seen, query = [], {"limit": 2}
+    while True:
+        page = tenant.get("/v1/recipients", **query).json
+        seen += [r["id"] for r in page["data"]]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+
+    assert seen == made
+
+
+def test_cursor_is_refused_when_it_is_another_lists_or_tenants_or_altered(cell: Api, tenant: Api) -> None:
+    for n in range(2):
+        tenant.made_by("/v1/recipients", {**RECIPIENT, "legal_name": f"R{n}"})
+    cursor = tenant.get("/v1/recipients", limit=1).json["next"]
+    stranger = cell.new_tenant()
+
+    flipped = cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1]
+
+    assert tenant.get("/v1/recipients", limit=1, cursor=cursor).status == 200
+    assert tenant.get("/v1/recipients", limit=1, cursor=flipped).status == 422
+    assert tenant.get("/v1/bases", limit=1, cursor=cursor).status == 422
+    assert stranger.get("/v1/recipients", limit=1, cursor=cursor).status == 422
+    assert tenant.get("/v1/transfers", cursor=cursor).status == 422
+
+
+def test_operator_lists_tenants_from_page_to_page(cell: Api) -> None:
+    made = {cell.new_tenant().made["tenant"] for _ in range(3)}
+
+    seen, path = [], "/v1/tenants?limit=2"
+    while path:
+        page = cell.as_operator("GET", path).json
+        seen += [t["id"] for t in page["data"]]
+        path = f"/v1/tenants?limit=2&cursor={page['next']}" if page["next"] else ""
+
+    assert made <= set(seen)
+    assert len(seen) == len(set(seen))
