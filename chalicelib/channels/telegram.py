@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.event import Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event import Attachment, Conversation, Draft, Kind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, joined, listing, mapping, optional_id, parse_json, require_header, seconds, text, word
@@ -301,7 +301,7 @@ def _poll_answer(native: str, content: Json, update_id: str) -> Iterator[Item]:
         sender=_chat_as_sender(voter) if voter else _person(mapping(content.get("user"))),
         message=Message(
             payload=",".join(map(id_, listing(content.get("option_ids")))) or None,  # none: the vote was withdrawn
-            reply_to=id_(content.get("poll_id")),
+            attachments=(Attachment(type="poll", ref=id_(content.get("poll_id"))),),
         ),
         raw=content,
     )

@@ -95,7 +95,7 @@ def _draft(kind: Kind, native: str, callback: Json, peer: Any, **rest: Any) -> D
 
 
 def _is_chat(peer: Any) -> bool:
-    return (integer(peer) if not isinstance(peer, int) else peer) > FIRST_GROUP_CHAT  # type: ignore[operator]
+    return isinstance(peer, int) and peer > FIRST_GROUP_CHAT
 
 
 # --- messages
@@ -273,7 +273,7 @@ def _consent(kind: Kind, native: str, callback: Json, content: Json) -> Item:
 
 def _typing(native: str, callback: Json, content: Json) -> Item:
     person, to = content.get("from_id"), content.get("to_id")
-    chat = to if isinstance(to, int) and _is_chat(to) else person
+    chat = to if _is_chat(to) else person
     return _draft(Kind.TYPING, native, callback, chat, sender=Sender(id=id_(person)))
 
 
