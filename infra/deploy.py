@@ -81,6 +81,8 @@ class Deployment:
         Raises:
             DeployFault: a step failed or was refused.
         """
+        if self.endpoint is None and '"WAYBILL_ALLOW_CIDRS"' in self.made.template.read_text("utf-8"):
+            raise DeployFault("this stage lets destinations name loopback addresses: it is for rehearsals, not for AWS")
         account = str(self.sts.get_caller_identity()["Account"])
         self.say(f"account {account}, region {self.made.cell.region}, stack {self.stack}")
         address = self._upload(account)

@@ -1,4 +1,4 @@
-"""Package a stage: ``python -m infra.package STAGE OUT_DIR``.
+"""Package a stage: ``python -m infra.package STAGE OUT_DIR``; check every stage's template: ``… --check``.
 
 Chalice writes the functions, their roles and the REST API; ``resources.json`` is merged in. Chalice leaves out, or takes
 without a word, several things on which correctness rests, so that what came out is read again before anybody may deploy it.
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .template import ROOT, Cell, Document, UnknownStage, cell_of, fill, fragment, policy
+from .template import CONFIG, ROOT, Cell, Document, UnknownStage, cell_of, fill, fragment, policy
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (read 2026-11-22)
 UNZIPPED_LIMIT_BYTES: Final = 250 * 1024 * 1024
@@ -50,11 +50,12 @@ class Package:
     unzipped_bytes: int
 
 
-def package(stage: str, out: Path, project: Path = ROOT) -> Package:
+def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool = True) -> Package:
     """Make ``out/template.json`` and ``out/deployment.zip`` for a stage and check them.
 
     Args:
         project: where ``app.py`` and its requirements are.
+        requirements: False leaves the dependencies out, for who wants to see the template only.
 
     Raises:
         UnknownStage: there is no such stage.
@@ -64,7 +65,7 @@ def package(stage: str, out: Path, project: Path = ROOT) -> Package:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="waybill-package-") as scratch:
         staged = Path(scratch) / "project"
-        functions = _stage(project, staged, cell)
+        functions = _stage(project, staged, cell, requirements)
         merge = Path(scratch) / "resources.json"
         merge.write_text(json.dumps(fragment(cell)), "utf-8")
         _run_chalice(stage, cell, staged, merge, Path(scratch) / "out")
@@ -86,13 +87,13 @@ def package(stage: str, out: Path, project: Path = ROOT) -> Package:
     return Package(cell, path, archive, archive.stat().st_size, unzipped)
 
 
-def _stage(project: Path, staged: Path, cell: Cell) -> list[str]:
+def _stage(project: Path, staged: Path, cell: Cell, requirements: bool) -> list[str]:
     """Copy what Chalice packages, with the cell's policies beside it; return the functions' names."""
     (staged / ".chalice").mkdir(parents=True)
     shutil.copy(project / "app.py", staged / "app.py")
     # Chalice adds its own runtime, two files, to every package. As a requirement it would bring its command line and,
     # with that, pip and setuptools.
-    pins = (project / "requirements.txt").read_text("utf-8").splitlines()
+    pins = (project / "requirements.txt").read_text("utf-8").splitlines() if requirements else []
     (staged / "requirements.txt").write_text("".join(f"{p}\n" for p in pins if not p.startswith("chalice==")), "utf-8")
     for name in ("chalicelib", "vendor"):
         if (project / name).is_dir():
@@ -211,12 +212,37 @@ def archive_faults(archive: zipfile.ZipFile, architecture: str) -> Iterator[str]
             yield f"deployment.zip: {name} is compiled for another machine than {architecture}"
 
 
+def check() -> list[str]:
+    """Return what is wrong with the templates of all stages, by our rules and by cfn-lint's."""
+    from cfnlint import api as cfnlint  # a development tool, of which a deployment knows nothing
+
+    faults = []
+    for stage in json.loads(CONFIG.read_text("utf-8"))["stages"]:
+        with tempfile.TemporaryDirectory(prefix="waybill-check-") as scratch:
+            try:
+                made = package(stage, Path(scratch), requirements=False)
+            except BadPackage as fault:
+                faults += [f"{stage}: {line}" for line in fault.faults]
+                continue
+            config = cfnlint.ManualArgs(regions=[made.cell.region])
+            matches = cfnlint.lint(made.template.read_text("utf-8"), config=config)
+            faults += [f"{stage}: {match.rule.id} {match.message}" for match in matches]
+    return faults
+
+
 def main() -> int:
-    """Package the stage that the command line names."""
+    """Package the stage that the command line names, or check all."""
     parser = argparse.ArgumentParser(prog="python -m infra.package", description="Package a stage for deployment.")
-    parser.add_argument("stage")
-    parser.add_argument("out", type=Path)
+    parser.add_argument("stage", nargs="?")
+    parser.add_argument("out", nargs="?", type=Path)
+    parser.add_argument("--check", action="store_true", help="check the templates of all stages instead")
     arguments = parser.parse_args()
+    if arguments.check:
+        faults = check()
+        print("\n".join(faults or ["the templates of all stages are sound"]))
+        return 1 if faults else 0
+    if arguments.out is None:
+        parser.error("a stage and a directory are needed")
     try:
         made = package(arguments.stage, arguments.out)
     except (BadPackage, UnknownStage) as fault:

@@ -25,12 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from . import journey
 from .deploy import DeployFault, Deployment
 from .package import BadPackage, Package, package
 
 STAGE: Final = "rehearsal"
 READY_LIMIT_S: Final = 60
 REQUEST_LIMIT_S: Final = 60
+JOURNEY_LIMIT_S: Final = 240  # the clock that wakes parked deliveries ticks once a minute
 
 
 class RehearsalFault(Exception):
@@ -193,8 +195,15 @@ def main() -> int:
                 stand = deploy_to(address, made)
                 step("asking both doors")
                 check_doors(stand)
-                # JOURNEY
-        except (BadPackage, DeployFault, RehearsalFault) as fault:
+                lines = journey.run(
+                    journey.Gateway(stand.api_url),
+                    journey.Gateway(stand.hooks_url),
+                    stand.operator_key,
+                    step,
+                    timeout_s=JOURNEY_LIMIT_S,
+                )
+                step(f"{len(lines)} transfers ended as the law and the routes say")
+        except (BadPackage, DeployFault, RehearsalFault, journey.JourneyError) as fault:
             print(f"rehearsal failed: {fault}", file=sys.stderr)
             return 1
     step("the rehearsal went well")
