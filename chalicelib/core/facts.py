@@ -25,7 +25,7 @@ ACTIONS = frozenset({"drop", "mask", "pseudonymise"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z")
 PATH_FORM = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[(?:0|[1-9]\d{0,5}|\*)\])*\Z")
-_KEY = re.compile(r"[A-Za-z_]{1,40}\Z")
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _YEARS = range(1900, 2201)
 _MAX_TEXT = 512
 _MAX_ITEMS = 1000
@@ -280,10 +280,11 @@ class _Reading:
 
     def object(self, value: Any, shape: Shape, prefix: str, into: dict[str, Any]) -> None:
         for key, inner in value.items():
-            path = prefix + key if isinstance(key, str) and _KEY.match(key) else f"{prefix or 'facts.'}?"
             part = shape.get(key)
+            # A key of ours, or one that looks like it; whatever else stands there is not repeated.
+            path = f"{prefix}{key}" if part is not None or _KEY.match(str(key)) else f"{prefix}?"
             if part is None:
-                if prefix + key in _LISTS:
+                if f"{prefix}{key}" in _LISTS:
                     self.list(inner, path)
                 else:
                     self.problems.append(f"{path}: unknown key")
@@ -373,7 +374,8 @@ def _records(items: list[dict[str, Any]], problems: list[str]) -> list[Record]:
     for position, item in enumerate(items):
         lacking = [name for name in ("id", "kind") if name not in item]
         if lacking:
-            problems += [f"bases[{position}].{name}: must be given" for name in lacking]
+            places = [f"bases[{position}].{name}:" for name in lacking]
+            problems += [f"{at} must be given" for at in places if not any(p.startswith(at) for p in problems)]
             continue
         fields = {name: value for name, value in item.items() if name in _BASIS_FIELDS}
         records.append(
