@@ -31,6 +31,7 @@ class Engine:
     insert: Literal["partiql", "put"]
     make_client: Callable[[str, str], Any]
     endpoint: str | None = None
+    account: str = "000000000000"
 
 
 def free_port() -> int:
@@ -72,7 +73,7 @@ def moto() -> Iterator[Engine]:
         return client
 
     with mock_aws():
-        yield Engine("moto", "put", make_locked)
+        yield Engine("moto", "put", make_locked, account="123456789012")
 
 
 @contextlib.contextmanager

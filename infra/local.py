@@ -86,16 +86,16 @@ def make_resources(engine: Engine, cell: str, region: str, country: str) -> None
     """Make the cell's key, tables and queues from ``resources.json``; what is there already stays."""
     kms, dynamodb, sqs = (engine.make_client(s, region) for s in ("kms", "dynamodb", "sqs"))
     aliases = {a["AliasName"]: a.get("TargetKeyId") for a in kms.list_aliases()["Aliases"]}
-    for key in template.keys(cell, region, country):
+    for key in template.keys(cell, region, country, engine.account):
         if key.alias not in aliases:
             made = kms.create_key(**key.create)["KeyMetadata"]["KeyId"]
             kms.create_alias(AliasName=key.alias, TargetKeyId=made)
-    for table in template.tables(cell, region, country):
+    for table in template.tables(cell, region, country, engine.account):
         with contextlib.suppress(dynamodb.exceptions.ResourceInUseException):
             dynamodb.create_table(**table.create)
             if table.ttl:
                 dynamodb.update_time_to_live(**table.ttl)
-    for queue in template.queues(cell, region, country):
+    for queue in template.queues(cell, region, country, engine.account):
         sqs.create_queue(**queue.create)
 
 

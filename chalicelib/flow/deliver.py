@@ -172,8 +172,8 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
     for order in orders:
         one = found.setdefault(order["transfer"], Found())
         one.parked = order["lane"] in heads
-        item = events.get(f"{order['tenant']}#{order['event']}")
-        one.row = shell.data.read_event(item, now) if item else None
+        stored = events.get(f"{order['tenant']}#{order['event']}")
+        one.row = shell.data.read_event(stored, now) if stored else None
         person, snapshot = persons.get(order["owner"]), batch.snapshot(order["tenant"])
         if person is not None and snapshot is not None:
             one.data_key = shell.people.read(person, snapshot.keys).key

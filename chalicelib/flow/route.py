@@ -81,8 +81,8 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
         except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
             failed.update({work.message.id: fault for work in live if work.message.id not in failed})
     failed.update({double.id: failed[first] for double, first in doubles if first in failed})
-    for fault in failed.values():
-        error("route_failed", fault)
+    for each in failed.values():
+        error("route_failed", each)
     return send_back(shell.inbox, messages, dict.fromkeys(failed))
 
 
@@ -124,9 +124,9 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
     works = _in_order([w.message for w in works], works, failed)
     kept = [w for w in works if w.plan and w.plan.keep and times.parse(w.entry["expires_at"]) > now]
     rows = [_row(shell, work, people[work.owner]) for work in kept]
-    for work, fault in zip(kept, shell.data.insert_events(rows), strict=True):  # 4
-        if fault is not None:
-            failed[work.message.id] = fault
+    for work, refused in zip(kept, shell.data.insert_events(rows), strict=True):  # 4
+        if refused is not None:
+            failed[work.message.id] = refused
     works = _in_order([w.message for w in works], works, failed)
     shell.outbox.send(message for work in works for message in _deliveries(work, now))  # 5
     for work in works:

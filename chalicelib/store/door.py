@@ -57,7 +57,10 @@ class DoorStore:
         if len(rows) < 2 or parse(Tenant, rows["tenant"]["doc"]).state != "active":
             return None
         row = rows[f"src#{source}"]
+        record = parse(Source, row["doc"])
+        if record.closed_at is not None:
+            return None
         tenant_keys = self._keys.of(tenant, rows["tenant"]["wrapped"])
         context = sealing_context(self._table.region, tenant, source)
         secrets = json.loads(open_sealed(tenant_keys.secrets, row["sealed"], context))
-        return Door(tenant, parse(Source, row["doc"]), tenant_keys, tuple(secrets))
+        return Door(tenant, record, tenant_keys, tuple(secrets))

@@ -1,0 +1,425 @@
+"""A cell under a simulated clock: moto's tables, FIFO queues of our own, a real listener, and a process that can die.
+
+``World`` runs the flow as Lambda would, one invocation at a time. ``Crash`` is raised before or after the n-th AWS call of
+the run and passes through everything, as the death of a process does; the queues then give the messages again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from chalicelib.channels.base import Inbound, Reply
+from chalicelib.core import ids
+from chalicelib.core.tenant import (
+    Basis,
+    Contract,
+    Controller,
+    Destination,
+    Recipient,
+    Retention,
+    Retry,
+    Route,
+    Source,
+    Tenant,
+)
+from chalicelib.flow import dead, deliver, pump, receive, route
+from chalicelib.flow.messages import Message
+from chalicelib.settings import Settings
+from chalicelib.shell import Shell
+from chalicelib.store.queues import Outgoing
+from chalicelib.store.region import Clients
+from infra import engines, local
+
+START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+VISIBILITY_S = 360
+RECEIVES_MAX = 10
+CLASSES = ("identifier", "contact", "name", "content", "media", "location", "behaviour", "technical")
+
+
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "GenerateDataKeyWithoutPlaintext"})
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Held:
+    """A message in a queue."""
+
+    outgoing: Outgoing
+    id: str
+    sequence: str
+    sent: datetime
+    visible_at: datetime
+    receives: int = 0
+
+
+class FifoQueue:
+    """SQS FIFO as documented: order and one batch in flight per group, deduplication for five minutes, redrive."""
+
+    def __init__(self, world: World, name: str, dead_queue: FifoQueue | None = None) -> None:
+        self.world, self.name, self.dead = world, name, dead_queue
+        self.messages: list[Held] = []
+        self.seen: dict[str, datetime] = {}
+        self.sent = 0
+        self.lock = threading.RLock()
+        self.sent_total = 0
+
+    def send(self, messages: Any) -> None:
+        for outgoing in messages:
+            self.world.effect(f"{self.name}.send")
+            with self.lock:
+                last = self.seen.get(outgoing.deduplication)
+                if last is None or self.world.clock - last > timedelta(minutes=5):
+                    self._add(outgoing)
+                    self.seen[outgoing.deduplication] = self.world.clock
+            self.world.effect(f"{self.name}.sent")
+
+    def _add(self, outgoing: Outgoing) -> None:
+        self.sent += 1
+        now = self.world.clock
+        self.messages.append(Held(outgoing, f"{self.name}-{self.sent}", f"{self.sent:020d}", now, now))
+
+    def again(self, message: Held) -> None:
+        """Deliver a message that was already taken once more, as at-least-once queues may."""
+        self.messages.append(Held(message.outgoing, message.id + "x", message.sequence, message.sent, self.world.clock))
+
+    def receive(self, limit: int = 10) -> list[Held]:
+        now = self.world.clock
+        with self.lock:
+            flying = {m.outgoing.group for m in self.messages if m.visible_at > now}
+            batch: list[Held] = []
+            for message in list(self.messages):
+                if len(batch) == limit:
+                    break
+                if message.outgoing.group in flying:
+                    continue
+                message.receives += 1
+                if message.receives > RECEIVES_MAX and self.dead is not None:
+                    self.messages.remove(message)
+                    self.dead._add(message.outgoing)
+                    continue
+                message.visible_at = now + timedelta(seconds=VISIBILITY_S)
+                batch.append(message)
+            return batch
+
+    def retry_in(self, receipt_handle: str, delay_s: int) -> None:
+        self.world.effect(f"{self.name}.retry_in")
+        with self.lock:
+            for message in self.messages:
+                if message.id == receipt_handle:
+                    message.visible_at = self.world.clock + timedelta(seconds=delay_s)
+
+    def run(self, handler: Callable[[Shell, list[Message]], list[str]]) -> int:
+        """Give one batch to a handler, as a Lambda mapping does. Return how many messages it was."""
+        batch = self.receive()
+        if not batch:
+            return 0
+        messages = [
+            Message(
+                m.id,
+                json.loads(m.outgoing.body),
+                m.outgoing.group,
+                m.sequence,
+                m.id,
+                int(m.sent.timestamp() * 1000),
+                m.receives,
+            )
+            for m in batch
+        ]
+        try:
+            back = set(handler(self.world.shell, messages))
+        except Crash:
+            self.world.crashes += 1
+            self.world.restart()
+            return len(batch)
+        with self.lock:
+            for message in batch:
+                if message.id not in back:
+                    self.messages.remove(message)
+                    if self.world.doubles and not message.id.endswith("x"):
+                        self.again(message)
+        return len(batch)
+
+    def next_at(self) -> datetime | None:
+        return min((m.visible_at for m in self.messages), default=None)
+
+
+class Receiver:
+    """A destination on loopback that answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda body: (204, {})
+        self.requests: list[tuple[str, dict[str, str], dict[str, Any], int]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, headers = receiver.answer(body)
+                sent = {k.lower(): v for k, v in self.headers.items()}
+                receiver.requests.append((self.path, sent, body, status))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/in"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def texts(self, status: int | None = 204) -> list[str]:
+        """The texts that arrived, in order; those answered with ``status``."""
+        return [b["data"]["message"]["text"] for _, _, b, s in self.requests if status is None or s == status]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@dataclass
+class World:
+    """One cell, one tenant, one telegram source, one destination."""
+
+    clock: datetime = START
+    doubles: bool = False
+    crash_at: int | None = None
+    effects: list[str] = field(default_factory=list)
+    crashes: int = 0
+    failing: Callable[[str], Exception | None] = lambda name: None
+
+    def start(self, engine: engines.Engine) -> None:
+        self.engine = engine
+        self.randomness = random.Random(7)
+        local.make_resources(engine, "test", "eu-central-1", "DE")
+        self.dead_inbox, self.dead_outbox = FifoQueue(self, "dead_inbox"), FifoQueue(self, "dead_outbox")
+        self.inbox = FifoQueue(self, "inbox", self.dead_inbox)
+        self.outbox = FifoQueue(self, "outbox", self.dead_outbox)
+        self.receiver = Receiver()
+        self.monotonic_s = 0.0
+        self.restart()
+
+    def effect(self, name: str) -> None:
+        """Count an effect; die here if this is the one."""
+        self.effects.append(name)
+        if self.crash_at is not None and len(self.effects) == self.crash_at:
+            self.crash_at = None
+            raise Crash
+        fault = self.failing(name)
+        if fault is not None:
+            raise fault
+
+    def _client(self, service: str, region: str) -> Any:
+        client = self.engine.make_client(service, region)
+        call = client._make_api_call
+
+        def counted(operation: str, arguments: Any) -> Any:
+            if operation not in WRITES:
+                return call(operation, arguments)  # dying around a read is dying before the next write
+            self.effect(f"before {operation}")
+            answer = call(operation, arguments)
+            self.effect(f"after {operation}")
+            return answer
+
+        client._make_api_call = counted
+        return client
+
+    def restart(self) -> None:
+        """A new process: nothing remembered, the same tables and queues."""
+        settings = Settings(
+            cell="test", region="eu-central-1", country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
+            source_rate_per_s=10_000,
+        )  # fmt: skip
+        self.shell = Shell(
+            settings,
+            Clients(settings.region, make=self._client),
+            now=lambda: self.clock,
+            random=self.randomness.randbytes,
+            monotonic=lambda: (self.clock - START).total_seconds(),
+            sleep=lambda _s: None,
+        )
+        self.shell.inbox, self.shell.outbox = self.inbox, self.outbox  # type: ignore[assignment]
+
+    # What is declared
+
+    def connect(self, **changes: Any) -> None:
+        """Declare a tenant whose messages go to one recipient in the EU. ``changes`` alter the records' fields."""
+        config = self.shell.config
+        new = lambda prefix: ids.sortable(prefix, self.clock, self.randomness.randbytes(11))  # noqa: E731
+        at = self.clock
+        self.tenant = new("tnt")
+        config.create_tenant(
+            Tenant(
+                id=self.tenant, name="Nord", edition="enterprise", tenant_class="general", created_at=at,
+                controller=Controller(legal_name="Nord GmbH", country="DE", contact="privacy@nord.example"),
+                retention=Retention(default_days=changes.pop("days", 30)),
+            )
+        )  # fmt: skip
+        self.source = new("src")
+        source = {"channel": "telegram", "name": "bot", "subject_country": "DE", "special": ()} | changes.pop(
+            "source", {}
+        )
+        config.insert(
+            self.tenant,
+            Source(id=self.source, created_at=at, **source),
+            [{"secret": {"secret_token": "hook-secret"}, "until": None}],
+        )
+        config.insert_lookup(self.source, self.tenant, self.source)
+        for kind in ("instruction", "contract"):
+            config.insert(
+                self.tenant,
+                Basis(id=new("bas"), kind=kind, valid_from="2026-01-01", evidence="sha256:" + "00" * 32, created_at=at),  # type: ignore[arg-type]
+            )
+        self.recipient = new("rcp")
+        recipient = {
+            "legal_name": "CRM", "contact": "dpo@crm.example", "entity_country": "DE", "processing_countries": ("DE",),
+            "role": "processor", "classes": CLASSES, "onward": (), "granted": True,
+            "contract": Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01"),  # type: ignore[arg-type]
+        } | changes.pop("recipient", {})  # fmt: skip
+        config.insert(self.tenant, Recipient(id=self.recipient, created_at=at, **recipient))
+        self.destination = new("dst")
+        destination = {
+            "name": "crm",
+            "kind": "http",
+            "recipient": self.recipient,
+            "retry": Retry(delays_s=(5, 300, 1800, 7200)),
+        }
+        destination |= changes.pop("destination", {})
+        config.insert(
+            self.tenant,
+            Destination(id=self.destination, created_at=at, **destination),  # type: ignore[arg-type]
+            {"config": {"url": self.receiver.url}, "signing": [{"secret": SECRET, "until": None}]},
+        )
+        self.route = new("rte")
+        declared = {
+            "name": "messages", "pattern": {"kind": ["message"]}, "destination": self.destination, "purpose": "customer_support",
+        } | changes.pop("route", {})  # fmt: skip
+        config.insert(self.tenant, Route(id=self.route, created_at=at, **declared))
+        assert not changes
+
+    def change(self, record_id: str, **values: Any) -> None:
+        """Change a record."""
+        row = self.shell.config.get(self.tenant, record_id)
+        self.shell.config.replace(self.tenant, row.record.model_copy(update=values), row.version)
+
+    # What happens
+
+    def post(self, number: int, text: str | None = None, chat: int = 100, at: datetime | None = None) -> Reply:
+        """A person writes to the bot."""
+        person = {"id": chat, "is_bot": False, "first_name": "Canary Person"}
+        message = {
+            "message_id": number, "date": int((at or self.clock).timestamp()), "chat": {"id": chat, "type": "private"},
+            "from": person, "text": text or f"m{number}",
+        }  # fmt: skip
+        body = json.dumps({"update_id": number, "message": message}).encode()
+        headers = {"content-type": "application/json", "x-telegram-bot-api-secret-token": "hook-secret"}
+        return self.hook(Inbound("POST", f"https://h/hooks/{self.source}", headers, {}, body, self.clock))
+
+    def hook(self, request: Inbound) -> Reply:
+        """Post a webhook; a process that dies is a platform that posts again."""
+        while True:
+            try:
+                return receive.handle(self.shell, self.source, request)
+            except Crash:
+                self.crashes += 1
+                self.restart()
+
+    def step(self) -> bool:
+        """Run what is ready now; False if nothing was."""
+        done = self.inbox.run(route.handle) + self.outbox.run(deliver.handle)
+        done += self.dead_inbox.run(dead.handle_inbox) + self.dead_outbox.run(dead.handle_outbox)
+        return done > 0
+
+    def pump(self) -> None:
+        try:
+            pump.handle(self.shell)
+        except Crash:
+            self.crashes += 1
+            self.restart()
+
+    def settle(self) -> None:
+        """Run until nothing is ready at this instant."""
+        for _ in range(500):
+            if not self.step():
+                return
+        raise AssertionError("the queues never come to rest")
+
+    def run(self, duration: timedelta, every: timedelta = timedelta(minutes=1)) -> None:
+        """Let time pass: queues are served as messages become visible, pump runs each minute."""
+        end = self.clock + duration
+        next_pump = self.clock
+        while True:
+            self.settle()
+            if self.clock >= next_pump:
+                self.pump()
+                next_pump = self.clock + every
+                continue
+            moments = [q.next_at() for q in (self.inbox, self.outbox, self.dead_inbox, self.dead_outbox)]
+            soon = min([m for m in moments if m is not None and m > self.clock] + [next_pump])
+            if soon > end:
+                self.clock = end
+                return
+            self.clock = soon
+
+    # What is to be seen
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Every entry of the tenant, in the order of the log's keys."""
+        found, start = [], None
+        while True:
+            page = self.shell.audit.between(
+                self.tenant,
+                START - timedelta(days=1),
+                self.clock + timedelta(days=1),
+                now=self.clock,
+                limit=250,
+                start=start,
+            )
+            found.extend(page.entries)
+            start = page.next
+            if start is None:
+                return found
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        return [e for e in self.entries() if e["kind"] == kind]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every raw row of a table."""
+        client = self.engine.make_client("dynamodb", "eu-central-1")
+        return list(client.scan(TableName=f"waybill-test-{table}")["Items"])
+
+    def close(self) -> None:
+        self.receiver.close()
+
+
+def raw(row: dict[str, Any]) -> bytes:
+    """A row as bytes, to search for what must not be there."""
+    return json.dumps(row, default=lambda b: base64.b64encode(b).decode()).encode() + b"".join(
+        v["B"] for v in row.values() if "B" in v
+    )
+
+
+@contextmanager
+def world(**options: Any) -> Iterator[World]:
+    """A fresh world on a fresh moto."""
+    with engines.moto() as engine:
+        made = World(**options)
+        made.start(engine)
+        try:
+            yield made
+        finally:
+            made.close()
