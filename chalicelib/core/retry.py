@@ -57,6 +57,7 @@ CODES: Mapping[str, Outcome] = MappingProxyType(
         "redirect": Outcome.REJECTED,
         "forbidden_address": Outcome.REJECTED,
         "render": Outcome.REJECTED,
+        "no_destination": Outcome.REJECTED,
         "dead_letter": Outcome.GAVE_UP,
         **{http_code(s): _http_outcome(s) for s in (*range(200, 300), *range(400, 600))},
     }
