@@ -25,6 +25,9 @@ MAX_ID_CHARACTERS = 512
 MAX_FORM_FIELDS = 1000
 MAX_INTEGER = 2**63 - 1
 
+_LONE_SURROGATE = re.compile(
+    r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]", re.DOTALL
+)
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 _INSTANT = re.compile(r"([0-9]{1,17})(?:\.([0-9]{1,9}))?\Z")
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]*\Z")
@@ -54,14 +57,23 @@ def parse_json(body: bytes | str) -> Json:
     try:
         text = body.decode("utf-8-sig") if isinstance(body, bytes) else clean(body)
         document = _DECODER.decode(text)
-        # The walk is only paid for by a body that could need it: one with an escaped surrogate, or with many brackets.
-        if "\\ud" in text or "\\uD" in text or text.count("{") + text.count("[") > MAX_DEPTH:
+        if _may_need_cleaning(text):
             document = _cleaned(document, MAX_DEPTH)
     except (ValueError, RecursionError):  # ValueError: bad UTF-8, bad JSON, an integer of more than 4,300 digits
         raise MalformedPayload("the body is not a JSON document of this platform") from None
     if not isinstance(document, dict):
         raise MalformedPayload("the body is not a JSON object")
     return document
+
+
+def _may_need_cleaning(text: str) -> bool:
+    # The walk over a document is only paid for by one that could need it: with many brackets, or with an escaped
+    # surrogate that seems alone. An escaped backslash can make a lone one look paired.
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        return True
+    if "\\ud" not in text and "\\uD" not in text:
+        return False
+    return "\\\\" in text or _LONE_SURROGATE.search(text) is not None
 
 
 def _cleaned(value: Any, depth: int) -> Any:

@@ -44,7 +44,7 @@ KIND = "whatsapp"
 OBJECT = "whatsapp_business_account"
 
 Item = Draft | Ignored
-Content = tuple[Kind, Message]
+Content = tuple[Kind, dict[str, Any]]  # the kind, and what is told of the message
 
 STATUSES: Mapping[str, Status] = {
     "sent": "sent",
@@ -74,7 +74,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
 
 
 def _text(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, Message(text=text(content.get("body")))
+    return Kind.MESSAGE, {"text": text(content.get("body"))}
 
 
 def _media(kind: AttachmentType, content: Json, message: Json) -> Content:
@@ -85,7 +85,7 @@ def _media(kind: AttachmentType, content: Json, message: Json) -> Content:
         mime=text(content.get("mime_type")),
         name=text(content.get("filename")),
     )
-    return Kind.MESSAGE, Message(text=text(content.get("caption")), attachments=(found,))
+    return Kind.MESSAGE, {"text": text(content.get("caption")), "attachments": (found,)}
 
 
 def _location(content: Json, message: Json) -> Content:
@@ -96,7 +96,7 @@ def _location(content: Json, message: Json) -> Content:
         name=text(content.get("name")),
         address=text(content.get("address")),
     )
-    return Kind.MESSAGE, Message(attachments=(found,))
+    return Kind.MESSAGE, {"attachments": (found,)}
 
 
 def _contacts(content: Any, message: Json) -> Content:
@@ -106,11 +106,11 @@ def _contacts(content: Any, message: Json) -> Content:
         number = phone(first.get("phone")) or phone(first.get("wa_id"), international=True)
         name = text(mapping(card.get("name")).get("formatted_name"))
         found.append(Attachment(type="contact", ref=optional_id(first.get("wa_id")), name=name, phone=number))
-    return Kind.MESSAGE, Message(attachments=tuple(found))
+    return Kind.MESSAGE, {"attachments": tuple(found)}
 
 
 def _button(content: Json, message: Json) -> Content:
-    return Kind.POSTBACK, Message(text=text(content.get("text")), payload=text(content.get("payload")))
+    return Kind.POSTBACK, {"text": text(content.get("text")), "payload": text(content.get("payload"))}
 
 
 def _interactive(content: Json, message: Json) -> Content:
@@ -118,7 +118,7 @@ def _interactive(content: Json, message: Json) -> Content:
     reply = mapping(content.get(kind))
     payload = next((reply[name] for name in INTERACTIVE.get(kind, ("id",)) if name in reply), None)
     title = text(reply.get("title")) or text(reply.get("body"))
-    return Kind.POSTBACK, Message(text=title, payload=text(payload))
+    return Kind.POSTBACK, {"text": title, "payload": text(payload)}
 
 
 INTERACTIVE: Mapping[str, tuple[str, ...]] = {
@@ -132,16 +132,16 @@ INTERACTIVE: Mapping[str, tuple[str, ...]] = {
 def _reaction(content: Json, message: Json) -> Content:
     emoji = text(content.get("emoji"))  # absent or empty: taken back. A person has one reaction to a message
     about = id_(content.get("message_id"))
-    return Kind.REACTION, Message(id=about, emoji=(emoji,) if emoji else (), emoji_action="set")
+    return Kind.REACTION, {"id": about, "emoji": (emoji,) if emoji else (), "emoji_action": "set"}
 
 
 def _order(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, Message(text=text(content.get("text")), payload=compact(content))
+    return Kind.MESSAGE, {"text": text(content.get("text")), "payload": compact(content)}
 
 
 def _system(content: Json, message: Json) -> Content:
     new = next((content[n] for n in ("wa_id", "new_wa_id", "user_id", "identity") if n in content), None)
-    return Kind.SYSTEM, Message(text=text(content.get("body")), payload=optional_id(new))
+    return Kind.SYSTEM, {"text": text(content.get("body")), "payload": optional_id(new)}
 
 
 def _edit(content: Json, message: Json) -> Content:
@@ -149,20 +149,20 @@ def _edit(content: Json, message: Json) -> Content:
     kind = word(inner.get("type"))
     about: dict[str, Any] = {"id": id_(content.get("original_message_id")), "edited_at": _time(message)}
     if kind in TYPES and kind not in ("edit", "revoke"):
-        about = {**dict(_read(kind, inner)[1]), **about}
-    return Kind.MESSAGE_EDITED, Message(**about)
+        about = {**_read(kind, inner)[1], **about}
+    return Kind.MESSAGE_EDITED, about
 
 
 def _revoke(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE_DELETED, Message(id=id_(content.get("original_message_id")))
+    return Kind.MESSAGE_DELETED, {"id": id_(content.get("original_message_id"))}
 
 
 def _unsupported(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, Message(attachments=(Attachment(type="unsupported"),))
+    return Kind.MESSAGE, {"attachments": (Attachment(type="unsupported"),)}
 
 
 def _welcome(content: Json, message: Json) -> Content:
-    return Kind.MEMBER_JOINED, Message()
+    return Kind.MEMBER_JOINED, {}
 
 
 TYPES: Mapping[str, Callable[[Any, Json], Content]] = {
@@ -221,14 +221,13 @@ def _draft(field: str, message: Json, sender: Sender, other: str | None) -> Item
     referral = mapping(message.get("referral"))
     group = optional_id(message.get("group_id"))
     own_id = id_(message.get("id"))
-    about = about.model_copy(
-        update={
-            "id": about.id or own_id,
-            "reply_to": optional_id(context.get("id")),
-            "forwarded": context.get("forwarded") is True or context.get("frequently_forwarded") is True,
-            "payload": about.payload or optional_id(referral.get("source_id")),
-        }
-    )
+    about = {
+        "id": own_id,
+        **about,
+        "reply_to": optional_id(context.get("id")),
+        "forwarded": context.get("forwarded") is True or context.get("frequently_forwarded") is True,
+        "payload": about.get("payload") or optional_id(referral.get("source_id")),
+    }
     joined = event is Kind.MEMBER_JOINED
     return Draft(
         kind=event,
@@ -237,7 +236,7 @@ def _draft(field: str, message: Json, sender: Sender, other: str | None) -> Item
         occurred_at=_time(message),
         conversation=Conversation(id=group or other or sender.id, direct=group is None),
         sender=sender,
-        message=None if joined else about,
+        message=None if joined else Message(**about),
         members=(Member(id=sender.id, name=sender.name, username=sender.username),) if joined else (),
         raw=message,
     )

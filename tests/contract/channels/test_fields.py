@@ -59,6 +59,8 @@ def test_integers_are_exact_when_large() -> None:
         (r"\ud83c", "\ufffd"),
         (r"\uDF4Fx\ud83c", "\ufffdx\ufffd"),
         (r"\\ud83c", r"\ud83c"),
+        (r"\\ud83c\udf4f", "\\ud83c\ufffd"),
+        (r"\ud83c\ud83c\udf4f\udf4f", "\ufffd\U0001f34f\ufffd"),
         ("\U0001f34f é", "\U0001f34f é"),
         (r"a\u0000b", "a\0b"),
     ],
