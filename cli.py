@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 
-def _lines(answer: Callable[[str], dict[str, Any]]) -> int:
+def _write(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, ensure_ascii=True, separators=(",", ":"))
+
+
+def _lines(answer: Callable[[str], dict[str, Any]], write: Callable[[dict[str, Any]], str] = _write) -> int:
     """Answer standard input line by line; each answer is flushed before the next line is read."""
     for raw in sys.stdin.buffer:
-        line = raw.decode("utf-8", "replace").rstrip("\r\n")
-        text = json.dumps(answer(line), ensure_ascii=True, separators=(",", ":"))
-        sys.stdout.write(text + "\n")
+        line = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")
+        sys.stdout.write(write(answer(line)) + "\n")
         sys.stdout.flush()
     return 0
 
@@ -23,7 +26,7 @@ def _lines(answer: Callable[[str], dict[str, Any]]) -> int:
 def _normalise(arguments: argparse.Namespace) -> int:
     from chalicelib.lines import normalise
 
-    return _lines(normalise.answer)
+    return _lines(normalise.answer, normalise.write)
 
 
 def _match(arguments: argparse.Namespace) -> int:
@@ -59,6 +62,31 @@ def _local(arguments: argparse.Namespace) -> int:
     )
 
 
+def _redrive(arguments: argparse.Namespace) -> int:
+    from chalicelib.core.errors import WaybillError
+    from chalicelib.flow import replay
+    from chalicelib.shell import shell
+
+    try:
+        cell, failed = shell(), 0
+        for letter in list(replay.letters(cell, arguments.tenant)):
+            if arguments.thing not in (None, letter["thing"]):
+                continue
+            if arguments.send:
+                try:
+                    replay.redrive(cell, arguments.tenant, letter, ("operator", arguments.operator))
+                    state = "sent again"
+                except WaybillError as error:
+                    state, failed = f"stays: {error.detail}", 1
+            else:
+                state = "parked"
+            print(f"{letter['parked_at']}  {letter['queue']:7}{letter['thing']}  {state}")
+    except WaybillError as error:
+        print(f"waybill redrive: {error.detail}", file=sys.stderr)
+        return 1
+    return failed
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="waybill", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -85,7 +113,21 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--country", help="of the home region (what the region map says)")
     local.add_argument("--state", type=Path, metavar="DIR", help="where ministack keeps its state")
     local.add_argument("--pump-s", type=float, default=5, help="seconds between looks at lanes that wait (%(default)s)")
-    local.add_argument("--seal-s", type=float, default=5, help="seconds between seals of the log; taken, but the log is not sealed yet")
+    local.add_argument(
+        "--seal-s", type=float, default=5, help="seconds between seals of the log; taken, but the log is not sealed yet"
+    )
+    redrive = command(
+        "redrive",
+        _redrive,
+        "list a tenant's dead letters, or send them on their way again",
+        "Runs with your AWS credentials and the settings of a cell (WAYBILL_CELL, AWS_REGION, WAYBILL_COUNTRY).",
+    )
+    redrive.add_argument("tenant", help="tnt_…")
+    redrive.add_argument("--thing", metavar="ID", help="only the letter about this event or transfer")
+    redrive.add_argument(
+        "--send", action="store_true", help="send them again: each is an act in the log and a new decision"
+    )
+    redrive.add_argument("--operator", default="operator", metavar="ID", help="who acts, as the log shall name you")
     return parser
 
 

@@ -47,10 +47,18 @@ def _each(shell: Shell, messages: list[Message], end: Callable[[Shell, Message, 
     return with_followers(messages, failed)
 
 
-def _park(shell: Shell, queue: str, message: Message, tenant: str, thing: str, expires_at: datetime) -> None:
-    now = times.text(shell.now())
-    values = {"queue": queue, "message": body(message.body or {}), "thing": thing}
-    shell.data.insert_dead(tenant, f"{queue}#{thing}", {**values, "parked_at": now}, expires_at)
+def _park(
+    shell: Shell, queue: str, message: Message, tenant: str, thing: str, minute: int, expires_at: datetime
+) -> None:
+    values = {
+        "queue": queue,
+        "thing": thing,
+        "message": body(message.body or {}),
+        "group": message.group,
+        "minute": minute,
+        "parked_at": times.text(shell.now()),
+    }
+    shell.data.insert_dead(tenant, f"{queue}#{thing}", values, expires_at)
     warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
 
 
@@ -81,7 +89,7 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     )
     shell.audit.append(entry)
     days = snapshot.configuration.tenant.retention.default_days
-    _park(shell, "inbox", message, tenant, event, received_at + timedelta(days=days))
+    _park(shell, "inbox", message, tenant, event, minute, received_at + timedelta(days=days))
 
 
 def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
@@ -105,4 +113,5 @@ def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
             took_ms=0,
         )
         shell.audit.append(entry)
-    _park(shell, "outbox", message, order["tenant"], order["transfer"], times.parse(order["expires_at"]))
+    ends = times.parse(order["expires_at"])
+    _park(shell, "outbox", message, order["tenant"], order["transfer"], order["minute"], ends)

@@ -319,15 +319,8 @@ def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None)
     if destination is None or route is None:
         return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
     document = one.row.open(one.data_key, shell.settings.region)
-    source = snapshot.configuration.sources[order["source"]]
     classes = classes_of(document)
-    cell = Cell(shell.settings.region, shell.settings.country)
-    received_at = times.parse(order["received_at"])
-    base = source_facts(
-        snapshot.configuration, source, cell, op="store", classes=classes, now=now, received_at=received_at
-    )
-    decide = shell.decider.decide
-    judgement = judge(snapshot.configuration, route, decide(base), base, decide, held_since)
+    judgement = judge_again(shell, snapshot, order, classes, now, held_since)
     if judgement.verdict == "held" and order["decision"] == "held":
         return _still_held(batch, order, judgement, held_since or now, now)
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
@@ -341,6 +334,29 @@ def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None)
     if not destination.enabled:
         return Waits(now + LOOK_AGAIN, order, one.made)
     return _send(batch, order, one, snapshot, destination, document, judgement)
+
+
+def judge_again(
+    shell: Shell,
+    snapshot: Snapshot,
+    order: Order,
+    classes: list[str],
+    now: datetime,
+    held_since: datetime | None = None,
+) -> Judgement:
+    """Decide an order's event along its route, as the law and the records are now."""
+    configuration = snapshot.configuration
+    base = source_facts(
+        configuration,
+        configuration.sources[order["source"]],
+        Cell(shell.settings.region, shell.settings.country),
+        op="store",
+        classes=classes,
+        now=now,
+        received_at=times.parse(order["received_at"]),
+    )
+    decide = shell.decider.decide
+    return judge(configuration, configuration.routes[order["route"]], decide(base), base, decide, held_since)
 
 
 def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:

@@ -51,6 +51,12 @@ class Work:
     entry: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def replayed_by(self) -> str | None:
+        """The act by which a dead letter was sent again."""
+        by = (self.message.body or {}).get("replayed_by")
+        return str(by) if by else None
+
+    @property
     def tenant(self) -> str:
         """The event's tenant."""
         return self.snapshot.configuration.tenant.id
@@ -211,6 +217,8 @@ def _plan(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime)
         rules_hash=shell.law.hash.removeprefix("sha256:"),
         config_hash=configuration.hash,
         routes=routes_of(work.plan.transfers),
+        cause="replayed" if work.replayed_by else "received",
+        by=work.replayed_by,
     )
 
 

@@ -7,7 +7,7 @@
 | lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}`` |
 | waiting delivery | ``lane#{lane}`` | ``p#{sequence}`` | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
 | stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
-| dead letter | ``{tenant}#dead`` | ``{time}#{id}`` | |
+| dead letter | ``{tenant}#dead`` | ``{queue}#{event or transfer}`` | |
 
 An event's place is its id, so that it can be found by it, and its conversation is in the sort key, so that the keys-only
 index can be narrowed to a conversation without reading content. TTL (``ttl``, seconds) is late by days: every reader
@@ -337,6 +337,14 @@ class DataStore:
     def drop_reply(self, tenant: str, key_hash: str) -> None:
         """Give a claimed idempotency key back: the request changed nothing."""
         self.table.delete({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})
+
+    def dead(self, tenant: str) -> Iterator[Item]:
+        """Yield a tenant's parked dead letters."""
+        yield from self.table.query("pk = :p", {":p": f"{tenant}#dead"})
+
+    def remove_dead(self, tenant: str, place: str) -> None:
+        """Forget a dead letter that was sent on its way again."""
+        self.table.delete({"pk": f"{tenant}#dead", "sk": place})
 
     def insert_dead(self, tenant: str, place: str, values: Mapping[str, Any], expires_at: datetime) -> None:
         """Park a dead letter for a person to look at."""

@@ -14,7 +14,7 @@ from chalicelib.channels.base import Inbound
 from chalicelib.core import signature
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
-from chalicelib.flow import deliver, route
+from chalicelib.flow import deliver, replay, route
 
 HOUR = timedelta(hours=1)
 
@@ -306,6 +306,20 @@ def test_ended_with_an_entry_when_a_message_is_dead_lettered(queue: str) -> None
         assert [r for r in w.rows("data") if r["pk"]["S"].endswith("#dead")]
         assert not w.dead_inbox.messages
         assert not w.dead_outbox.messages
+
+        (letter,) = replay.letters(w.shell, w.tenant)
+        replay.redrive(w.shell, w.tenant, letter, ("operator", "duty"))
+        replay.redrive(w.shell, w.tenant, letter, ("operator", "duty"))
+        w.run(timedelta(minutes=5))
+
+        sent = [headers["webhook-id"] for _, headers, _, _ in w.receiver.requests]
+        assert (
+            len(sent) == len(set(sent)) == (1 if queue == "inbox" else 2)
+        )  # the log did not take the first one's entry
+        assert not list(replay.letters(w.shell, w.tenant))
+        (act,) = w.of_kind("replayed")
+        (again,) = [e for e in w.of_kind("decided") if e["cause"] == "replayed"]
+        assert again["by"] == act["id"]
 
 
 def test_no_personal_datum_is_in_the_clear_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
