@@ -28,6 +28,7 @@ from typing import Final
 from . import journey
 from .deploy import DeployFault, Deployment
 from .package import BadPackage, Package, package
+from .template import ROOT
 
 STAGE: Final = "rehearsal"
 READY_LIMIT_S: Final = 60
@@ -52,7 +53,7 @@ class Stand:
 
 @contextlib.contextmanager
 def emulator(scratch: Path, region: str) -> Iterator[str]:
-    """Run ministack on a free port of the loopback interface and yield its address; stop it afterwards.
+    """Run the emulator on a free port of the loopback interface and yield its address; stop it afterwards.
 
     Raises:
         RehearsalFault: it did not start.
@@ -74,10 +75,15 @@ def emulator(scratch: Path, region: str) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     log = scratch / "ministack.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.emulator"], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
         try:
             _wait_until_ready(process, address, log)
             yield address
+        except (RehearsalFault, DeployFault, journey.JourneyError):
+            print(f"the emulator's last words:\n{_tail(log)}", file=sys.stderr)
+            raise
         finally:
             process.terminate()
             try:
