@@ -96,7 +96,7 @@ class Compiler:
         if op == "present" and operand is True:
             return [is_present(path)]
         if op == "has" and leaf.many:
-            (wanted,) = self._values(path, leaf, operand) or (None,)
+            wanted = self._bound_value(path, leaf, operand)
             return [on_fact(path, lambda v, _: wanted in v)]
         if op == "not_in" and not leaf.many:
             barred = frozenset(self._values(path, leaf, operand))
@@ -110,10 +110,10 @@ class Compiler:
         return []
 
     def _membership(self, path: str, op: str, operand: object) -> list[Check]:
-        if operand not in self._list_names:
+        if not isinstance(operand, str) or operand not in self._list_names:
             self._fault(f"unknown list name {operand!r}")
             return []
-        return [on_fact(path, in_list(str(operand), op == "in_list"))]
+        return [on_fact(path, in_list(operand, op == "in_list"))]
 
     def _bound_value(self, path: str, leaf: Leaf, operand: object) -> Any:
         if isinstance(operand, date) and not isinstance(operand, datetime):
@@ -163,10 +163,10 @@ class Compiler:
         for op, operand in value.items():
             if op not in ("in_list", "not_in_list"):
                 self._fault(f"unknown operator {op!r} for destination")
-            elif operand not in self._list_names:
+            elif not isinstance(operand, str) or operand not in self._list_names:
                 self._fault(f"unknown list name {operand!r}")
             else:
-                tests.append(in_list(str(operand), op == "in_list"))
+                tests.append(in_list(operand, op == "in_list"))
         return lambda scene: (
             YES if scene.destination is not None and all(t(scene.destination, scene) for t in tests) else NO
         )
@@ -220,8 +220,8 @@ class Compiler:
         self._party = self._destination = self._relies = True
         if value == "none":
             return lambda scene: YES if scene.relied is None else NO
-        ids = frozenset(value) if isinstance(value, list) else frozenset()
-        for name in sorted(map(str, ids - self._permits)) or ([] if ids else ["nothing"]):
+        ids = frozenset(map(str, value)) if isinstance(value, list) else frozenset()
+        for name in sorted(ids - self._permits) or ([] if ids else ["nothing"]):
             self._fault(f"relies on {name}, which is no permit of this file")
         return lambda scene: YES if scene.relied in ids else NO
 
@@ -290,10 +290,10 @@ class Compiler:
             self._fault("needs kind, field and working_days")
             return None
         kinds = self._kinds(value["kind"])
-        leaf = BASIS_FIELDS.get(value["field"])
+        leaf = BASIS_FIELDS.get(str(value["field"]))
         if not isinstance(leaf, Leaf) or leaf.read is not DATE.read:
             self._fault(f"unknown date field {value['field']!r} of a basis record")
-        if not isinstance(value["working_days"], int) or not 0 < value["working_days"] <= 366:
+        if type(value["working_days"]) is not int or not 0 < value["working_days"] <= 366:
             self._fault("working_days is a whole number from 1 to 366")
             return None
         return Wait(next(iter(kinds)), value["field"], value["working_days"]) if len(kinds) == 1 else None

@@ -123,7 +123,7 @@ def load_law(texts: Mapping[str, str]) -> Law:
     """
     faults: list[str] = []
     tables = {name: _parse(name, text, faults) for name, text in sorted(texts.items())}
-    fines = frozenset(row.get("id") for row in tables.get(FINES, {}).get("fine", ()) if isinstance(row, dict))
+    fines = _fines(tables.get(FINES, {}), faults)
     found = [_file(name, table, fines, faults) for name, table in tables.items() if name not in NOT_LAWS and table]
     files = [f for f in found if f is not None]
     faults += _clashes(files)
@@ -147,6 +147,22 @@ def _parse(name: str, text: str, faults: list[str]) -> dict[str, Any]:
     if not table:
         faults.append(f"{name}: is empty")
     return table
+
+
+def _fines(table: Mapping[str, Any], faults: list[str]) -> frozenset[str]:
+    rows = table.get("fine", [])
+    ids: set[str] = set()
+    for number, row in enumerate(rows if isinstance(rows, list) else [None], 1):
+        id = row.get("id") if isinstance(row, dict) else None
+        if not isinstance(row, dict) or not isinstance(id, str) or not isinstance(row.get("breach"), str):
+            faults.append(f"{FINES}: fine {number}: needs id and breach")
+        elif row.get("confidence") not in CONFIDENCES or not set(row) <= _FINE:
+            faults.append(f"{FINES}: {id}: needs a known confidence, and has only known keys")
+        elif id in ids:
+            faults.append(f"{FINES}: {id}: duplicate id")
+        else:
+            ids.add(id)
+    return frozenset(ids)
 
 
 def _clashes(files: list[LawFile]) -> Iterator[str]:
@@ -178,6 +194,9 @@ _HEADER: Mapping[str, type] = {
     "zone": str, "rule": list,
 }  # fmt: skip
 _NEEDED = ("code", "countries", "reach", "time_zone", "gate")
+_FINE = frozenset(
+    {"id", "breach", "from", "min", "max", "currency", "pct_turnover", "floor", "cap", "bands", "confidence"}
+)
 _ROW = frozenset({"from", "to", "confidence", "countries", "channels", "scheme"})
 
 
@@ -198,7 +217,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _file(name: str, table: dict[str, Any], fines: frozenset[Any], faults: list[str]) -> LawFile | None:
+def _file(name: str, table: dict[str, Any], fines: frozenset[str], faults: list[str]) -> LawFile | None:
     before = len(faults)
     faults += [f"{name}: {key} is missing" for key in _NEEDED if key not in table]
     for key, value in table.items():
@@ -210,7 +229,7 @@ def _file(name: str, table: dict[str, Any], fines: frozenset[Any], faults: list[
         faults.append(f"{name}: {fault}")
     if len(faults) > before:
         return None
-    faults += [f"{name}: unknown country {c!r}" for c in table["countries"] if c not in COUNTRIES]
+    faults += [f"{name}: unknown country {c!r}" for c in table["countries"] if str(c) not in COUNTRIES]
     faults += [f"{name}: unknown reach {r!r}" for r in table["reach"] if r not in REACHES]
     calendar = _calendar(name, table, faults)
     lists = _lists(name, table, faults)
@@ -220,6 +239,8 @@ def _file(name: str, table: dict[str, Any], fines: frozenset[Any], faults: list[
             faults.append(f"{name}: a gate needs gate_id and gate_ref")
         gate = Provision(table.get("gate_id", ""), table.get("gate_ref", ""), table["code"])
     rows = [row for row in table.get("rule", []) if isinstance(row, dict)]
+    if len(rows) != len(table.get("rule", [])):
+        faults.append(f"{name}: every rule is a table")
     permits = frozenset(str(row.get("id")) for row in rows if row.get("kind") == "permit")
     rules = []
     for number, row in enumerate(rows, 1):
@@ -229,10 +250,10 @@ def _file(name: str, table: dict[str, Any], fines: frozenset[Any], faults: list[
             rules.append(rule)
     return LawFile(
         code=table["code"],
-        countries=frozenset(table["countries"]),
-        reach=frozenset(table["reach"]),
+        countries=frozenset(map(str, table["countries"])),
+        reach=frozenset(map(str, table["reach"])),
         zone=table.get("zone"),
-        not_zones=frozenset(table.get("not_zones", ())),
+        not_zones=frozenset(map(str, table.get("not_zones", ()))),
         calendar=calendar,
         lists=lists,
         gate=gate,
@@ -249,7 +270,7 @@ def _calendar(name: str, table: Mapping[str, Any], faults: list[str]) -> Calenda
     except (KeyError, ValueError, OSError):
         faults.append(f"{name}: unknown time zone {table['time_zone']!r}")
     weekend = table.get("weekend", [6, 7])
-    if not all(isinstance(d, int) and 1 <= d <= 7 for d in weekend) or len(set(weekend)) > 6:
+    if not all(type(d) is int and 1 <= d <= 7 for d in weekend) or len(set(weekend)) > 6:
         faults.append(f"{name}: weekend holds ISO weekdays, 1 to 7, and leaves one to work")
         weekend = [6, 7]
     holidays: frozenset[date] = frozenset()

@@ -89,7 +89,7 @@ def read_rule(
     place: str,
     table: Mapping[str, Any],
     compiler: Compiler,
-    fines: frozenset[Any],
+    fines: frozenset[str],
     faults: list[str],
 ) -> Rule | None:
     """Compile one rule, or report every fault of it and return None."""
@@ -118,7 +118,7 @@ def read_rule(
     for key in ("effect", "else"):
         if row.get(key, "deny") not in ("deny", "hold"):
             faults.append(f"{place}: unknown {key} {row[key]!r}")
-    if row.get("fine") is not None and row["fine"] not in fines:
+    if row.get("fine") is not None and str(row["fine"]) not in fines:
         faults.append(f"{place}: fine {row['fine']!r} is not in the fines table")
     periods = {key: _period(place, key, row, faults) for key in ("within", "extendable", "min")}
     start, end = None, None

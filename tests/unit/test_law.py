@@ -124,6 +124,8 @@ def test_law_is_refused_when_rule_lacks_a_field(key):
         ('gate_id = "XX.1"', 'gate_id = "XX.2"', "XX.2: duplicate id"),
         ('id = "XX.2"', 'id = "ANY.facts"', "ANY.facts: duplicate id"),
         ("[[rule]]", "[[rule", "not TOML"),
+        (RULE, "rule = [1]", "every rule is a table"),
+        (RULE, RULE + "x = {a = 1.5}", "fractions"),
         (RULE, RULE + RULE, "XX.2: duplicate id"),
         (RULE, RULE + RULE.replace('"XX.2"', '"XX.2@2024"').replace("= 2020", "= 2024"), "XX.2@2024: overlaps XX.2"),
     ],
@@ -135,6 +137,24 @@ def test_law_is_refused_when_file_is_wrong(old, new, said):
     faults = faults_of(text.replace(old, new, 1))
 
     assert any(said in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "EU.83.4"', 'id = "EU.83.5"', "EU.83.5: duplicate id"),
+        ('id = "EU.83.4"', "id = 7", "needs id and breach"),
+        ('currency = "EUR"', 'colour = "EUR"', "has only known keys"),
+    ],
+)
+def test_law_is_refused_when_fines_are_wrong(old, new, said):
+    whole = texts()
+    assert old in whole["fines.toml"]
+
+    with pytest.raises(LawRefused) as refused:
+        load_law(whole | {"fines.toml": whole["fines.toml"].replace(old, new, 1)})
+
+    assert any(said in fault for fault in refused.value.faults)
 
 
 def test_every_fault_is_listed_when_there_are_several():
