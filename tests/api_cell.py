@@ -63,7 +63,7 @@ class Answer:
 class Clock:
     """A clock that tests move."""
 
-    at: datetime = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __call__(self) -> datetime:
         self.at += timedelta(milliseconds=1)
@@ -218,5 +218,8 @@ def cell() -> Iterator[Api]:
 
 @pytest.fixture
 def tenant(cell: Api) -> Api:
-    """The API as a fresh tenant's admin key sees it."""
+    """The API as a fresh tenant's admin key sees it; the clock shows the time again."""
+    cell.clock.at = datetime.now(UTC)
+    cell.shell.rates.clear()
+    cell.shell.config._snapshots.clear()
     return cell.new_tenant()

@@ -265,13 +265,13 @@ def _once(call: Call, idempotency_key: str, fingerprint: str) -> Answer:
         return replace(stored, headers={**stored.headers, "Idempotent-Replayed": "true"})
     try:
         answer = call.endpoint.run(call)  # 5
+        claim.finish(answer, _keys(call))
     except WaybillError as fault:
         if isinstance(fault, OurError):
             claim.release()
         else:
             claim.drop()
         raise
-    claim.finish(answer, _keys(call))
     return answer
 
 

@@ -7,8 +7,9 @@ up. What is assumed is never stored. Pure.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,14 @@ Decide = Callable[[Facts], Decision]
 ROUNDS_MAX = 30
 _DIGEST = "sha256:" + "0" * 64
 _LONG_AGO, _FAR = "2000-02-01", "2199-01-01"
+_FIELDS: Mapping[str, Any] = {
+    **dict.fromkeys(("signed_on", "notified_on", "filed_on", "given_on"), _LONG_AGO),
+    **dict.fromkeys(("unmodified", "separate_document", "written", "special", "occasional"), True),
+}
+"""Fields that some rules ask of a record, and what meets them."""
+_FIRST = ("contract", "scc")
+KINDS = (*_FIRST, *(k.value for k in BasisKind if k.value not in _FIRST))
+"""The kinds of records in the order in which they are proposed: what is usual before what is an exception."""
 _GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
 
 CURES: Mapping[str, str] = {"ANY.instruction": "basis:ANY.instruction", "ANY.grant": "recipient.granted"}
@@ -110,51 +119,41 @@ def _needs(decision: Decision) -> list[str]:
 
 def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> tuple[Facts, Decision, str | None]:
     """Return facts in which the gap is filled, what is decided on them, and the call; as they were where nothing fills it."""
-    kinds: list[str] = []
-    filled: tuple[Facts, Decision] | None = None
-    call: str | None = None
-    for candidate, supply in _candidates(path, facts):
-        after = decide(candidate)
-        if path in _needs(after):
-            continue
-        filled = filled or (candidate, after)
-        call = call or supply
-        if supply.startswith("POST /v1/bases"):
-            kinds.append(candidate["bases"][-1]["kind"])
-    if filled is None:
-        return facts, now, _supply_of(path)
-    if len(kinds) > 1 and call is not None:
-        call += " or another of the kinds " + ", ".join(kinds[1:])
-    return (*filled, call)
-
-
-def _supply_of(path: str) -> str | None:
-    return SUPPLIES[path][0] if path in SUPPLIES else None
-
-
-def _candidates(path: str, facts: Facts) -> Iterator[tuple[Facts, str]]:
     if path in SUPPLIES:
         call, value = SUPPLIES[path]
-        yield _with(facts, path.split("."), value(facts)), call
-        return
+        filled = _with(facts, path.split("."), value(facts))
+        return filled, decide(filled), call
     gap = _GAP.match(path)
     if gap is None:
-        return
-    law, name, hop = gap["law"], gap["name"], gap["hop"]
-    kinds = [k.value for k in BasisKind]
-    if name in kinds:
-        kinds = [name]
-    for kind in kinds:
-        record = _record(kind, law if law != "ANY" else None, hop if hop and hop.startswith("rcp_") else None)
-        yield {**facts, "bases": [*(facts.get("bases") or []), record]}, _call_of(kind, record)
+        return facts, now, None
+    law = gap["law"] if gap["law"] != "ANY" else None
+    recipient = gap["hop"] if gap["hop"] and gap["hop"].startswith("rcp_") else None
+    bases = list(facts.get("bases") or ())
+    fits: dict[str, tuple[Facts, Decision]] = {}
+    for kind in (gap["name"],) if gap["name"] in KINDS else KINDS:
+        candidate = {**facts, "bases": [*bases, _record(kind, law, recipient)]}
+        after = decide(candidate)
+        if path not in _needs(after):
+            fits[kind] = candidate, after
+    if not fits:
+        return facts, now, None
+    first, *others = fits
+    record = dict(fits[first][0]["bases"][-1])
+    for name in _FIELDS:  # what the gap is filled without need not be supplied
+        less = {n: v for n, v in record.items() if n != name}
+        if path not in _needs(decide({**facts, "bases": [*bases, less]})):
+            record = less
+    other = f" or another of the kinds {', '.join(others)}" if others else ""
+    return (*fits[first], _call_of(record) + other)
 
 
-def _call_of(kind: str, record: Mapping[str, Any]) -> str:
-    if kind == "processor-contract":
+def _call_of(record: Mapping[str, Any]) -> str:
+    if record["kind"] == "processor-contract":
         return f'{_RECIPIENT} {{"contract": {{"id": "…", "sha256": "…", "valid_from": "…"}}}}'
-    law = f', "law": "{record["law"]}"' if record["law"] else ""
-    recipient = f', "recipient": "{record["recipient"]}"' if record["recipient"] else ""
-    return f'POST /v1/bases {{"kind": "{kind}"{law}{recipient}, "valid_from": "…", "evidence": "sha256:…"}}'
+    names = {n: v for n, v in record.items() if n in ("law", "recipient") and v is not None}
+    fields = {n: True if v is True else "…" for n, v in record.items() if n in _FIELDS}
+    body = {"kind": record["kind"], **names, "valid_from": "…", "evidence": "sha256:…", **fields}
+    return f"POST /v1/bases {json.dumps(body, ensure_ascii=False)}"
 
 
 def _record(kind: str, law: str | None, recipient: str | None) -> dict[str, Any]:
@@ -167,15 +166,7 @@ def _record(kind: str, law: str | None, recipient: str | None) -> dict[str, Any]
         "valid_from": _LONG_AGO,
         "valid_until": _FAR,
         "evidence": _DIGEST,
-        "unmodified": True,
-        "signed_on": _LONG_AGO,
-        "notified_on": _LONG_AGO,
-        "filed_on": _LONG_AGO,
-        "given_on": _LONG_AGO,
-        "separate_document": True,
-        "written": True,
-        "special": True,
-        "occasional": True,
+        **_FIELDS,
     }
 
 
