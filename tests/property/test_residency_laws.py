@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.bases import BasisKind
@@ -92,8 +92,17 @@ def test_every_decision_cites_when_facts_are_any(facts):
     assert shown["decision"] in ("hold", "deny") or shown["missing"] == []
 
 
+def named(id, **edits):
+    facts = facts_of(next(v for v in VECTORS if v["id"] == id))
+    for path, value in edits.items():
+        put(facts, path.replace("__", "."), value)
+    return facts
+
+
 @PROFILE
 @given(situations(), st.sampled_from(REQUIRED))
+# Nothing personal goes to a further recipient without a grant: not to know of it must not help.
+@example(facts=named("eu-onward-no-grant", data__classes=["technical"]), path="recipient.onward")
 def test_decision_never_loosens_when_a_required_fact_becomes_unknown(facts, path):
     before = decide(facts, LAW).decision
     edited = copy.deepcopy(facts)
@@ -106,6 +115,20 @@ def test_decision_never_loosens_when_a_required_fact_becomes_unknown(facts, path
 
 @PROFILE
 @given(situations())
+# Without the clauses, the derogation would be relied on, which wants no assessment.
+@example(facts=named("eu-first-permit-counts"))
+# Without the banned notice, the other would be relied on.
+@example(
+    facts=named(
+        "ru-ban",
+        bases=[
+            *named("ru-ban")["bases"],
+            record(
+                {"id": "b2", "kind": "notification-filed", "law": "RU", "recipient": "rcp", "filed_on": "2026-11-02"}
+            ),
+        ],
+    )
+)
 def test_decision_never_loosens_when_named_evidence_is_removed(facts):
     before = decide(facts, LAW)
     assume(before.bases)
