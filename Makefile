@@ -5,6 +5,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAGE ?= eu1
 WORKERS ?= 2
+# What is required indirectly is pinned as well, here and in the pip that Chalice runs to package a stage.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .PHONY: help setup run demo test check bench package rehearse deploy regions law-pages fuzz clean
 
