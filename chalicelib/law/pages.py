@@ -147,6 +147,7 @@ def page(text: str) -> str:
         standing = rule["confidence"] if rule["settled"] else f"{rule['confidence']}, **unsettled**"
         lines += [f"### {rule['id']}: {rule['ref']}", "", demand(rule), ""]
         lines += [f"In force from {rule['effective_from']} to {rule['effective_to']}. Confidence: {standing}.  "]
+        lines += [f"Fine: `{rule['fine']}` (`fines.toml`).  "] if "fine" in rule else []
         lines += [f"Source: {rule['source']}; checked on {rule['checked_on']}.", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
