@@ -62,7 +62,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "api": {
         CONFIG: "GetItem Query PutItem UpdateItem DeleteItem",
         PEOPLE: "GetItem BatchGetItem",
-        DATA: "GetItem BatchGetItem Query PutItem UpdateItem",
+        DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         **_APPEND,
     },
