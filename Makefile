@@ -6,7 +6,9 @@ BIN := .venv/bin
 STAGE ?= eu1
 WORKERS ?= 2
 # What is required indirectly is pinned as well, here and in the pip that Chalice runs to package a stage.
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+# pip splits the variable at spaces, hence a URL.
+SPACE := $(subst x,,x x)
+export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(CURDIR))/constraints.txt
 
 .PHONY: help setup run demo test check bench package rehearse deploy regions law-pages fuzz clean
 
