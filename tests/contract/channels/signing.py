@@ -62,6 +62,9 @@ SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
     "whatsapp": _meta,
 }
 
+ANOTHER: Mapping[str, Mapping[str, Any]] = {}
+"""Another secret of the same form, for the channels whose secret cannot be lengthened by a letter: keys."""
+
 
 def sign(kind: str, fixture: Fixture) -> None:
     """Make a fixture genuine under its own secret, in place."""

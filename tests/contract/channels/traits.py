@@ -17,6 +17,7 @@ class Traits:
         handshake: the platform asks before it sends.
         acknowledges: the exact body of a success.
         proof: how the platform proves that a request is its own, for the documentation.
+        also: other successes, status and exact body, where the platform wants several.
     """
 
     proof: str
@@ -25,6 +26,7 @@ class Traits:
     batches: bool
     handshake: str
     acknowledges: str
+    also: tuple[tuple[int, str], ...] = ()
 
 
 TRAITS: Mapping[str, Traits] = {
