@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from html import escape
 from typing import Any
 
+from ..core.errors import OurError, RefusedByLaw, RequestError, WaybillError
 from .endpoint import Call, Endpoint, Resource
 from .openapi import document
 from .problems import Answer
@@ -47,6 +49,31 @@ def docs(call: Call) -> Answer:
         "connect-src 'self'; base-uri 'none'; form-action 'none'",
     }
     return Answer(200, PAGE, headers)
+
+
+@meta.endpoint("GET", "/docs/errors", scope=None)
+def errors(call: Call) -> Answer:
+    """Say what each error code means."""
+    rows = "".join(
+        f'<dt id="{code}"><code>{code}</code> ({status})</dt><dd>{escape(text)}</dd>'
+        for code, (status, text) in sorted(codes().items())
+    )
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Errors</title><h1>Errors</h1><dl>{rows}</dl></html>'
+    return Answer(
+        200, page, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}
+    )
+
+
+def codes() -> dict[str, tuple[int, str]]:
+    """Return every error code with its status and what it means, from the error tree itself."""
+    found: dict[str, tuple[int, str]] = {}
+    waiting: list[type[WaybillError]] = [RequestError, RefusedByLaw, OurError]
+    while waiting:
+        kind = waiting.pop()
+        meaning = (kind.__doc__ or "").strip().splitlines()[0].replace("``", "")
+        found.setdefault(kind.code, (kind.status, meaning))
+        waiting += kind.__subclasses__()
+    return found
 
 
 PAGE = """<!doctype html>

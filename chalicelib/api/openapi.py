@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic.json_schema import JsonSchemaMode
 
 from .endpoint import Empty, Endpoint
 
@@ -56,14 +56,25 @@ class _Schemas:
         self.named: dict[str, Schema] = {"Problem": PROBLEM}
 
     def of(self, kind: Any, mode: JsonSchemaMode) -> Schema:
-        schema = TypeAdapter(kind).json_schema(ref_template=TEMPLATE, mode=mode, schema_generator=GenerateJsonSchema)
+        schema = TypeAdapter(kind).json_schema(ref_template=TEMPLATE, mode=mode)
         for name, inner in schema.pop("$defs", {}).items():
-            self.named.setdefault(name, inner)
+            self.named.setdefault(name, _as_sent(inner))
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            name = kind.__name__ if mode == "validation" else f"{kind.__name__}Shown"
-            self.named.setdefault(name, schema)
+            name, schema = kind.__name__, _as_sent(schema)
+            if self.named.setdefault(name, schema) != schema:
+                name += "Shown"
+                self.named.setdefault(name, schema)
             return {"$ref": TEMPLATE.format(model=name)}
         return schema
+
+
+def _as_sent(schema: Schema) -> Schema:
+    """Name fields as they are sent: a model writes ``schema_`` where ``schema`` is Pydantic's own word."""
+    if "properties" not in schema:
+        return schema
+    fields = {name.rstrip("_"): inner for name, inner in schema["properties"].items()}
+    needed = [name.rstrip("_") for name in schema.get("required", ())]
+    return {**schema, "properties": fields, **({"required": needed} if needed else {})}
 
 
 def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[Schema]:
@@ -114,7 +125,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Schema:
     if endpoint.body is not None and endpoint.body is not Empty:
         schema = schemas.of(endpoint.body, "validation")
         if endpoint.merges:
-            schema = _partial(schemas.named[endpoint.body.__name__])
+            schema = _partial(schemas.named[schema["$ref"].rsplit("/", 1)[-1]])
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return operation
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..core.errors import Invalid
+from ..core.event import Time
 from ..core.tenant import ApiKey, KeySettings, Tenant, TenantSettings
 from ..flow import configure
 from ..flow.read import Found
@@ -22,7 +23,14 @@ own = Resource("tenant")
 keys = Resource("keys")
 
 
-class NewKey(ApiKey):
+class ShownKey(KeySettings):
+    """A key."""
+
+    id: str
+    created_at: Time
+
+
+class NewKey(ShownKey):
     """A key with its secret, which is shown once."""
 
     secret: str
@@ -115,14 +123,14 @@ def create_key(call: Call) -> Answer:
     return tagged(1, {**_key(key), "secret": secret}, 201)
 
 
-@keys.endpoint("GET", "/v1/keys", scope="admin", query=ListQuery, answer=ApiKey, listed=True)
+@keys.endpoint("GET", "/v1/keys", scope="admin", query=ListQuery, answer=ShownKey, listed=True)
 def index_keys(call: Call) -> Answer:
     """List the tenant's keys."""
     rows = call.shell.config.list(call.request.tenant.id, "key", call.position(), call.query.limit + 1)
     return call.listed(Found(r.record.id, _key(r.record)) for r in rows)
 
 
-@keys.endpoint("GET", "/v1/keys/{id}", scope="admin", answer=ApiKey)
+@keys.endpoint("GET", "/v1/keys/{id}", scope="admin", answer=ShownKey)
 def show_key(call: Call) -> Answer:
     """Show a key."""
     row = call.shell.config.get(call.request.tenant.id, call.thing("key"))
