@@ -1,0 +1,1 @@
+"""Waybill: a serverless router for messenger webhooks."""

@@ -1,0 +1,257 @@
+"""The rules of the house, kept by the code itself: layers, purity, pins, sizes, files that must say the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CODE = sorted(
+    path
+    for part in ("app.py", "cli.py", "chalicelib", "infra", "benchmarks", "tests")
+    for path in ([ROOT / part] if part.endswith(".py") else (ROOT / part).rglob("*.py"))
+)
+PRODUCT = [p for p in CODE if p.relative_to(ROOT).parts[0] in ("app.py", "cli.py", "chalicelib", "infra")]
+PURE = [p for p in PRODUCT if p.relative_to(ROOT).parts[:2] in (("chalicelib", "core"), ("chalicelib", "channels"))]
+LINES_MAX = 420
+LONGER = {
+    "chalicelib/core/tenant.py": 460,
+    "chalicelib/flow/deliver.py": 560,
+    "infra/journey.py": 540,
+    "tests/contract/test_audit_store.py": 560,
+    "tests/e2e/world.py": 460,
+}
+"""Files that have outgrown the limit and still have to be split by meaning; none may grow further, none may join."""
+PURE_IMPORTS = {
+    "pydantic", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead", "rfc8785",
+    "__future__", "base64", "binascii", "bisect", "calendar", "collections", "collections.abc", "copy", "dataclasses",
+    "datetime", "decimal", "email.utils", "enum", "functools", "hashlib", "heapq", "hmac", "html", "http", "importlib",
+    "ipaddress", "itertools", "json", "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing",
+    "unicodedata", "urllib.parse", "xml.etree.ElementTree", "zlib", "zoneinfo",
+}  # fmt: skip
+"""What pure modules may import from outside. ``pathlib`` is for the one file that is read when a module is loaded."""
+IMPURE_CALLS = {
+    "now", "utcnow", "today", "monotonic", "perf_counter", "sleep", "uuid1", "uuid4", "urandom", "getrandbits",
+    "randbytes", "randint", "token_bytes", "token_hex", "getenv", "print", "open", "input", "getLogger", "generate_key",
+    "write_text", "write_bytes", "unlink", "mkdir", "gmtime", "localtime",
+}  # fmt: skip
+"""Names that no pure module calls: clocks, randomness, environment, files, output."""
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def test_layers_are_kept_when_the_imports_are_followed(capfd: pytest.CaptureFixture[str]) -> None:
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+
+    assert status == EXIT_STATUS_SUCCESS, capfd.readouterr().out
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+            yield node.module
+
+
+def test_nothing_that_is_packaged_imports_what_is_not() -> None:
+    tools = {"cli", "infra", "tests", "benchmarks"}
+    packaged = [p for p in PRODUCT if relative(p) == "app.py" or relative(p).startswith("chalicelib/")]
+    found = [f"{relative(p)}: {m}" for p in packaged for m in imported(parsed(p)) if m.split(".")[0] in tools]
+
+    assert found == []
+
+
+def test_only_few_modules_are_imported_when_a_module_is_pure() -> None:
+    found = {f"{relative(p)}: {m}" for p in PURE for m in imported(parsed(p)) if m not in PURE_IMPORTS}
+
+    assert found == set()
+
+
+def called(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            yield node.lineno, name
+
+
+def test_no_clock_randomness_or_file_is_called_when_a_module_is_pure() -> None:
+    found = [f"{relative(p)}:{line}: {name}" for p in PURE for line, name in called(parsed(p)) if name in IMPURE_CALLS]
+
+    assert found == []
+
+
+def test_purity_is_broken_when_a_clock_is_read() -> None:
+    tree = ast.parse(
+        "import time\nfrom datetime import datetime\ndef f():\n    return datetime.now(), time.monotonic()"
+    )
+
+    assert [name for _, name in called(tree) if name in IMPURE_CALLS] == ["now", "monotonic"]
+    assert set(imported(tree)) - PURE_IMPORTS == {"time"}
+
+
+def test_no_fault_is_swallowed_in_silence() -> None:
+    found = [
+        f"{relative(path)}:{handler.lineno}"
+        for path in PRODUCT
+        for handler in ast.walk(parsed(path))
+        if isinstance(handler, ast.ExceptHandler)
+        and (handler.type is None or (isinstance(handler.type, ast.Name) and handler.type.id in BROAD))
+        and all(isinstance(statement, ast.Pass | ast.Continue) for statement in handler.body)
+    ]
+
+    assert found == []
+
+
+BROAD = {"Exception", "BaseException"}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    assert [relative(p) for p in PRODUCT if not ast.get_docstring(parsed(p))] == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    nothing = {"utils", "util", "helpers", "helper", "common", "manager", "service", "misc"}
+
+    assert [relative(p) for p in CODE if p.stem in nothing] == []
+
+
+def test_files_are_short() -> None:
+    lengths = {relative(p): len(p.read_text("utf-8").splitlines()) for p in CODE}
+
+    assert {name: length for name, length in lengths.items() if length > LONGER.get(name, LINES_MAX)} == {}
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    places = re.compile(r"(?<![\w.{}/-])/(?:work|home|Users|root|opt)/[\w.-]+")
+    files = [*CODE, *documents(), ROOT / "Makefile", ROOT / "pyproject.toml", *(ROOT / ".chalice").glob("*.json")]
+    found = [f"{relative(p)}: {m.group()}" for p in files for m in places.finditer(p.read_text("utf-8"))]
+
+    assert found == []
+
+
+def documents() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+# Requirements
+
+
+def requirements(name: str) -> list[Requirement]:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def pins() -> dict[str, str]:
+    found = {}
+    for requirement in requirements("constraints.txt"):
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", str(requirement)
+        found[canonicalize_name(requirement.name)] = specifier.version
+    return found
+
+
+BOTH = ("requirements.txt", "requirements-dev.txt")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_requirements_are_pinned_exactly_and_as_the_constraints_say(name: str) -> None:
+    for requirement in requirements(name):
+        operators = [(s.operator, s.version) for s in requirement.specifier]
+        assert operators == [("==", pins()[canonicalize_name(requirement.name)])], str(requirement)
+
+
+def closure(roots: list[Requirement]) -> set[str]:
+    """Everything that is installed for these requirements."""
+    todo, seen = list(roots), set()
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, *sorted(requirement.extras)) in seen:
+            continue
+        seen.add((name, *sorted(requirement.extras)))
+        for text in importlib.metadata.distribution(name).requires or ():
+            wanted = Requirement(text)
+            extras = {"", *requirement.extras}
+            if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in extras):
+                todo.append(wanted)
+    return {key[0] for key in seen}
+
+
+def test_everything_that_is_required_indirectly_is_pinned() -> None:
+    needed = closure([r for name in BOTH for r in requirements(name)])
+
+    assert needed - set(pins()) <= {"pip", "setuptools"}
+    assert set(pins()) - needed == set()
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_every_requirement_has_its_reason(name: str) -> None:
+    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `([\w-]+)", page, re.MULTILINE))
+
+    assert {canonicalize_name(r.name) for r in requirements(name)} - rows == set()
+
+
+def test_what_is_packaged_is_licensed_permissively() -> None:
+    allowed = re.compile(
+        r"^(MIT|MIT-0|Apache-2\.0|Apache License 2\.0|BSD-3-Clause|BSD-2-Clause|PSF-2\.0|Dual License)$"
+    )
+    packaged = closure([r for r in requirements("requirements.txt") if r.name != "chalice"])
+
+    for name in packaged:
+        terms = re.split(r" OR | AND ", licence(name))
+        assert all(allowed.match(term) for term in terms), f"{name}: {licence(name)}"
+
+
+def licence(name: str) -> str:
+    metadata = importlib.metadata.metadata(name)
+    classifiers = [c for c in metadata.get_all("Classifier") or () if c.startswith("License :: OSI Approved ::")]
+    by_classifier = {"Apache Software License": "Apache-2.0", "MIT License": "MIT", "BSD License": "BSD-3-Clause"}
+    words = metadata.get("License-Expression") or metadata.get("License")
+    return words or by_classifier[classifiers[0].rpartition(":: ")[2]]
+
+
+# Files that must say the same
+
+
+def test_licence_is_the_one_that_the_project_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    text = (ROOT / "LICENSE").read_text("utf-8")
+
+    assert project["license"] == "Apache-2.0"
+    assert text.lstrip().startswith("Apache License")
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_changelog_knows_the_present_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    headings = re.findall(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+    assert headings[0] == "Unreleased" or headings[0] == version
+    assert version in headings
+
+
+def test_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    described = re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE)
+
+    assert sorted(phony.group(1).split()) == sorted(described)
