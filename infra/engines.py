@@ -25,13 +25,18 @@ START_S = 30
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine. ``insert`` is how the log is appended to: moto does not refuse a doubled INSERT."""
+    """A running engine.
+
+    ``insert`` is how the log is appended to: moto does not refuse a doubled INSERT. ``sequences`` is False where the
+    sequence numbers of a FIFO queue's messages do not grow: moto draws them.
+    """
 
     name: str
     insert: Literal["partiql", "put"]
     make_client: Callable[[str, str], Any]
     endpoint: str | None = None
     account: str = "000000000000"
+    sequences: bool = True
 
 
 def free_port() -> int:
@@ -73,7 +78,7 @@ def moto() -> Iterator[Engine]:
         return client
 
     with mock_aws():
-        yield Engine("moto", "put", make_locked, account="123456789012")
+        yield Engine("moto", "put", make_locked, account="123456789012", sequences=False)
 
 
 @contextlib.contextmanager

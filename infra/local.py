@@ -271,13 +271,32 @@ def sqs_event(messages: list[dict[str, Any]], region: str, queue: str) -> dict[s
     }
 
 
-def feed_once(sqs: Any, url: str, region: str, queue: str, handler: Callable[[Any, Any], Any]) -> int:
+class Sequence:
+    """Number a queue's messages in the order they are first received in, for an engine whose own numbers do not grow."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def stamp(self, message: dict[str, Any]) -> None:
+        """Give a message its number; the same one each time."""
+        with self._lock:
+            number = self._numbers.setdefault(message["MessageId"], len(self._numbers))
+        message["Attributes"]["SequenceNumber"] = f"{number:020d}"
+
+
+def feed_once(
+    sqs: Any, url: str, region: str, queue: str, handler: Callable[[Any, Any], Any], sequence: Sequence | None = None
+) -> int:
     """Give one batch of a queue to its handler, and delete what it took. Return how many messages there were."""
     received = sqs.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageSystemAttributeNames=["All"]
     ).get("Messages", [])
     if not received:
         return 0
+    if sequence is not None:
+        for message in received:
+            sequence.stamp(message)
     answer = handler(sqs_event(received, region, queue), None)
     back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
     done = [m for m in received if m["MessageId"] not in back]
@@ -287,7 +306,7 @@ def feed_once(sqs: Any, url: str, region: str, queue: str, handler: Callable[[An
     return len(received)
 
 
-def _feeder(cell: Cell, name: str, handler: Callable[[Any, Any], Any]) -> Callable[[], None]:
+def _feeder(cell: Cell, name: str, handler: Callable[[Any, Any], Any], sequence: Sequence | None) -> Callable[[], None]:
     queue = f"waybill-{CELL}-{name}.fifo"
 
     def run() -> None:
@@ -296,7 +315,7 @@ def _feeder(cell: Cell, name: str, handler: Callable[[Any, Any], Any]) -> Callab
         idle = IDLE_S
         while not cell.stopping.is_set():
             try:
-                took = feed_once(sqs, url, cell.shell.settings.region, queue, handler)
+                took = feed_once(sqs, url, cell.shell.settings.region, queue, handler, sequence)
             except (ClientError, BotoCoreError):
                 took = 0
             idle = IDLE_S if took else min(idle * 1.5, 0.2)
@@ -334,7 +353,9 @@ def running(options: Options) -> Iterator[Cell]:
         threads = [threading.Thread(target=server.serve_forever, args=(0.1,), name="door")]
         for name, number in FEEDERS.items():
             handler = getattr(app, HANDLERS[name])
-            threads += [threading.Thread(target=_feeder(cell, name, handler), name=name) for _ in range(number)]
+            sequence = None if engine.sequences else Sequence()
+            feeder = _feeder(cell, name, handler, sequence)
+            threads += [threading.Thread(target=feeder, name=name) for _ in range(number)]
         threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: pump.handle(shell)), name="pump"))
         threads.append(threading.Thread(target=_clock(cell, 3600, lambda: sweep.handle(shell)), name="sweep"))
         for thread in threads:

@@ -196,7 +196,7 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
         body = dict(message.body or {})
         try:
             if "wake" in body:
-                drain(batch, body["wake"])
+                drain(batch, body["wake"], body["due"])
                 parked, found = None, {}
                 continue
             if body["transfer"] not in found:  # a wake came before it: the lane is another than it was
@@ -209,7 +209,7 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
             wait_s = (waits.due_at - batch.shell.now()).total_seconds()
             if waits.attempts == 1 and not parked and wait_s <= SHORT_WAIT_S and waits.order["decision"] != "held":
                 return {message.id: wait_s}
-            park(batch, message.sequence, waits, parked)
+            park(batch, message.sequence, waits)
             parked = True
         except Exception as fault:  # noqa: BLE001  (each lane has its own outcome)
             error("deliver_failed", fault)
@@ -248,7 +248,7 @@ def _delays(batch: Batch, order: Order) -> tuple[int, ...]:
     return destination.retry.delays_s if destination and destination.retry else DEFAULT_DELAYS_S
 
 
-def park(batch: Batch, sequence: str, waits: Waits, parked: bool) -> None:
+def park(batch: Batch, sequence: str, waits: Waits) -> None:
     """Put an order into its lane, behind what waits there; the head says when the lane is looked at."""
     order = waits.order
     held = order["decision"] == "held"
@@ -256,22 +256,27 @@ def park(batch: Batch, sequence: str, waits: Waits, parked: bool) -> None:
     if held:
         waiting.setdefault("held_since", times.text(batch.shell.now()))
     batch.shell.data.park(order["lane"], sequence, waiting, times.parse(order["expires_at"]), held)
-    batch.shell.data.set_head(order["lane"], waits.due_at, move=not parked)
+    batch.shell.data.make_head(order["lane"], waits.due_at)
     count("parked", state="held" if held else "retry")
 
 
 # Draining a lane
 
 
-def drain(batch: Batch, lane: str) -> None:
-    """Work off a parked lane in order until it is empty, not due, or the time is over."""
+def drain(batch: Batch, lane: str, due: str) -> None:
+    """Work off a parked lane in order until it is empty, not due, or the time is over.
+
+    Args:
+        due: when the lane was due, as pump saw it.
+    """
     shell = batch.shell
     for waiting in shell.data.waiting(lane):
         sequence = waiting.pop("sequence")
         now = shell.now()
         due_at = times.parse(waiting["due_at"])
-        if batch.late or due_at > now:
-            shell.data.set_head(lane, max(due_at, now))
+        # What is held is looked at whenever its lane is woken: a basis may have come before its hour.
+        if batch.late or (due_at > now and waiting["decision"] != "held"):
+            shell.data.move_head(lane, now if batch.late else due_at, due)
             return
         result = _waiting(batch, waiting)
         if isinstance(result, Waits):
@@ -280,7 +285,7 @@ def drain(batch: Batch, lane: str) -> None:
             if not held:
                 state.pop("held_since", None)
             shell.data.update_waiting(lane, sequence, state, held)
-            shell.data.set_head(lane, result.due_at)
+            shell.data.move_head(lane, result.due_at, due)
             return
         shell.data.remove_waiting(lane, sequence)
     shell.data.remove_head(lane)

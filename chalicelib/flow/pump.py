@@ -40,4 +40,4 @@ def _wakes(shell: Shell, minute: str) -> Iterator[Outgoing]:
         tenant = lane.partition("#")[0]
         # Never an id that was used within five minutes: SQS takes such a message and drops it.
         once = hashlib.sha256(f"wake\n{lane}\n{due}\n{minute}".encode()).hexdigest()
-        yield Outgoing(body({"v": 1, "wake": lane, "tenant": tenant}), lane, once)
+        yield Outgoing(body({"v": 1, "wake": lane, "due": due, "tenant": tenant}), lane, once)

@@ -235,19 +235,27 @@ class DataStore:
             }
         )
 
-    def set_head(self, lane: str, due_at: datetime, *, move: bool = True) -> None:
-        """Mark a lane as parked, to be looked at ``due_at``; a head that is there keeps its time unless ``move``.
+    def make_head(self, lane: str, due_at: datetime) -> None:
+        """Mark a lane as parked, to be looked at ``due_at``; a head that is there keeps its time.
 
         The head has no TTL: it is removed when the lane is empty, and never while something waits.
         """
-        due, shard = (":due", ":shard") if move else ("if_not_exists(due_at, :due)", "if_not_exists(due_shard, :shard)")
+        due, shard = "if_not_exists(due_at, :due)", "if_not_exists(due_shard, :shard)"
         self.table.update(
             {"pk": f"lane#{lane}", "sk": "head"},
             f"SET due_at = {due}, due_shard = {shard}, #region = :region",
             {":due": f"{times.text(due_at)}#{lane}", ":shard": _shard(lane), ":region": self.table.region},
-            condition=None,  # the lane's only writer makes the head or moves it
+            condition=None,  # either way there is a head afterwards
             names={"#region": "region"},
         )
+
+    def move_head(self, lane: str, due_at: datetime, seen: str) -> None:
+        """Say when a parked lane is looked at next, unless somebody has moved it since it was seen due at ``seen``.
+
+        A wish to look at once (``wake_at``) that comes while the lane is being looked at is so not lost.
+        """
+        bound = {":due": f"{times.text(due_at)}#{lane}", ":seen": f"{seen}#{lane}"}
+        self.table.update({"pk": f"lane#{lane}", "sk": "head"}, "SET due_at = :due", bound, condition="due_at = :seen")
 
     def wake_at(self, lane: str, due_at: datetime) -> bool:
         """Move a parked lane's due time; False if it is not parked any more."""

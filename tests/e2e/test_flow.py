@@ -15,6 +15,7 @@ from chalicelib.core import signature
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
 from chalicelib.flow import deliver, replay, route
+from chalicelib.store.data import lane_of
 
 HOUR = timedelta(hours=1)
 
@@ -179,6 +180,31 @@ def test_held_until_its_basis_comes_then_delivered_in_order() -> None:
         causes = sorted(e["cause"] for e in w.of_kind("decided"))
         assert causes == ["received", "received", "released", "released"]
         assert len(w.of_kind("released")) == 2
+
+
+def test_released_soon_when_the_basis_comes_while_its_lane_is_being_looked_at() -> None:
+    with world() as w:
+        w.connect(recipient={"contract": None})
+        w.post(1)
+        w.run(timedelta(seconds=30))
+        lane = lane_of(w.tenant, w.destination, w.of_kind("decided")[0]["receipt"]["conversation"])
+        w.shell.data.wake_at(lane, w.clock)
+        w.pump()
+        came = []
+
+        def basis_comes(effect: str) -> None:
+            if effect == "before UpdateItem" and not came:
+                came.append(True)
+                w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+                w.shell.data.wake_at(lane, w.clock)
+
+        w.failing = basis_comes  # type: ignore[assignment]
+        w.settle()
+        assert came
+        assert w.receiver.texts() == []
+        w.run(timedelta(minutes=3))
+
+        assert w.receiver.texts() == ["m1"]
 
 
 def test_expired_with_an_entry_when_no_basis_comes_in_72_hours() -> None:
