@@ -195,9 +195,12 @@ class ConfigStore:
             kind, _, record_id = row["sk"].partition("#")
             if kind == "src":
                 self.delete_lookup(record_id)
+            elif kind == "key":
+                self.delete_lookup(f"hash#{parse(ApiKey, row['doc']).secret_sha256}")
             self._table.delete({"pk": tenant, "sk": row["sk"]})
         self._table.delete({"pk": tenant, "sk": "tenant"})
         self._table.delete({"pk": "tenants", "sk": tenant})
+        self._snapshots.pop(tenant, None)
 
     def keys_of(self, tenant: str) -> TenantKeys:
         """Return a tenant's keys."""

@@ -1,0 +1,96 @@
+"""The store of people's refs and keys, on every engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.core.errors import Misconfigured
+from chalicelib.core.sealing import TenantKeys
+from chalicelib.store.items import Table
+from chalicelib.store.people import PeopleStore, people_key
+from tests.contract.engines import Engine
+from tests.contract.stores import Ticks, new_id, table
+
+KEYS = TenantKeys(b"m" * 32)
+
+
+@pytest.fixture
+def rows(engine: Engine) -> Table:
+    return table(engine, "people", range_key=False)
+
+
+def pk(tenant: str, who: str, kind: str = "subject", source: str = "src_a") -> str:
+    return people_key(tenant, KEYS, kind, "telegram", source, who)
+
+
+def test_person_is_the_same_one_whenever_seen(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    wanted = {pk(tenant, "77"): ("subject", KEYS), pk(tenant, "77", "conversation"): ("conversation", KEYS)}
+
+    first = people.find_or_make(wanted)
+    again = PeopleStore(rows, Ticks().random).find_or_make(wanted)
+
+    assert first == again
+    assert {p.ref[:4] for p in first.values()} == {"sub_", "cnv_"}
+    assert len({p.key for p in first.values()}) == 2
+    assert people.get_many((k, KEYS) for k in wanted) == first
+
+
+def test_platform_id_is_nowhere_in_the_table(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    people.find_or_make({pk(tenant, "+491700000001"): ("subject", KEYS)})
+
+    (item,) = rows.client.scan(TableName=rows.name)["Items"]
+
+    assert "491700000001" not in str(item)
+
+
+def test_scope_of_a_person_is_the_channel_and_of_a_conversation_the_source() -> None:
+    tenant = new_id("tnt")
+
+    assert pk(tenant, "77", source="src_a") == pk(tenant, "77", source="src_b")
+    assert pk(tenant, "77", "conversation", "src_a") != pk(tenant, "77", "conversation", "src_b")
+    assert pk(tenant, "77") != pk(new_id("tnt"), "77")
+    assert pk(tenant, "77") != people_key(tenant, TenantKeys(b"o" * 32), "subject", "telegram", "src_a", "77")
+
+
+def test_deleted_person_comes_back_as_somebody_else(rows: Table) -> None:
+    ticks = Ticks()
+    people, tenant = PeopleStore(rows, ticks.random), new_id("tnt")
+    wanted = {pk(tenant, "77"): ("subject", KEYS)}
+    (before,) = people.find_or_make(wanted).values()
+
+    rows.delete({"pk": before.pk})
+
+    assert people.get_many([(before.pk, KEYS)]) == {}
+    (after,) = people.find_or_make(wanted).values()
+    assert after.ref != before.ref and after.key != before.key
+
+
+def test_key_opens_only_with_the_tenants_own(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    place = pk(tenant, "77")
+    people.find_or_make({place: ("subject", KEYS)})
+
+    with pytest.raises(Misconfigured):
+        people.get_many([(place, TenantKeys(b"o" * 32))])
+
+
+def test_racing_processes_agree_on_one_person(engine: Engine, rows: Table) -> None:
+    if not engine.atomic:
+        pytest.skip(f"threads may not race on {engine.name}")
+    tenant = new_id("tnt")
+    wanted = {pk(tenant, str(n)): ("subject", KEYS) for n in range(5)}
+
+    def see(number: int) -> dict[str, str]:
+        ticks = Ticks()
+        seed = bytes([number])
+        people = PeopleStore(rows, lambda size: (seed + ticks.random(size))[:size])
+        return {k: p.ref for k, p in people.find_or_make(wanted).items()}
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(see, range(16)))
+
+    assert all(one == seen[0] for one in seen)
