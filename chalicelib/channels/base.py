@@ -61,10 +61,20 @@ SecretText = Annotated[str, StringConstraints(min_length=1, max_length=512), Fie
 """A secret of one line. An empty secret would verify everything, so there is none."""
 
 
+class UrlTokenSecret(Secret):
+    """The unguessable part of the source's address, its query parameter ``token``, for platforms that prove nothing.
+
+    The cell makes it; a tenant gives only what a channel adds to it.
+    """
+
+    url_token: SecretText
+
+
 class Channel(Protocol):
     """Satisfied by a module.
 
-    A module may also have ``KEEPS_RAW = True``: its events are nothing without the platform's own object.
+    A module may also have ``KEEPS_RAW = True``: its events are nothing without the platform's own object; and
+    ``URL_TOKEN = True``: its platform proves nothing, so its ``Secret`` is a ``UrlTokenSecret``.
     """
 
     KIND: ClassVar[str]

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
 from urllib.parse import parse_qsl
 
@@ -246,6 +246,22 @@ def millis(value: Any) -> datetime:
     return _at(value, 1000)
 
 
+def instant(value: Any) -> datetime:
+    """Read a time of ISO 8601; one without an offset is in UTC.
+
+    Raises:
+        MalformedPayload: absent, not a time, or outside 1970 to 2100.
+    """
+    try:
+        at = datetime.fromisoformat(value)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise MalformedPayload("a time was expected") from None
+    if not times.EARLIEST <= at < times.LATEST:
+        raise MalformedPayload("a time is out of range")
+    return at
+
+
 def phone(value: Any, *, international: bool = False) -> str | None:
     """Return E.164 with ``+`` for an international number, anything else as given.
 
@@ -281,6 +297,16 @@ def require_header(headers: Mapping[str, str], name: str, expected: str) -> None
     """
     if not same(headers.get(name), expected):
         raise NotGenuine("the proof of origin is missing or wrong")
+
+
+def require_token(query: Mapping[str, str], expected: str) -> None:
+    """Raise unless the address that was called holds the source's token.
+
+    Raises:
+        NotGenuine: it does not.
+    """
+    if not same(query.get("token"), expected):
+        raise NotGenuine("the token in the address is missing or wrong")
 
 
 def hmac_sha256(key: str, *parts: bytes) -> str:

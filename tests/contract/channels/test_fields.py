@@ -81,7 +81,7 @@ def test_parsed_document_can_always_be_written_again(value: Any) -> None:
 
 READERS: tuple[Callable[[Any], object], ...] = (
     *(fields.mapping, fields.listing, fields.text, fields.optional_id, fields.id_, fields.integer, fields.number),
-    *(fields.coordinate, fields.seconds, fields.millis, fields.phone, fields.word),
+    *(fields.coordinate, fields.seconds, fields.millis, fields.instant, fields.phone, fields.word),
 )
 
 
@@ -107,6 +107,26 @@ def test_times_are_read_back_to_the_millisecond(millis: int) -> None:
 def test_time_is_malformed_when_outside_1970_to_2100(value: Any) -> None:
     with pytest.raises(MalformedPayload):
         fields.seconds(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("2026-03-02T09:30:00Z", "2026-03-02T09:30:00.000Z"),
+        ("2026-03-02T09:30:00.1239", "2026-03-02T09:30:00.123Z"),
+        ("2026-03-02T12:30:00.5+0300", "2026-03-02T09:30:00.500Z"),
+    ],
+)
+def test_time_is_in_utc_when_it_has_no_offset(value: str, read: str) -> None:
+    assert times.text(fields.instant(value)) == read
+
+
+@pytest.mark.parametrize(
+    "value", ["", None, 1772443800, "1969-12-31", "2100-01-01", "0001-01-01T00:00:00+14:00", "9:30"]
+)
+def test_time_is_malformed_when_it_is_not_iso_8601_of_our_time(value: Any) -> None:
+    with pytest.raises(MalformedPayload):
+        fields.instant(value)
 
 
 @pytest.mark.parametrize(
