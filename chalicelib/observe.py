@@ -5,12 +5,14 @@ Only codes, refs, counts and durations are ever passed here.
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
+NAMESPACE = "waybill"
 _logger = Logger(service="waybill", log_uncaught_exceptions=False)
 
 
@@ -42,9 +44,20 @@ def _where(fault: BaseException) -> str:
 
 
 def count(metric: str, number: int = 1, **dimensions: str) -> None:
-    """Count something in the cell's metrics (an embedded-metric log line, no call)."""
-    provider = AmazonCloudWatchEMFProvider(namespace="waybill")
-    provider.add_metric(name=metric, unit=MetricUnit.Count, value=number)
-    for name, value in dimensions.items():
-        provider.add_dimension(name=name, value=value)
-    provider.flush_metrics()
+    """Count something in the cell's metrics: one line of the embedded metric format, no call.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    (read 2026-11-22).
+    """
+    # Written here: a provider of powertools for each count took as much CPU as opening and routing an event.
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": metric, "Unit": "Count"}],
+    }
+    line = {
+        "_aws": {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]},
+        **dimensions,
+        metric: number,
+    }
+    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
