@@ -276,27 +276,41 @@ def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], tuple[str, ...]]
 FIELDS: tuple[Field, ...] = tuple(_fields(Event, ()))
 """Every leaf of an event with its data class, in the order of the model."""
 
-_UNDER: Mapping[DataClass, tuple[tuple[str, ...], ...]] = {
-    c: tuple(f.path for f in FIELDS if f.data_class is c) for c in DataClass
-}
+
+def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, data_class in fields:
+        node = tree
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        node[path[-1]] = data_class.value
+    return tree
 
 
-def _holds(value: Any, path: tuple[str, ...]) -> bool:
-    for position, step in enumerate(path):
-        if step == "*":
-            return any(_holds(item, path[position + 1 :]) for item in value or ())
-        if not isinstance(value, Mapping):
-            return False
-        value = value.get(step)
-    return value is not None and value != [] and value is not False
+_TREE = _tree(FIELDS)
+"""The same leaves as they are nested in a document; ``"*"`` is any item of a list."""
+
+
+def _collect(value: Any, node: dict[str, Any], found: set[str]) -> None:
+    # One walk over what is there, since this is asked of every event, twice.
+    if "*" in node:
+        for item in value if isinstance(value, (list, tuple)) else ():
+            _collect(item, node["*"], found)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            below = node.get(key)
+            if below is None or inner is None or inner is False or inner == []:
+                continue
+            if isinstance(below, str):
+                found.add(below)
+            else:
+                _collect(inner, below, found)
 
 
 def classes_of(document: Mapping[str, Any]) -> list[str]:
     """Return the data classes that an event (as a document) holds, sorted. ``technical`` is always there."""
-    found = {DataClass.TECHNICAL}
+    found = {DataClass.TECHNICAL.value}
     if document.get("kind") in BEHAVIOUR_KINDS:
-        found.add(DataClass.BEHAVIOUR)
-    for data_class, paths in _UNDER.items():
-        if data_class not in found and any(_holds(document, path) for path in paths):
-            found.add(data_class)
-    return sorted(c.value for c in found)
+        found.add(DataClass.BEHAVIOUR.value)
+    _collect(document, _TREE, found)
+    return sorted(found)
