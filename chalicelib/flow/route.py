@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,9 +69,10 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
     works: list[Work] = []
     firsts: dict[str, str] = {}
     doubles: list[tuple[Message, str]] = []
+    snapshots: dict[str, Snapshot] = {}
     for message in messages:
         try:
-            work = _open(shell, message)
+            work = _open(shell, message, snapshots)
             if work is None:
                 continue
             first = firsts.setdefault(work.document["id"], message.id)
@@ -98,12 +100,13 @@ def _in_order(messages: list[Message], works: list[Work], failed: Mapping[str, B
     return [work for work in works if work.message.id not in back]
 
 
-def _open(shell: Shell, message: Message) -> Work | None:
+def _open(shell: Shell, message: Message, snapshots: dict[str, Snapshot]) -> Work | None:
     order = message.body
     if order is None or order.get("v") != 1:
         raise Misconfigured("an inbox message is not one of ours")
+    tenant = str(order["tenant"])
     try:
-        snapshot = shell.config.snapshot(str(order["tenant"]))
+        snapshot = snapshots.get(tenant) or snapshots.setdefault(tenant, shell.config.snapshot(tenant))
     except NotFound:
         warning("tenant_closed", tenant=order["tenant"], event_id=order["event"])
         return None
@@ -135,8 +138,8 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
             failed[work.message.id] = refused
     works = _in_order([w.message for w in works], works, failed)
     shell.outbox.send(message for work in works for message in _deliveries(work, now))  # 5
-    for work in works:
-        count("events", channel=str(work.document["channel"]))
+    for channel, number in Counter(str(work.document["channel"]) for work in works).items():
+        count("events", number, channel=channel)
 
 
 def _find_people(shell: Shell, works: Iterable[Work]) -> dict[str, Person]:
