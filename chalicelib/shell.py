@@ -46,11 +46,6 @@ class Shell:
     sleep: Callable[[float], None] = time.sleep
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        home = laws.region_country(self.settings.region)
-        if self.settings.country != home:
-            raise Misconfigured(f"the region {self.settings.region} is in {home}: set WAYBILL_COUNTRY to it")
-
     def _table(self, name: str) -> Table:
         return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
 
@@ -149,8 +144,15 @@ def install(made: Shell | None) -> None:
 
 
 def shell() -> Shell:
-    """Return the process's shell, built from the environment when first asked for."""
+    """Return the process's shell, built from the environment when first asked for.
+
+    Raises:
+        Misconfigured: a setting is missing, or the country is not the region's.
+    """
     if not _installed:
         settings = from_environment(os.environ)
+        home = laws.region_country(settings.region)
+        if settings.country != home:
+            raise Misconfigured(f"the region {settings.region} is in {home}: set WAYBILL_COUNTRY to it")
         _installed.append(Shell(settings, Clients(settings.region)))
     return _installed[0]

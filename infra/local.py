@@ -29,6 +29,8 @@ from urllib.parse import parse_qsl, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import law
+from chalicelib.core.errors import Misconfigured, WaybillError
+from chalicelib.core.tenant import COUNTRIES
 from chalicelib.flow import pump, sweep
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell, install
@@ -103,6 +105,8 @@ def make_resources(engine: Engine, cell: str, region: str, country: str) -> None
 def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
     """Run an engine with a cell's resources on it. Yield it, the settings, and the operator's key."""
     country = options.country or law.region_country(options.region)
+    if country not in COUNTRIES:
+        raise Misconfigured("--country is an ISO 3166-1 alpha-2 code, such as DE")
     operator_key = "wb_operator_" + secrets.token_urlsafe(24)
     with engines.start(options.engine, options.region, options.state) as engine:
         make_resources(engine, CELL, options.region, country)
@@ -385,7 +389,7 @@ def serve(options: Options) -> int:
             print(json.dumps(cell.ready()), file=out, flush=True)
             while not stop.wait(0.5):
                 pass
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, WaybillError) as error:
         print(f"waybill local: {error}", file=sys.stderr)
         return 1
     return 0

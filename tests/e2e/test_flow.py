@@ -195,6 +195,7 @@ def test_released_soon_when_the_basis_comes_while_its_lane_is_being_looked_at() 
         def basis_comes(effect: str) -> None:
             if effect == "before UpdateItem" and not came:
                 came.append(True)
+                w.clock += timedelta(seconds=1)
                 w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
                 w.shell.data.wake_at(lane, w.clock)
 
