@@ -36,24 +36,24 @@ from tests.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 # What a role may do: resource, then actions. Nothing else.
 
 _APPEND = {**dict.fromkeys(AUDIT, "PartiQLInsert GetItem BatchGetItem Query"), INDEXES["subject"]: "Query"}
-_DEAD: dict[str, str] = {CONFIG: "GetItem BatchGetItem Query", PEOPLE: "GetItem", DATA: "GetItem PutItem", **_APPEND}
+_DEAD: dict[str, str] = {CONFIG: "GetItem Query", PEOPLE: "GetItem", DATA: "GetItem PutItem", **_APPEND}
 MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "hooks": {CONFIG: "GetItem BatchGetItem"},
     "route": {
-        CONFIG: "GetItem BatchGetItem Query",
+        CONFIG: "GetItem Query",
         PEOPLE: "GetItem BatchGetItem PutItem",
         DATA: "GetItem PutItem PartiQLInsert UpdateItem",
         **_APPEND,
     },
     "deliver": {
-        CONFIG: "GetItem BatchGetItem Query UpdateItem",
+        CONFIG: "GetItem Query UpdateItem",
         PEOPLE: "GetItem BatchGetItem",
         DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem PartiQLInsert",
         **_APPEND,
     },
     "pump": {INDEXES["due"]: "Query"},
     "sweep": {
-        CONFIG: "GetItem BatchGetItem Query DeleteItem",
+        CONFIG: "GetItem Query DeleteItem",
         PEOPLE: "Query DeleteItem",
         DATA: "GetItem Query UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
