@@ -162,7 +162,7 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
         for attempt in range(1, attempts + 1):
             entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], attempt)
             named[entry] = (order["transfer"], attempt)
-            keys.append(log.key(order["tenant"], entry, order["log"]))
+            keys.extend(log.key(order["tenant"], entry, year) for year in logs_of(order))
     items: dict[str, list[Item]] = {}
     for start in range(0, len(keys), 100):
         for table, rows in batch_get(
@@ -193,6 +193,11 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
                 transfer, attempt = named[entry_document["id"]]
                 found[transfer].attempts[attempt] = entry_document
     return found
+
+
+def logs_of(order: Order) -> list[str]:
+    """Return the logs that may hold attempts of an order: its decision's, and those of decisions before the year's turn."""
+    return [*order.get("logs", ()), order["log"]]
 
 
 def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> dict[str, float | None]:
@@ -443,7 +448,8 @@ def _redecide(
         supersedes=order["decided"],
     )
     stored = batch.shell.audit.append(entry).entry
-    return {**order, "decided": stored["id"], "log": stored["log"], **decision_of(stored["routes"][0])}
+    logs = [log for log in logs_of(order) if log != stored["log"]]
+    return {**order, "decided": stored["id"], "log": stored["log"], "logs": logs, **decision_of(stored["routes"][0])}
 
 
 def _send(
