@@ -213,9 +213,10 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
                 drain(batch, body["wake"], body["due"])
                 parked, found = None, {}
                 continue
-            if body["transfer"] not in found:  # a wake came before it: the lane is another than it was
+            if body["transfer"] not in found:  # a wake, or its double, came before it: things are not as they were
                 found = look(batch, [body], attempts=2)
             one = found[body["transfer"]]
+            found = {transfer: other for transfer, other in found.items() if transfer != body["transfer"]}
             parked = one.parked if parked is None else parked
             waits = _first(batch, message, body, one, parked)
             if waits is None:

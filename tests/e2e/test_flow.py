@@ -103,6 +103,18 @@ def test_nothing_changes_when_the_queues_deliver_everything_twice() -> None:
         assert len(w.of_kind("attempted")) == 5
 
 
+def test_sent_once_when_a_batch_holds_a_delivery_twice() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1)
+        w.inbox.run(route.handle)
+        w.outbox.again(w.outbox.messages[0])
+
+        assert w.outbox.run(deliver.handle) == 2
+
+        assert w.receiver.texts() == ["m1"]
+
+
 def _troubled(w: World) -> None:
     """Three messages of one conversation; the destination fails long enough for the first to be parked and woken."""
     back = START + timedelta(minutes=3)
