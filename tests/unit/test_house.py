@@ -34,7 +34,8 @@ LONGER = {
 PURE_IMPORTS = {
     "pydantic", "cryptography.exceptions", "cryptography.hazmat.primitives.ciphers.aead", "rfc8785",
     "__future__", "base64", "binascii", "bisect", "calendar", "collections", "collections.abc", "copy", "dataclasses",
-    "datetime", "decimal", "email.utils", "enum", "functools", "hashlib", "heapq", "hmac", "html", "http", "importlib",
+    "datetime", "decimal", "email", "email.errors", "email.header", "email.headerregistry", "email.message", "email.parser",
+    "email.policy", "email.utils", "enum", "functools", "hashlib", "heapq", "hmac", "html", "html.parser", "http", "importlib",
     "ipaddress", "itertools", "json", "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing",
     "unicodedata", "urllib.parse", "xml.etree.ElementTree", "zlib", "zoneinfo",
 }  # fmt: skip
