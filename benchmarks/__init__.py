@@ -1,0 +1,1 @@
+"""What a cell costs, each figure beside its budget and its floor: ``python -m benchmarks``."""

@@ -1,0 +1,137 @@
+"""AWS calls and write request units of an event, warm, in batches of ten, as they are made on ministack.
+
+The calls of Lambda's queue mapping (receive, delete) are AWS's own. The people are known. The rows
+that say which minutes of the log hold entries are shared by all events of a minute: they have a row of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.core import leaf
+from infra import engines, local, template
+
+from . import memory, units, warm
+from .memory import inserted
+from .results import Result
+
+BUDGETS = {"receive": 1.0, "route": 3.0, "deliver": 3.0}
+FLOORS = {"receive": 1.0, "route": 0.1, "deliver": 0.1}
+"""One call a webhook, one call a batch."""
+UNITS_BUDGET = 5.0
+MINUTE_BATCHES = 60
+PARTS = ("decided", "decided, index subject", "attempted", "event", "event, index day")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one warm batch of ten events took."""
+
+    calls: Mapping[str, float]
+    operations: Mapping[str, Mapping[str, int]]
+    units: Mapping[str, float]
+    reads: float
+    log_bytes: float
+
+
+def part_of(table: str, item: units.Item) -> str:
+    """Name what a row is: the kind of its audit entry, a bucket row of a minute, or the event."""
+    if "-audit-" not in table:
+        return "event"
+    if "leaf" not in item:
+        return "minute"
+    return str(json.loads(leaf.inflate(bytes(item["leaf"]["B"])))["kind"])
+
+
+def units_of(calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], events: int) -> dict[str, float]:
+    """Return write units an event, by part, of the calls that write.
+
+    Raises:
+        ValueError: a call that writes in a way that is not counted here.
+    """
+    indexes = {table["TableName"]: units.indexes_of(table) for table in tables}
+    found: Counter[str] = Counter()
+    for call in calls:
+        if call.operation == "batch_execute_statement":
+            for statement in call.arguments["Statements"]:
+                table, item = inserted(statement)
+                part = part_of(table, item)
+                for index, count in units.insert_units(item, indexes[table]).items():
+                    found[f"{part}, index {index}" if index else part] += count
+        elif call.operation in ("put_item", "update_item", "delete_item"):
+            raise ValueError(f"{call.operation} is not counted")
+    return {part: count / events for part, count in found.items()}
+
+
+def read_units(call: warm.Call) -> int:
+    """Count a call's consistent reads: one unit for each key, found or not, since no row of an event has over 4 KB."""
+    if call.operation == "get_item":
+        return 1
+    requests = call.arguments.get("RequestItems", {})
+    return sum(len(request["Keys"]) for request in requests.values())
+
+
+def tables() -> list[Mapping[str, Any]]:
+    """Return the cell's tables as they are made."""
+    return [table.create for table in template.tables(warm.CELL, warm.REGION, warm.COUNTRY)]
+
+
+def counted(cell: warm.Warm) -> Counted:
+    """Count a batch of a cell, after one that warms it."""
+    printed = io.StringIO()
+    with warm.answering(), contextlib.redirect_stdout(printed):
+        cell.batch()
+        cell.meter.calls.clear()
+        printed.truncate(0)
+        printed.seek(0)
+        cell.batch()
+    made = [call for call in cell.meter.calls if call.stage in warm.STAGES]
+    operations = {s: dict(Counter(c.operation for c in made if c.stage == s)) for s in warm.STAGES}
+    return Counted(
+        calls={stage: sum(names.values()) / warm.BATCH for stage, names in operations.items()},
+        operations=operations,
+        units=units_of(made, tables(), warm.BATCH),
+        reads=sum(map(read_units, made)) / warm.BATCH,
+        log_bytes=len(printed.getvalue().encode()) / warm.BATCH,
+    )
+
+
+def minute_rows(batches: int = MINUTE_BATCHES) -> float:
+    """Return the units an event that a minute's bucket rows take, in a minute of ``batches`` full batches."""
+    cell = warm.Warm(memory.Memory(warm.REGION).client)
+    with warm.answering(), contextlib.redirect_stdout(io.StringIO()):
+        cell.batch()  # makes the people
+        cell.meter.calls.clear()
+        cell.at += timedelta(minutes=1)
+        for _ in range(batches):
+            cell.batch()
+    made = [call for call in cell.meter.calls if call.stage in warm.STAGES]
+    return units_of(made, tables(), batches * warm.BATCH).get("minute", 0.0)
+
+
+def count() -> Counted:
+    """Count on ministack, whose INSERT is refused where a row is, as DynamoDB's is."""
+    with engines.ministack(warm.REGION) as engine:
+        local.make_resources(engine, warm.CELL, warm.REGION, warm.COUNTRY)
+        return counted(warm.Warm(engine.make_client))
+
+
+def results_of(found: Counted, rows: float) -> list[Result]:
+    """Lay out counts, and the units that the rows of a busy minute take."""
+    results = [
+        Result(f"AWS calls: {stage}", found.calls[stage], "calls/event", BUDGETS[stage], FLOORS[stage])
+        for stage in warm.STAGES
+    ]
+    total = sum(found.units.get(part, 0.0) for part in PARTS)
+    results.append(Result("write units: delivered event", total, "WRU/event", UNITS_BUDGET, float(len(PARTS))))
+    results += [Result(f"write units: {part}", found.units.get(part, 0.0), "WRU/event", None, 1.0) for part in PARTS]
+    name = f"write units: rows of a minute of {MINUTE_BATCHES * warm.BATCH} events"
+    results.append(Result(name, rows, "WRU/event"))
+    return results

@@ -1,0 +1,235 @@
+"""A cell with one tenant, one Telegram source and one destination, driven batch by batch, its AWS calls counted.
+
+It runs over any engine's clients: ministack's to count calls as they are deployed, ``memory``'s to measure our own CPU.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.core import ids
+from chalicelib.core.tenant import Basis, Contract, Controller, Destination, Recipient, Retention, Route, Source, Tenant
+from chalicelib.destinations import vetted
+from chalicelib.flow import deliver, door, receive, route
+from chalicelib.flow.messages import answer, from_lambda
+from chalicelib.settings import Settings
+from chalicelib.shell import Shell
+from chalicelib.store.region import Clients
+from infra import local
+
+REGION = "eu-central-1"
+COUNTRY = "DE"
+CELL = "bench"
+BATCH = 10
+STAGES = ("receive", "route", "deliver")
+CLASSES = ("identifier", "contact", "name", "content", "media", "location", "behaviour", "technical")
+TEXT = "The parcel that you announced for Monday has not come yet. Could you tell me where it is? Number 4711-0815. "
+MakeClient = Callable[[str, str], Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of AWS: in which stage, and what was asked."""
+
+    stage: str
+    operation: str
+    arguments: dict[str, Any]
+
+
+@dataclass
+class Meter:
+    """What the calls were, and the CPU that the clients took for them, which is not ours."""
+
+    stage: str = "declare"
+    calls: list[Call] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def watched(self, make: MakeClient) -> MakeClient:
+        """Make clients whose calls are noted."""
+        return lambda service, region: _Watched(self, make(service, region))
+
+
+class _Watched:
+    def __init__(self, meter: Meter, client: Any) -> None:
+        self._meter, self._client, self.meta = meter, client, client.meta
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function, meter = getattr(self._client, name), self._meter
+
+        def called(**arguments: Any) -> Any:
+            meter.calls.append(Call(meter.stage, name, arguments))
+            began = time.thread_time()
+            try:
+                return function(**arguments)
+            finally:
+                meter.cpu_s += time.thread_time() - began
+
+        setattr(self, name, called)
+        return called
+
+
+class Warm:
+    """A cell whose process has seen its tenant, its people and its minute before.
+
+    Args:
+        make: an engine's clients; tables, queues and keys are there.
+    """
+
+    def __init__(self, make: MakeClient) -> None:
+        self.meter = Meter()
+        self._drawn = 0
+        self.at = datetime.now(UTC).replace(second=30, microsecond=0)
+        self.shell = Shell(
+            Settings(
+                cell=CELL, region=REGION, country=COUNTRY, insert="partiql", allow_cidrs=local.LOOPBACK,
+                source_rate_per_s=1_000_000,
+            ),
+            Clients(REGION, make=self.meter.watched(make)),
+            now=lambda: self.at,
+            random=self._random,
+        )  # fmt: skip
+        self._sqs = make("sqs", REGION)
+        self.number = 0
+        self.source = self._declare()
+
+    def _random(self, size: int) -> bytes:
+        self._drawn += 1
+        return hashlib.shake_128(self._drawn.to_bytes(8, "big")).digest(size)
+
+    def _declare(self) -> str:
+        config, at = self.shell.config, self.at
+        tenant, source, recipient, destination, route_id, *bases = (
+            ids.sortable(prefix, at, self._random(11)) for prefix in ("tnt", "src", "rcp", "dst", "rte", "bas", "bas")
+        )
+        controller = Controller(legal_name="Nord GmbH", country="DE", contact="privacy@nord.example")
+        config.create_tenant(
+            Tenant(
+                id=tenant, name="Nord", edition="enterprise", tenant_class="general", created_at=at, controller=controller,
+                retention=Retention(default_days=30),
+            )
+        )  # fmt: skip
+        config.insert(
+            tenant,
+            Source(id=source, channel="telegram", name="bot", subject_country="DE", special=(), created_at=at),
+            [{"secret": {"secret_token": "hook-secret"}, "until": None}],
+        )
+        config.insert_lookup(source, tenant, source)
+        digest, since = "00" * 32, at.date().replace(month=1, day=1)
+        for basis, kind in zip(bases, ("instruction", "contract"), strict=True):
+            declared = {"kind": kind, "valid_from": since, "evidence": f"sha256:{digest}"}
+            config.insert(tenant, Basis.model_validate({**declared, "id": basis, "created_at": at}))
+        config.insert(
+            tenant,
+            Recipient.model_validate(
+                {
+                    "id": recipient, "created_at": at, "legal_name": "CRM", "contact": "dpo@crm.example", "role": "processor",
+                    "entity_country": "DE", "processing_countries": ("DE",), "classes": CLASSES, "onward": (), "granted": True,
+                    "contract": Contract(id="dpa", sha256=digest, valid_from=since),
+                }
+            ),
+        )  # fmt: skip
+        config.insert(
+            tenant,
+            Destination(id=destination, name="crm", kind="http", recipient=recipient, created_at=at),
+            {
+                "config": {"url": "http://127.0.0.1:9/in"},
+                "signing": [{"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "until": None}],
+            },
+        )
+        config.insert(
+            tenant,
+            Route.model_validate(
+                {
+                    "id": route_id, "name": "messages", "pattern": {"kind": ["message"]}, "destination": destination,
+                    "purpose": "customer_support", "created_at": at,
+                }
+            ),
+        )  # fmt: skip
+        return source
+
+    def webhook(self, chat: int) -> dict[str, Any]:
+        """Make the HTTP API's event of a person who writes a message of about 1 KB as Telegram posts it."""
+        self.number += 1
+        person = {"id": chat, "is_bot": False, "first_name": "Guest", "username": "guest", "language_code": "de"}
+        message = {
+            "message_id": self.number, "date": int(self.at.timestamp()), "from": person, "text": TEXT * 6,
+            "chat": {"id": chat, "type": "private", "first_name": "Guest"},
+        }  # fmt: skip
+        body = json.dumps({"update_id": self.number, "message": message}).encode()
+        headers = [("content-type", "application/json"), ("x-telegram-bot-api-secret-token", "hook-secret")]
+        return local.http_api_event("POST", f"/hooks/{self.source}", "", headers, body)
+
+    def receive(self, event: dict[str, Any]) -> None:
+        """Take a webhook, as the ``hooks`` function does.
+
+        Raises:
+            RuntimeError: it was not accepted.
+        """
+        source, request = door.request(event, self.shell.now(), "https://hooks.example")
+        if door.reply(receive.handle(self.shell, source, request))["statusCode"] != 200:
+            raise RuntimeError("a webhook of the benchmark was refused")
+
+    def batch(self, timed: Callable[[str, Callable[[], Any]], None] = lambda _stage, act: act()) -> None:
+        """Bring ten events of ten conversations from their webhooks to their destination.
+
+        Args:
+            timed: runs each stage; the default only runs it.
+
+        Raises:
+            RuntimeError: a message came back, or events were lost: then no figure would mean anything.
+        """
+        events = [self.webhook(1000 + number) for number in range(BATCH)]
+        self._stage("receive", lambda: [self.receive(event) for event in events], timed)
+        self._fed("route", "inbox", lambda e: answer(route.handle(self.shell, from_lambda(e))), timed)
+        self._fed("deliver", "outbox", lambda e: answer(deliver.handle(self.shell, from_lambda(e))), timed)
+
+    def _fed(
+        self,
+        stage: str,
+        queue: str,
+        handle: Callable[[dict[str, Any]], dict[str, Any]],
+        timed: Callable[[str, Callable[[], Any]], None],
+    ) -> None:
+        def handler(event: dict[str, Any], _context: None) -> dict[str, Any]:
+            answers: list[dict[str, Any]] = []
+            stamp = str(int(self.at.timestamp() * 1000))  # the queue's clock is the real one
+            for record in event["Records"]:
+                record["attributes"]["SentTimestamp"] = stamp
+            self._stage(stage, lambda: answers.append(handle(event)), timed)
+            if answers[0]["batchItemFailures"]:
+                raise RuntimeError(f"{stage} gave messages of the benchmark back")
+            return answers[0]
+
+        name = f"waybill-{CELL}-{queue}.fifo"
+        url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        if local.feed_once(self._sqs, url, REGION, name, handler) != BATCH:
+            raise RuntimeError(f"{stage} did not get a full batch")
+
+    def _stage(self, stage: str, act: Callable[[], Any], timed: Callable[[str, Callable[[], Any]], None]) -> None:
+        self.meter.stage = stage
+        timed(stage, act)
+        self.meter.stage = "between"
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """Return the body of a webhook's event."""
+    return base64.b64decode(event["body"])
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Have every request to a destination answered 204 at once, without a connection."""
+    real = vetted.request
+    vetted.request = lambda *_arguments, **_named: vetted.Answer(204, {}, b"", False)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        vetted.request = real
