@@ -58,6 +58,9 @@ regions: setup ## Write the map of regions and countries anew from the installed
 law-pages: setup ## Write the pages of the law anew from the law files
 	@$(BIN)/python -m chalicelib.law.pages
 
+law-pages: setup ## Write the pages on the law anew from the rule files
+	@$(BIN)/python -m chalicelib.law.pages
+
 fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…)
 	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k fuzz -n $(WORKERS)
 

@@ -3,7 +3,8 @@
 | variable | meaning |
 |---|---|
 | ``WAYBILL_CELL`` | the cell's name; every table, queue and key is named from it |
-| ``AWS_REGION`` | the cell's home region |
+| ``AWS_REGION`` | the region the process runs in |
+| ``WAYBILL_REGION`` | the cell's home region; refused where the process runs in another |
 | ``WAYBILL_COUNTRY`` | the home region's country; refused where it is not the region's |
 | ``WAYBILL_OPERATOR_KEY_SHA256`` | SHA-256 of the operator's key, hex |
 | ``WAYBILL_HOOKS_URL`` | public base address of the hook door, for the ``url`` of a source |
@@ -63,6 +64,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     missing = [n for n in ("WAYBILL_CELL", "AWS_REGION", "WAYBILL_COUNTRY") if not environ.get(n)]
     if missing:
         raise Misconfigured(f"set {', '.join(missing)} in the environment")
+    if environ.get("WAYBILL_REGION", environ["AWS_REGION"]) != environ["AWS_REGION"]:
+        raise Misconfigured("AWS_REGION is not the cell's home region: deploy the cell where WAYBILL_REGION says")
     insert = environ.get("WAYBILL_INSERT", "partiql")
     if insert not in ("partiql", "put"):
         raise Misconfigured("WAYBILL_INSERT is partiql or put")

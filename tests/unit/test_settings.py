@@ -1,0 +1,75 @@
+"""Settings: what is missing or wrong is named, and a cell runs in its own region and country only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib import shell as shells
+from chalicelib.core.errors import Misconfigured, WrongRegion
+from chalicelib.settings import from_environment
+from chalicelib.store.region import Clients
+
+GOOD = {"WAYBILL_CELL": "eu1", "AWS_REGION": "eu-central-1", "WAYBILL_COUNTRY": "DE"}
+
+
+def test_read_when_complete() -> None:
+    settings = from_environment(
+        {**GOOD, "WAYBILL_EXTRA_PORTS": "8444, 9443", "WAYBILL_HOOKS_URL": "https://h.example/"}
+    )
+
+    assert settings.prefix == "waybill-eu1"
+    assert settings.extra_ports == {8444, 9443}
+    assert settings.hooks_url == "https://h.example"
+    assert settings.insert == "partiql"
+    assert settings.allow_cidrs == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"WAYBILL_CELL": ""}, "WAYBILL_CELL"),
+        ({"AWS_REGION": ""}, "AWS_REGION"),
+        ({"WAYBILL_REGION": "me-central-1"}, "WAYBILL_REGION"),
+        ({"WAYBILL_INSERT": "update"}, "WAYBILL_INSERT"),
+        ({"WAYBILL_ALLOW_CIDRS": "everything"}, "WAYBILL_ALLOW_CIDRS"),
+        ({"WAYBILL_KEY_RATE_PER_S": "many"}, "rate"),
+    ],
+)
+def test_refused_and_named_when_a_setting_is_wrong(changes: dict[str, str], told: str) -> None:
+    with pytest.raises(Misconfigured, match=told):
+        from_environment({**GOOD, **changes})
+
+
+def test_refused_when_the_country_is_not_the_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**GOOD, "WAYBILL_COUNTRY": "US"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("WAYBILL_REGION", raising=False)
+    shells.install(None)
+
+    with pytest.raises(Misconfigured, match="DE"):
+        shells.shell()
+
+
+@pytest.mark.parametrize("region", ["", "aws-global", "aws-us-gov-global"])
+def test_no_client_when_the_region_is_none(region: str) -> None:
+    with pytest.raises(WrongRegion):
+        Clients(region)
+
+
+def test_no_client_when_another_region_is_asked_for_or_made() -> None:
+    class Meta:
+        region_name = "us-east-1"
+
+    class Client:
+        meta = Meta()
+
+    made: list[Any] = []
+    clients = Clients("eu-central-1", make=lambda service, region: made.append((service, region)) or Client())
+
+    with pytest.raises(WrongRegion):
+        clients.get("dynamodb", "us-east-1")
+    assert made == []
+    with pytest.raises(WrongRegion):
+        clients.get("dynamodb")
