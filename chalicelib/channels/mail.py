@@ -1,0 +1,279 @@
+"""What the e-mail channels have in common: MIME with limits, headers, addresses, threads, and the event an e-mail makes.
+
+An e-mail is written by a stranger and only carried by the platform. So its own oddities (a date that is none, a charset
+nobody knows, a name in broken encoding) are put up with; what would cost too much to read is refused.
+
+Source: https://www.rfc-editor.org/rfc/rfc5322, rfc2045, rfc2047 and rfc3834 (read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import email
+import email.header
+import email.message
+import email.policy
+import email.utils
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..core import times
+from ..core.errors import MalformedPayload
+from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from .fields import clean, id_
+from .mail_html import plain_text
+
+MAX_CONTAINERS = 30  # multiparts and attached messages: the parser's work grows with their depth
+MAX_DEPTH = 20
+MAX_PARTS = 500
+MAX_LINES = 200_000  # base64 of 5 MB has 70,000
+MAX_HEADERS = 1000
+MAX_HEADER_CHARACTERS = 8192  # decoding takes quadratic time
+MAX_DECODED_BYTES = 10 * 1024 * 1024
+
+_CONTAINER = re.compile(rb"content-type[ \t]*:\s*(?:multipart|message)/", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
+_ADDRESS = re.compile(r"[^\s@<>,;\"]{1,256}@[^\s@<>,;\"]{1,255}\Z")
+# Others are no charsets of e-mail, and some that Python knows (punycode, idna) take quadratic time.
+_CHARSET = re.compile(
+    r"(?:us-)?ascii|utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|iso[-_]?8859[-_]\d{1,2}|latin-?1|(?:windows|cp)-?\d{3,5}|koi8-[rtu]"
+    r"|gb(?:2312|k|18030)|hz-gb-2312|big5(?:-?hkscs)?|euc-(?:jp|kr)|iso-2022-(?:jp|kr)|shift[-_]jis|ks_c_5601-1987|tis-620",
+    re.IGNORECASE,
+)
+_TYPES: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """An e-mail. ``headers`` are decoded, by lower-case name; of a repeated one the first."""
+
+    headers: Mapping[str, str]
+    text: str | None
+    attachments: tuple[Attachment, ...] = ()
+
+
+def parse(source: bytes) -> Mail:
+    """Read an e-mail as it was sent (RFC 5322 with MIME).
+
+    The text is that of the plain parts that are no attachments; of a message that only has HTML it is made from that.
+    Attachments are named and counted, not carried.
+
+    Raises:
+        MalformedPayload: over one of the limits.
+    """
+    root = parse_mime(source)
+    texts: list[str] = []
+    htmls: list[str] = []
+    attachments: list[Attachment] = []
+    for part in _leaves(root):
+        mime, name = part.get_content_type(), _file_name(part)
+        if name is None and part.get_content_disposition() != "attachment" and mime in ("text/plain", "text/html"):
+            (texts if mime == "text/plain" else htmls).append(_text(part))
+        else:
+            attachments.append(attachment(mime, name, len(content(part)), content_id(part.get("Content-ID"))))
+    text = "\n".join(texts) if texts else "\n".join(map(plain_text, htmls))
+    return Mail(headers(root.raw_items()), text or None, tuple(attachments))
+
+
+def parse_mime(source: bytes) -> email.message.Message:
+    """Parse a MIME entity: an e-mail, or a multipart form behind its content type.
+
+    Raises:
+        MalformedPayload: over one of the limits.
+    """
+    if source.count(b"\n") + source.count(b"\r\r") > MAX_LINES or len(source) > MAX_DECODED_BYTES:
+        raise MalformedPayload("the e-mail is too long")
+    for count, _ in enumerate(_CONTAINER.finditer(source), start=1):
+        if count > MAX_CONTAINERS:
+            raise MalformedPayload("the e-mail has too many parts")
+    try:
+        return email.message_from_bytes(source, policy=email.policy.compat32)
+    except (ValueError, LookupError, RecursionError):
+        raise MalformedPayload("the body is not MIME") from None
+
+
+def _leaves(root: email.message.Message) -> Iterator[email.message.Message]:
+    # An attached message is one attachment: its parts are not this message's.
+    stack, seen = [(root, 0)], 0
+    while stack:
+        part, depth = stack.pop()
+        seen += 1
+        if seen > MAX_PARTS or depth > MAX_DEPTH:
+            raise MalformedPayload("the e-mail has too many parts")
+        inner = part.get_payload()
+        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
+            stack += [(one, depth + 1) for one in reversed(inner) if isinstance(one, email.message.Message)]
+        else:
+            yield part
+
+
+def content(part: email.message.Message) -> bytes:
+    """Return what a leaf holds, decoded; of an attached message nothing."""
+    try:
+        found = part.get_payload(decode=True)
+    except (ValueError, LookupError):
+        found = None
+    return found if isinstance(found, bytes) else b""
+
+
+def _text(part: email.message.Message) -> str:
+    try:
+        charset = part.get_content_charset() or "utf-8"
+    except (ValueError, LookupError):  # an encoded charset in a charset that is none
+        charset = "utf-8"
+    return decoded(content(part), charset)
+
+
+def decoded(value: bytes, charset: str) -> str:
+    """Decode a text of a named charset; what cannot be decoded becomes U+FFFD, an unknown charset counts as UTF-8."""
+    if _CHARSET.fullmatch(charset) is None:
+        charset = "utf-8"
+    try:
+        return clean(value.decode(charset, "replace"))
+    except (LookupError, UnicodeError):
+        return value.decode("utf-8", "replace")
+
+
+def _file_name(part: email.message.Message) -> str | None:
+    try:
+        name = part.get_filename()
+    except (ValueError, LookupError, TypeError):
+        return None
+    return None if name is None else header(name) or None
+
+
+def content_id(value: Any) -> str | None:
+    """Return a Content-ID without its brackets: what ``cid:`` in the HTML names."""
+    return clean(value).strip().strip("<>")[:500] or None if isinstance(value, str) else None
+
+
+def attachment(mime: str | None, name: str | None, size_bytes: int | None, ref: str | None, **rest: Any) -> Attachment:
+    """Describe an attached file, its type by the first half of its media type."""
+    kind = _TYPES.get((mime or "").partition("/")[0].lower(), "file")
+    return Attachment(type=kind, mime=mime, name=name, size_bytes=size_bytes, ref=ref, **rest)
+
+
+# --- headers
+
+
+def headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Decode headers; of a repeated one the first counts, and only what an event is made of is decoded.
+
+    Raises:
+        MalformedPayload: too many, or one is too long.
+    """
+    found: dict[str, str] = {}
+    for count, (name, value) in enumerate(pairs):
+        if count >= MAX_HEADERS:
+            raise MalformedPayload("the e-mail has too many headers")
+        name = name.lower()
+        if name in _READ and name not in found:
+            # A name is decoded after the address is parsed: a decoded comma would part it.
+            found[name] = _unfolded(value) if name in _ADDRESSES else header(value)
+    return found
+
+
+_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc"})
+_READ = _ADDRESSES | {"subject", "message-id", "in-reply-to", "references", "auto-submitted", "date"}
+
+
+def _unfolded(value: str) -> str:
+    # The parser keeps bytes above 127 as surrogates; RFC 6532 says that they are UTF-8.
+    if len(value) > MAX_HEADER_CHARACTERS:
+        raise MalformedPayload("a header is too long")
+    try:
+        value = value.encode("ascii", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        value = clean(value)  # already text
+    return re.sub(r"[\r\n]+[ \t]?|\0", " ", value).strip()
+
+
+def header(value: str) -> str:
+    """Decode a header's value (RFC 2047).
+
+    Raises:
+        MalformedPayload: it is too long.
+    """
+    value = _unfolded(value)
+    if "=?" not in value:
+        return value
+    try:
+        parts = email.header.decode_header(value)
+    except (ValueError, LookupError, email.errors.HeaderParseError):
+        return value
+    return clean("".join(p if isinstance(p, str) else decoded(p, c or "us-ascii") for p, c in parts)).strip()
+
+
+def addresses(value: str | None) -> list[tuple[str | None, str]]:
+    """Return the names and addresses of an address header. Addresses are in lower case: one person, one id.
+
+    Raises:
+        MalformedPayload: a name is too long.
+    """
+    try:
+        pairs = email.utils.getaddresses([value or ""])
+    except (ValueError, IndexError, RecursionError):  # comments within comments
+        return []
+    return [(header(name) or None, found.lower()) for name, found in pairs if _ADDRESS.match(found)]
+
+
+def sent_at(value: str | None, now: datetime) -> datetime | None:
+    """Return the time a Date header names, unless it is none or in the future: senders' clocks are wrong at will."""
+    try:
+        at = email.utils.parsedate_to_datetime(value or "")
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return at if times.EARLIEST <= at <= now else None
+
+
+def ids(value: str | None) -> list[str]:
+    """Return the message ids in a header, with their brackets."""
+    return _MESSAGE_ID.findall(value or "")
+
+
+def draft(
+    mail: Mail,
+    native: str,
+    *,
+    dedupe_id: str,
+    occurred_at: datetime | None,
+    raw: Any,
+    envelope_sender: str | None = None,
+) -> Draft:
+    """Make the event of an e-mail: the conversation is the sender's, its thread the first message of the References.
+
+    Args:
+        envelope_sender: who sent it by the envelope, for a message without a From.
+
+    Raises:
+        MalformedPayload: nobody is named as its sender.
+    """
+    found = addresses(mail.headers.get("from")) or addresses(mail.headers.get("sender")) or addresses(envelope_sender)
+    name, address = found[0] if found else (None, id_(None))
+    own = ids(mail.headers.get("message-id"))
+    parents, roots = ids(mail.headers.get("in-reply-to")), ids(mail.headers.get("references"))
+    recipients = {to for field in ("to", "cc") for _, to in addresses(mail.headers.get(field))}
+    answer_of_a_machine = mail.headers.get("auto-submitted", "no").partition(";")[0].strip().lower() != "no"
+    return Draft(
+        kind=Kind.MESSAGE,
+        native_kind=native,
+        dedupe_id=dedupe_id,
+        occurred_at=occurred_at,
+        conversation=Conversation(
+            id=address,
+            direct=len(recipients) == 1 if recipients else None,
+            thread=next(iter(roots or parents or own), None),
+            title=mail.headers.get("subject") or None,
+        ),
+        sender=Sender(id=address, name=name, is_bot=answer_of_a_machine),
+        message=Message(
+            id=own[0] if own else dedupe_id,
+            text=mail.text,
+            attachments=mail.attachments,
+            reply_to=next(iter(parents or roots[-1:]), None),
+        ),
+        raw=raw,
+    )
