@@ -183,6 +183,7 @@ def spawn_ms(server: _Server, handler: str, event: dict[str, Any], path: Path) -
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
+        "_HANDLER": handler,
         "AWS_EC2_METADATA_DISABLED": "true",
         "LAMBDA_TASK_ROOT": str(path),
         "WAYBILL_CELL": "bench",

@@ -187,9 +187,13 @@ class Warm:
             RuntimeError: a message came back, or events were lost: then no figure would mean anything.
         """
         events = [self.webhook(1000 + number) for number in range(BATCH)]
-        self._stage("receive", lambda: [self.receive(event) for event in events], timed)
+        self._stage("receive", lambda: self._received(events), timed)
         self._fed("route", "inbox", lambda e: answer(route.handle(self.shell, from_lambda(e))), timed)
         self._fed("deliver", "outbox", lambda e: answer(deliver.handle(self.shell, from_lambda(e))), timed)
+
+    def _received(self, events: list[dict[str, Any]]) -> None:
+        for event in events:
+            self.receive(event)
 
     def _fed(
         self,
@@ -228,7 +232,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 def answering() -> Iterator[None]:
     """Have every request to a destination answered 204 at once, without a connection."""
     real = vetted.request
-    vetted.request = lambda *_arguments, **_named: vetted.Answer(204, {}, b"", False)  # type: ignore[assignment]
+    vetted.request = lambda *_arguments, **_named: vetted.Answer(204, {}, b"", False)
     try:
         yield
     finally:
