@@ -55,9 +55,6 @@ deploy: setup ## Deploy STAGE with your AWS credentials
 regions: setup ## Write the map of regions and countries anew from the installed botocore
 	@$(BIN)/python -m infra.regions
 
-law-pages: setup ## Write the pages of the law anew from the law files
-	@$(BIN)/python -m chalicelib.law.pages
-
 law-pages: setup ## Write the pages on the law anew from the rule files
 	@$(BIN)/python -m chalicelib.law.pages
 
