@@ -29,8 +29,8 @@ from urllib.parse import parse_qsl, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import law
+from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import Misconfigured, WaybillError
-from chalicelib.core.tenant import COUNTRIES
 from chalicelib.flow import pump, sweep
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell, install

@@ -1,34 +1,18 @@
-"""What a tenant has declared: records, and the configuration that a plan reads.
+"""What a tenant has declared: records.
 
 Records are frozen values. Secrets are never in them: the store keeps those sealed beside the record.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
-import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from .bases import BasisKind
+from .countries import COUNTRIES
 from .event import DataClass, Time
-from .pattern import Pattern
-from .pattern_index import RouteIndex
-
-COUNTRIES = frozenset(
-    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF "
-    "CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH "
-    "GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW "
-    "KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG "
-    "NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN "
-    "SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT "
-    "ZA ZM ZW".split()
-)  # fmt: skip
-"""ISO 3166-1 alpha-2. Source: https://www.iso.org/obp/ui/#search (read 2026-11-22)."""
 
 
 def _country(code: str) -> str:
@@ -50,14 +34,6 @@ Role = Literal["controller", "joint", "processor", "sub_processor", "third_party
 TenantClass = Literal["general", "state_body", "bank", "telecom", "large_platform", "ori", "ciio", "sdf"]
 Scope = Literal["admin", "write", "read", "audit"]
 Mode = Literal["replicate", "redact"]
-BasisKind = Literal[
-    "consent", "explicit-consent", "contract", "contract-necessity", "legal-obligation", "vital-interest",
-    "public-interest", "legitimate-interest", "legal-claims", "scc", "bcr", "contract-clauses-approved", "certification",
-    "code-of-conduct", "adequacy-scheme", "notification-filed", "permit", "security-assessment",
-    "restricted-transaction-programme", "instruction", "processor-contract", "transfer-impact-assessment",
-    "impact-assessment", "recipient-assessment", "processing-notice", "distribution-consent", "parental-consent",
-    "localisation-exception", "hr-necessity", "foreign-transit", "threat-model", "crypto-certificate", "country-assessment",
-]  # fmt: skip
 
 RETENTION_DAYS_MAX = 3650
 
@@ -323,132 +299,3 @@ class Basis(BasisSettings):
         whole = self.model_dump(mode="json", exclude={"created_at"})
         always = ("id", "kind", "law", "recipient", "valid_from", "valid_until", "evidence")
         return {k: v for k, v in whole.items() if v is not None or k in always}
-
-
-def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
-    """Return the processor-contract basis that a processor's contract amounts to."""
-    contract = recipient.contract
-    if contract is None or recipient.role not in ("processor", "sub_processor"):
-        return None
-    return {
-        "id": f"{recipient.id}.contract",
-        "kind": "processor-contract",
-        "law": None,
-        "recipient": recipient.id,
-        "valid_from": contract.valid_from.isoformat(),
-        "valid_until": contract.valid_until.isoformat() if contract.valid_until else None,
-        "evidence": f"sha256:{contract.sha256}",
-    }
-
-
-@dataclass(frozen=True, eq=False)
-class Configuration:
-    """All that a plan reads of one tenant, as of one configuration version."""
-
-    tenant: Tenant
-    version: int
-    sources: Mapping[str, Source] = field(default_factory=dict)
-    recipients: Mapping[str, Recipient] = field(default_factory=dict)
-    destinations: Mapping[str, Destination] = field(default_factory=dict)
-    routes: Mapping[str, Route] = field(default_factory=dict)
-    bases: Mapping[str, Basis] = field(default_factory=dict)
-
-    @cached_property
-    def index(self) -> RouteIndex[str]:
-        """The enabled routes, compiled."""
-        return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
-
-    @cached_property
-    def basis_documents(self) -> tuple[dict[str, Any], ...]:
-        """Every basis, and every processor's contract as one, as the evaluator reads them."""
-        contracts = (contract_basis(r) for r in self.recipients.values())
-        return (*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None))
-
-    def bases_of(self, route: Route) -> tuple[dict[str, Any], ...]:
-        """The bases that a route may rest on: those it names, and contracts; all where it names none."""
-        if route.bases is None:
-            return self.basis_documents
-        named = frozenset(route.bases)
-        return tuple(b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract"))
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """What decisions read of the configuration: no secret, URL, name, contact or person, no float."""
-        return configuration_document(self)
-
-    @cached_property
-    def hash(self) -> str:
-        """SHA-256 of the RFC 8785 form of ``document``, in hex."""
-        return hashlib.sha256(rfc8785.dumps(self.document)).hexdigest()
-
-
-def _recipient_of(configuration: Configuration, recipient: str) -> dict[str, Any]:
-    record = configuration.recipients.get(recipient)
-    return {
-        "id": recipient,
-        "country": record.entity_country if record else None,
-        "processing": sorted(record.processing_countries) if record else [],
-    }
-
-
-def configuration_document(configuration: Configuration) -> dict[str, Any]:
-    """Build the document that ``config_hash`` names."""
-    tenant = configuration.tenant
-
-    def by_id(records: Iterable[Any]) -> list[Any]:
-        return sorted(records, key=lambda r: str(r.id))
-
-    return {
-        "schema": "waybill.config/1",
-        "tenant": {
-            "id": tenant.id,
-            "edition": tenant.edition,
-            "country": tenant.controller.country,
-            "tenant_class": tenant.tenant_class,
-            "zone": tenant.zone,
-            "requires": sorted(tenant.requires),
-            "strict_plus7": tenant.strict_plus7,
-            "retention_days": tenant.retention.default_days,
-        },
-        "sources": [
-            {
-                "id": s.id,
-                "channel": s.channel,
-                "purpose": s.purpose,
-                "retention_days": s.retention_days,
-                "subject_country": s.subject_country,
-                "special": sorted(s.special) if s.special is not None else None,
-            }
-            for s in by_id(configuration.sources.values())
-        ],
-        "destinations": [
-            {"id": d.id, "recipient": _recipient_of(configuration, d.recipient)}
-            for d in by_id(configuration.destinations.values())
-        ],
-        "recipients": [
-            {
-                "id": r.id,
-                "version": r.version,
-                "entity_country": r.entity_country,
-                "processing_countries": sorted(r.processing_countries),
-                "role": r.role,
-                "granted": r.granted,
-                "classes": sorted(c.value for c in r.classes) if r.classes is not None else None,
-                "onward": [o.model_dump(mode="json") for o in r.onward] if r.onward is not None else None,
-            }
-            for r in by_id(configuration.recipients.values())
-        ],
-        "bases": sorted(configuration.basis_documents, key=lambda b: str(b["id"])),
-        "routes": [
-            {
-                "id": r.id,
-                "destination": r.destination,
-                "purpose": r.purpose,
-                "bases": sorted(r.bases) if r.bases is not None else None,
-                "mode": r.mode,
-                "redactions": [x.document() for x in r.transform.redact],
-                "enabled": r.enabled,
-            }
-            for r in by_id(configuration.routes.values())
-        ],
-    }

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core import times
+from ..core.configuration import Configuration
 from ..core.decision import Decision
 from ..core.errors import NotFound, RefusedByLaw
 from ..core.event import DataClass, classes_of
@@ -19,7 +20,6 @@ from ..core.redaction import redact
 from ..core.tenant import (
     Basis,
     BasisSettings,
-    Configuration,
     Destination,
     DestinationSettings,
     Recipient,

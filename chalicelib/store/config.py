@@ -27,12 +27,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..core.configuration import Configuration
 from ..core.errors import Misconfigured, NotFound, PreconditionFailed
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from ..core.tenant import (
     ApiKey,
     Basis,
-    Configuration,
     Destination,
     Recipient,
     Record,

@@ -1,0 +1,144 @@
+"""A tenant's configuration: all that a plan reads of its declarations, compiled, and the hash that names it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import rfc8785
+
+from .pattern import Pattern
+from .pattern_index import RouteIndex
+from .tenant import Basis, Destination, Recipient, Route, Source, Tenant
+
+
+def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
+    """Return the processor-contract basis that a processor's contract amounts to."""
+    contract = recipient.contract
+    if contract is None or recipient.role not in ("processor", "sub_processor"):
+        return None
+    return {
+        "id": f"{recipient.id}.contract",
+        "kind": "processor-contract",
+        "law": None,
+        "recipient": recipient.id,
+        "valid_from": contract.valid_from.isoformat(),
+        "valid_until": contract.valid_until.isoformat() if contract.valid_until else None,
+        "evidence": f"sha256:{contract.sha256}",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """All that a plan reads of one tenant, as of one configuration version."""
+
+    tenant: Tenant
+    version: int
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    recipients: Mapping[str, Recipient] = field(default_factory=dict)
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    bases: Mapping[str, Basis] = field(default_factory=dict)
+
+    @cached_property
+    def index(self) -> RouteIndex[str]:
+        """The enabled routes, compiled."""
+        return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
+
+    @cached_property
+    def basis_documents(self) -> tuple[dict[str, Any], ...]:
+        """Every basis, and every processor's contract as one, as the evaluator reads them."""
+        contracts = (contract_basis(r) for r in self.recipients.values())
+        return (*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None))
+
+    def bases_of(self, route: Route) -> tuple[dict[str, Any], ...]:
+        """The bases that a route may rest on: those it names, and contracts; all where it names none."""
+        if route.bases is None:
+            return self.basis_documents
+        named = frozenset(route.bases)
+        return tuple(b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract"))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What decisions read of the configuration: no secret, URL, name, contact or person, no float."""
+        return configuration_document(self)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the RFC 8785 form of ``document``, in hex."""
+        return hashlib.sha256(rfc8785.dumps(self.document)).hexdigest()
+
+
+def _recipient_of(configuration: Configuration, recipient: str) -> dict[str, Any]:
+    record = configuration.recipients.get(recipient)
+    return {
+        "id": recipient,
+        "country": record.entity_country if record else None,
+        "processing": sorted(record.processing_countries) if record else [],
+    }
+
+
+def configuration_document(configuration: Configuration) -> dict[str, Any]:
+    """Build the document that ``config_hash`` names."""
+    tenant = configuration.tenant
+
+    def by_id(records: Iterable[Any]) -> list[Any]:
+        return sorted(records, key=lambda r: str(r.id))
+
+    return {
+        "schema": "waybill.config/1",
+        "tenant": {
+            "id": tenant.id,
+            "edition": tenant.edition,
+            "country": tenant.controller.country,
+            "tenant_class": tenant.tenant_class,
+            "zone": tenant.zone,
+            "requires": sorted(tenant.requires),
+            "strict_plus7": tenant.strict_plus7,
+            "retention_days": tenant.retention.default_days,
+        },
+        "sources": [
+            {
+                "id": s.id,
+                "channel": s.channel,
+                "purpose": s.purpose,
+                "retention_days": s.retention_days,
+                "subject_country": s.subject_country,
+                "special": sorted(s.special) if s.special is not None else None,
+            }
+            for s in by_id(configuration.sources.values())
+        ],
+        "destinations": [
+            {"id": d.id, "recipient": _recipient_of(configuration, d.recipient)}
+            for d in by_id(configuration.destinations.values())
+        ],
+        "recipients": [
+            {
+                "id": r.id,
+                "version": r.version,
+                "entity_country": r.entity_country,
+                "processing_countries": sorted(r.processing_countries),
+                "role": r.role,
+                "granted": r.granted,
+                "classes": sorted(c.value for c in r.classes) if r.classes is not None else None,
+                "onward": [o.model_dump(mode="json") for o in r.onward] if r.onward is not None else None,
+            }
+            for r in by_id(configuration.recipients.values())
+        ],
+        "bases": sorted(configuration.basis_documents, key=lambda b: str(b["id"])),
+        "routes": [
+            {
+                "id": r.id,
+                "destination": r.destination,
+                "purpose": r.purpose,
+                "bases": sorted(r.bases) if r.bases is not None else None,
+                "mode": r.mode,
+                "redactions": [x.document() for x in r.transform.redact],
+                "enabled": r.enabled,
+            }
+            for r in by_id(configuration.routes.values())
+        ],
+    }
