@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -70,11 +70,31 @@ class UrlTokenSecret(Secret):
     url_token: SecretText
 
 
+class KeyRequest(NamedTuple):
+    """Keys that a platform publishes and ``verify`` needs: the secret's field they belong into, and where they are.
+
+    ``name`` is the one that a request asks for, if it says: where it is not among the keys that are known, they are old.
+    """
+
+    field: Literal["jwks", "signing_cert"]
+    url: str
+    name: str | None = None
+
+
 class Channel(Protocol):
     """Satisfied by a module.
 
     A module may also have ``KEEPS_RAW = True``: its events are nothing without the platform's own object; and
     ``URL_TOKEN = True``: its platform proves nothing, so its ``Secret`` is a ``UrlTokenSecret``.
+
+    And these functions, of a request and a secret:
+
+    - ``keys_needed`` returns a ``KeyRequest`` for what ``verify`` will need beyond the secret, or None. It sees an
+      unverified request and decides nothing.
+    - ``opened`` returns a verified request with its body decrypted, which ``normalise`` then gets. Raises
+      ``MalformedPayload``.
+
+    Or, of a verified request alone, ``confirmation``: the address that has to be called to confirm a handshake, or None.
     """
 
     KIND: ClassVar[str]
@@ -151,6 +171,9 @@ def _judge(channel: Any, request: Inbound, secret: Any) -> Received:
         handshake = channel.challenge(request, secret)  # 2
         if handshake is not None:
             return Received("handshake", handshake)
+        opened = getattr(channel, "opened", None)
+        if opened is not None:
+            request = opened(request, secret)
         drafts: dict[str, Draft] = {}
         ignored: list[Ignored] = []
         for item in channel.normalise(request):  # 3
