@@ -9,6 +9,14 @@ from typing import cast
 from .base import Channel
 
 KINDS: tuple[str, ...] = (
+    "avito",
+    "discord",
+    "freshchat",
+    "instagram",
+    "line",
+    "max",
+    "messenger",
+    "ok",
     "slack",
     "telegram",
     "viber",

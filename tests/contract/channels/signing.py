@@ -5,13 +5,19 @@ A channel's function changes a fixture in place: it makes the request genuine un
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from chalicelib.core import times
 
+from . import keys
 from .cases import raw_body
 
 Fixture = dict[str, Any]
@@ -54,7 +60,40 @@ def _viber(fixture: Fixture, secret: Mapping[str, str]) -> None:
     fixture["headers"]["X-Viber-Content-Signature"] = _hex(secret["auth_token"], raw_body(fixture))
 
 
+def _max(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    fixture["headers"]["X-Max-Bot-Api-Secret"] = secret["secret"]
+
+
+def _url_token(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    fixture["query"]["token"] = secret["url_token"]
+    fixture["url"] = fixture["url"].partition("?")[0] + "?" + urlencode(fixture["query"], errors="surrogatepass")
+
+
+def _line(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    digest = hmac.new(secret["channel_secret"].encode(), raw_body(fixture), "sha256").digest()
+    fixture["headers"]["X-Line-Signature"] = base64.b64encode(digest).decode()
+
+
+def _discord(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    stamp = str(int(times.parse(fixture["now"]).timestamp()))
+    fixture["headers"]["X-Signature-Timestamp"] = stamp
+    fixture["headers"]["X-Signature-Ed25519"] = keys.ED25519.sign(stamp.encode() + raw_body(fixture)).hex()
+
+
+def _freshchat(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    signature = keys.RSA.sign(raw_body(fixture), PKCS1v15(), SHA256())
+    fixture["headers"]["X-Freshchat-Signature"] = base64.b64encode(signature).decode()
+
+
 SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
+    "avito": _url_token,
+    "discord": _discord,
+    "freshchat": _freshchat,
+    "instagram": _meta,
+    "line": _line,
+    "max": _max,
+    "messenger": _meta,
+    "ok": _url_token,
     "slack": _slack,
     "telegram": _telegram,
     "viber": _viber,
@@ -62,7 +101,10 @@ SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
     "whatsapp": _meta,
 }
 
-ANOTHER: Mapping[str, Mapping[str, Any]] = {}
+ANOTHER: Mapping[str, Mapping[str, Any]] = {
+    "discord": {"public_key": keys.ed25519_public_hex(keys.ANOTHER_ED25519)},
+    "freshchat": {"public_key": keys.rsa_public_pem(keys.ANOTHER_RSA_PUBLIC)},
+}
 """Another secret of the same form, for the channels whose secret cannot be lengthened by a letter: keys."""
 
 

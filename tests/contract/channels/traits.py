@@ -30,6 +30,22 @@ class Traits:
 
 
 TRAITS: Mapping[str, Traits] = {
+    "avito": Traits("token in the address", False, False, False, "", ""),
+    "discord": Traits(
+        "Ed25519 with a time",
+        True,
+        True,
+        False,
+        "pings",
+        '{"type":5}',
+        also=((200, '{"type":6}'), (200, '{"type":8,"data":{"choices":[]}}'), (204, "")),
+    ),
+    "freshchat": Traits("RSA-SHA256", True, False, False, "", ""),
+    "instagram": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
+    "line": Traits("HMAC-SHA256", True, False, True, "", ""),
+    "max": Traits("secret header", False, False, False, "", ""),
+    "messenger": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
+    "ok": Traits("token in the address", False, False, False, "", ""),
     "slack": Traits("HMAC-SHA256 with a time", True, True, True, "`url_verification` event", ""),
     "telegram": Traits("secret header", False, False, True, "", ""),
     "viber": Traits("HMAC-SHA256", True, False, False, "`webhook` event", ""),
@@ -37,7 +53,38 @@ TRAITS: Mapping[str, Traits] = {
     "whatsapp": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
 }
 
+_MESSAGING = frozenset({"message", "postback", "message_edit", "reaction", "referral", "optin", "read"})
+
 REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
+    "avito": frozenset(
+        {"text", "image", "link", "item", "location", "call", "deleted", "voice", "system", "appCall", "file", "video"}
+    ),
+    "discord": frozenset(
+        {
+            *("APPLICATION_COMMAND", "MESSAGE_COMPONENT", "MODAL_SUBMIT"),
+            *("LOBBY_MESSAGE_CREATE", "LOBBY_MESSAGE_UPDATE", "LOBBY_MESSAGE_DELETE"),
+            *("GAME_DIRECT_MESSAGE_CREATE", "GAME_DIRECT_MESSAGE_UPDATE", "GAME_DIRECT_MESSAGE_DELETE"),
+        }
+    ),
+    "freshchat": frozenset(
+        {"message_create", "conversation_assignment", "conversation_resolution", "conversation_reopen"}
+    ),
+    "instagram": _MESSAGING,
+    "line": frozenset(
+        {
+            *("message", "messageEdited", "unsend", "postback", "follow", "unfollow", "join", "leave"),
+            *("memberJoined", "memberLeft", "delivery"),
+        }
+    ),
+    "max": frozenset(
+        {
+            *("message_created", "message_edited", "message_removed", "message_callback", "message_chat_created"),
+            *("bot_started", "bot_stopped", "bot_added", "bot_removed", "user_added", "user_removed"),
+            *("dialog_muted", "dialog_unmuted", "dialog_cleared", "dialog_removed", "chat_title_changed"),
+        }
+    ),
+    "messenger": _MESSAGING | {"delivery"},
+    "ok": frozenset({"MESSAGE_CREATED", "MESSAGE_CALLBACK", "CHAT_SYSTEM"}),
     "slack": frozenset(
         {
             *("message", "app_mention", "member_joined_channel", "member_left_channel", "reaction_added"),

@@ -1,0 +1,195 @@
+"""Avito messenger webhooks, version 3: one message a request, about an advertisement.
+
+Avito sends a header ``x-avito-messenger-signature`` and documents nowhere how it is made: the address is the secret.
+
+Source: https://developers.avito.ru/api-catalog/messenger/documentation (read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from ..core.errors import NotGenuine
+from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from .base import Ignored, Inbound, Reply, UrlTokenSecret
+from .fields import (
+    Json,
+    coordinate,
+    id_,
+    mapping,
+    optional_id,
+    parse_json,
+    require_token,
+    seconds,
+    text,
+    word,
+)
+
+KIND = "avito"
+URL_TOKEN = True
+MESSAGE = "message"
+NOBODY = (None, "0")  # Avito itself
+
+_SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})\Z")
+
+Item = Draft | Ignored
+
+
+def _as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+AccountId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Secret(UrlTokenSecret):
+    """The address's token, and the number of the account whose messages may come, where it is to be checked."""
+
+    account_id: Annotated[AccountId | None, BeforeValidator(_as_text), Field(repr=False)] = None
+
+
+def verify(request: Inbound, secret: Secret) -> None:
+    """Compare the token in the address, and the body's account with the one declared.
+
+    Raises:
+        NotGenuine: the token is missing or wrong, or the message is of another account.
+        MalformedPayload: an account was declared and the body is not what Avito sends.
+    """
+    require_token(request.query, secret.url_token)
+    if secret.account_id is not None:
+        account = optional_id(_value(parse_json(request.body)).get("user_id"))
+        if account is not None and account != secret.account_id:
+            raise NotGenuine("this is about another account")
+
+
+def challenge(request: Inbound, secret: Secret) -> Reply | None:
+    """Return None: a subscription is made without a handshake."""
+    return None
+
+
+def acknowledge(request: Inbound) -> Reply:
+    """Return an empty 200."""
+    return Reply()
+
+
+def _value(hook: Json) -> Json:
+    return mapping(mapping(hook.get("payload")).get("value"))
+
+
+def normalise(request: Inbound) -> Iterator[Item]:
+    """Yield the message. Its own id names the occurrence, with ``:deleted`` where it was deleted."""
+    hook = parse_json(request.body)
+    native = word(mapping(hook.get("payload")).get("type"))
+    if native != MESSAGE:
+        yield Ignored(native, "not about a conversation")
+        return
+    value = _value(hook)
+    kind = word(value.get("type"))
+    if kind in TYPES:
+        yield _draft(f"{native}.{kind}", hook, value, *TYPES[kind](mapping(value.get("content"))))
+    else:
+        yield Ignored(f"{native}.{kind}", "a type of message that is not known")
+
+
+def _draft(native: str, hook: Json, value: Json, kind: Kind, about: Json) -> Item:
+    author = optional_id(value.get("author_id"))
+    account = optional_id(value.get("user_id"))
+    own_id = id_(value.get("id") or hook.get("id"))
+    deleted = kind is Kind.MESSAGE_DELETED
+    return Draft(
+        kind=kind,
+        native_kind=native,
+        dedupe_id=f"{own_id}:deleted" if deleted else own_id,
+        occurred_at=seconds(hook.get("timestamp") if deleted else value.get("created")),
+        conversation=Conversation(id=id_(value.get("chat_id")), direct=True),
+        sender=None if author in NOBODY else Sender(id=author, is_self=author == account),
+        message=Message(id=own_id, reply_to=optional_id(mapping(value.get("quote")).get("id")), **about),
+        raw=value,
+    )
+
+
+# --- a reader for each type of message, of its content
+
+Content = tuple[Kind, dict[str, Any]]  # the kind, and what is told of the message
+
+
+def _text(content: Json) -> Content:
+    return Kind.MESSAGE, {"text": text(content.get("text"))}
+
+
+def _image(content: Json) -> Content:
+    sizes = mapping(mapping(content.get("image")).get("sizes"))
+    largest = max(sizes, key=_area, default="")
+    return Kind.MESSAGE, {"attachments": (Attachment(type="image", url=text(sizes.get(largest))),)}
+
+
+def _area(size: str) -> int:
+    match = _SIZE.match(size)
+    return int(match[1]) * int(match[2]) if match else 0
+
+
+def _link(content: Json) -> Content:
+    link = mapping(content.get("link"))
+    title = text(mapping(link.get("preview")).get("title"))
+    found = Attachment(type="link", url=text(link.get("url")), name=title)
+    return Kind.MESSAGE, {"text": text(link.get("text")), "attachments": (found,)}
+
+
+def _item(content: Json) -> Content:
+    item = mapping(content.get("item"))
+    found = Attachment(type="link", url=text(item.get("item_url")), name=text(item.get("title")))
+    return Kind.MESSAGE, {"attachments": (found,)}
+
+
+def _location(content: Json) -> Content:
+    place = mapping(content.get("location"))
+    found = Attachment(
+        type="location",
+        latitude=coordinate(place.get("lat")),
+        longitude=coordinate(place.get("lon")),
+        name=text(place.get("title")),
+        address=text(place.get("text")),
+    )
+    return Kind.MESSAGE, {"attachments": (found,)}
+
+
+def _media(native: str, kind: AttachmentType, content: Json) -> Content:
+    # Of videos and files nothing is documented; a voice message is a handle, good for an address of an hour.
+    media = mapping(content.get(native))
+    handle = media.get(f"{native}_id") or media.get("id")
+    found = Attachment(type=kind, ref=optional_id(handle), url=text(media.get("url")), name=text(media.get("name")))
+    return Kind.MESSAGE, {"attachments": (found,)}
+
+
+def _call(native: str, content: Json) -> Content:
+    return Kind.SYSTEM, {"payload": text(mapping(content.get(native)).get("status"))}
+
+
+def _system(content: Json) -> Content:
+    return Kind.SYSTEM, {"text": text(content.get("text"))}
+
+
+def _deleted(content: Json) -> Content:
+    return Kind.MESSAGE_DELETED, {}
+
+
+TYPES: Mapping[str, Callable[[Json], Content]] = {
+    "text": _text,
+    "image": _image,
+    "link": _link,
+    "item": _item,
+    "location": _location,
+    "voice": partial(_media, "voice", "voice"),
+    "video": partial(_media, "video", "video"),
+    "file": partial(_media, "file", "file"),
+    "call": partial(_call, "call"),
+    "appCall": partial(_call, "appCall"),
+    "system": _system,
+    "deleted": _deleted,
+}
+"""From Avito's word for a message to its reader."""

@@ -1,0 +1,23 @@
+"""Instagram messaging webhooks: signed batches of what people and a professional account do in their conversations.
+
+Source: https://developers.facebook.com/documentation/business-messaging/instagram-messaging/webhooks (read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.event import Draft
+from .base import Ignored, Inbound
+from .meta import Secret, acknowledge, challenge, verify
+from .meta_messaging import events
+
+__all__ = ["KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
+
+KIND = "instagram"
+OBJECT = "instagram"
+
+
+def normalise(request: Inbound) -> Iterator[Draft | Ignored]:
+    """Yield the events of all entries. A message's ``mid``, or what was done to it and when, names the occurrence."""
+    return events(request, OBJECT)
