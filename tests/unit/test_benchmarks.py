@@ -94,7 +94,15 @@ def test_quantities_are_those_counted_when_an_event_is_priced(counted: calls.Cou
     assert event["sqs_fifo_request"] == pytest.approx(1.5)
     assert event["lambda_request"] == pytest.approx(1.2)
     assert event["dynamodb_write_unit"] == pytest.approx(5.5)
-    assert event["dynamodb_read_unit"] == pytest.approx(7.2)
+    assert event["dynamodb_read_unit"] == counted.reads > 0
+
+
+def test_one_unit_for_each_key_when_reads_are_counted() -> None:
+    asked = {"RequestItems": {"a": {"Keys": [{}, {}]}, "b": {"Keys": [{}]}}}
+
+    found = [calls.read_units(warm.Call("route", *call)) for call in (("batch_get_item", asked), ("get_item", {}))]
+
+    assert [*found, calls.read_units(warm.Call("route", "send_message", {}))] == [3, 1, 0]
 
 
 def test_multiplied_and_divided_when_a_price_is_for_many() -> None:
