@@ -13,10 +13,11 @@ from typing import Any
 
 from . import times
 from .audit import Entry
+from .configuration import Configuration
 from .entry import VERDICTS
 from .residency import Decision
 from .retention import expires_at
-from .tenant import Configuration, Recipient, Route, Source
+from .tenant import Recipient, Route, Source
 from .transfers import delivery_id, transfer_id
 
 Facts = dict[str, Any]
@@ -190,9 +191,9 @@ def judge(
     return combine(store, decide(facts), tuple(facts["bases"]))
 
 
-def _recipient(configuration: Configuration, route: Route) -> Mapping[str, Any] | None:
-    destination = configuration.destinations.get(route.destination)
-    recipient = configuration.recipients.get(destination.recipient) if destination else None
+def recipient_of(configuration: Configuration, recipient_id: str | None) -> Mapping[str, Any] | None:
+    """Return what an entry says of a recipient as it is declared now; None where it is not declared."""
+    recipient = configuration.recipients.get(recipient_id or "")
     if recipient is None:
         return None
     countries = sorted(recipient.processing_countries)
@@ -224,6 +225,7 @@ def plan(
     transfers = []
     for route_id in sorted(configuration.index.match(document)):
         route = configuration.routes[route_id]
+        destination = configuration.destinations.get(route.destination)
         transfer = transfer_id(minute, str(document["id"]), route_id)
         transfers.append(
             Planned(
@@ -231,7 +233,7 @@ def plan(
                 transfer=transfer,
                 delivery=delivery_id(transfer),
                 destination=route.destination,
-                recipient=_recipient(configuration, route),
+                recipient=recipient_of(configuration, destination.recipient if destination else None),
                 judgement=judge(configuration, route, store, base, decide),
             )
         )

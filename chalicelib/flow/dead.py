@@ -17,10 +17,8 @@ from ..core.sealing import open_sealed, unpack
 from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.queues import body
-from .deliver import Batch, look
 from .messages import Message, with_followers
-
-ATTEMPTS_MAX = 25
+from .state import ATTEMPTS_MAX, Batch, look
 
 
 def handle_inbox(shell: Shell, messages: list[Message]) -> list[str]:

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..core import audit, times
-from ..core.errors import DeliveryError, NotFound, OurError, PreconditionFailed
+from ..core.errors import DeliveryError, NotFound, OurError, PreconditionFailed, Unavailable
 from ..core.event import classes_of
-from ..core.plan import Cell, Judgement, Planned, judge, routes_of, source_facts
+from ..core.plan import Cell, Judgement, Planned, judge, recipient_of, routes_of, source_facts
 from ..core.redaction import redact
 from ..core.retention import hold_ends_at
 from ..core.retry import DEFAULT_DELAYS_S, Outcome, next_attempt, outcome_of
@@ -31,12 +31,9 @@ from ..destinations.base import Delivery
 from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.config import Snapshot
-from ..store.data import EventKey, EventRow
-from ..store.items import Item, batch_get
-from .messages import Message, decision_of, send_back
+from .messages import Message, send_back
+from .state import FIRST_ATTEMPTS, Batch, Found, Order, following, look, up_to_date
 
-STARTS_UNTIL_S = 25
-"""Nothing is started later than this in one invocation; its limit is 60 s."""
 SHORT_WAIT_S = 10
 """The longest first wait that uses the message's visibility instead of a parked row."""
 WAITED_S = 60
@@ -45,29 +42,6 @@ LOOK_AGAIN = timedelta(hours=1)
 """How often a held transfer, or one for a disabled destination, is looked at without being asked for."""
 THREADS = 32
 """At most; an invocation has ten lanes, the local cell several invocations at once."""
-
-Order = dict[str, Any]
-
-
-@dataclass
-class Found:
-    """What one round trip tells of a delivery."""
-
-    row: EventRow | None = None
-    data_key: bytes | None = None
-    parked: bool = False
-    attempts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def made(self) -> int:
-        """How many attempts the log knows."""
-        return max(self.attempts, default=0)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the last attempt was the last word."""
-        last = self.attempts.get(self.made)
-        return last is not None and last["outcome"] != Outcome.FAILED
 
 
 @dataclass(frozen=True)
@@ -82,34 +56,6 @@ class Waits:
     due_at: datetime
     order: Order
     attempts: int
-
-
-class Batch:
-    """One invocation: its clock, and the snapshots it has read."""
-
-    def __init__(self, shell: Shell) -> None:
-        self.shell = shell
-        self.started = shell.monotonic()
-        self._snapshots: dict[str, Snapshot | None] = {}
-
-    @property
-    def late(self) -> bool:
-        """Whether nothing more may be started."""
-        return self.shell.monotonic() - self.started > STARTS_UNTIL_S
-
-    def load(self, tenants: Iterable[str]) -> None:
-        """Read each tenant's configuration once; one that is closed is None."""
-        for tenant in tenants:
-            if tenant not in self._snapshots:
-                try:
-                    self._snapshots[tenant] = self.shell.config.snapshot(tenant)
-                except NotFound:
-                    self._snapshots[tenant] = None
-
-    def snapshot(self, tenant: str) -> Snapshot | None:
-        """Return a tenant's configuration as this invocation reads it."""
-        self.load((tenant,))
-        return self._snapshots[tenant]
 
 
 @functools.cache
@@ -129,10 +75,13 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
     try:
         orders = [dict(m.body) for m in readable if m.body and "wake" not in m.body]
         batch.load({str(m.body["tenant"]) for m in readable if m.body})
-        found = look(batch, orders, attempts=2)
-    except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
+        found = look(batch, orders, attempts=FIRST_ATTEMPTS)
+    except Unavailable as fault:
         error("deliver_failed", fault)
         return send_back(shell.outbox, messages, {m.id: None for m in messages})
+    except Exception as fault:  # noqa: BLE001  (one of them cannot be read: each lane looks for itself)
+        error("deliver_failed", fault)
+        found = {}
     if len(lanes) == 1:
         results = [_lane(batch, group, found) for group in lanes.values()]
     else:
@@ -142,62 +91,6 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
     for result in results:
         failed.update(result)
     return send_back(shell.outbox, messages, failed)
-
-
-def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
-    """Read events, their keys, lane heads and the first ``attempts`` entries of each order: one round trip.
-
-    Returns:
-        What was found, by transfer.
-    """
-    shell = batch.shell
-    now = shell.now()
-    data, people, log = shell.data.table.name, shell.people.table.name, shell.audit
-    keys: list[tuple[str, Mapping[str, Any]]] = []
-    named: dict[str, tuple[str, int]] = {}
-    for order in orders:
-        keys.append((data, EventKey(order["tenant"], order["event"], order["conversation"]).key))
-        keys.append((people, {"pk": order["owner"]}))
-        keys.append(shell.data.lane_keys(order["lane"]))
-        for attempt in range(1, attempts + 1):
-            entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], attempt)
-            named[entry] = (order["transfer"], attempt)
-            keys.extend(log.key(order["tenant"], entry, year) for year in logs_of(order))
-    items: dict[str, list[Item]] = {}
-    for start in range(0, len(keys), 100):
-        for table, rows in batch_get(
-            shell.clients.get("dynamodb"), keys[start : start + 100], shell.settings.region
-        ).items():
-            items.setdefault(table, []).extend(rows)
-    events: dict[str, Item] = {}
-    heads: set[str] = set()
-    for item in items.get(data, ()):
-        if item["sk"] == "head":
-            heads.add(item["pk"].removeprefix("lane#"))
-        else:
-            events[item["pk"]] = item
-    persons = {item["pk"]: item for item in items.get(people, ())}
-    found: dict[str, Found] = {}
-    for order in orders:
-        one = found.setdefault(order["transfer"], Found())
-        one.parked = order["lane"] in heads
-        stored = events.get(f"{order['tenant']}#{order['event']}")
-        one.row = shell.data.read_event(stored, now) if stored else None
-        person, snapshot = persons.get(order["owner"]), batch.snapshot(order["tenant"])
-        if person is not None and snapshot is not None:
-            one.data_key = shell.people.read(person, snapshot.keys).key
-    for table, rows in items.items():
-        if table not in (data, people):
-            for row in rows:
-                entry_document = log.read_item(row)
-                transfer, attempt = named[entry_document["id"]]
-                found[transfer].attempts[attempt] = entry_document
-    return found
-
-
-def logs_of(order: Order) -> list[str]:
-    """Return the logs that may hold attempts of an order: its decision's, and those of decisions before the year's turn."""
-    return [*order.get("logs", ()), order["log"]]
 
 
 def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> dict[str, float | None]:
@@ -214,7 +107,7 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
                 parked, found = None, {}
                 continue
             if body["transfer"] not in found:  # a wake, or its double, came before it: things are not as they were
-                found = look(batch, [body], attempts=2)
+                found = look(batch, [body], attempts=FIRST_ATTEMPTS)
             one = found[body["transfer"]]
             found = {transfer: other for transfer, other in found.items() if transfer != body["transfer"]}
             parked = one.parked if parked is None else parked
@@ -236,7 +129,9 @@ def _first(batch: Batch, message: Message, order: Order, one: Found, parked: boo
     """Deliver a message that is not parked yet; None where its transfer has ended."""
     shell = batch.shell
     now = shell.now()
-    if one.ended:
+    if one.made < FIRST_ATTEMPTS:
+        order, one = up_to_date(batch, order, one, FIRST_ATTEMPTS)
+    if one.ended or order["decision"] == "refused":
         return None
     if parked:
         return Waits(now, order, one.made)
@@ -309,14 +204,17 @@ def drain(batch: Batch, lane: str, due: str) -> None:
 def _waiting(batch: Batch, waiting: Order) -> Ended | Waits:
     """Look at one waiting order: what the log says of it decides what is next."""
     order = {k: v for k, v in waiting.items() if k != "due_at"}
-    one = look(batch, [order], attempts=len(_delays(batch, order)) + 1)[order["transfer"]]
-    if one.ended:
+    attempts = len(_delays(batch, order)) + 1
+    order, one = up_to_date(batch, order, look(batch, [order], attempts)[order["transfer"]], attempts)
+    if one.ended or order["decision"] == "refused":
         return Ended()
     if one.made:
         waits = _after(batch, order, one, batch.shell.now())
         if waits.due_at > batch.shell.now() and times.parse(waiting["due_at"]) < waits.due_at:
             return waits  # a crash came between the entry and the row
-    held_since = times.parse(order["held_since"]) if order["decision"] == "held" else None
+    held_since = None
+    if order["decision"] == "held":
+        held_since = times.parse(order.get("held_since") or times.text(batch.shell.now()))
     return deliver(batch, order, one, held_since)
 
 
@@ -345,10 +243,12 @@ def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None)
         return _still_held(batch, order, judgement, held_since or now, now)
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
         return _expire(batch, order, "hold_expired", now)
-    if judgement.verdict != order["decision"] or sorted(judgement.classes_out) != order["classes_out"]:
-        order = _redecide(batch, order, snapshot, judgement, document, classes, now)
-    if order["decision"] == "refused":
-        return Ended()
+    recipient = recipient_of(snapshot.configuration, destination.recipient)
+    wanted = (judgement.verdict, sorted(judgement.classes_out), recipient)
+    while wanted != (order["decision"], order["classes_out"], order["recipient"]):  # again where somebody was faster
+        order = _redecide(batch, order, snapshot, judgement, recipient, now)
+        if order["decision"] == "refused":
+            return Ended()
     if order["decision"] == "held":
         return _still_held(batch, order, judgement, now, now)
     if not destination.enabled:
@@ -366,6 +266,9 @@ def judge_again(
 ) -> Judgement:
     """Decide an order's event along its route, as the law and the records are now."""
     configuration = snapshot.configuration
+    route = configuration.routes[order["route"]]
+    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
+        route = route.model_copy(update={"destination": order["destination"]})
     base = source_facts(
         configuration,
         configuration.sources[order["source"]],
@@ -376,7 +279,7 @@ def judge_again(
         received_at=times.parse(order["received_at"]),
     )
     decide = shell.decider.decide
-    return judge(configuration, configuration.routes[order["route"]], decide(base), base, decide, held_since)
+    return judge(configuration, route, decide(base), base, decide, held_since)
 
 
 def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:
@@ -417,8 +320,7 @@ def _redecide(
     order: Order,
     snapshot: Snapshot,
     judgement: Judgement,
-    document: Mapping[str, Any],
-    classes: list[str],
+    recipient: Mapping[str, Any] | None,
     now: datetime,
 ) -> Order:
     """Write the decision that takes the place of the first, and follow it (or the one that a crash left)."""
@@ -429,10 +331,7 @@ def _redecide(
     by = None
     if order["decision"] == "held" and judgement.verdict in ("allowed", "redacted"):
         by = _act(batch, order, "released", "basis_given", now)["id"]
-    before = next(r for r in first["routes"] if r["transfer"] == order["transfer"])
-    planned = Planned(
-        order["route"], order["transfer"], order["delivery"], order["destination"], before["recipient"], judgement
-    )
+    planned = Planned(order["route"], order["transfer"], order["delivery"], order["destination"], recipient, judgement)
     entry = audit.decided(
         tenant=order["tenant"],
         minute=order["minute"],
@@ -448,9 +347,7 @@ def _redecide(
         by=by,
         supersedes=order["decided"],
     )
-    stored = batch.shell.audit.append(entry).entry
-    logs = [log for log in logs_of(order) if log != stored["log"]]
-    return {**order, "decided": stored["id"], "log": stored["log"], "logs": logs, **decision_of(stored["routes"][0])}
+    return following(order, batch.shell.audit.append(entry).entry)
 
 
 def _send(

@@ -97,4 +97,4 @@ def answer(back: Iterable[str]) -> dict[str, list[dict[str, str]]]:
 
 def decision_of(route: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an order carries of the decision in force."""
-    return {"decision": route["decision"], "classes_out": route["classes_out"]}
+    return {"decision": route["decision"], "classes_out": route["classes_out"], "recipient": route["recipient"]}

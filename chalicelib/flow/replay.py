@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ..core import audit, times
 from ..core.errors import Conflict, NotFound
 from ..core.event import classes_of
-from ..core.plan import Planned, routes_of
+from ..core.plan import Planned, recipient_of, routes_of
 from ..core.transfers import delivery_id, transfer_id
 from ..shell import Shell
 from ..store.data import EventKey
 from ..store.items import Item
 from ..store.queues import Outgoing, body
-from .deliver import Order, judge_again
+from .deliver import judge_again
 from .messages import decision_of
+from .state import Order
 
 
 def letters(shell: Shell, tenant: str) -> Iterator[Item]:
@@ -84,11 +84,9 @@ def _outbox(shell: Shell, order: Order, request: str, actor: tuple[str, str]) ->
     by = _act(shell, order, order["minute"], request, actor, ("transfer", order["transfer"]))
     classes = classes_of(row.open(person.key, shell.settings.region))
     judgement = judge_again(shell, snapshot, order, classes, now)
-    before: Mapping[str, Any] = next(r for r in old["routes"] if r["transfer"] == order["transfer"])
+    recipient = recipient_of(configuration, configuration.destinations[order["destination"]].recipient)
     transfer = transfer_id(order["minute"], order["event"], f"{order['route']}\n{by}")
-    planned = Planned(
-        order["route"], transfer, delivery_id(transfer), order["destination"], before["recipient"], judgement
-    )
+    planned = Planned(order["route"], transfer, delivery_id(transfer), order["destination"], recipient, judgement)
     entry = audit.decided(
         tenant=tenant,
         minute=order["minute"],
