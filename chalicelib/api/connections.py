@@ -53,17 +53,18 @@ class SignedDestination(Destination):
     signing_secret: str
 
 
-def _source(call: Call, source: Source, **more: Any) -> dict[str, Any]:
-    base = call.shell.settings.hooks_url
-    return {**shown(source), "url": f"{base}/hooks/{source.id}", **more}
+def _source(call: Call, source: Source, token: str | None = None, **more: Any) -> dict[str, Any]:
+    # A token in the address is a secret: it is in the answer that makes it, and in no other.
+    url = f"{call.shell.settings.hooks_url}/hooks/{source.id}"
+    return {**shown(source), "url": url if token is None else f"{url}?token={token}", **more}
 
 
 @sources.endpoint("POST", "/v1/sources", scope="write", body=NewSource, answer=ShownSource, status=201)
 def create(call: Call) -> Answer:
-    """Connect an account on a channel."""
+    """Connect an account on a channel; a token in its address is shown only here and on rotation."""
     settings = SourceSettings(**{n: v for n, v in dict(call.body).items() if n != "secret"})
-    row, missing = connect.create_source(call.request, settings, call.body.secret)
-    return tagged(row.version, _source(call, row.record, missing=missing), 201)
+    row, missing, token = connect.create_source(call.request, settings, call.body.secret)
+    return tagged(row.version, _source(call, row.record, token, missing=missing), 201)
 
 
 @sources.endpoint("GET", "/v1/sources", scope="read", query=ListQuery, answer=ShownSource, listed=True)
@@ -102,8 +103,8 @@ def close(call: Call) -> Answer:
 @sources.endpoint("POST", "/v1/sources/{id}/secret", scope="write", body=SourceSecret, answer=ShownSource)
 def rotate(call: Call) -> Answer:
     """Give a source a new secret; the one before counts for 24 hours more."""
-    row = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
-    return tagged(row.version, _source(call, row.record))
+    row, token = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
+    return tagged(row.version, _source(call, row.record, token))
 
 
 def _shown(row: Row, **more: Any) -> Answer:

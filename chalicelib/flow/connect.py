@@ -8,6 +8,7 @@ Their secrets are sealed beside the record, never in it:
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from typing import Any
@@ -66,16 +67,25 @@ def judge_source(request: Request, source: Source) -> list[str]:
     return sorted(missing)
 
 
-def check_secret(channel: str, secret: dict[str, Any], loc: str = "body.secret") -> dict[str, Any]:
-    """Return a channel's secret as it is stored.
+def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return a channel's secret as it is stored, and the token of the hook's address where the channel has one.
+
+    A platform that proves nothing is told an address that nobody can guess: its token is made here, like a signing secret.
 
     Raises:
-        Invalid: no such channel, or not its secret.
+        Invalid: no such channel, not its secret, or a token of the tenant's own.
     """
+    loc = "body.secret"
     if channel not in CHANNELS:
         raise invalid("body.channel", "unknown_channel", f"use one of: {', '.join(sorted(CHANNELS))}")
-    checked(CHANNELS[channel].Secret, secret, loc)
-    return secret
+    module, token = CHANNELS[channel], None
+    if getattr(module, "URL_TOKEN", False):
+        if "url_token" in given:
+            raise invalid(f"{loc}.url_token", "made_here", "leave it out: the cell makes the token")
+        token = base64.urlsafe_b64encode(request.bytes_for("url_token")).rstrip(b"=").decode()
+        given = {**given, "url_token": token}
+    checked(module.Secret, given, loc)
+    return given, token
 
 
 def checked(model: type[BaseModel], value: Any, loc: str) -> Any:
@@ -90,19 +100,21 @@ def checked(model: type[BaseModel], value: Any, loc: str) -> Any:
         raise of_validation(error, loc) from None
 
 
-def create_source(request: Request, settings: SourceSettings, secret: dict[str, Any]) -> tuple[Row, list[str]]:
-    """Connect an account on a channel; return it and what its events will wait for.
+def create_source(
+    request: Request, settings: SourceSettings, secret: dict[str, Any]
+) -> tuple[Row, list[str], str | None]:
+    """Connect an account on a channel; return it, what its events will wait for and the token of its address, if any.
 
     Raises:
         Invalid: no such channel, or not its secret.
         RefusedByLaw: what it sends may not be received or stored here.
     """
-    stored_secret = check_secret(settings.channel, secret)
+    stored_secret, token = complete_secret(request, settings.channel, secret)
     source = Source(**dict(settings), id=request.new_id("src"), created_at=request.at)
     missing = judge_source(request, source)
     row = stored(request, source, rotation.first(stored_secret))
     request.shell.config.insert_lookup(source.id, request.tenant.id, source.id)
-    return row, missing
+    return row, missing, token
 
 
 def open_source(request: Request, source_id: str) -> Row:
@@ -136,14 +148,21 @@ def change_source(
     return row, missing
 
 
-def rotate_source(request: Request, source_id: str, secret: dict[str, Any], expected: int | None) -> Row:
-    """Give a source a new secret; what is signed with the one before is taken for 24 hours more."""
+def rotate_source(
+    request: Request, source_id: str, secret: dict[str, Any], expected: int | None
+) -> tuple[Row, str | None]:
+    """Give a source a new secret; what is proved by the one before is taken for 24 hours more.
+
+    Returns:
+        The source, and the new token of its address where the channel has one.
+    """
     row = open_source(request, source_id)
-    new = check_secret(row.record.channel, secret)
+    new, token = complete_secret(request, row.record.channel, secret)
     kept = request.shell.config.secrets(request.tenant.id, source_id, row.sealed) or []
     if kept and kept[0]["secret"] == new:
-        return row
-    return changed(request, row, row.record, expected, "rotated", rotation.rotate(kept, new, request.shell.now()))
+        return row, token
+    kept = rotation.rotate(kept, new, request.shell.now())
+    return changed(request, row, row.record, expected, "rotated", kept), token
 
 
 def close_source(request: Request, source_id: str, expected: int | None) -> None:
