@@ -52,7 +52,8 @@ class Shell:
     @cached_property
     def keys(self) -> KeyStore:
         """Tenants' keys."""
-        return KeyStore(lambda: self.clients.get("kms"), f"alias/{self.settings.prefix}", self.monotonic)
+        alias = f"alias/{self.settings.prefix}"
+        return KeyStore(lambda: self.clients.get("kms"), alias, self._table("people"), self.monotonic)
 
     @cached_property
     def config(self) -> ConfigStore:

@@ -136,7 +136,7 @@ class ConfigStore:
 
     def create_tenant(self, tenant: Tenant) -> bool:
         """Store a new tenant with a master key of its own. Return False if it is there already, as it then stays."""
-        wrapped = self._keys.make(tenant.id)
+        self._keys.make(tenant.id)
         done = self._table.insert(
             {
                 "pk": tenant.id,
@@ -144,7 +144,6 @@ class ConfigStore:
                 "doc": tenant.model_dump_json(),
                 "version": 1,
                 "config_version": 1,
-                "wrapped": wrapped,
             }
         )
         self._table.insert({"pk": "tenants", "sk": tenant.id})
@@ -188,7 +187,8 @@ class ConfigStore:
         return int(done["version"])
 
     def erase_tenant(self, tenant: str) -> None:
-        """Delete all that a tenant declared, its lookups, and last its master key and its place in the directory."""
+        """Delete a tenant's master key, then all that it declared, its lookups, and last its place in the directory."""
+        self._keys.delete(tenant)
         for row in list(self._table.query("pk = :p", {":p": tenant})):
             if row["sk"] == "tenant":
                 continue
@@ -204,7 +204,7 @@ class ConfigStore:
 
     def keys_of(self, tenant: str) -> TenantKeys:
         """Return a tenant's keys."""
-        return self._keys.of(tenant, self._tenant_item(tenant)["wrapped"])
+        return self._keys.of(tenant)
 
     def holder(self, key_hash: str) -> Holder | None:
         """Return who holds an API key, by the SHA-256 of its secret; None where nobody does or the tenant is closed."""
@@ -219,7 +219,7 @@ class ConfigStore:
         record = parse(Tenant, rows["tenant"]["doc"])
         if record.state != "active":
             return None
-        keys = self._keys.of(tenant, rows["tenant"]["wrapped"])
+        keys = self._keys.of(tenant)
         return Holder(Row(record, rows["tenant"]["version"]), parse(ApiKey, rows[f"key#{key}"]["doc"]), keys)
 
     # Records
@@ -409,4 +409,4 @@ class ConfigStore:
             routes=found["rte"],
             bases=found["bas"],
         )
-        return Snapshot(configuration, self._keys.of(tenant, item["wrapped"]), self._table.region, self._now(), sealed)
+        return Snapshot(configuration, self._keys.of(tenant), self._table.region, self._now(), sealed)

@@ -60,7 +60,7 @@ class DoorStore:
         record = parse(Source, row["doc"])
         if record.closed_at is not None:
             return None
-        tenant_keys = self._keys.of(tenant, rows["tenant"]["wrapped"])
+        tenant_keys = self._keys.of(tenant)
         context = sealing_context(self._table.region, tenant, source)
         secrets = json.loads(open_sealed(tenant_keys.secrets, row["sealed"], context))
         return Door(tenant, record, tenant_keys, tuple(secrets))

@@ -19,11 +19,11 @@ class Stores:
 
     def __init__(self, engine: Engine) -> None:
         self.kms, self.ticks = FakeKms(), Ticks()
-        self.table = table(engine, "config")
+        self.table, self.people = table(engine, "config"), table(engine, "people", range_key=False)
         self.one, self.other = self._store(), self._store()
 
     def _store(self) -> ConfigStore:
-        keys = KeyStore(lambda: self.kms, "alias/test", self.ticks)
+        keys = KeyStore(lambda: self.kms, "alias/test", self.people, self.ticks)
         return ConfigStore(self.table, keys, self.ticks, self.ticks.random)
 
 

@@ -36,9 +36,9 @@ from tests.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 # What a role may do: resource, then actions. Nothing else.
 
 _APPEND = {**dict.fromkeys(AUDIT, "PartiQLInsert GetItem BatchGetItem Query"), INDEXES["subject"]: "Query"}
-_DEAD: dict[str, str] = {CONFIG: "GetItem Query", PEOPLE: "GetItem", DATA: "GetItem PutItem", **_APPEND}
+_DEAD: dict[str, str] = {CONFIG: "GetItem Query", **_APPEND}
 MAY_DYNAMODB: dict[str, dict[str, str]] = {
-    "hooks": {CONFIG: "GetItem BatchGetItem"},
+    "hooks": {CONFIG: "GetItem BatchGetItem", PEOPLE: "GetItem"},
     "route": {
         CONFIG: "GetItem Query",
         PEOPLE: "GetItem BatchGetItem PutItem",
@@ -54,20 +54,20 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "pump": {INDEXES["due"]: "Query"},
     "sweep": {
         CONFIG: "GetItem Query DeleteItem",
-        PEOPLE: "Query DeleteItem",
+        PEOPLE: "DeleteItem",
         DATA: "GetItem Query UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         **_APPEND,
     },
     "api": {
         CONFIG: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
-        PEOPLE: "GetItem BatchGetItem",
+        PEOPLE: "GetItem BatchGetItem PutItem",
         DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         **_APPEND,
     },
-    "dead-inbox": _DEAD,
-    "dead-outbox": _DEAD,
+    "dead-inbox": {**_DEAD, PEOPLE: "GetItem", DATA: "GetItem PutItem"},
+    "dead-outbox": {**_DEAD, PEOPLE: "GetItem BatchGetItem", DATA: "GetItem BatchGetItem PutItem"},
     "tripwire": {STREAM: "DescribeStream GetRecords GetShardIterator ListStreams"},
     "break-glass": dict.fromkeys(
         AUDIT,
@@ -79,11 +79,13 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
 _EVERYWHERE: dict[str, str] = {"tripwire": "ListStreams"}
 
 _RECEIVE = "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueAttributes"
+# Who gives messages back asks for the queue's address.
+_GIVE_BACK = _RECEIVE + " GetQueueUrl"
 _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
     "hooks": {"inbox": _SEND},
-    "route": {"inbox": _RECEIVE, "outbox": _SEND},
-    "deliver": {"outbox": _RECEIVE},
+    "route": {"inbox": _GIVE_BACK, "outbox": _SEND},
+    "deliver": {"outbox": _GIVE_BACK},
     "pump": {"outbox": _SEND},
     "sweep": {},
     "api": {"inbox": _SEND, "outbox": _SEND},

@@ -1,0 +1,155 @@
+"""Each function's role allows what the function does: the calls of a whole run against the policies that are deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from world import World
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.tenant import Contract
+from chalicelib.flow import dead, deliver, route, sweep
+from infra import engines
+from tests.deployed import HERE, POLICIES, USES, arn, role_arn
+from tests.iam import Request, Verdict, evaluate
+
+
+class Watched(World):
+    """A world that notes which role makes which call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.role: str | None = None
+        self.calls: set[tuple[str, str, str, str]] = set()
+
+    def note(self, service: str, action: str, resource: str, use: str = "") -> None:
+        if self.role is not None:
+            self.calls.add((self.role, f"{service}:{action}", resource, use))
+
+    def effect(self, name: str) -> None:
+        queue, _, operation = name.partition(".")
+        if operation in ("send", "retry_in"):
+            resource = arn("sqs", f"waybill-eu1-{queue}.fifo")
+            self.note("sqs", "GetQueueUrl", resource)
+            self.note("sqs", "SendMessage" if operation == "send" else "ChangeMessageVisibility", resource)
+        super().effect(name)
+
+    def _client(self, service: str, region: str) -> Any:
+        client = super()._client(service, region)
+        call = client._make_api_call
+
+        def noted(operation: str, arguments: dict[str, Any]) -> Any:
+            if service == "dynamodb":
+                for action, resource in _dynamodb(operation, arguments):
+                    self.note("dynamodb", action, resource)
+            elif service == "kms":
+                self.note("kms", operation, arn("kms", "alias/waybill-eu1"), "for a tenant")
+            return call(operation, arguments)
+
+        client._make_api_call = noted
+        return client
+
+    def acting(self, role: str, run: Callable[[], Any]) -> None:
+        before, self.role = self.role, role
+        try:
+            run()
+        finally:
+            self.role = before
+
+    def hook(self, request: Any) -> Any:
+        answer: list[Any] = []
+        self.acting("hooks", lambda: answer.append(World.hook(self, request)))
+        return answer[0]
+
+    def step(self) -> bool:
+        done: list[int] = []
+        for role, queue, handler in (
+            ("route", self.inbox, route.handle),
+            ("deliver", self.outbox, deliver.handle),
+            ("dead-inbox", self.dead_inbox, dead.handle_inbox),
+            ("dead-outbox", self.dead_outbox, dead.handle_outbox),
+        ):
+            self.acting(role, lambda queue=queue, handler=handler: done.append(queue.run(handler)))  # type: ignore[misc]
+        return sum(done) > 0
+
+    def pump(self) -> None:
+        self.acting("pump", lambda: World.pump(self))
+
+
+def _resource(table: str, index: str | None = None) -> str:
+    name = table.replace("waybill-test-", "waybill-eu1-")
+    return arn("dynamodb", f"table/{name}" + (f"/index/{index}" if index else ""))
+
+
+def _dynamodb(operation: str, arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The permissions that a call needs. moto is appended to by conditional puts; deployed cells INSERT."""
+    if operation == "BatchGetItem":
+        yield from ((operation, _resource(table)) for table in arguments["RequestItems"])
+        return
+    table = arguments["TableName"]
+    inserted = "-audit-" in table or "body" in arguments.get("Item", {})
+    action = "PartiQLInsert" if operation == "PutItem" and inserted else operation
+    yield action, _resource(table, arguments.get("IndexName"))
+
+
+def _live(w: Watched) -> None:
+    """Everything that functions do: deliver, fail, park, wake, hold, release, expire, disable, dead-letter, erase."""
+    w.connect(recipient={"contract": None})
+    w.post(1)
+    w.run(timedelta(minutes=10))
+    w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+    w.run(timedelta(hours=2))
+    w.receiver.answer = lambda _: (503, {})
+    w.post(2, chat=200)
+    w.run(timedelta(minutes=20))
+    w.receiver.answer = lambda _: (410, {})
+    w.run(timedelta(hours=1))
+    w.receiver.answer = lambda _: (204, {})
+    w.change(w.destination, enabled=True)
+    for number, fault in ((3, "outbox.send"), (4, "before PutItem")):
+        w.post(number, chat=300)
+        if number == 4:
+            w.acting("route", lambda: w.inbox.run(route.handle))
+        w.failing = lambda name, fault=fault: Unavailable("down") if name == fault else None  # type: ignore[misc]
+        for _ in range(14):
+            w.acting("route", lambda: w.inbox.run(route.handle))
+            w.acting("deliver", lambda: w.outbox.run(deliver.handle))
+            w.clock += timedelta(minutes=10)
+        w.failing = lambda name: None
+        w.settle()
+    row = w.shell.config.tenant(w.tenant)
+    w.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+    w.acting("sweep", lambda: sweep.handle(w.shell))
+
+
+def test_every_call_is_allowed_by_the_role_of_the_function_that_makes_it() -> None:
+    with engines.moto() as engine:
+        w = Watched()
+        w.start(engine)
+        try:
+            _live(w)
+        finally:
+            w.close()
+
+    refused = [
+        call
+        for call in sorted(w.calls)
+        if evaluate(
+            Request(role_arn(call[0]), call[1], call[2], USES[call[3]] if call[3] else HERE),
+            [POLICIES[call[0]]],
+            _trust(call[1]),
+        )
+        is not Verdict.ALLOWED
+    ]
+    assert refused == []
+    assert {role for role, *_ in w.calls} >= {"hooks", "route", "deliver", "pump", "sweep", "dead-inbox", "dead-outbox"}
+
+
+def _trust(action: str) -> dict[str, Any] | None:
+    """The key's policy hands the decision to the account."""
+    if not action.startswith("kms:"):
+        return None
+    everyone = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [everyone]}
