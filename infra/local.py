@@ -138,14 +138,14 @@ class Door(BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             body, size = bytearray(), -1
             while size:
-                size = int(self.rfile.readline(20).split(b";")[0] or b"0", 16)
+                size = _length(self.rfile.readline(20).split(b";")[0].decode("ascii", "replace"), 16)
                 body += self.rfile.read(size)
                 self.rfile.readline(4)
                 if len(body) > DRAIN_MAX_BYTES:
                     self.close_connection = True
                     return None
             return bytes(body) if len(body) <= BODY_MAX_BYTES else None
-        length = int(self.headers.get("Content-Length") or 0)
+        length = _length(self.headers.get("Content-Length") or "0", 10)
         if length <= BODY_MAX_BYTES:
             return self.rfile.read(length)
         left = min(length, DRAIN_MAX_BYTES)
@@ -159,10 +159,11 @@ class Door(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         try:
+            urlsplit(self.path)
             body = self._read_body()
         except (ValueError, OSError):
             self.close_connection = True
-            self._answer(400, {"content-type": "text/plain"}, b"the body cannot be read")
+            self._answer(400, {"content-type": "text/plain"}, b"the request cannot be read")
             return
         try:
             status, headers, answer = self.server.answer_request(
@@ -187,6 +188,14 @@ class Door(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: the handlers log what happened, without addresses and paths."""
+
+
+def _length(text: str, base: int) -> int:
+    """Read a length; a negative one would have the door read until the client is gone."""
+    length = int(text.strip() or "0", base)
+    if length < 0:
+        raise ValueError("a length is never negative")
+    return length
 
 
 class DoorServer(ThreadingHTTPServer):

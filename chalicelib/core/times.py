@@ -10,8 +10,7 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 def text(at: datetime) -> str:
     """Write an aware time as exactly ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (what is finer than a millisecond is cut)."""
-    at = at.astimezone(UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse(value: str) -> datetime:

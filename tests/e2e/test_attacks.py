@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from world import CLASSES, SECRET, START, Receiver, World, world
 
-from chalicelib.core import ids
+from chalicelib.core import ids, times
 from chalicelib.core.event import DataClass
 from chalicelib.core.tenant import Contract, Destination, Recipient, Retry
 from chalicelib.flow import deliver, route
+from infra import local
 
 HOUR = timedelta(hours=1)
 ABROAD = {"entity_country": "US", "processing_countries": ("US",)}
@@ -203,3 +206,45 @@ def test_ends_once_when_the_schedule_is_shortened_meanwhile() -> None:
         outcomes = sorted((e["attempt"], e["take"], e["outcome"]) for e in w.of_kind("attempted"))
         assert [(attempt, take) for attempt, take, _ in outcomes] == [(n, 0) for n in range(1, len(outcomes) + 1)]
         assert [outcome for _, _, outcome in outcomes] == ["failed"] * (len(outcomes) - 1) + ["gave_up"]
+
+
+def test_neighbours_are_delivered_when_an_order_of_a_batch_cannot_be_read() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1, chat=100)
+        w.post(2, chat=200)
+        w.inbox.run(route.handle)
+        broken = w.outbox.messages[0].outgoing
+        w.outbox.messages[0].outgoing = type(broken)('{"v":1,"tenant":5}', broken.group, broken.deduplication)
+
+        w.outbox.run(deliver.handle)
+
+        assert w.receiver.texts() == ["m2"]
+        assert len(w.outbox.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        "POST /hooks/src_x HTTP/1.1\r\nContent-Length: -1\r\n\r\n{}",
+        "POST /hooks/src_x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}",
+        "POST http://[x/hooks/src_x HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["negative length", "negative chunk", "no address"],
+)
+def test_refused_at_once_when_a_request_has_no_sense(request_head: str) -> None:
+    server = local.DoorServer(("127.0.0.1", 0), None)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    with socket.create_connection(server.server_address[:2], timeout=2) as client:
+        client.sendall(request_head.encode())
+        answer = client.recv(100)
+
+    server.shutdown()
+    server.server_close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_written_with_four_digits_when_a_year_has_fewer() -> None:
+    assert times.text(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00.000Z"
+    assert times.text(START.replace(microsecond=999_999)) == "2026-11-20T09:00:00.999Z"
