@@ -23,7 +23,7 @@ from ..core import times
 from ..core.errors import MalformedPayload
 from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
 from .fields import clean, id_
-from .mail_html import plain_text
+from .mail_html import plain_text as plain_text
 
 MAX_CONTAINERS = 30  # multiparts and attached messages: the parser's work grows with their depth
 MAX_DEPTH = 20
@@ -210,8 +210,10 @@ def addresses(value: str | None) -> list[tuple[str | None, str]]:
     """Return the names and addresses of an address header. Addresses are in lower case: one person, one id.
 
     Raises:
-        MalformedPayload: a name is too long.
+        MalformedPayload: it is too long.
     """
+    if len(value or "") > MAX_HEADER_CHARACTERS:
+        raise MalformedPayload("a header is too long")
     try:
         pairs = email.utils.getaddresses([value or ""])
     except (ValueError, IndexError, RecursionError):  # comments within comments
@@ -242,17 +244,19 @@ def draft(
     occurred_at: datetime | None,
     raw: Any,
     envelope_sender: str | None = None,
+    author: tuple[str | None, str] | None = None,
 ) -> Draft:
     """Make the event of an e-mail: the conversation is the sender's, its thread the first message of the References.
 
     Args:
         envelope_sender: who sent it by the envelope, for a message without a From.
+        author: name and address of who sent it, where the platform has parsed the From.
 
     Raises:
         MalformedPayload: nobody is named as its sender.
     """
     found = addresses(mail.headers.get("from")) or addresses(mail.headers.get("sender")) or addresses(envelope_sender)
-    name, address = found[0] if found else (None, id_(None))
+    name, address = author or (found[0] if found else (None, id_(None)))
     own = ids(mail.headers.get("message-id"))
     parents, roots = ids(mail.headers.get("in-reply-to")), ids(mail.headers.get("references"))
     recipients = {to for field in ("to", "cc") for _, to in addresses(mail.headers.get(field))}

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -31,7 +32,7 @@ FUZZ_ROUNDS = int(os.environ.get("WAYBILL_FUZZ", "300"))
 
 
 GENUINE = [case for case in ALL if case.expect["verdict"] in ("accepted", "ignored")]
-SIGNED = [case for case in GENUINE if TRAITS[case.kind].signs_body]
+SIGNED = [case for case in GENUINE if TRAITS[case.kind].signs_body and raw_body(case.fixture)]
 
 
 def ids(case: Case) -> str:
@@ -69,13 +70,12 @@ def test_difference_is_seen_when_any_expected_value_is_another(case: Case) -> No
 def test_fixtures_hold_every_case_a_channel_must_have(kind: str) -> None:
     traits, names = TRAITS[kind], [case.name for case in cases(kind)]
 
-    required = ["text", "ignored-", "rejected-", "malformed-", "big-ids"]
+    required = ["text", "rejected-", "malformed-", "big-ids"] + ["ignored-"] * traits.ignores
     required += ["stale-"] * traits.signs_time + ["batch-"] * traits.batches + ["handshake"] * bool(traits.handshake)
 
     assert [start for start in required if not any(name.startswith(start) for name in names)] == []
-    assert not any(
-        text.isascii() for text in [raw_body(c.fixture).decode() for c in cases(kind) if c.name == "text"]
-    ) or (any("\\u" in raw_body(c.fixture).decode() for c in cases(kind) if c.name == "text"))
+    said = unquote(next(raw_body(c.fixture).decode() for c in cases(kind) if c.name == "text"))
+    assert not said.isascii() or "\\u" in said
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -117,8 +117,8 @@ def test_refusal_repeats_nothing_of_the_request(case: Case) -> None:
     said = json.dumps(json.loads(received.reply.body), ensure_ascii=False) + received.detail
     assert received.reply.headers["Content-Type"] == "application/problem+json"
     assert len(said) < 500
-    secrets = [value for value in case.fixture["secret"].values() if value in said]
-    values = re.sub(r'"\w+":', "", raw_body(case.fixture).decode())
+    secrets = [value for value in case.fixture["secret"].values() if isinstance(value, str) and value in said]
+    values = re.sub(r'"\w+":|\bname="\w+"|(?:^|&)[\w-]+=', "", raw_body(case.fixture).decode(errors="replace"))
     assert secrets == []
     assert [word for word in re.findall(r"\w{5,}", values) if word in said] == []
 
@@ -133,7 +133,14 @@ def test_request_is_rejected_when_any_byte_of_a_signed_body_changes(case: Case) 
     assert verdicts == {"rejected"}
 
 
-@pytest.mark.parametrize("case", [case for case in ALL if case.expect["verdict"] in ("accepted", "handshake")], ids=ids)
+PROVEN = [
+    case
+    for case in ALL
+    if case.expect["verdict"] == "accepted" or (case.expect["verdict"] == "handshake" and not TRAITS[case.kind].probes)
+]
+
+
+@pytest.mark.parametrize("case", PROVEN, ids=ids)
 def test_request_is_rejected_when_the_secret_is_another(case: Case) -> None:
     received = receive(CHANNELS[case.kind], case.request(), [another(case)])
 
@@ -162,7 +169,7 @@ def test_request_is_accepted_when_one_of_two_secrets_fits(kind: str) -> None:
 def test_secret_is_refused_when_empty(kind: str) -> None:
     given = next(iter(cases(kind))).fixture["secret"]
 
-    for name in given:
+    for name in [name for name, value in given.items() if isinstance(value, str)]:
         with pytest.raises(ValueError, match="at least 1 character"):
             CHANNELS[kind].Secret.model_validate({**given, name: ""})
 
@@ -171,7 +178,8 @@ def test_secret_is_refused_when_empty(kind: str) -> None:
 def test_secret_does_not_show_in_its_own_description(kind: str) -> None:
     case = next(iter(cases(kind)))
 
-    assert not any(value in repr(case.secret) for value in case.fixture["secret"].values())
+    texts = [value for value in case.fixture["secret"].values() if isinstance(value, str)]
+    assert not any(value in repr(case.secret) for value in texts)
 
 
 @pytest.mark.parametrize("case", [case for case in GENUINE if TRAITS[case.kind].signs_time], ids=ids)

@@ -6,8 +6,10 @@ import base64
 import copy
 import json
 import random
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+from xml.sax.saxutils import escape
 
 from .cases import Case, raw_body
 from .signing import sign
@@ -24,11 +26,15 @@ def damaged(case: Case, chance: random.Random) -> dict[str, Any]:
     """Return a fixture whose body was damaged and which was then signed anew."""
     fixture = copy.deepcopy(dict(case.fixture))
     body = raw_body(fixture)
-    if fixture["method"] == "GET":
-        name = chance.choice(list(fixture["query"]))
+    if fixture["method"] == "GET" and fixture["query"]:
+        name = chance.choice(list(fixture["query"]) or ["a"])
         fixture["query"][name] = chance.choice(["", "\ud800", "x" * 9000, "-1"])
     elif body[:1] == b"{":
         _put(fixture, _json(body.decode(), chance))
+    elif body[:1] == b"<":
+        _put(fixture, _xml(body.decode(), chance))
+    elif body[:2] == b"--":
+        _put(fixture, _multipart(body, chance))
     elif b"=" in body:
         _put(fixture, _form(body.decode(), chance))
     else:
@@ -79,6 +85,38 @@ def _form(text: str, chance: random.Random) -> bytes:
     else:
         fields[name] = str(chance.choice([value for value in HOSTILE if not isinstance(value, int)]))
     return urlencode(fields, errors="surrogatepass").encode()
+
+
+def _xml(text: str, chance: random.Random) -> bytes:
+    element = chance.choice(re.findall(r"<(\w+)>(?!<)", text) or ["xml"])
+    damage = chance.random()
+    if damage < 0.1:
+        return text[: chance.randrange(len(text))].encode()
+    if damage < 0.2:
+        return text.replace(f"<{element}>", f"<{element}>" + "<a>" * chance.choice((3, 100, 20_000)), 1).encode()
+    if damage < 0.3:
+        return f"<!DOCTYPE x [<!ENTITY e '{'z' * 99}'>]>{text}".replace(f"<{element}>", f"<{element}>&e;", 1).encode()
+    if damage < 0.5:
+        return re.sub(f"<{element}>.*?</{element}>", "", text, count=1, flags=re.DOTALL).encode()
+    value = escape(str(chance.choice([v for v in HOSTILE if not isinstance(v, int)])))
+    new = f"<{element}>{value}</{element}>"
+    found = re.sub(f"<{element}>.*?</{element}>", lambda _: new, text, count=1, flags=re.DOTALL)
+    return found.encode("utf-8", "surrogatepass")
+
+
+def _multipart(body: bytes, chance: random.Random) -> bytes:
+    parts = body.split(b"\r\n--")
+    at = chance.randrange(len(parts) - 1)
+    head, _, content = parts[at].partition(b"\r\n\r\n")
+    if content[:1] in (b"[", b"{"):
+        content = _json(content.decode(), chance)
+    elif chance.random() < 0.5:
+        value = str(chance.choice([value for value in HOSTILE if not isinstance(value, int)]))
+        content = value.encode("utf-8", "surrogatepass")
+    else:
+        place = chance.randrange(len(head))
+        head = head[:place] + bytes(chance.randrange(256) for _ in range(3)) + head[place + 1 :]
+    return b"\r\n--".join((*parts[:at], head + b"\r\n\r\n" + content, *parts[at + 1 :]))
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

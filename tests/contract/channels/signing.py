@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from chalicelib.core import times
 
-from . import keys
+from . import keys, signing_hosts
 from .cases import raw_body
+from .signing_services import ANOTHER_OF_SERVICES, SERVICES
 
 Fixture = dict[str, Any]
 
@@ -86,14 +87,18 @@ def _freshchat(fixture: Fixture, secret: Mapping[str, str]) -> None:
 
 
 SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
+    **SERVICES,
+    **signing_hosts.SIGN,
     "avito": _url_token,
     "discord": _discord,
     "freshchat": _freshchat,
     "instagram": _meta,
+    "kakaotalk": _url_token,
     "line": _line,
     "max": _max,
     "messenger": _meta,
     "ok": _url_token,
+    "signal": _url_token,
     "slack": _slack,
     "telegram": _telegram,
     "viber": _viber,
@@ -102,6 +107,8 @@ SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
 }
 
 ANOTHER: Mapping[str, Mapping[str, Any]] = {
+    **ANOTHER_OF_SERVICES,
+    **signing_hosts.ANOTHER,
     "discord": {"public_key": keys.ed25519_public_hex(keys.ANOTHER_ED25519)},
     "freshchat": {"public_key": keys.rsa_public_pem(keys.ANOTHER_RSA_PUBLIC)},
 }

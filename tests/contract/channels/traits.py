@@ -18,6 +18,8 @@ class Traits:
         acknowledges: the exact body of a success.
         proof: how the platform proves that a request is its own, for the documentation.
         also: other successes, status and exact body, where the platform wants several.
+        probes: the handshake is not signed: it proves nothing and holds nothing.
+        ignores: there are genuine requests that are no event.
     """
 
     proof: str
@@ -27,6 +29,8 @@ class Traits:
     handshake: str
     acknowledges: str
     also: tuple[tuple[int, str], ...] = ()
+    probes: bool = False
+    ignores: bool = True
 
 
 TRAITS: Mapping[str, Traits] = {
@@ -40,17 +44,40 @@ TRAITS: Mapping[str, Traits] = {
         '{"type":5}',
         also=((200, '{"type":6}'), (200, '{"type":8,"data":{"choices":[]}}'), (204, "")),
     ),
+    "email_mailgun": Traits("HMAC-SHA256 of a time and a token", False, True, False, "", ""),
+    "email_postmark": Traits("basic authentication", False, False, False, "", ""),
+    "email_ses": Traits("RSA signature of SNS", False, False, True, "`SubscriptionConfirmation`", ""),
     "freshchat": Traits("RSA-SHA256", True, False, False, "", ""),
+    "google_chat": Traits("signed token (RS256)", False, True, False, "", "{}"),
     "instagram": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
+    "kakaotalk": Traits(
+        "token in the address",
+        False,
+        False,
+        False,
+        "",
+        '{"version": "2.0", "data": {}}',
+        also=((200, '{"version": "2.0", "useCallback": true}'),),
+    ),
     "line": Traits("HMAC-SHA256", True, False, True, "", ""),
+    "matrix": Traits("bearer token", False, False, True, "`ping`", "{}"),
+    "mattermost": Traits("token in the body", False, False, False, "", "{}"),
     "max": Traits("secret header", False, False, False, "", ""),
     "messenger": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
     "ok": Traits("token in the address", False, False, False, "", ""),
+    "rocketchat": Traits("token in the body", False, False, False, "", "{}"),
+    "signal": Traits("token in the address", False, False, True, "", ""),
     "slack": Traits("HMAC-SHA256 with a time", True, True, True, "`url_verification` event", ""),
+    "standard_webhooks": Traits("HMAC-SHA256 or Ed25519, with a time", True, True, False, "", "", ignores=False),
+    "teams": Traits("signed token (RS256) or HMAC-SHA256", False, False, True, "", ""),
     "telegram": Traits("secret header", False, False, True, "", ""),
+    "twilio": Traits("HMAC-SHA1 with the address", True, False, False, "", "<Response/>"),
     "viber": Traits("HMAC-SHA256", True, False, False, "`webhook` event", ""),
     "vk": Traits("secret in the body", False, False, False, "`confirmation` event", "ok"),
+    "vonage": Traits("signed token (HS256) or HMAC, with a time", True, True, False, "empty GET", "", probes=True),
+    "wechat": Traits("SHA-1 with a secret and a time", False, True, False, "GET `echostr`", "success"),
     "whatsapp": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
+    "zalo": Traits("SHA-256 with a secret", True, False, True, "empty request", "", probes=True),
 }
 
 _MESSAGING = frozenset({"message", "postback", "message_edit", "reaction", "referral", "optin", "read"})
@@ -66,16 +93,71 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
             *("GAME_DIRECT_MESSAGE_CREATE", "GAME_DIRECT_MESSAGE_UPDATE", "GAME_DIRECT_MESSAGE_DELETE"),
         }
     ),
+    "email_mailgun": frozenset(
+        {
+            "forward",
+            "store",
+            "mime",
+            "accepted",
+            "delivered",
+            "opened",
+            "failed",
+            "rejected",
+            "unsubscribed",
+            "complained",
+        }
+    ),
+    "email_postmark": frozenset({"Inbound", "Delivery", "Open", "Bounce", "SpamComplaint", "SubscriptionChange"}),
+    "email_ses": frozenset(
+        {
+            *("Received", "Send", "Delivery", "Bounce", "Reject", "RenderingFailure", "Open", "Complaint", "Click"),
+        }
+    ),
     "freshchat": frozenset(
         {"message_create", "conversation_assignment", "conversation_resolution", "conversation_reopen"}
     ),
+    "google_chat": frozenset(
+        {
+            *("MESSAGE", "ADDED_TO_SPACE", "REMOVED_FROM_SPACE", "CARD_CLICKED", "SUBMIT_FORM", "APP_COMMAND"),
+        }
+    ),
     "instagram": _MESSAGING,
+    "kakaotalk": frozenset(
+        {
+            "TEXT_INPUT",
+            "IMAGE_UPLOAD",
+            "VIDEO_UPLOAD",
+            "CARD_BUTTON_MESSAGE",
+            "CARD_BUTTON_BLOCK",
+            "LIST_ITEM_MESSAGE",
+            "LIST_ITEM_BLOCK",
+            "LISTMENU_MESSAGE",
+            "LISTMENU_BLOCK",
+            "QUICKREPLY_BUTTON_MESSAGE",
+            "QUICKREPLY_BUTTON_BLOCK",
+        }
+    ),
     "line": frozenset(
         {
             *("message", "messageEdited", "unsend", "postback", "follow", "unfollow", "join", "leave"),
             *("memberJoined", "memberLeft", "delivery"),
         }
     ),
+    "matrix": frozenset(
+        {
+            "m.room.message",
+            "m.room.encrypted",
+            "m.sticker",
+            "m.reaction",
+            "m.room.redaction",
+            "m.room.member",
+            "m.poll.start",
+            "m.poll.response",
+            "m.typing",
+            "m.receipt",
+        }
+    ),
+    "mattermost": frozenset({"post", "command"}),
     "max": frozenset(
         {
             *("message_created", "message_edited", "message_removed", "message_callback", "message_chat_created"),
@@ -85,11 +167,41 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
     ),
     "messenger": _MESSAGING | {"delivery"},
     "ok": frozenset({"MESSAGE_CREATED", "MESSAGE_CALLBACK", "CHAT_SYSTEM"}),
+    "rocketchat": frozenset({"sendMessage", "fileUploaded", "edited"}),
+    "signal": frozenset(
+        {
+            "dataMessage",
+            "editMessage",
+            "syncMessage",
+            "receiptMessage",
+            "typingMessage",
+            "sentMessage",
+            "reaction",
+            "remoteDelete",
+            "adminDelete",
+            "pollVote",
+            "pollTerminate",
+            "pinMessage",
+            "unpinMessage",
+            "isDelivery",
+            "isRead",
+            "isViewed",
+            "update",
+        }
+    ),
     "slack": frozenset(
         {
             *("message", "app_mention", "member_joined_channel", "member_left_channel", "reaction_added"),
             *("reaction_removed", "channel_rename", "message_changed", "message_deleted", "block_actions"),
             *("message_action", "shortcut", "view_submission", "view_closed", "slash_command", "bot_message"),
+        }
+    ),
+    "standard_webhooks": frozenset({"order.paid", "unknown"}),
+    "teams": frozenset(
+        {
+            *("message", "messageUpdate", "messageDelete", "reactionsAdded", "reactionsRemoved"),
+            *("teamMemberAdded", "teamMemberRemoved", "channelRenamed", "installationUpdate", "invoke"),
+            *("readReceipt", "typing", "endOfConversation"),
         }
     ),
     "telegram": frozenset(
@@ -98,6 +210,12 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
             *("edited_business_message", "guest_message", "deleted_business_messages", "message_reaction"),
             *("message_reaction_count", "callback_query", "chosen_inline_result", "pre_checkout_query"),
             *("poll_answer", "my_chat_member", "chat_member", "chat_join_request", "business_connection"),
+        }
+    ),
+    "twilio": frozenset(
+        {
+            *("sms", "whatsapp", "message", "text", "button", "interactive", "location", "audio"),
+            *("queued", "sent", "delivered", "read", "undelivered", "failed"),
         }
     ),
     "viber": frozenset(
@@ -110,12 +228,38 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
             *("message_typing_state", "message_event", "message_reaction_event", "message_read"),
         }
     ),
+    "vonage": frozenset(
+        {
+            *("text", "image", "video", "audio", "file", "sticker", "vcard", "location", "contact", "reply"),
+            *("button", "order", "reaction", "unsupported", "sms", "unicode", "binary", "messenger"),
+            *("submitted", "delivered", "read", "rejected", "undeliverable", "accepted", "buffered"),
+            *("failed", "expired"),
+        }
+    ),
+    "wechat": frozenset(
+        {
+            *("text", "image", "voice", "video", "shortvideo", "file", "location", "link"),
+            *("subscribe", "unsubscribe", "SCAN", "CLICK", "VIEW", "view_miniprogram", "LOCATION"),
+            *("scancode_push", "scancode_waitmsg", "pic_sysphoto", "pic_photo_or_album", "pic_weixin"),
+            *("location_select", "TEMPLATESENDJOBFINISH", "subscribe_msg_popup_event"),
+            *("subscribe_msg_change_event"),
+        }
+    ),
     "whatsapp": frozenset(
         {
             *("text", "image", "video", "audio", "document", "sticker", "location", "contacts", "button"),
             *("interactive", "reaction", "order", "system", "edit", "revoke", "unsupported", "request_welcome"),
             *("sent", "delivered", "read", "played", "failed", "smb_message_echoes"),
             *("group_participants_update", "group_lifecycle_update"),
+        }
+    ),
+    "zalo": frozenset(
+        {
+            *("user_send_text", "user_send_image", "user_send_gif", "user_send_link", "user_send_audio"),
+            *("user_send_video", "user_send_sticker", "user_send_location", "user_send_file"),
+            *("user_send_business_card", "user_send_group_text", "oa_send_text", "anonymous_send_text"),
+            *("user_received_message", "user_seen_message", "user_reacted_message", "oa_reacted_message"),
+            *("follow", "unfollow", "user_click_chatnow", "user_submit_info"),
         }
     ),
 }

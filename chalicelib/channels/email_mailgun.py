@@ -1,0 +1,231 @@
+"""E-mail through Mailgun: what a route forwards, and what became of e-mails that were sent.
+
+Source: https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http,
+/user-manual/webhooks/securing-webhooks and /user-manual/events/event-structure (read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.parser import BytesHeaderParser
+from functools import partial
+from typing import Any
+
+from ..core.errors import MalformedPayload, NotGenuine
+from ..core.event import Attachment, Conversation, Draft, Kind, Member, Message, Sender, Status, StatusError
+from . import base, mail
+from .base import Ignored, Inbound, Reply, SecretText
+from .fields import (
+    Json,
+    hmac_sha256,
+    id_,
+    integer,
+    listing,
+    mapping,
+    optional_id,
+    parse_form,
+    parse_json,
+    same,
+    seconds,
+    text,
+    word,
+)
+
+KIND = "email_mailgun"
+PROOF = ("timestamp", "token", "signature")
+# A failed post is made again for 8 hours, and nothing says that its time is then a new one.
+TOLERANCE_S = 12 * 3600
+MAX_PART_HEADER_BYTES = 8192
+
+_BOUNDARY = re.compile(r"multipart/form-data\s*;.*?boundary=\"?([^\";,\s]{1,70})", re.IGNORECASE)
+
+Item = Draft | Ignored
+
+
+class Secret(base.Secret):
+    """The HTTP webhook signing key of the account."""
+
+    signing_key: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    fields: Mapping[str, str]
+    files: tuple[Attachment, ...] = field(default=())
+
+
+def _form(request: Inbound) -> _Form:
+    boundary = _BOUNDARY.match(request.headers.get("content-type", ""))
+    if boundary is None:
+        return _Form(parse_form(request.body))
+    fields: dict[str, str] = {}
+    files: list[Attachment] = []
+    for name, file_name, mime, content in _parts(request.body, boundary[1].encode()):
+        if file_name is None:
+            fields.setdefault(name, content.decode("utf-8", "replace"))
+        else:
+            files.append(mail.attachment(mime, mail.header(file_name) or None, len(content), name))
+    return _Form(fields, tuple(files))
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[str, str | None, str, bytes]]:
+    # RFC 7578: no parts within parts, no encoding. Splitting costs what finding the boundary costs.
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, mail.MAX_PARTS + 1)
+    if len(pieces) > mail.MAX_PARTS:
+        raise MalformedPayload("the form has too many parts")
+    for piece in pieces[1:]:
+        head, found, content = piece.partition(b"\r\n\r\n")
+        if piece[:2] == b"--" or not found or len(head) > MAX_PART_HEADER_BYTES:
+            continue
+        part = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n") + b"\r\n\r\n")
+        try:
+            name, file_name = part.get_param("name", header="content-disposition"), part.get_filename()
+        except (ValueError, LookupError, TypeError):  # an odd charset for a name
+            continue
+        if isinstance(name, str) and name:
+            yield name, file_name, part.get_content_type(), content
+
+
+def verify(request: Inbound, secret: Secret) -> None:
+    """Check the signature over time and token. It does not cover the rest: who has seen one can use it for 12 hours.
+
+    Raises:
+        NotGenuine: it is missing or wrong, or stale.
+    """
+    try:
+        given = mapping(parse_json(request.body).get("signature")) if _is_json(request) else _form(request).fields
+    except MalformedPayload:
+        given = {}
+    stamp, token, signature = (given.get(name) for name in PROOF)
+    stamp = str(stamp) if isinstance(stamp, int) else stamp
+    if not (isinstance(stamp, str) and stamp.isascii() and stamp.isdigit() and len(stamp) < 12 and token):
+        raise NotGenuine("the time or the token of the request is missing or wrong")
+    signed = f"{stamp}{token}".encode("utf-8", "surrogatepass")
+    if not same(signature, hmac_sha256(secret.signing_key, signed)):
+        raise NotGenuine("the signature is missing or wrong")
+    if abs(request.now.timestamp() - int(stamp)) > TOLERANCE_S:
+        raise NotGenuine("the request is stale")
+
+
+def _is_json(request: Inbound) -> bool:
+    return request.body.lstrip()[:1] == b"{"
+
+
+def challenge(request: Inbound, secret: Secret) -> Reply | None:
+    """Return None: there is no handshake."""
+    return None
+
+
+def acknowledge(request: Inbound) -> Reply:
+    """Return an empty 200: everything else but 406 is sent again."""
+    return Reply()
+
+
+def normalise(request: Inbound) -> Iterator[Item]:
+    """Yield the e-mail, named by its Message-ID; or what became of one, named by Mailgun's event."""
+    if _is_json(request):
+        data = mapping(parse_json(request.body).get("event-data"))
+        native = word(data.get("event"))
+        if native in EVENTS:
+            yield EVENTS[native](native, data)
+        else:
+            yield Ignored(native, "not about a conversation")
+        return
+    yield _received(_form(request))
+
+
+# --- e-mails that came
+
+
+def _received(form: _Form) -> Draft:
+    fields = form.fields
+    if "body-mime" in fields:  # of an address that ends in "mime"
+        native, found = "mime", mail.parse(fields["body-mime"].encode())
+    else:
+        native = "store" if "message-url" in fields else "forward"
+        plain = fields.get("body-plain")
+        said = plain if plain and plain.strip() else mail.plain_text(fields.get("body-html", ""))
+        found = mail.Mail(mail.headers(_headers(fields)), said or None, (*form.files, *_stored(fields)))
+    return mail.draft(
+        found,
+        native,
+        dedupe_id=next(iter(mail.ids(found.headers.get("message-id"))), None) or id_(fields.get("token")),
+        occurred_at=seconds(fields.get("timestamp")),
+        raw={name: value for name, value in fields.items() if name not in PROOF},
+        envelope_sender=fields.get("sender"),
+    )
+
+
+def _headers(fields: Mapping[str, str]) -> list[tuple[str, str]]:
+    given = fields.get("message-headers")
+    if not given:
+        return list(fields.items())  # the same headers are fields of their own
+    return [_pair(pair) for pair in _list(given)]
+
+
+def _list(value: str) -> list[Any]:
+    return listing(parse_json(f'{{"list": {value}}}').get("list"))
+
+
+def _pair(pair: Any) -> tuple[str, str]:
+    if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)):
+        raise MalformedPayload("a header was expected")
+    return pair[0], pair[1]
+
+
+def _stored(fields: Mapping[str, str]) -> Iterator[Attachment]:
+    # A stored e-mail's files stay with Mailgun, which gives them to who has the account's key.
+    for file in map(mapping, _list(fields.get("attachments") or "[]")):
+        yield mail.attachment(
+            text(file.get("content-type")),
+            text(file.get("name")),
+            integer(file.get("size")),
+            None,
+            url=text(file.get("url")),
+        )
+
+
+# --- e-mails that were sent
+
+
+def _draft(kind: Kind, native: str, data: Json, **rest: Any) -> Draft:
+    person = id_(data.get("recipient")).lower()
+    if kind is not Kind.STATUS:
+        rest["sender"], rest["members"] = Sender(id=person), (Member(id=person),)
+    return Draft(
+        kind=kind,
+        native_kind=native,
+        dedupe_id=id_(data.get("id")),
+        occurred_at=seconds(data.get("timestamp")),
+        conversation=Conversation(id=person, direct=True),
+        raw=data,
+        **rest,
+    )
+
+
+def _status(status: Status, native: str, data: Json) -> Item:
+    if native == "failed" and data.get("severity") == "temporary":
+        return Ignored(native, "Mailgun tries again")
+    given = mapping(data.get("delivery-status"))
+    own = id_(mapping(mapping(data.get("message")).get("headers")).get("message-id")).strip("<>")
+    title = text(given.get("message")) or text(given.get("description")) or text(data.get("reason"))
+    error = StatusError(code=optional_id(given.get("code")), title=title) if status == "failed" else None
+    return _draft(Kind.STATUS, native, data, message=Message(id=f"<{own}>", status=status, error=error))
+
+
+def _went(native: str, data: Json) -> Item:
+    return _draft(Kind.MEMBER_LEFT, native, data)
+
+
+EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
+    "accepted": partial(_status, "sent"),
+    "delivered": partial(_status, "delivered"),
+    "opened": partial(_status, "read"),
+    "failed": partial(_status, "failed"),
+    "rejected": partial(_status, "failed"),
+    "unsubscribed": _went,
+    "complained": _went,
+}
+"""From Mailgun's word for an event to its reader. Clicks and storage are ignored."""
