@@ -57,7 +57,8 @@ class Secret(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-SecretText = Annotated[str, StringConstraints(min_length=1, max_length=512), Field(repr=False)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+SecretText = Annotated[Line, Field(repr=False)]
 """A secret of one line. An empty secret would verify everything, so there is none."""
 
 
