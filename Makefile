@@ -59,7 +59,7 @@ law-pages: setup ## Write the pages on the law anew from the rule files
 	@$(BIN)/python -m chalicelib.law.pages
 
 fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…)
-	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k fuzz -n $(WORKERS)
+	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k hostile -n $(WORKERS)
 
 clean: ## Remove what was built, and .venv
 	@rm -rf .venv build .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

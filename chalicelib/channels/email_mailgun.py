@@ -39,6 +39,8 @@ PROOF = ("timestamp", "token", "signature")
 TOLERANCE_S = 12 * 3600
 MAX_PART_HEADER_BYTES = 8192
 
+# The proof is read out of a form before anything else is: its values need no escaping.
+_PROOF = re.compile(rb"(?:\A|&)(timestamp|token|signature)=([A-Za-z0-9]{1,128})(?=&|\Z)")
 _BOUNDARY = re.compile(r"multipart/form-data\s*;.*?boundary=\"?([^\";,\s]{1,70})", re.IGNORECASE)
 
 Item = Draft | Ignored
@@ -95,10 +97,9 @@ def verify(request: Inbound, secret: Secret) -> None:
         NotGenuine: it is missing or wrong, or stale.
     """
     try:
-        given = mapping(parse_json(request.body).get("signature")) if _is_json(request) else _form(request).fields
+        stamp, token, signature = map(_proof(request).get, PROOF)
     except MalformedPayload:
-        given = {}
-    stamp, token, signature = (given.get(name) for name in PROOF)
+        stamp = token = signature = None
     stamp = str(stamp) if isinstance(stamp, int) else stamp
     if not (isinstance(stamp, str) and stamp.isascii() and stamp.isdigit() and len(stamp) < 12 and token):
         raise NotGenuine("the time or the token of the request is missing or wrong")
@@ -107,6 +108,17 @@ def verify(request: Inbound, secret: Secret) -> None:
         raise NotGenuine("the signature is missing or wrong")
     if abs(request.now.timestamp() - int(stamp)) > TOLERANCE_S:
         raise NotGenuine("the request is stale")
+
+
+def _proof(request: Inbound) -> Mapping[str, Any]:
+    if _is_json(request):
+        return mapping(parse_json(request.body).get("signature"))
+    if _BOUNDARY.match(request.headers.get("content-type", "")):
+        return _form(request).fields
+    found: dict[str, str] = {}
+    for name, value in _PROOF.findall(request.body):
+        found.setdefault(name.decode(), value.decode())
+    return found
 
 
 def _is_json(request: Inbound) -> bool:

@@ -41,8 +41,8 @@ def challenge(request: Inbound, secret: UrlTokenSecret) -> Reply | None:
 
 def acknowledge(request: Inbound) -> Reply:
     """Return a skill response without output: the block's own answer is shown, or what is posted to the callback."""
-    user_request = mapping(parse_json(request.body).get("userRequest"))
-    if text(user_request.get("callbackUrl")):
+    callback = mapping(parse_json(request.body).get("userRequest")).get("callbackUrl")
+    if isinstance(callback, str) and callback:
         return Reply(200, '{"version": "2.0", "useCallback": true}', JSON)
     return Reply(200, '{"version": "2.0", "data": {}}', JSON)
 

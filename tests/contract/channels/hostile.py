@@ -62,6 +62,10 @@ def _json(text: str, chance: random.Random) -> bytes:
         document = json.loads(text)
     except ValueError:
         return text[: chance.randrange(len(text))].encode()
+    texts = [path for path in _places(document) if _is_json(_at(document, path))]
+    if texts and chance.random() < 0.7:  # JSON within JSON
+        path = chance.choice(texts)
+        return json.dumps(_replaced(document, path, _json(_at(document, path), chance).decode())).encode()
     depth = 0
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         path = chance.choice(_places(document))
@@ -73,6 +77,10 @@ def _json(text: str, chance: random.Random) -> bytes:
         else:
             document = _replaced(document, path, chance.choice(HOSTILE))
     return json.dumps(document).replace(f'"{NESTED}"', "[" * depth + "]" * depth).encode()
+
+
+def _is_json(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("{")
 
 
 def _form(text: str, chance: random.Random) -> bytes:
