@@ -11,23 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from . import law as laws
 from .core.errors import Misconfigured
-from .core.law import Law
-from .core.residency import Decider
-from .destinations.address import Policy
-from .destinations.base import Clients as DestinationClients
 from .settings import Settings, from_environment
-from .store.audit import AuditStore
-from .store.config import ConfigStore
-from .store.data import DataStore
-from .store.door import DoorStore
 from .store.items import Table
-from .store.keys import KeyStore
-from .store.people import PeopleStore
-from .store.queues import Queue
 from .store.region import Clients
+
+if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks needs no law, and pump no destination
+    from .core.law import Law
+    from .core.residency import Decider
+    from .destinations.address import Policy
+    from .destinations.base import Clients as DestinationClients
+    from .store.audit import AuditStore
+    from .store.config import ConfigStore
+    from .store.data import DataStore
+    from .store.door import DoorStore
+    from .store.keys import KeyStore
+    from .store.people import PeopleStore
+    from .store.queues import Queue
 
 
 def _utc_now() -> datetime:
@@ -52,32 +55,44 @@ class Shell:
     @cached_property
     def keys(self) -> KeyStore:
         """Tenants' keys."""
+        from .store.keys import KeyStore
+
         alias = f"alias/{self.settings.prefix}"
         return KeyStore(lambda: self.clients.get("kms"), alias, self._table("people"), self.monotonic)
 
     @cached_property
     def config(self) -> ConfigStore:
         """What tenants have declared."""
+        from .store.config import ConfigStore
+
         return ConfigStore(self._table("config"), self.keys, self.monotonic, self.random)
 
     @cached_property
     def doors(self) -> DoorStore:
         """What the hook door knows of sources."""
+        from .store.door import DoorStore
+
         return DoorStore(self._table("config"), self.keys, self.monotonic)
 
     @cached_property
     def data(self) -> DataStore:
         """Events and lanes."""
+        from .store.data import DataStore
+
         return DataStore(self._table("data"), self.settings.insert)
 
     @cached_property
     def people(self) -> PeopleStore:
         """Refs and keys of people."""
+        from .store.people import PeopleStore
+
         return PeopleStore(self._table("people"), self.random)
 
     @cached_property
     def audit(self) -> AuditStore:
         """The log."""
+        from .store.audit import AuditStore
+
         return AuditStore(
             self.clients.get("dynamodb"),
             self.settings.prefix,
@@ -89,11 +104,15 @@ class Shell:
     @cached_property
     def inbox(self) -> Queue:
         """Events on their way to route."""
+        from .store.queues import Queue
+
         return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-inbox.fifo")
 
     @cached_property
     def outbox(self) -> Queue:
         """Deliveries on their way out."""
+        from .store.queues import Queue
+
         return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-outbox.fifo")
 
     @cached_property
@@ -104,11 +123,15 @@ class Shell:
     @cached_property
     def decider(self) -> Decider:
         """Decisions, kept for equal facts."""
+        from .core.residency import Decider
+
         return Decider(self.law)
 
     @cached_property
     def policy(self) -> Policy:
         """Where deliveries may connect to."""
+        from .destinations.address import Policy
+
         return Policy(
             allow_http=bool(self.settings.allow_cidrs),
             allow_cidrs=tuple(str(c) for c in self.settings.allow_cidrs),
@@ -120,6 +143,8 @@ class Shell:
     @cached_property
     def destination_clients(self) -> DestinationClients:
         """What destination kinds send through."""
+        from .destinations.base import Clients as DestinationClients
+
         return DestinationClients(policy=self.policy)
 
     def admit(self, bucket: str, rate_per_s: float) -> bool:

@@ -40,7 +40,7 @@ OPERATOR = ("operator", "operator")
 class Empty(BaseModel):
     """No fields."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class ListQuery(Empty):

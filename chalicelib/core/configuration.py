@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import rfc8785
-
-from .pattern import Pattern
-from .pattern_index import RouteIndex
 from .tenant import Basis, Destination, Recipient, Route, Source, Tenant
+
+if TYPE_CHECKING:  # patterns are compiled where events are matched; most functions only name a configuration
+    from .pattern_index import RouteIndex
 
 
 def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
@@ -46,6 +45,9 @@ class Configuration:
     @cached_property
     def index(self) -> RouteIndex[str]:
         """The enabled routes, compiled."""
+        from .pattern import Pattern
+        from .pattern_index import RouteIndex
+
         return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
 
     @cached_property
@@ -69,6 +71,8 @@ class Configuration:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the RFC 8785 form of ``document``, in hex."""
+        import rfc8785
+
         return hashlib.sha256(rfc8785.dumps(self.document)).hexdigest()
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
+import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from . import times
@@ -77,7 +78,8 @@ Technical = Annotated[str | None, DataClass.TECHNICAL]
 class Model(BaseModel):
     """A frozen value that refuses fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    # Built when first used, as a process starts by importing it.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, defer_build=True)
 
 
 class Conversation(Model):
@@ -159,7 +161,7 @@ class Draft(Model):
     native_kind: str
     dedupe_id: str
     occurred_at: Time | None = None
-    conversation: Conversation = Conversation()
+    conversation: Conversation = pydantic.Field(default_factory=Conversation)
     sender: Sender | None = None
     message: Message | None = None
     members: tuple[Member, ...] = ()

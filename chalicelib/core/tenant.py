@@ -41,7 +41,8 @@ RETENTION_DAYS_MAX = 3650
 class Record(BaseModel):
     """A frozen declaration that refuses unknown fields and never shows its input in an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Built when first used: each function reads a few of these models, and waits for all that it builds.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class Controller(Record):
@@ -205,7 +206,7 @@ class Destination(DestinationSettings):
 class Redaction(Record):
     """One thing to take out: a data class or a path, and how."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     data_class: DataClass | None = Field(default=None, alias="class")
     path: str | None = Field(default=None, max_length=200)
@@ -242,7 +243,7 @@ class RouteSettings(Record):
     purpose: Purpose
     bases: tuple[str, ...] | None = Field(default=None, max_length=100)
     mode: Mode = "replicate"
-    transform: Transform = Transform()
+    transform: Transform = Field(default_factory=Transform)
     enabled: bool = True
 
     @model_validator(mode="after")

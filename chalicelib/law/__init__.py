@@ -5,9 +5,12 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from ..core.errors import WrongRegion
-from ..core.law import Law, load_law
+
+if TYPE_CHECKING:
+    from ..core.law import Law
 
 REGIONS = "regions.toml"
 
@@ -28,6 +31,8 @@ def installed() -> Law:
     Raises:
         LawRefused: a file has a fault.
     """
+    from ..core.law import load_law  # the compiler of rules: hooks asks for its region only
+
     return load_law(texts())
 
 
