@@ -13,7 +13,6 @@ import random
 import re
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,13 +20,12 @@ import pytest
 
 from chalicelib.channels import CHANNELS, KINDS
 from chalicelib.channels.base import receive
-from chalicelib.core.event import Kind
 from tests.contract.channels.cases import ALL, FIXTURES, Case, cases, differences, documents, inbound, raw_body, run
 from tests.contract.channels.hostile import damaged, flipped
+from tests.contract.channels.matrix import DOCS, matrix
 from tests.contract.channels.signing import ANOTHER, SIGN, sign
 from tests.contract.channels.traits import REQUIRED_WORDS, TRAITS
 
-DOCS = Path(__file__).parents[2] / "docs" / "channels"
 FUZZ_ROUNDS = int(os.environ.get("WAYBILL_FUZZ", "300"))
 
 
@@ -280,7 +278,7 @@ def test_signing_anew_keeps_the_verdict(case: Case) -> None:
 def test_every_channel_has_traits_fixtures_signing_and_a_page() -> None:
     assert sorted(TRAITS) == sorted(SIGN) == sorted(KINDS) == sorted(CHANNELS)
     assert sorted(path.name for path in FIXTURES.iterdir()) == sorted(KINDS)
-    assert sorted(path.stem for path in DOCS.glob("*.md") if path.stem != "README") == sorted(KINDS)
+    assert sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in ("README", "adding")) == sorted(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -297,25 +295,6 @@ def test_unknown_kind_is_no_channel() -> None:
     assert "fields" not in CHANNELS
     with pytest.raises(KeyError):
         CHANNELS["meta"]
-
-
-def matrix() -> str:
-    """Return the two tables of ``docs/channels/README.md``, from the traits and the fixtures."""
-    lines = [
-        "| channel | proof of origin | handshake | success is answered |",
-        "|---|---|---|---|",
-    ]
-    for kind in KINDS:
-        traits = TRAITS[kind]
-        answers = [(200, traits.acknowledges), *traits.also]
-        answer = " or ".join(f"{status} `{body}`" if body else f"{status}, empty" for status, body in answers)
-        lines.append(f"| [{kind}]({kind}.md) | {traits.proof} | {traits.handshake or 'none'} | {answer} |")
-    lines += ["", "| channel | " + " | ".join(f"`{event.value}`" for event in Kind) + " |"]
-    lines += ["|---" * (len(Kind) + 1) + "|"]
-    for kind in KINDS:
-        seen = {event["kind"] for case in cases(kind) for event in case.expect.get("events", ()) if "kind" in event}
-        lines.append(f"| {kind} | " + " | ".join("yes" if event in seen else "–" for event in Kind) + " |")
-    return "\n".join(lines)
 
 
 def test_readme_says_what_the_fixtures_show() -> None:
