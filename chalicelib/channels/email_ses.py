@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import formataddr
 from functools import partial
@@ -137,7 +136,7 @@ def _content(given: str, action: Json) -> bytes:
         return given.encode()
     try:
         return base64.b64decode(given)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or letters that are not ASCII
         raise MalformedPayload("the e-mail is not base64") from None
 
 

@@ -1,6 +1,6 @@
 """Receive: judge a webhook, and answer its platform once its events are durable at home.
 
-1 size and type → 2 source → 3 throttle → 4 verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
+1 size and type → 2 source → 3 throttle → 4 keys, verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
 Until 6 nothing is kept; a crash before 7 makes the platform post again, and the same events get the same ids.
 """
 
@@ -22,6 +22,7 @@ from ..observe import count, error
 from ..shell import Shell
 from ..store.door import Door
 from ..store.queues import Outgoing, body
+from . import platform_keys
 
 BODY_LIMIT_BYTES = 1024 * 1024
 EVENT_LIMIT_BYTES = 200_000
@@ -75,7 +76,10 @@ def _handle(shell: Shell, source: str, request: Inbound) -> Reply:
         return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
     channel = CHANNELS[door.source.channel]
     secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
-    received = receive(channel, request, secrets)  # 4
+    published = platform_keys.of(shell)
+    received = receive(channel, request, published.complete(channel, request, secrets))  # 4
+    if received.verdict == "handshake":
+        published.confirm(channel, request)
     count("webhooks", channel=door.source.channel, verdict=received.verdict)
     if received.verdict in ("rejected", "malformed"):
         return refuse(received.reply.status, received.code or "malformed_payload", received.detail)
