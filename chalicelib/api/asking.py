@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, RootModel
 
+from .. import flow
 from ..core.entry import EventId, RecipientId, RouteId, SourceId
 from ..core.errors import Invalid
 from ..core.event import Event, from_document
@@ -21,9 +22,7 @@ from ..core.tenant import (
     RouteSettings,
     SourceSettings,
 )
-from ..flow import judge, read
-from ..flow.configure import check_route, must_exist
-from ..flow.read import Found
+from ..flow.lists import Found
 from .endpoint import Call, ListQuery, Resource, checked_value
 from .problems import Answer
 
@@ -113,25 +112,25 @@ def _one_of(text: str) -> Invalid:
 def decide(call: Call) -> Answer:
     """Explain the decision on facts, or on an event and a route. Nothing is sent."""
     if "event" not in call.body.root:
-        return Answer(200, judge.explain(call.request, call.body.root))
+        return Answer(200, flow.judge.explain(call.request, call.body.root))
     asked: AskedRoute = checked_value(AskedRoute, call.body.root)
-    route = must_exist(call.request, asked.route, "rte", "body.route")
-    return Answer(200, judge.explain_route(call.request, read.content(call.request, asked.event), route))
+    route = flow.configure.must_exist(call.request, asked.route, "rte", "body.route")
+    return Answer(200, flow.judge.explain_route(call.request, flow.read.content(call.request, asked.event), route))
 
 
 @preflight.endpoint("POST", "/v1/preflight", scope="read", body=Flow, answer=Readiness)
 def plan(call: Call) -> Answer:
     """Say everything that a planned flow lacks, at once."""
-    flow: Flow = call.body
-    planned = judge.Planned(
-        source=flow.source,
-        recipient=flow.recipient,
-        purpose=flow.purpose,
-        mode=flow.mode,
-        redact=tuple(r.document() for r in flow.redact),
-        bases=flow.bases,
+    asked: Flow = call.body
+    planned = flow.judge.Planned(
+        source=asked.source,
+        recipient=asked.recipient,
+        purpose=asked.purpose,
+        mode=asked.mode,
+        redact=tuple(r.document() for r in asked.redact),
+        bases=asked.bases,
     )
-    return Answer(200, judge.planned(call.request, planned))
+    return Answer(200, flow.judge.planned(call.request, planned))
 
 
 @preflight.endpoint("GET", "/v1/preflight", scope="read", query=PreflightQuery, answer=RouteReadiness, listed=True)
@@ -139,8 +138,8 @@ def index(call: Call) -> Answer:
     """Say of each route and source as they stand everything that they lack."""
 
     def steps() -> Iterator[Found]:
-        for place, shown in judge.standing(call.request, call.query.route, call.position()):
-            yield Found(place, shown, read.DAY_COST)
+        for place, shown in flow.judge.standing(call.request, call.query.route, call.position()):
+            yield Found(place, shown, flow.read.DAY_COST)
 
     return call.listed(steps())
 
@@ -152,16 +151,16 @@ def preview(call: Call) -> Answer:
     if (draft.event is None) == (draft.event_id is None):
         raise _one_of("give either event or event_id")
     if draft.event_id is not None:
-        document = read.content(call.request, draft.event_id)
+        document = flow.read.content(call.request, draft.event_id)
     else:
         try:
             event: Event = from_document(draft.event or {})
         except ValueError as fault:
             raise of_validation(fault, "body.event") from None
         document = event.document()
-        must_exist(call.request, document["source"], "src", "body.event.source")
-    check_route(call.request, draft.route)
-    return Answer(200, judge.preview(call.request, document, draft.route))
+        flow.configure.must_exist(call.request, document["source"], "src", "body.event.source")
+    flow.configure.check_route(call.request, draft.route)
+    return Answer(200, flow.judge.preview(call.request, document, draft.route))
 
 
 RESOURCES = (decisions, preflight, previews)

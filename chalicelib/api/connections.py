@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
+from .. import flow
 from ..core.tenant import Destination, DestinationSettings, Record, Source, SourceSettings
-from ..flow import configure, connect
-from ..flow.read import Found
+from ..flow.lists import Found
 from ..store.config import Row
 from .bodies import merge
 from .endpoint import Call, Empty, ListQuery, Resource, checked_value, shown, tagged
@@ -63,7 +63,7 @@ def _source(call: Call, source: Source, token: str | None = None, **more: Any) -
 def create(call: Call) -> Answer:
     """Connect an account on a channel; a token in its address is shown only here and on rotation."""
     settings = SourceSettings(**{n: v for n, v in dict(call.body).items() if n != "secret"})
-    row, missing, token = connect.create_source(call.request, settings, call.body.secret)
+    row, missing, token = flow.connect.create_source(call.request, settings, call.body.secret)
     return tagged(row.version, _source(call, row.record, token, missing=missing), 201)
 
 
@@ -79,31 +79,31 @@ def index(call: Call) -> Answer:
 @sources.endpoint("GET", "/v1/sources/{id}", scope="read", answer=ShownSource)
 def show(call: Call) -> Answer:
     """Show a source and what its events wait for."""
-    row = connect.open_source(call.request, call.thing("src"))
-    return tagged(row.version, _source(call, row.record, missing=connect.judge_source(call.request, row.record)))
+    row = flow.connect.open_source(call.request, call.thing("src"))
+    return tagged(row.version, _source(call, row.record, missing=flow.connect.judge_source(call.request, row.record)))
 
 
 @sources.endpoint("PATCH", "/v1/sources/{id}", scope="write", body=SourceSettings, merges=True, answer=ShownSource)
 def change(call: Call) -> Answer:
     """Change what is declared of a source."""
-    row = connect.open_source(call.request, call.thing("src"))
-    document = merge(configure.settings_of(row.record, SourceSettings), call.body)
+    row = flow.connect.open_source(call.request, call.thing("src"))
+    document = merge(flow.configure.settings_of(row.record, SourceSettings), call.body)
     settings = checked_value(SourceSettings, document)
-    row, missing = connect.change_source(call.request, row.record.id, settings, call.expected)
+    row, missing = flow.connect.change_source(call.request, row.record.id, settings, call.expected)
     return tagged(row.version, _source(call, row.record, missing=missing))
 
 
 @sources.endpoint("DELETE", "/v1/sources/{id}", scope="write", status=204)
 def close(call: Call) -> Answer:
     """Close a source: its URL answers 404."""
-    connect.close_source(call.request, call.thing("src"), call.expected)
+    flow.connect.close_source(call.request, call.thing("src"), call.expected)
     return Answer(204)
 
 
 @sources.endpoint("POST", "/v1/sources/{id}/secret", scope="write", body=SourceSecret, answer=ShownSource)
 def rotate(call: Call) -> Answer:
     """Give a source a new secret; the one before counts for 24 hours more."""
-    row, token = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
+    row, token = flow.connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
     return tagged(row.version, _source(call, row.record, token))
 
 
@@ -117,7 +117,7 @@ def _shown(row: Row, **more: Any) -> Answer:
 def create_destination(call: Call) -> Answer:
     """Make a destination; its signing secret is shown only here and on rotation."""
     settings = DestinationSettings(**{n: v for n, v in dict(call.body).items() if n != "config"})
-    row, secret = connect.create_destination(call.request, settings, call.body.config)
+    row, secret = flow.connect.create_destination(call.request, settings, call.body.config)
     return tagged(row.version, shown(row.record, signing_secret=secret), 201)
 
 
@@ -142,17 +142,19 @@ def change_destination(call: Call) -> Answer:
     row = call.shell.config.get(call.request.tenant.id, call.thing("dst"))
     patch = dict(call.body)
     config = patch.pop("config", None)
-    settings = checked_value(DestinationSettings, merge(configure.settings_of(row.record, DestinationSettings), patch))
+    settings = checked_value(
+        DestinationSettings, merge(flow.configure.settings_of(row.record, DestinationSettings), patch)
+    )
     if "config" in call.body:
-        config = merge(connect.config_of(call.request, row)["config"], config)
-    row = connect.change_destination(call.request, row.record.id, settings, config, call.expected)
+        config = merge(flow.connect.config_of(call.request, row)["config"], config)
+    row = flow.connect.change_destination(call.request, row.record.id, settings, config, call.expected)
     return _shown(row)
 
 
 @destinations.endpoint("DELETE", "/v1/destinations/{id}", scope="write", status=204)
 def delete_destination(call: Call) -> Answer:
     """Delete a destination that no route leads to."""
-    connect.delete_destination(call.request, call.thing("dst"))
+    flow.connect.delete_destination(call.request, call.thing("dst"))
     return Answer(204)
 
 
@@ -161,20 +163,20 @@ def delete_destination(call: Call) -> Answer:
 )
 def rotate_destination(call: Call) -> Answer:
     """Give a destination a new signing secret; deliveries are signed with the one before too, for 24 hours."""
-    row, secret = connect.rotate_destination(call.request, call.thing("dst"), call.expected)
+    row, secret = flow.connect.rotate_destination(call.request, call.thing("dst"), call.expected)
     return _shown(row, signing_secret=secret)
 
 
 @destinations.endpoint("POST", "/v1/destinations/{id}/enable", scope="write", body=Empty, answer=ShownDestination)
 def enable_destination(call: Call) -> Answer:
     """Let events go to a destination; what waits for it goes first."""
-    return _shown(connect.enable_destination(call.request, call.thing("dst"), True, call.expected))
+    return _shown(flow.connect.enable_destination(call.request, call.thing("dst"), True, call.expected))
 
 
 @destinations.endpoint("POST", "/v1/destinations/{id}/disable", scope="write", body=Empty, answer=ShownDestination)
 def disable_destination(call: Call) -> Answer:
     """Have events wait for a destination until they expire or it is enabled."""
-    return _shown(connect.enable_destination(call.request, call.thing("dst"), False, call.expected))
+    return _shown(flow.connect.enable_destination(call.request, call.thing("dst"), False, call.expected))
 
 
 RESOURCES = (sources, destinations)

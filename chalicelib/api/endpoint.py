@@ -23,7 +23,7 @@ from ..core.errors import Invalid, NotFound, OurError, PreconditionFailed, TooLa
 from ..core.event import Time
 from ..core.faults import of_validation
 from ..core.sealing import TenantKeys
-from ..flow.read import Found
+from ..flow.lists import Found
 from ..flow.request import Request
 from ..observe import error
 from ..shell import Shell, shell

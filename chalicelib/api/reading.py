@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, StringConstraints
 
+from .. import flow
 from ..core import times
 from ..core.entry import Conversation, DestinationId, EventId, SourceId, Subject
 from ..core.errors import Invalid
 from ..core.event import Event, Kind
 from ..core.leaf import leaf
 from ..core.transfers import Outcome, Transfer
-from ..flow import read
-from ..flow.read import Found, Wanted
+from ..flow.lists import Found, Wanted
 from .endpoint import Call, Empty, Resource, TimeQuery
 from .problems import Answer
 
@@ -103,22 +103,22 @@ def index(call: Call) -> Answer:
     """List events, newest first by receipt. Looking at content is written to the log."""
     asked = call.query
     wanted = _wanted(call, source=asked.source, conversation=asked.conversation, kind=asked.kind)
-    answer = call.listed(read.events(call.request, wanted, call.position()))
+    answer = call.listed(flow.read.events(call.request, wanted, call.position()))
     if answer.body["data"]:
-        read.viewed_list(call.request, wanted, len(answer.body["data"]))
+        flow.read.viewed_list(call.request, wanted, len(answer.body["data"]))
     return answer
 
 
 @events.endpoint("GET", "/v1/events/{id}", scope="read", answer=Event)
 def show(call: Call) -> Answer:
     """Show an event. Looking at content is written to the log."""
-    return Answer(200, read.content(call.request, call.thing("evt")))
+    return Answer(200, flow.read.content(call.request, call.thing("evt")))
 
 
 @events.endpoint("DELETE", "/v1/events/{id}/content", scope="write", query=EraseQuery, status=204)
 def erase(call: Call) -> Answer:
     """Erase an event's content, on a ground; what waits for it ends."""
-    read.erase(call.request, call.thing("evt"), call.query.ground)
+    flow.read.erase(call.request, call.thing("evt"), call.query.ground)
     return Answer(204)
 
 
@@ -135,18 +135,18 @@ def index_transfers(call: Call) -> Answer:
         )
 
     if asked.subject is not None:
-        steps = read.transfers_of_subject(call.request, asked.subject, wanted, call.position())
+        steps = flow.read.transfers_of_subject(call.request, asked.subject, wanted, call.position())
     elif asked.event is not None:
-        steps = read.transfers_of_event(call.request, asked.event, call.position())
+        steps = flow.read.transfers_of_event(call.request, asked.event, call.position())
     else:
-        steps = read.transfers(call.request, wanted, call.position())
+        steps = flow.read.transfers(call.request, wanted, call.position())
     return call.listed(_only(steps, keep, Transfer.model_dump))
 
 
 @transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
 def show_transfer(call: Call) -> Answer:
     """Show a transfer with its attempts."""
-    return Answer(200, read.transfer(call.request, call.thing("trf")).model_dump())
+    return Answer(200, flow.read.transfer(call.request, call.thing("trf")).model_dump())
 
 
 @holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
@@ -159,13 +159,13 @@ def index_holds(call: Call) -> Answer:
     def keep(hold: dict[str, Any]) -> bool:
         return bool(after <= hold["held_since"] < before)
 
-    return call.listed(_only(read.holds(call.request, call.position()), keep, dict))
+    return call.listed(_only(flow.read.holds(call.request, call.position()), keep, dict))
 
 
 @holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
 def decide(call: Call) -> Answer:
     """Have a held transfer decided again now; what comes of it shows in the transfer."""
-    return Answer(201, read.decide_hold(call.request, call.thing("hld")).model_dump())
+    return Answer(201, flow.read.decide_hold(call.request, call.thing("hld")).model_dump())
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
@@ -186,18 +186,18 @@ def index_entries(call: Call) -> Answer:
         )
 
     if asked.subject is not None:
-        steps = read.entries_of_subject(call.request, asked.subject, wanted, call.position())
+        steps = flow.read.entries_of_subject(call.request, asked.subject, wanted, call.position())
     elif asked.event is not None:
-        steps = read.entries_of_event(call.request, asked.event, wanted, call.position())
+        steps = flow.read.entries_of_event(call.request, asked.event, wanted, call.position())
     else:
-        steps = read.entries(call.request, wanted, call.position())
+        steps = flow.read.entries(call.request, wanted, call.position())
     return call.listed(_only(steps, keep, _shown))
 
 
 @entries.endpoint("GET", "/v1/audit/entries/{id}", scope="audit", answer=ShownEntry)
 def show_entry(call: Call) -> Answer:
     """Show an entry; its ETag is the hash of its leaf."""
-    entry = read.entry(call.request, call.thing("ent"))
+    entry = flow.read.entry(call.request, call.thing("ent"))
     digest = hashlib.sha256(b"\x00" + leaf(entry)).hexdigest()
     return Answer(200, _shown(entry), {"ETag": f'"{digest}"'})
 

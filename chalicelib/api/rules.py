@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from .. import flow
 from ..core.tenant import Basis, BasisSettings, Recipient, RecipientSettings, Route, RouteSettings
-from ..flow import configure
-from ..flow.read import Found
+from ..flow.lists import Found
 from ..store.config import Row
 from .bodies import merge
 from .endpoint import Call, Empty, ListQuery, Resource, checked_value, shown, tagged
@@ -35,7 +35,7 @@ def _shown(row: Row, status: int = 200) -> Answer:
 @recipients.endpoint("POST", "/v1/recipients", scope="write", body=RecipientSettings, answer=Recipient, status=201)
 def create_recipient(call: Call) -> Answer:
     """Declare a recipient: the legal person behind destinations."""
-    return _shown(configure.create_recipient(call.request, call.body), 201)
+    return _shown(flow.configure.create_recipient(call.request, call.body), 201)
 
 
 @recipients.endpoint("GET", "/v1/recipients", scope="read", query=ListQuery, answer=Recipient, listed=True)
@@ -53,13 +53,13 @@ def show_recipient(call: Call) -> Answer:
 @recipients.endpoint("PUT", "/v1/recipients/{id}", scope="write", body=RecipientSettings, answer=Recipient)
 def replace_recipient(call: Call) -> Answer:
     """Declare a new version of a recipient; earlier ones are kept."""
-    return _shown(configure.replace_recipient(call.request, call.thing("rcp"), call.body, call.expected))
+    return _shown(flow.configure.replace_recipient(call.request, call.thing("rcp"), call.body, call.expected))
 
 
 @bases.endpoint("POST", "/v1/bases", scope="write", body=BasisSettings, answer=Basis, status=201)
 def create_basis(call: Call) -> Answer:
     """Declare evidence for a ground that transfers stand on."""
-    return _shown(configure.create_basis(call.request, call.body), 201)
+    return _shown(flow.configure.create_basis(call.request, call.body), 201)
 
 
 @bases.endpoint("GET", "/v1/bases", scope="read", query=ListQuery, answer=Basis, listed=True)
@@ -77,13 +77,13 @@ def show_basis(call: Call) -> Answer:
 @bases.endpoint("POST", "/v1/bases/{id}/withdrawal", scope="write", body=Empty, answer=Basis, status=201)
 def withdraw_basis(call: Call) -> Answer:
     """Withdraw a basis: deliveries that rest on it stop at their next decision."""
-    return _shown(configure.withdraw_basis(call.request, call.thing("bas")), 201)
+    return _shown(flow.configure.withdraw_basis(call.request, call.thing("bas")), 201)
 
 
 @routes.endpoint("POST", "/v1/routes", scope="write", body=RouteSettings, answer=Route, status=201)
 def create_route(call: Call) -> Answer:
     """Declare a route: what matches its pattern goes to its destination."""
-    return _shown(configure.create_route(call.request, call.body), 201)
+    return _shown(flow.configure.create_route(call.request, call.body), 201)
 
 
 @routes.endpoint("GET", "/v1/routes", scope="read", query=ListQuery, answer=Route, listed=True)
@@ -101,22 +101,22 @@ def show_route(call: Call) -> Answer:
 @routes.endpoint("PUT", "/v1/routes/{id}", scope="write", body=RouteSettings, answer=Route)
 def replace_route(call: Call) -> Answer:
     """Replace a route."""
-    return _shown(configure.change_route(call.request, call.thing("rte"), call.body, call.expected))
+    return _shown(flow.configure.change_route(call.request, call.thing("rte"), call.body, call.expected))
 
 
 @routes.endpoint("PATCH", "/v1/routes/{id}", scope="write", body=RouteSettings, merges=True, answer=Route)
 def change_route(call: Call) -> Answer:
     """Change a route."""
     row = call.shell.config.get(call.request.tenant.id, call.thing("rte"))
-    document = merge(configure.settings_of(row.record, RouteSettings), call.body)
+    document = merge(flow.configure.settings_of(row.record, RouteSettings), call.body)
     settings = checked_value(RouteSettings, document)
-    return _shown(configure.change_route(call.request, row.record.id, settings, call.expected))
+    return _shown(flow.configure.change_route(call.request, row.record.id, settings, call.expected))
 
 
 @routes.endpoint("DELETE", "/v1/routes/{id}", scope="write", status=204)
 def delete_route(call: Call) -> Answer:
     """Delete a route."""
-    configure.delete_route(call.request, call.thing("rte"))
+    flow.configure.delete_route(call.request, call.thing("rte"))
     return Answer(204)
 
 

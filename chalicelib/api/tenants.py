@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from .. import flow
 from ..core.errors import Invalid
 from ..core.event import Time
 from ..core.tenant import ApiKey, KeySettings, Tenant, TenantSettings
-from ..flow import configure
-from ..flow.read import Found
+from ..flow.lists import Found
 from ..flow.request import Request
 from ..store.config import Row
 from .bodies import merge
@@ -48,7 +48,7 @@ def _key(key: ApiKey) -> dict[str, Any]:
 
 
 def _merged(row_tenant: Tenant, patch: dict[str, Any]) -> TenantSettings:
-    document = merge(configure.settings_of(row_tenant, TenantSettings), patch)
+    document = merge(flow.configure.settings_of(row_tenant, TenantSettings), patch)
     settings: TenantSettings = checked_value(TenantSettings, document)
     return settings
 
@@ -61,7 +61,7 @@ def create(call: Call) -> Answer:
     def as_tenant(made: Tenant) -> Request:
         return call.for_tenant(Row(made, 1))
 
-    tenant, key, secret = configure.create_tenant(call.shell, tenant, as_tenant)
+    tenant, key, secret = flow.configure.create_tenant(call.shell, tenant, as_tenant)
     return tagged(1, {"tenant": shown(tenant), "key": {**_key(key), "secret": secret}}, 201)
 
 
@@ -87,7 +87,7 @@ def show(call: Call) -> Answer:
 def change(call: Call) -> Answer:
     """Change what is declared of a tenant."""
     row = call.shell.config.tenant(call.thing("tnt"))
-    row = configure.change_tenant(call.for_tenant(row), _merged(row.record, call.body), call.expected)
+    row = flow.configure.change_tenant(call.for_tenant(row), _merged(row.record, call.body), call.expected)
     return tagged(row.version, shown(row.record))
 
 
@@ -95,7 +95,7 @@ def change(call: Call) -> Answer:
 def close(call: Call) -> Answer:
     """Close a tenant: its keys and sources answer as if they were not there."""
     row = call.shell.config.tenant(call.thing("tnt"))
-    configure.close_tenant(call.for_tenant(row), call.expected)
+    flow.configure.close_tenant(call.for_tenant(row), call.expected)
     return Answer(204)
 
 
@@ -112,14 +112,14 @@ def change_own(call: Call) -> Answer:
     if settings.edition != call.request.tenant.edition:
         text = "the edition is changed by the operator"
         raise Invalid(text, [{"loc": "body.edition", "code": "fixed", "msg": text}])
-    row = configure.change_tenant(call.request, settings, call.expected)
+    row = flow.configure.change_tenant(call.request, settings, call.expected)
     return tagged(row.version, shown(row.record))
 
 
 @keys.endpoint("POST", "/v1/keys", scope="admin", body=KeySettings, answer=NewKey, status=201)
 def create_key(call: Call) -> Answer:
     """Make an API key; its secret is shown once."""
-    key, secret = configure.create_key(call.request, call.body)
+    key, secret = flow.configure.create_key(call.request, call.body)
     return tagged(1, {**_key(key), "secret": secret}, 201)
 
 
@@ -140,7 +140,7 @@ def show_key(call: Call) -> Answer:
 @keys.endpoint("DELETE", "/v1/keys/{id}", scope="admin", status=204)
 def delete_key(call: Call) -> Answer:
     """Delete a key: it opens nothing from the next request on."""
-    configure.delete_key(call.request, call.thing("key"))
+    flow.configure.delete_key(call.request, call.thing("key"))
     return Answer(204)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -15,6 +14,7 @@ from ..core.tenant import RETENTION_DAYS_MAX
 from ..core.transfers import Transfer, of_entries
 from ..store.data import EventKey, EventRow
 from .judge import as_viewed, event_facts, is_abroad, snapshot_of
+from .lists import Found, Wanted
 from .request import Request
 
 READ_AT_ONCE = 100
@@ -25,26 +25,6 @@ ROW_COST = 4
 
 GROUNDS = ("subject_request", "withdrawal", "authority_request", "unlawful", "purpose_reached", "controller_request")
 """Why content may be erased; reasons of the log's closed list."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A step of a list: where it is, what to show (None for what a filter leaves out), and what it cost to look at."""
-
-    position: str
-    item: Any = None
-    cost: int = 1
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a list of events or transfers is narrowed to; ``after`` inclusive, ``before`` exclusive."""
-
-    after: datetime | None = None
-    before: datetime | None = None
-    conversation: str | None = None
-    source: str | None = None
-    kind: str | None = None
 
 
 # Events

@@ -6,13 +6,15 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core import audit, ids, times
-from ..core.plan import Cell
+from ..core import ids, times
 from ..core.sealing import TenantKeys
 from ..core.tenant import Tenant
 from ..shell import Shell
+
+if TYPE_CHECKING:
+    from ..core.plan import Cell
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Request:
     @property
     def cell(self) -> Cell:
         """Where the cell is."""
+        from ..core.plan import Cell  # and with it the law, which few requests ask
+
         return Cell(self.shell.settings.region, self.shell.settings.country)
 
     def note(
@@ -66,6 +70,8 @@ class Request:
         Raises:
             AuditUnavailable: it is not written; the caller MUST NOT answer as if it were.
         """
+        from ..core import audit  # and with it the forms of all entries: most requests only read
+
         entry = audit.act(
             kind,
             tenant=self.tenant.id,
