@@ -148,6 +148,7 @@ NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (i
     "source",
     [
         NESTED,
+        NESTED + b"a\n" * 150_000,
         NESTED.replace(b"/mixed; ", b"/mixed;\n\t").replace(b"Content-Type: ", b"content-TYPE:\n "),
         b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\na\n" * 600 + b"--b--",
         b"\n" + b"\n" * mail.MAX_LINES,
