@@ -3,6 +3,7 @@
 Event handlers stand in this file because Chalice deploys those of a blueprint as another module.
 """
 
+import gc
 import os
 from typing import Any
 
@@ -27,6 +28,7 @@ LOADED = {
 }
 """What each handler uses. Lambda starts a process faster than it runs one, so this is loaded before the first event."""
 
+gc.freeze()  # what is loaded stays for good: the collector need not look through it, now or at any event
 app = Chalice(app_name="waybill")
 if HANDLER in ("", "app"):
     # The API's models take as long to load as all that the other functions need.

@@ -36,7 +36,7 @@ ANSWER_S = 30
 FLOOR = """
 import json
 from chalice import Chalice
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 import boto3
 from botocore.config import Config
 from aws_lambda_powertools import Logger
@@ -55,7 +55,7 @@ def handler(event, context):
     session.client("dynamodb", config=Config(retries={"mode": "standard"}))
     return {"statusCode": 404, "headers": {}, "body": Model(name="x").model_dump_json()}
 """
-"""What both functions cannot do without."""
+"""What both functions cannot do without: the names that they import from packages, and one of each thing made of them."""
 
 UNKNOWN_SOURCE = "src_" + "0" * 26
 UNKNOWN_KEY = "Bearer wb_live_" + "x" * 43

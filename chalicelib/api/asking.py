@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field
 
 from .. import flow
 from ..core.entry import EventId, RecipientId, RouteId, SourceId
@@ -23,7 +23,7 @@ from ..core.tenant import (
     SourceSettings,
 )
 from ..flow.lists import Found
-from .endpoint import Call, ListQuery, Resource, checked_value
+from .endpoint import Call, Form, ListQuery, Resource, checked_value
 from .problems import Answer
 
 decisions = Resource("decisions")
@@ -31,8 +31,10 @@ preflight = Resource("preflight")
 previews = Resource("previews")
 
 
-class Asked(RootModel[dict[str, Any]]):
+class Asked(Form):
     """Facts, as ``waybill decide`` takes them, or ``{"event": "evt_…", "route": "rte_…"}``."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class AskedRoute(Record):
@@ -111,9 +113,10 @@ def _one_of(text: str) -> Invalid:
 @decisions.endpoint("POST", "/v1/decisions", scope="read", body=Asked, answer=dict[str, Any])
 def decide(call: Call) -> Answer:
     """Explain the decision on facts, or on an event and a route. Nothing is sent."""
-    if "event" not in call.body.root:
-        return Answer(200, flow.judge.explain(call.request, call.body.root))
-    asked: AskedRoute = checked_value(AskedRoute, call.body.root)
+    given: dict[str, Any] = call.body.model_extra
+    if "event" not in given:
+        return Answer(200, flow.judge.explain(call.request, given))
+    asked: AskedRoute = checked_value(AskedRoute, given)
     route = flow.configure.must_exist(call.request, asked.route, "rte", "body.route")
     return Answer(200, flow.judge.explain_route(call.request, flow.read.content(call.request, asked.event), route))
 

@@ -37,10 +37,16 @@ LOOKED_MAX = 2000
 OPERATOR = ("operator", "operator")
 
 
-class Empty(BaseModel):
+class Form(BaseModel):
+    """What is asked or answered. Built when first used: a process answers a request or two before it needs the others."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
+
+
+class Empty(Form):
     """No fields."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class ListQuery(Empty):

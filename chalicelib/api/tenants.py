@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
-
 from .. import flow
 from ..core.errors import Invalid
 from ..core.event import Time
@@ -15,7 +13,7 @@ from ..flow.lists import Found
 from ..flow.request import Request
 from ..store.config import Row
 from .bodies import merge
-from .endpoint import Call, ListQuery, Resource, checked_value, new_tenant_id, shown, tagged
+from .endpoint import Call, Form, ListQuery, Resource, checked_value, new_tenant_id, shown, tagged
 from .problems import Answer
 
 tenants = Resource("tenants")
@@ -36,7 +34,7 @@ class NewKey(ShownKey):
     secret: str
 
 
-class NewTenant(BaseModel):
+class NewTenant(Form):
     """A tenant and its first key."""
 
     tenant: Tenant

@@ -54,7 +54,8 @@ class Ignored:
 class Secret(BaseModel):
     """What a tenant gives when connecting a source of this channel. Unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Built when first used, as a process starts by importing it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -85,7 +86,8 @@ class KeyRequest(NamedTuple):
 class Channel(Protocol):
     """Satisfied by a module.
 
-    A module may also have ``KEEPS_RAW = True``: its events are nothing without the platform's own object; and
+    A module may also have ``BODY_LIMIT_BYTES``, where its requests may be over 1 MiB; ``KEEPS_RAW = True``: its events
+    are nothing without the platform's own object; and
     ``URL_TOKEN = True``: its platform proves nothing, so its ``Secret`` is a ``UrlTokenSecret``.
 
     And these functions, of a request and a secret:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from . import times
 from .ids import TransferId, derived, encode, first_bits
@@ -49,7 +49,12 @@ _WAITS: Mapping[str, Outcome] = {"allowed": "pending", "redacted": "pending", "h
 """What a decision alone comes to."""
 
 
-class RuleShown(BaseModel):
+class _Shown(BaseModel):
+    # Built when first used, as most that imports this names things only.
+    model_config = ConfigDict(defer_build=True)
+
+
+class RuleShown(_Shown):
     """A rule that a decision rests on, and its article."""
 
     id: str
@@ -57,7 +62,7 @@ class RuleShown(BaseModel):
     verdict: str
 
 
-class Attempt(BaseModel):
+class Attempt(_Shown):
     """One try at sending."""
 
     attempt: int
@@ -67,7 +72,7 @@ class Attempt(BaseModel):
     took_ms: int
 
 
-class Transfer(BaseModel):
+class Transfer(_Shown):
     """The auditable fact that data was to go somewhere, and what came of it. ``decision`` is the one in force."""
 
     id: str
@@ -126,6 +131,8 @@ def _transfer(
     superseded = {entry["supersedes"] for entry, _ in decisions}
     entry, route = [d for d in decisions if d[0]["id"] not in superseded][-1]
     tries = sorted(attempts, key=lambda a: (a["attempt"], a["take"]))
+    if entry["cause"] == "replayed":  # the end that a dead letter had is what the replay takes back
+        ends = [act for act in ends if act["reason"] != "dead_letter"]
     outcome = _outcome(transfer, route["decision"], tries, ends, times.parse(entry["expires_at"]) <= now)
     return Transfer(
         id=transfer,
