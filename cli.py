@@ -87,6 +87,20 @@ def _redrive(arguments: argparse.Namespace) -> int:
     return failed
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is from 0 to 65535")
+    return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.05 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError("seconds from 0.05 to 86400")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="waybill", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -107,14 +121,14 @@ def _parser() -> argparse.ArgumentParser:
     local = command(
         "local", _local, "run a whole cell in this process", "The first line on standard output says that it serves."
     )
-    local.add_argument("--port", type=int, default=0, help="of the HTTP door on 127.0.0.1 (a free one)")
+    local.add_argument("--port", type=_port, default=0, help="of the HTTP door on 127.0.0.1 (a free one)")
     local.add_argument("--engine", default="moto", help="moto, ministack or the URL of an engine (%(default)s)")
     local.add_argument("--region", default="eu-central-1", help="home region (%(default)s)")
     local.add_argument("--country", help="of the home region (what the region map says)")
     local.add_argument("--state", type=Path, metavar="DIR", help="where ministack keeps its state")
-    local.add_argument("--pump-s", type=float, default=5, help="seconds between looks at lanes that wait (%(default)s)")
+    local.add_argument("--pump-s", type=_seconds, default=5, help="seconds between looks at lanes that wait (%(default)s)")
     local.add_argument(
-        "--seal-s", type=float, default=5, help="seconds between seals of the log; taken, but the log is not sealed yet"
+        "--seal-s", type=_seconds, default=5, help="seconds between seals of the log; taken, but the log is not sealed yet"
     )
     redrive = command(
         "redrive",

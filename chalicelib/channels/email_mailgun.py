@@ -34,6 +34,7 @@ from .fields import (
 )
 
 KIND = "email_mailgun"
+BODY_LIMIT_BYTES = 5 * 1024 * 1024
 PROOF = ("timestamp", "token", "signature")
 # A failed post is made again for 8 hours, and nothing says that its time is then a new one.
 TOLERANCE_S = 12 * 3600

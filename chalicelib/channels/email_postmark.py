@@ -18,6 +18,7 @@ from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text, word
 
 KIND = "email_postmark"
+BODY_LIMIT_BYTES = 5 * 1024 * 1024
 SCHEME = "basic"
 INBOUND = "Inbound"
 

@@ -292,7 +292,7 @@ def change_route(request: Request, route_id: str, settings: RouteSettings, expec
 
 
 def delete_route(request: Request, route_id: str) -> None:
-    """Delete a route: what it let through already goes on, nothing new matches it."""
+    """Delete a route: nothing matches it from now on, and what still waits along it ends with ``no_destination``."""
     request.shell.config.get(request.tenant.id, route_id)
     before = hash_now(request)
     request.shell.config.delete(request.tenant.id, route_id)

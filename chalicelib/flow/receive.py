@@ -25,6 +25,9 @@ from ..store.queues import Outgoing, body
 from . import platform_keys
 
 BODY_LIMIT_BYTES = 1024 * 1024
+"""Of a channel that does not say more (``BODY_LIMIT_BYTES`` of its module)."""
+BODY_MAX_BYTES = 5 * 1024 * 1024
+"""Of any channel: what a function is given is at most 6 MB."""
 EVENT_LIMIT_BYTES = 200_000
 RAW_DROPPED = {"dropped": "the event was over 200 KB"}
 CONTENT_TYPES = (
@@ -47,8 +50,8 @@ def refuse(status: int, code: str, detail: str, headers: Mapping[str, str] | Non
 def _inadmissible(request: Inbound) -> Reply | None:
     if request.method not in ("GET", "POST", "PUT"):
         return refuse(405, "method_not_allowed", "webhooks are posted", {"allow": "GET, POST, PUT"})
-    if len(request.body) > BODY_LIMIT_BYTES:
-        return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
+    if len(request.body) > BODY_MAX_BYTES:
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 5 MiB")
     content_type = request.headers.get("content-type", "").strip().lower()
     kind = content_type.partition(";")[0].strip()
     if kind and not (kind.startswith(CONTENT_TYPES) or kind.endswith(("+json", "+xml"))):
@@ -75,6 +78,8 @@ def _handle(shell: Shell, source: str, request: Inbound) -> Reply:
     if not shell.admit(source, shell.settings.source_rate_per_s):  # 3
         return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
     channel = CHANNELS[door.source.channel]
+    if len(request.body) > getattr(channel, "BODY_LIMIT_BYTES", BODY_LIMIT_BYTES):
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
     secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
     published = platform_keys.of(shell)
     received = receive(channel, request, published.complete(channel, request, secrets))  # 4
@@ -125,6 +130,8 @@ def _messages(shell: Shell, door: Door, received: Received, now: datetime) -> It
 def _pack(shell: Shell, door: Door, draft: Draft, now: datetime) -> tuple[str, bytes]:
     event = ids.event_id(door.keys.ids, door.source.id, draft.dedupe_id)
 
+    keeps_raw = door.source.keep_raw or getattr(CHANNELS[door.source.channel], "KEEPS_RAW", False)
+
     def made(from_draft: Draft) -> bytes:
         whole = complete(
             from_draft,
@@ -133,14 +140,14 @@ def _pack(shell: Shell, door: Door, draft: Draft, now: datetime) -> tuple[str, b
             id=event,
             tenant=door.tenant,
             source=door.source.id,
-            keep_raw=door.source.keep_raw,
+            keep_raw=keeps_raw,
         )
         return pack(whole.document(), limit=EVENT_LIMIT_BYTES)
 
     try:
         return event, made(draft)
     except TooLarge:
-        if not door.source.keep_raw:
+        if not keeps_raw:
             raise
         return event, made(draft.model_copy(update={"raw": RAW_DROPPED}))
 

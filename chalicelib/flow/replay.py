@@ -19,7 +19,7 @@ from ..shell import Shell
 from ..store.data import EventKey
 from ..store.items import Item
 from ..store.queues import Outgoing, body
-from .deliver import judge_again
+from .attempt import judge_again
 from .messages import decision_of
 from .state import Order
 

@@ -34,6 +34,7 @@ from .items import Item, Table, batch_get, call, write
 CONTENT_VERSION = 1
 DUE_SHARDS = 8
 INSERTS_A_CALL = 25
+WAITING_A_PAGE = 25
 
 
 class EventKey(NamedTuple):
@@ -262,10 +263,13 @@ class DataStore:
         bound = {":d": f"{times.text(due_at)}#{lane}"}
         return self.table.update({"pk": f"lane#{lane}", "sk": "head"}, "SET due_at = :d", bound) is not None
 
-    def waiting(self, lane: str) -> list[Item]:
-        """Return the deliveries that wait in a lane, in order."""
-        found = self.table.query("pk = :p AND begins_with(sk, :s)", {":p": f"lane#{lane}", ":s": "p#"})
-        return [{"sequence": item["sk"][2:], **json.loads(item["waiting"])} for item in found]
+    def waiting(self, lane: str) -> Iterator[Item]:
+        """Yield the deliveries that wait in a lane, in order, page by page as they are asked for."""
+        found = self.table.query(
+            "pk = :p AND begins_with(sk, :s)", {":p": f"lane#{lane}", ":s": "p#"}, limit=WAITING_A_PAGE
+        )
+        for item in found:
+            yield {"sequence": item["sk"][2:], **json.loads(item["waiting"])}
 
     def update_waiting(self, lane: str, sequence: str, waiting: Mapping[str, Any], held: bool) -> None:
         """Store what has become of a waiting delivery: another attempt, or no longer held."""

@@ -134,11 +134,11 @@ def test_lane_keeps_the_order_of_its_sequence_numbers(data: DataStore) -> None:
     data.update_waiting(lane, "0002", {**orders["0002"], "due_at": "later"}, held=False)
     data.remove_waiting(lane, "0003")
 
-    found = data.waiting(lane)
+    found = list(data.waiting(lane))
     assert [w["sequence"] for w in found] == ["0001", "0002"]
     assert found[0]["transfer"] == orders["0001"]["transfer"]
     assert found[1]["due_at"] == "later"
-    assert data.waiting(lane_of(tenant, "dst_a", "cnv_b")) == []
+    assert list(data.waiting(lane_of(tenant, "dst_a", "cnv_b"))) == []
 
 
 def test_lane_is_due_from_its_time_on_until_its_head_is_gone(data: DataStore) -> None:

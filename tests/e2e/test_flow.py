@@ -419,7 +419,28 @@ def test_refused_and_nothing_left_behind_when_a_webhook_is_hostile(name: str) ->
         assert json.loads(reply.body)["status"] == status
         assert not w.inbox.messages
         assert not w.rows("data")
-        assert not w.rows("people")
+        assert [row for row in w.rows("people") if not row["pk"]["S"].endswith("#key")] == []
+
+
+def test_content_reaches_the_destination_when_a_channel_is_nothing_without_it() -> None:
+    with world() as w:
+        w.connect(source={"channel": "standard_webhooks"}, route={"pattern": {"kind": ["system"]}})
+        row = w.shell.config.get(w.tenant, w.source)
+        w.shell.config.replace(w.tenant, row.record, row.version, [{"secret": {"secret": SECRET}, "until": None}])
+        body = b'{"type":"order.paid","data":{"id":"o-1"}}'
+        at = int(w.clock.timestamp())
+        headers = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(at),
+            "webhook-signature": signature.sign(SECRET, "msg_1", at, body),
+            "content-type": "application/json",
+        }
+
+        assert w.hook(Inbound("POST", f"https://h/hooks/{w.source}", headers, {}, body, w.clock)).status == 200
+        w.run(timedelta(minutes=1))
+
+        (_, _, sent, _) = w.receiver.requests[0]
+        assert sent["data"]["raw"] == json.loads(body)
 
 
 def test_not_found_when_a_source_is_unknown_or_no_id() -> None:

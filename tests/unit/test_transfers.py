@@ -30,7 +30,11 @@ def route(name: str, decision: str = "allowed", destination: str = "dst_a") -> d
 
 
 def decided(
-    *routes: dict[str, Any], after_s: int = 0, supersedes: str | None = None, name: str = "d"
+    *routes: dict[str, Any],
+    after_s: int = 0,
+    supersedes: str | None = None,
+    name: str = "d",
+    cause: str = "received",
 ) -> dict[str, Any]:
     at = NOW + timedelta(seconds=after_s)
     return {
@@ -40,6 +44,7 @@ def decided(
         "event": EVENT,
         "expires_at": times.text(NOW + timedelta(days=30)),
         "supersedes": supersedes,
+        "cause": cause,
         "routes": list(routes),
     }
 

@@ -1,0 +1,278 @@
+"""One attempt: decide again, send if that still says yes, and write down what came of it.
+
+1 the decision in force → 2 decide again, and write the decision that takes its place → 3 send → 4 ``attempted``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..core import audit, times
+from ..core.errors import DeliveryError, NotFound, OurError, PreconditionFailed
+from ..core.event import classes_of
+from ..core.plan import Cell, Judgement, Planned, judge, recipient_of, routes_of, source_facts
+from ..core.redaction import redact
+from ..core.retention import hold_ends_at
+from ..core.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
+from ..core.tenant import Destination
+from ..destinations import of_kind
+from ..destinations.base import Delivery
+from ..observe import count, warning
+from ..shell import Shell
+from ..store.config import Snapshot
+from .state import Batch, Found, Order, following
+
+LOOK_AGAIN = timedelta(hours=1)
+"""How often a held transfer, or one for a disabled destination, is looked at without being asked for."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The transfer has ended."""
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The transfer is to be looked at again ``due_at``; ``order`` is its state from now on."""
+
+    due_at: datetime
+    order: Order
+    attempts: int
+
+
+def delays_of(batch: Batch, order: Order) -> tuple[int, ...]:
+    """Return the waits between the attempts at an order."""
+    snapshot = batch.snapshot(order["tenant"])
+    destination = snapshot.configuration.destinations.get(order["destination"]) if snapshot else None
+    return destination.retry.delays_s if destination and destination.retry else DEFAULT_DELAYS_S
+
+
+def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None) -> Ended | Waits:
+    """Decide again, and send if that still says yes."""
+    shell = batch.shell
+    now = shell.now()
+    snapshot = batch.snapshot(order["tenant"])
+    if snapshot is None:
+        return _expire(batch, order, "tenant_closed", now)
+    if one.row is None:
+        return _expire(batch, order, "retention", now)
+    if one.row.sealed is None or one.data_key is None:
+        return Ended()  # erased: that act's entry is the end of all that the event had under way
+    destination = snapshot.configuration.destinations.get(order["destination"])
+    route = snapshot.configuration.routes.get(order["route"])
+    if destination is None or route is None:
+        return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
+    document = one.row.open(one.data_key, shell.settings.region)
+    classes = classes_of(document)
+    judgement = judge_again(shell, snapshot, order, classes, now, held_since)
+    if judgement.verdict == "held" and order["decision"] == "held":
+        return _still_held(batch, order, judgement, held_since or now, now)
+    if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
+        return _expire(batch, order, "hold_expired", now)
+    recipient = recipient_of(snapshot.configuration, destination.recipient)
+    wanted = (judgement.verdict, sorted(judgement.classes_out), recipient)
+    while wanted != (order["decision"], order["classes_out"], order["recipient"]):  # again where somebody was faster
+        order = _redecide(batch, order, snapshot, judgement, recipient, now)
+        if order["decision"] == "refused":
+            return Ended()
+    if order["decision"] == "held":
+        return _still_held(batch, order, judgement, now, now)
+    if not destination.enabled:
+        return Waits(now + LOOK_AGAIN, order, one.made)
+    return _send(batch, order, one, snapshot, destination, document, judgement)
+
+
+def judge_again(
+    shell: Shell,
+    snapshot: Snapshot,
+    order: Order,
+    classes: list[str],
+    now: datetime,
+    held_since: datetime | None = None,
+) -> Judgement:
+    """Decide an order's event along its route, as the law and the records are now."""
+    configuration = snapshot.configuration
+    route = configuration.routes[order["route"]]
+    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
+        route = route.model_copy(update={"destination": order["destination"]})
+    base = source_facts(
+        configuration,
+        configuration.sources[order["source"]],
+        Cell(shell.settings.region, shell.settings.country),
+        op="store",
+        classes=classes,
+        now=now,
+        received_at=times.parse(order["received_at"]),
+    )
+    decide = shell.decider.decide
+    return judge(configuration, route, decide(base), base, decide, held_since)
+
+
+def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:
+    ends_at = hold_ends_at(held_since, times.parse(order["expires_at"]))
+    if ends_at <= now:
+        return _expire(batch, order, "hold_expired", now)
+    due_at = min(now + LOOK_AGAIN, ends_at)
+    if judgement.retry_at is not None:
+        due_at = min(due_at, max(times.parse(judgement.retry_at), now))
+    return Waits(due_at, {**order, "held_since": times.text(held_since)}, 0)
+
+
+def _act(batch: Batch, order: Order, kind: str, reason: str, now: datetime) -> Mapping[str, Any]:
+    entry = audit.act(
+        kind,
+        tenant=order["tenant"],
+        minute=order["minute"],
+        at=now,
+        actor=("service", "deliver"),
+        request=order["decided"],
+        event=order["event"],
+        object=("transfer", order["transfer"]),
+        reason=reason,
+    )
+    stored: Mapping[str, Any] = batch.shell.audit.append(entry).entry
+    return stored
+
+
+def _expire(batch: Batch, order: Order, reason: str, now: datetime) -> Ended:
+    """End a transfer that nothing will be sent for."""
+    _act(batch, order, "expired", reason, now)
+    count("transfers", outcome="expired")
+    return Ended()
+
+
+def _redecide(
+    batch: Batch,
+    order: Order,
+    snapshot: Snapshot,
+    judgement: Judgement,
+    recipient: Mapping[str, Any] | None,
+    now: datetime,
+) -> Order:
+    """Write the decision that takes the place of the first, and follow it (or the one that a crash left)."""
+    first = batch.shell.audit.get(order["tenant"], order["decided"], order["log"])
+    if first is None:
+        raise OurError("the decision of a delivery is not in the log")
+    configuration = snapshot.configuration
+    by = None
+    if order["decision"] == "held" and judgement.verdict in ("allowed", "redacted"):
+        by = _act(batch, order, "released", "basis_given", now)["id"]
+    planned = Planned(order["route"], order["transfer"], order["delivery"], order["destination"], recipient, judgement)
+    entry = audit.decided(
+        tenant=order["tenant"],
+        minute=order["minute"],
+        at=now,
+        event=order["event"],
+        receipt=first["receipt"],
+        expires_at=times.parse(first["expires_at"]),
+        facts={**first["facts"], "now": times.text(now)},
+        rules_hash=batch.shell.law.hash.removeprefix("sha256:"),
+        config_hash=configuration.hash,
+        routes=routes_of((planned,)),
+        cause="released" if by else "rechecked",
+        by=by,
+        supersedes=order["decided"],
+    )
+    return following(order, batch.shell.audit.append(entry).entry)
+
+
+def _send(
+    batch: Batch,
+    order: Order,
+    one: Found,
+    snapshot: Snapshot,
+    destination: Destination,
+    document: dict[str, Any],
+    judgement: Judgement,
+) -> Ended | Waits:
+    shell = batch.shell
+    now = shell.now()
+    if judgement.redact:
+        document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
+    sealed = snapshot.secrets(destination.id)
+    kind = of_kind(destination.kind)
+    live = [s["secret"] for s in sealed["signing"] if s.get("until") is None or times.parse(s["until"]) > now]
+    delivery = Delivery(
+        delivery_id=order["delivery"],
+        transfer_id=order["transfer"],
+        event_id=order["event"],
+        kind=str(document["kind"]),
+        occurred_at=times.parse(document["occurred_at"]),
+        attempt=one.made + 1,
+        now=now,
+        config=kind.Config.model_validate(sealed["config"]),
+        secrets=tuple(live),
+        format=destination.format,
+    )
+    started = time.monotonic()
+    size, fault, code = None, None, ""
+    sent: tuple[str, ...] = judgement.classes_out
+    try:
+        parcel = kind.render(document, delivery)
+        size = len(parcel.body)
+        code = kind.send(parcel, shell.destination_clients).code
+    except DeliveryError as refusal:
+        fault, code = refusal, refusal.attempt_code
+        if not refusal.sent:
+            sent, size = (), None
+    took_ms = int((time.monotonic() - started) * 1000)
+    if fault is not None and fault.gone:
+        _disable(batch, order["tenant"], destination.id)
+    retry_after = fault.retry_after_s if fault else None
+    return _attempted(batch, order, one, code, took_ms, sent, size, retry_after, shell.now())
+
+
+def _attempted(
+    batch: Batch,
+    order: Order,
+    one: Found,
+    code: str,
+    took_ms: int,
+    classes: tuple[str, ...],
+    size_bytes: int | None,
+    retry_after_s: float | None,
+    now: datetime,
+) -> Ended | Waits:
+    """Write an attempt's entry; whoever finds another outcome already there writes his own as another take."""
+    delays = delays_of(batch, order)
+    made = one.made + 1
+    outcome = outcome_of(code, made, delays)
+    entry = None
+    for take in range(100):
+        entry = audit.attempted(
+            tenant=order["tenant"],
+            at=now,
+            decided=order["decided"],
+            log=order["log"],
+            event=order["event"],
+            transfer=order["transfer"],
+            destination=order["destination"],
+            attempt=made,
+            take=take,
+            outcome=outcome.value,
+            code=code,
+            took_ms=took_ms,
+            classes=classes,
+            size_bytes=size_bytes,
+        )
+        stored = batch.shell.audit.append(entry)
+        if stored.new or stored.entry["outcome"] == outcome:
+            break
+    count("attempts", outcome=outcome.value)
+    due_at = next_attempt(made, delays, outcome, now, order["delivery"], retry_after_s)
+    return Ended() if due_at is None else Waits(due_at, order, made)
+
+
+def _disable(batch: Batch, tenant: str, destination: str) -> None:
+    """Disable a destination that says it is gone. What arrives for it waits in its lanes until it expires."""
+    try:
+        row = batch.shell.config.get(tenant, destination)
+        changed = row.record.model_copy(update={"enabled": False, "disabled_because": "gone"})
+        batch.shell.config.replace(tenant, changed, row.version)
+    except (NotFound, PreconditionFailed):
+        return  # deleted or changed meanwhile: the next attempt sees it as it is then
+    warning("destination_gone", tenant=tenant, destination=destination)
