@@ -5,10 +5,12 @@ Source: https://w3c.github.io/dpv/2.1/dpv/ and https://w3c.github.io/dpv/2.1/leg
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 DPV = "https://w3id.org/dpv#"
@@ -128,3 +130,12 @@ class Record:
             if value is None:
                 return f"bases.{self.id}.{name}"
         return None
+
+
+class BasisDocuments(tuple[dict[str, Any], ...]):
+    """Records as facts hold them, which MUST NOT be changed: decisions on them are kept by their text, made once."""
+
+    @cached_property
+    def text(self) -> str:
+        """The records as JSON."""
+        return json.dumps(self)

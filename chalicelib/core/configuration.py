@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .bases import BasisDocuments
 from .tenant import Basis, Destination, Recipient, Route, Source, Tenant
 
 if TYPE_CHECKING:  # patterns are compiled where events are matched; most functions only name a configuration
@@ -51,17 +52,27 @@ class Configuration:
         return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
 
     @cached_property
-    def basis_documents(self) -> tuple[dict[str, Any], ...]:
+    def basis_documents(self) -> BasisDocuments:
         """Every basis, and every processor's contract as one, as the evaluator reads them."""
         contracts = (contract_basis(r) for r in self.recipients.values())
-        return (*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None))
+        return BasisDocuments((*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None)))
 
-    def bases_of(self, route: Route) -> tuple[dict[str, Any], ...]:
+    def bases_of(self, route: Route) -> BasisDocuments:
         """The bases that a route may rest on: those it names, and contracts; all where it names none."""
         if route.bases is None:
             return self.basis_documents
-        named = frozenset(route.bases)
-        return tuple(b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract"))
+        found = self._named_bases.get(route.bases)
+        if found is None:
+            named = frozenset(route.bases)
+            found = self._named_bases[route.bases] = BasisDocuments(
+                b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract")
+            )
+        return found
+
+    @cached_property
+    def _named_bases(self) -> dict[tuple[str, ...], BasisDocuments]:
+        """What ``bases_of`` has found, by the ids that routes name."""
+        return {}
 
     @cached_property
     def document(self) -> dict[str, Any]:

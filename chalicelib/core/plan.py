@@ -116,7 +116,7 @@ def source_facts(
         "collector": collector,
         "store": {"country": cell.country, "provider": "dynamodb", "copies": [cell.country]},
         "first_write": {"country": cell.country, "at": times.text(received_at)},
-        "bases": list(configuration.basis_documents),
+        "bases": configuration.basis_documents,
         "volumes": {},
     }
 
@@ -147,7 +147,7 @@ def route_facts(base: Facts, configuration: Configuration, route: Route, held_si
         "purpose": route.purpose,
         "recipient": recipient_facts(recipient_id, configuration.recipients.get(recipient_id)),
         "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
-        "bases": list(configuration.bases_of(route)),
+        "bases": configuration.bases_of(route),
     }
     if held_since is not None:
         facts["held_since"] = times.text(held_since)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from . import facts as reading
+from .bases import BasisDocuments
 from .clocks import ONE_DAY
 from .decision import Decision, Finding
 from .judgement import Case
@@ -62,7 +63,7 @@ class Decider:
     def __init__(self, law: Law, size: int = 4096) -> None:
         self.law = law
         self._size = size
-        self._kept: OrderedDict[tuple[str, bool], tuple[datetime, datetime, Decision]] = OrderedDict()
+        self._kept: OrderedDict[tuple[_Lasting, bool], tuple[datetime, datetime, Decision]] = OrderedDict()
         self._zones = tuple({f.calendar.zone: f.calendar for f in (law.any, *law.files)}.values())
 
     def decide(self, facts: object, *, strict: bool = False) -> Decision:
@@ -70,8 +71,8 @@ class Decider:
         known = _timeless(facts)
         if known is None or not isinstance(facts, dict):
             return decide(facts, self.law, strict=strict)
-        text, now = known
-        key = (text, strict)
+        lasting, now = known
+        key = (lasting, strict)
         kept = self._kept.get(key)
         if kept is not None and kept[0] <= now < kept[1]:
             self._kept.move_to_end(key)
@@ -103,8 +104,12 @@ class Decider:
                     continue  # malformed facts are denied whenever they are asked
 
 
-def _timeless(facts: object) -> tuple[str, datetime] | None:
-    """Return facts as text without what does not matter, and now; None for what is judged afresh each time."""
+_Lasting = tuple[str, str | None]
+"""Facts without what does not matter to their answer, as text: all but the bases, and these where their text is kept."""
+
+
+def _timeless(facts: object) -> tuple[_Lasting, datetime] | None:
+    """Return what lasts of facts, and now; None for what is judged afresh each time."""
     if not isinstance(facts, dict) or facts.get("held_since") is not None:
         return None
     id = facts.get("id")
@@ -117,7 +122,12 @@ def _timeless(facts: object) -> tuple[str, datetime] | None:
         if isinstance(first_write, dict) and first_write.get("at") is not None:
             reading.instant(first_write["at"])
             lasting["first_write"] = {**first_write, "at": True}
+        bases = facts.get("bases")
+        text = None
+        if isinstance(bases, BasisDocuments):
+            text = bases.text
+            del lasting["bases"]
         # Facts of one caller come in one order; another order would only be judged anew.
-        return json.dumps(lasting), now
+        return (json.dumps(lasting), text), now
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None

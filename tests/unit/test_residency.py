@@ -7,6 +7,7 @@ import hashlib
 import pytest
 import rfc8785
 
+from chalicelib.core.bases import BasisDocuments
 from chalicelib.core.law import RAISED, load_law
 from chalicelib.core.residency import Decider, decide
 from chalicelib.law import installed, texts
@@ -193,6 +194,21 @@ def test_kept_answer_is_forgotten_when_a_record_is_withdrawn():
     second = decider.decide({**facts, "now": "2026-11-16T10:00:01.000Z"})
 
     assert (first.decision, second.decision) == ("allow", "hold")
+
+
+def test_kept_answer_is_that_of_the_same_records_when_declared_ones_differ():
+    decider = Decider(installed())
+    facts = facts_named("eu-scc-tia")
+    declared = {**facts, "bases": BasisDocuments(facts["bases"])}
+    fewer = {**facts, "bases": BasisDocuments(facts["bases"][:0])}
+
+    kept = [decider.decide(asked) for asked in (declared, fewer, declared, facts)]
+
+    assert [d.document() for d in kept] == [
+        decide(asked, installed()).document() for asked in (declared, fewer, declared, facts)
+    ]
+    assert (kept[0].decision, kept[1].decision) == ("allow", "deny")
+    assert kept[2].findings is kept[0].findings
 
 
 def test_kept_answer_carries_own_id_and_hash_when_facts_differ_in_what_does_not_matter():
