@@ -26,6 +26,7 @@ SubjectRef = NewType("SubjectRef", str)
 ConversationRef = NewType("ConversationRef", str)
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(a + b for a in ALPHABET for b in ALPHABET)
 LENGTH = 26
 BITS = 130
 PREFIXES = (
@@ -37,11 +38,11 @@ _PATTERN = re.compile(rf"(?:{'|'.join(PREFIXES)})_[{ALPHABET}]{{{LENGTH}}}\Z")
 
 def encode(number: int, length: int = LENGTH) -> str:
     """Write an integer below ``32 ** length`` as lower-case Crockford base32, most significant character first."""
-    characters = []
-    for _ in range(length):
-        characters.append(ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(characters))
+    pairs = []
+    for _ in range(0, length, 2):
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    return "".join(reversed(pairs))[-length:]
 
 
 def decode(text: str) -> int:
