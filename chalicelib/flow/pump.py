@@ -31,7 +31,8 @@ def handle(shell: Shell) -> int:
             break
         shell.outbox.send(batch)
         woken += len(batch)
-    count("wakes", woken)
+    if woken:
+        count("wakes", woken)
     return woken
 
 

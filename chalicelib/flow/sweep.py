@@ -24,7 +24,8 @@ def handle(shell: Shell) -> int:
         if shell.config.tenant(tenant).record.state == "closed":
             _erase(shell, tenant)
             erased += 1
-    count("tenants_erased", erased)
+    if erased:
+        count("tenants_erased", erased)
     return erased
 
 
