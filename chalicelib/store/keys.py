@@ -28,9 +28,7 @@ class KeyStore:
         monotonic_s: a clock that never goes back, in seconds.
     """
 
-    def __init__(
-        self, kms: Callable[[], Any], key_id: str, table: Table, monotonic_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, kms: Callable[[], Any], key_id: str, table: Table, monotonic_s: Callable[[], float]) -> None:
         self._kms = kms
         self._key_id = key_id
         self._table = table
