@@ -102,7 +102,7 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="waybill", description=__doc__)
+    parser = argparse.ArgumentParser(prog="waybill", description="For developers, operators and auditors. Each command has its own --help.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(

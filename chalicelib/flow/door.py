@@ -50,5 +50,6 @@ def request(event: Mapping[str, Any], now: datetime, public_url: str = "") -> tu
 
 def reply(answer: Reply) -> dict[str, Any]:
     """Write an answer."""
-    headers = {"content-type": "text/plain; charset=utf-8", **answer.headers}
+    # Channels write Content-Type: beside one in small letters it would be sent twice.
+    headers = {"content-type": "text/plain; charset=utf-8", **{k.lower(): v for k, v in answer.headers.items()}}
     return {"statusCode": answer.status, "headers": headers, "body": answer.body, "isBase64Encoded": False}
