@@ -102,7 +102,9 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="waybill", description="For developers, operators and auditors. Each command has its own --help.")
+    parser = argparse.ArgumentParser(
+        prog="waybill", description="For developers, operators, auditors. See COMMAND --help."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(
@@ -126,9 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--region", default="eu-central-1", help="home region (%(default)s)")
     local.add_argument("--country", help="of the home region (what the region map says)")
     local.add_argument("--state", type=Path, metavar="DIR", help="where ministack keeps its state")
-    local.add_argument("--pump-s", type=_seconds, default=5, help="seconds between looks at lanes that wait (%(default)s)")
     local.add_argument(
-        "--seal-s", type=_seconds, default=5, help="seconds between seals of the log; taken, but the log is not sealed yet"
+        "--pump-s", type=_seconds, default=5, help="seconds between looks at lanes that wait (%(default)s)"
+    )
+    local.add_argument(
+        "--seal-s",
+        type=_seconds,
+        default=5,
+        help="seconds between seals of the log; taken, but the log is not sealed yet",
     )
     redrive = command(
         "redrive",
