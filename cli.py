@@ -64,9 +64,13 @@ def _local(arguments: argparse.Namespace) -> int:
 
 def _redrive(arguments: argparse.Namespace) -> int:
     from chalicelib.core.errors import WaybillError
+    from chalicelib.core.ids import is_id
     from chalicelib.flow import replay
     from chalicelib.shell import shell
 
+    if not is_id(arguments.tenant, "tnt"):
+        print("waybill redrive: a tenant's id is tnt_ and 26 characters", file=sys.stderr)
+        return 2
     try:
         cell, failed = shell(), 0
         for letter in list(replay.letters(cell, arguments.tenant)):

@@ -221,13 +221,22 @@ def create_basis(request: Request, settings: BasisSettings) -> Row:
     """Declare evidence for a ground.
 
     Raises:
-        Invalid: it names a recipient that is none.
+        Invalid: it names a recipient that is none, or a law that there is no file of.
     """
-    if settings.recipient is not None:
+    laws = sorted(file.code for file in request.shell.law.files)
+    if settings.law is not None and settings.law not in laws:
+        raise invalid("body.law", "unknown_law", f"use null or one of: {', '.join(laws)}")
+    if settings.recipient is not None and settings.recipient not in _other_hops(request):
         must_exist(request, settings.recipient, "rcp", "body.recipient")
     row = stored(request, Basis(**dict(settings), id=request.new_id("bas"), created_at=request.at))
     wake_held(request)
     return row
+
+
+def _other_hops(request: Request) -> set[str]:
+    """Return what a record may be bound to beside recipients: the home store, and who stands behind a recipient."""
+    recipients = request.shell.config.snapshot(request.tenant.id).configuration.recipients.values()
+    return {"store", *(party.id for recipient in recipients for party in recipient.onward or ())}
 
 
 def withdraw_basis(request: Request, basis_id: str) -> Row:

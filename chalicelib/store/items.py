@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from ..core.errors import Unavailable, WrongRegion
+from ..core.errors import Misconfigured, Unavailable, WrongRegion
 
 Item = dict[str, Any]
 Value = str | int | bool | bytes | None
@@ -80,6 +80,8 @@ def call(function: Callable[..., Any], **arguments: Any) -> Any:
         if code_of(error) in TRANSIENT:
             raise Unavailable(f"{code_of(error)} from AWS; try again") from error
         raise
+    except NoCredentialsError as error:
+        raise Misconfigured("there are no AWS credentials in the environment") from error
     except BotoCoreError as error:
         raise Unavailable(f"{type(error).__name__} on the way to AWS; try again") from error
 

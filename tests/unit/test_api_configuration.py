@@ -352,3 +352,14 @@ def test_operator_lists_tenants_from_page_to_page(cell: Api) -> None:
 
     assert made <= set(seen)
     assert len(seen) == len(set(seen))
+
+
+def test_basis_is_refused_when_its_law_has_no_file_and_may_be_bound_to_the_store(tenant: Api) -> None:
+    evidence = {"valid_from": "2026-01-01", "valid_until": None, "evidence": "sha256:" + "0a" * 32}
+
+    refused = tenant.post("/v1/bases", {"kind": "scc", "law": "EU.44", **evidence})
+    made = tenant.post("/v1/bases", {"kind": "notification-filed", "law": "RU", "recipient": "store", **evidence})
+
+    assert refused.status == 422
+    assert refused.json["errors"][0]["loc"] == "body.law"
+    assert made.status == 201
