@@ -30,7 +30,7 @@ def _exists() -> ClientError:
 def _statement(text: str) -> tuple[str, tuple[str, ...]]:
     found = _INSERT.match(text)
     if found is None:
-        raise NotImplementedError("only INSERT is known here")
+        raise LookupError("only INSERT is known here")
     return found[1], tuple(re.findall(r"'([^']+)'", found[2]))
 
 
@@ -56,7 +56,7 @@ class DynamoDB:
     def put_item(self, *, TableName: str, Item: Item, ConditionExpression: str) -> dict[str, Any]:  # noqa: N803
         """Insert a row if it is not there."""
         if ConditionExpression != "attribute_not_exists(pk)":
-            raise NotImplementedError(ConditionExpression)
+            raise LookupError(ConditionExpression)
         if self._table(TableName).setdefault(self._key(Item), Item) is not Item:
             raise _exists()
         return {}
@@ -65,7 +65,7 @@ class DynamoDB:
         """Add one to a number, which is all that declaring a tenant needs."""
         verb, name, value = UpdateExpression.split(" ")
         if (verb, value) != ("ADD", ":one"):
-            raise NotImplementedError(UpdateExpression)
+            raise LookupError(UpdateExpression)
         rows, key = self._table(TableName), self._key(Key)
         rows[key] = {**rows[key], name: {"N": str(int(rows[key][name]["N"]) + 1)}}
         return {"Attributes": rows[key]}
@@ -73,7 +73,7 @@ class DynamoDB:
     def query(self, *, TableName: str, KeyConditionExpression: str, **how: Any) -> dict[str, Any]:  # noqa: N803
         """Read a partition."""
         if KeyConditionExpression != "pk = :p":
-            raise NotImplementedError(KeyConditionExpression)
+            raise LookupError(KeyConditionExpression)
         wanted = how["ExpressionAttributeValues"][":p"]["S"]
         return {"Items": [row for (pk, _), row in sorted(self._table(TableName).items()) if pk == wanted]}
 
