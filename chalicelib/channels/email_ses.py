@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import formataddr
 from functools import partial
 from typing import Annotated, Any
 
@@ -111,6 +110,12 @@ def normalise(request: Inbound) -> Iterator[Item]:
 # --- received e-mail
 
 
+def _mailbox(name: str, address: str) -> str:
+    # email.utils.formataddr refuses addresses beyond ASCII, which e-mail has had since RFC 6532.
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>' if name else address
+
+
 def _received(native: str, notice: Json, about: Json) -> Iterator[Item]:
     action = mapping(mapping(notice.get("receipt")).get("action"))
     given = text(notice.get("content"))
@@ -120,7 +125,7 @@ def _received(native: str, notice: Json, about: Json) -> Iterator[Item]:
     if source and not mapping(about.get("commonHeaders")).get("from"):
         # What SES vouches for without them is the envelope; the e-mail's own From gives no more than a name.
         names = mail.addresses(found.get("from"))
-        found["from"] = formataddr((names[0][0] or "", source)) if names else source
+        found["from"] = _mailbox(names[0][0] or "", source) if names else source
     yield mail.draft(
         mail.Mail(found, whole.text, whole.attachments),
         native,
