@@ -157,11 +157,30 @@ def _redecide(
     first = batch.shell.audit.get(order["tenant"], order["decided"], order["log"])
     if first is None:
         raise OurError("the decision of a delivery is not in the log")
-    configuration = snapshot.configuration
     by = None
     if order["decision"] == "held" and judgement.verdict in ("allowed", "redacted"):
         by = _act(batch, order, "released", "basis_given", now)["id"]
     planned = Planned(order["route"], order["transfer"], order["delivery"], order["destination"], recipient, judgement)
+    cause = "released" if by else "rechecked"
+    entry = decided_anew(
+        batch.shell, order, first, planned, snapshot, now, cause=cause, by=by, supersedes=order["decided"]
+    )
+    return following(order, entry)
+
+
+def decided_anew(
+    shell: Shell,
+    order: Order,
+    first: Mapping[str, Any],
+    planned: Planned,
+    snapshot: Snapshot,
+    now: datetime,
+    *,
+    cause: str,
+    by: str | None = None,
+    supersedes: str | None = None,
+) -> Mapping[str, Any]:
+    """Write a later decision on the event of ``first``, for one route. Return it as it stands in the log."""
     entry = audit.decided(
         tenant=order["tenant"],
         minute=order["minute"],
@@ -170,14 +189,14 @@ def _redecide(
         receipt=first["receipt"],
         expires_at=times.parse(first["expires_at"]),
         facts={**first["facts"], "now": times.text(now)},
-        rules_hash=batch.shell.law.hash.removeprefix("sha256:"),
-        config_hash=configuration.hash,
+        rules_hash=shell.law.hash.removeprefix("sha256:"),
+        config_hash=snapshot.configuration.hash,
         routes=routes_of((planned,)),
-        cause="released" if by else "rechecked",
+        cause=cause,
         by=by,
-        supersedes=order["decided"],
+        supersedes=supersedes,
     )
-    return following(order, batch.shell.audit.append(entry).entry)
+    return shell.audit.append(entry).entry
 
 
 def _send(

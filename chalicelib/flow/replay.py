@@ -10,16 +10,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from ..core import audit, times
+from ..core import audit
 from ..core.errors import Conflict, NotFound
 from ..core.event import classes_of
-from ..core.plan import Planned, recipient_of, routes_of
+from ..core.plan import Planned, recipient_of
 from ..core.transfers import delivery_id, transfer_id
 from ..shell import Shell
 from ..store.data import EventKey
 from ..store.items import Item
 from ..store.queues import Outgoing, body
-from .attempt import judge_again
+from .attempt import decided_anew, judge_again
 from .messages import decision_of
 from .state import Order
 
@@ -87,21 +87,7 @@ def _outbox(shell: Shell, order: Order, request: str, actor: tuple[str, str]) ->
     recipient = recipient_of(configuration, configuration.destinations[order["destination"]].recipient)
     transfer = transfer_id(order["minute"], order["event"], f"{order['route']}\n{by}")
     planned = Planned(order["route"], transfer, delivery_id(transfer), order["destination"], recipient, judgement)
-    entry = audit.decided(
-        tenant=tenant,
-        minute=order["minute"],
-        at=now,
-        event=order["event"],
-        receipt=old["receipt"],
-        expires_at=times.parse(old["expires_at"]),
-        facts={**old["facts"], "now": times.text(now)},
-        rules_hash=shell.law.hash.removeprefix("sha256:"),
-        config_hash=configuration.hash,
-        routes=routes_of((planned,)),
-        cause="replayed",
-        by=by,
-    )
-    stored = shell.audit.append(entry).entry
+    stored = decided_anew(shell, order, old, planned, snapshot, now, cause="replayed", by=by)
     route = stored["routes"][0]
     if route["decision"] == "refused":
         return
