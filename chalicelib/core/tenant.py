@@ -34,6 +34,7 @@ Role = Literal["controller", "joint", "processor", "sub_processor", "third_party
 TenantClass = Literal["general", "state_body", "bank", "telecom", "large_platform", "ori", "ciio", "sdf"]
 Scope = Literal["admin", "write", "read", "audit"]
 Mode = Literal["replicate", "redact"]
+Format = Literal["standard", "cloudevents_structured", "cloudevents_binary"]
 
 RETENTION_DAYS_MAX = 3650
 
@@ -189,9 +190,10 @@ class DestinationSettings(Record):
     name: Label
     kind: str
     recipient: str
-    format: Literal["standard"] = "standard"
+    format: Format = "standard"
     ordering: Literal["lane", "none"] = "lane"
     retry: Retry | None = None
+    rate_limit_per_s: int | None = Field(default=None, ge=1, le=1000)
     enabled: bool = True
 
 
@@ -200,7 +202,7 @@ class Destination(DestinationSettings):
 
     id: str
     created_at: Time
-    disabled_because: Literal["gone"] | None = None
+    disabled_because: Literal["gone", "failing", "role"] | None = None
 
 
 class Redaction(Record):
@@ -225,9 +227,10 @@ class Redaction(Record):
 
 
 class Transform(Record):
-    """What is done to an event before it leaves."""
+    """What is done to an event before it leaves: first what is redacted, then what ``select`` (JMESPath) makes of the rest."""
 
     redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
+    select: str | None = Field(default=None, min_length=1, max_length=1000)
 
 
 class RouteSettings(Record):

@@ -33,13 +33,18 @@ class Config(BaseModel):
 class Delivery:
     """One attempt to bring one event to one destination.
 
-    ``secrets`` are the signing secrets, the current one first, then those in their rotation grace; ``kind`` and
-    ``occurred_at`` are the event's, whatever a transform has left of its document; ``now`` is the time of this attempt.
+    ``secrets`` are the signing secrets, the current one first, then those in their rotation grace; ``kind``, ``channel``
+    and ``occurred_at`` are the event's, whatever a transform has left of its document; ``now`` is the time of this attempt.
+    ``conversation`` is the conversation's ref (``cnv_…``), never the platform's id; None where the event has none.
     """
 
     delivery_id: str
     transfer_id: str
     event_id: str
+    tenant_id: str
+    destination_id: str
+    channel: str
+    conversation: str | None
     kind: str
     occurred_at: datetime
     attempt: int
@@ -58,14 +63,37 @@ class Receipt:
     response: bytes = field(default=b"", repr=False)
 
 
+class Memory(Protocol):
+    """What a kind remembers of one destination between deliveries: sealed at rest, found by a keyed hash, gone after a time.
+
+    It is a shortcut, never the truth: what is forgotten must be found again at the destination itself.
+    """
+
+    def get(self, name: str) -> str | None:
+        """Return what was put under a name and has not passed its time (one consistent read)."""
+
+    def put(self, name: str, value: str, for_s: int) -> None:
+        """Remember a value for a time, in place of what was there."""
+
+    def claim(self, name: str, for_s: int) -> bool:
+        """Take a name for oneself; False while somebody else has it. A claim that was never given back ends by its time."""
+
+    def release(self, name: str) -> None:
+        """Give back what this process claimed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """What kinds send through. Made once, without any I/O; the TLS context is made at its first use."""
+    """What kinds send through. Made once, without any I/O; the TLS context is made at its first use.
+
+    ``memory`` is that of the destination being sent to; None where nothing is remembered, as at creation.
+    """
 
     policy: Policy = field(default_factory=Policy)
     resolver: vetted.Resolver = vetted.system_resolver
     tls: Callable[[], ssl.SSLContext] = vetted.tls_context
     limits: vetted.Limits = field(default_factory=vetted.Limits)
+    memory: Memory | None = None
 
 
 class Kind(Protocol):

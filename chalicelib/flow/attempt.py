@@ -24,6 +24,7 @@ from ..destinations.base import Delivery
 from ..observe import count, warning
 from ..shell import Shell
 from ..store.config import Snapshot
+from .messages import NO_CONVERSATION
 from .state import Batch, Found, Order, following
 
 LOOK_AGAIN = timedelta(hours=1)
@@ -219,6 +220,10 @@ def _send(
         delivery_id=order["delivery"],
         transfer_id=order["transfer"],
         event_id=order["event"],
+        tenant_id=order["tenant"],
+        destination_id=destination.id,
+        channel=str(document["channel"]),
+        conversation=order["conversation"] if order["conversation"] != NO_CONVERSATION else None,
         kind=str(document["kind"]),
         occurred_at=times.parse(document["occurred_at"]),
         attempt=one.made + 1,

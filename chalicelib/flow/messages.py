@@ -12,6 +12,8 @@ from ..observe import error
 from ..store.queues import Queue, Refused
 
 BACK_OFF_MAX_S = 60.0
+NO_CONVERSATION = "-"
+"""What an order names where its event has no conversation."""
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,9 @@ from ..store.config import Snapshot
 from ..store.data import DataStore, EventKey, EventRow, lane_of, sealed_content
 from ..store.people import Person, people_key
 from ..store.queues import Outgoing, body
-from .messages import Message, decision_of, send_back, with_followers
+from .messages import NO_CONVERSATION, Message, decision_of, send_back, with_followers
 
 SUBJECTS_MAX = 16
-NO_CONVERSATION = "-"
 
 
 @dataclass
