@@ -1,0 +1,283 @@
+"""Calls to a service's JSON API over the vetted connection, for the kinds that speak a vendor's own API.
+
+The bounds are those of every request: one deadline over a whole attempt, however many calls it makes, answers of at most
+64 KiB, no redirects. What a service answers becomes an attempt code here and nowhere else; its words never do.
+
+    status          code          unless the kind says otherwise for it
+    3xx             redirect
+    401             credentials
+    402 403         denied
+    404 410         not_found
+    408 425 5xx     unavailable   ``Retry-After`` is obeyed
+    413             too_large
+    429             throttled     ``Retry-After`` is obeyed
+    other 4xx       invalid
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from ..core import retry
+from ..core.errors import DeliveryError
+from . import base, vetted
+from .address import URL_MAX, ForbiddenAddress, Policy, Target, check_url
+from .base import Clients
+
+USER_AGENT = "Waybill/1"
+JSON_TYPE = "application/json"
+
+ApiUrl = Annotated[str | None, Field(min_length=1, max_length=URL_MAX, repr=False)]
+"""A ``Config`` field ``api_url``: where a stand-in for the vendor's host listens. See ``stand_in``."""
+
+_CODES: Mapping[int, str] = {
+    401: "credentials",
+    402: "denied",
+    403: "denied",
+    404: "not_found",
+    408: "unavailable",
+    410: "not_found",
+    413: "too_large",
+    425: "unavailable",
+    429: "throttled",
+}
+_WAITS = frozenset({"throttled", "unavailable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered; ``at`` is the attempt's time, which a ``Retry-After`` date is read against."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    at: datetime
+    truncated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status <= 299
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            DeliveryError: ``protocol``, where it is cut or is no JSON.
+        """
+        if self.truncated:
+            raise failure("protocol", self)
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise failure("protocol", self) from None
+
+    def object(self) -> Mapping[str, Any]:
+        """Return the body as a JSON object.
+
+        Raises:
+            DeliveryError: ``protocol``, where it is anything else.
+        """
+        value = self.json()
+        if not isinstance(value, dict):
+            raise failure("protocol", self)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One JSON POST to a service, ready to be sent. ``at`` is the time of the attempt."""
+
+    url: str = field(repr=False)
+    api_url: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    at: datetime
+
+
+def encode(content: Mapping[str, Any]) -> bytes:
+    """Return a body as JSON bytes, the same ones for the same content.
+
+    Raises:
+        DeliveryError: ``render``, where the content is not JSON.
+    """
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        raise vetted.failure("render", sent=False) from None
+    return text.encode("utf-8", "backslashreplace")  # half of a surrogate pair becomes JSON's escape for it
+
+
+def stand_in(url: str, api_url: str | None, policy: Policy) -> Target:
+    """Judge a vendor's URL; where ``api_url`` is set, the same path and query at that address instead.
+
+    A stand-in is for local cells and tests: only an address that the operator has opened may be one, so that no tenant
+    can turn a kind whose place is known into a way to anywhere else.
+
+    Raises:
+        ForbiddenAddress: the URL is refused, or the stand-in is not at an opened address.
+    """
+    if api_url is None:
+        return check_url(url, policy)
+    parts = urlsplit(url)
+    target = check_url(f"{api_url.rstrip('/')}{parts.path}{'?' + parts.query if parts.query else ''}", policy)
+    if target.address is None or not any(target.address in network for network in policy.opened):
+        raise ForbiddenAddress("address")
+    return target
+
+
+def check(url: str, api_url: str | None, clients: Clients) -> None:
+    """Refuse at creation what every call would refuse. A name that does not resolve yet is taken.
+
+    Raises:
+        ForbiddenAddress: (an ``Invalid``) the URL, or any address that its name resolves to, is refused.
+    """
+    target = stand_in(url, api_url, clients.policy)
+    try:
+        vetted.resolve(target, clients.policy, clients.resolver, clients.limits.resolve_s)
+    except DeliveryError:
+        return
+
+
+def deadline_of(clients: Clients) -> float:
+    """Return when an attempt that begins now has to be over, on the clock of ``time.monotonic``."""
+    return time.monotonic() + clients.limits.total_s
+
+
+def call(
+    clients: Clients,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any] | bytes | None,
+    at: datetime,
+    deadline: float,
+    api_url: str | None = None,
+) -> Answer:
+    """Make one call and return the answer, whatever its status.
+
+    Args:
+        headers: besides ``User-Agent``, ``Accept`` and (with a body) ``Content-Type``, which they override.
+        body: a mapping is sent as JSON, bytes as they are.
+        deadline: ``deadline_of`` at the beginning of the attempt; shared by all calls of it.
+        api_url: the configuration's stand-in, if any.
+
+    Raises:
+        DeliveryError: ``forbidden_address``, or a transport's code: ``timeout dns connect tls broken protocol``.
+    """
+    content = encode(body) if isinstance(body, Mapping) else body
+    sent = {"User-Agent": USER_AGENT, "Accept": JSON_TYPE}
+    sent |= {"Content-Type": JSON_TYPE} if content is not None else {}
+    sent |= headers
+    try:
+        target = stand_in(url, api_url, clients.policy)
+        resolve_s = max(0.0, min(clients.limits.resolve_s, deadline - time.monotonic()))
+        address = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
+    except ForbiddenAddress as refusal:
+        fault = vetted.failure("forbidden_address", sent=False)
+        fault.detail = refusal.detail  # the words that creation would have used
+        raise fault from None
+    answer = vetted.request(
+        target, address, method, sent, content, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
+    )
+    return Answer(answer.status, answer.headers, answer.body, at, answer.truncated)
+
+
+def post(parcel: Parcel, clients: Clients) -> Answer:
+    """Send a parcel once.
+
+    Raises:
+        DeliveryError: as ``call``.
+    """
+    return call(
+        clients,
+        "POST",
+        parcel.url,
+        headers=parcel.headers,
+        body=parcel.body,
+        at=parcel.at,
+        deadline=deadline_of(clients),
+        api_url=parcel.api_url,
+    )
+
+
+def failure(code: str, answer: Answer, retry_after_s: float | None = None) -> DeliveryError:
+    """Make the error of an attempt code for an answer that was read; its beginning is kept, apart from any text."""
+    return vetted.failure(code, retry_after_s=retry_after_s, response=answer.body[: base.KEPT_RESPONSE_BYTES])
+
+
+def fault_of(answer: Answer, overrides: Mapping[int, str] | None = None) -> DeliveryError:
+    """Return the error that an answer's status stands for, by the table above.
+
+    Args:
+        overrides: attempt codes of statuses that this kind's vendor uses otherwise.
+    """
+    code = (overrides or {}).get(answer.status) or _code(answer.status)
+    wait_s = retry.retry_after(answer.headers.get("retry-after"), answer.at) if code in _WAITS else None
+    return failure(code, answer, wait_s)
+
+
+def _code(status: int) -> str:
+    if status in _CODES:
+        return _CODES[status]
+    if 300 <= status <= 399:
+        return "redirect"
+    if 500 <= status <= 599:
+        return "unavailable"
+    return "invalid" if 400 <= status <= 499 else "protocol"
+
+
+class Service:
+    """The calls of one attempt to one service: one deadline, the same headers, and what is known of having been sent.
+
+    A transport fault of a later call is not "nothing was sent": an earlier one has carried data.
+    """
+
+    def __init__(
+        self, clients: Clients, root: str, headers: Mapping[str, str], at: datetime, api_url: str | None = None
+    ) -> None:
+        self.clients = clients
+        self._root = root.rstrip("/")
+        self._headers = headers
+        self._at = at
+        self._api_url = api_url
+        self._deadline = deadline_of(clients)
+        self._reached = False
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make one call below the root and return the answer, whatever its status.
+
+        Raises:
+            DeliveryError: as ``calls.call``.
+        """
+        try:
+            answer = call(
+                self.clients,
+                method,
+                self._root + path,
+                headers={**self._headers, **(headers or {})},
+                body=body,
+                at=self._at,
+                deadline=self._deadline,
+                api_url=self._api_url,
+            )
+        except DeliveryError as fault:
+            fault.sent = fault.sent or self._reached
+            raise
+        self._reached = True
+        return answer
