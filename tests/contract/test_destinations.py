@@ -1,4 +1,18 @@
-"""What every destination kind keeps to. A kind takes part by its line in ``KINDS`` and its file in the fixtures."""
+"""What every destination kind keeps to. A kind takes part by its line in ``KINDS``, its fixture and its page.
+
+A fixture, ``tests/fixtures/destinations/{kind}.json``:
+
+| field | holds |
+|---|---|
+| ``config`` | a configuration that breaks no rule |
+| ``secrets`` | what stands in it and may never be shown |
+| ``refused_configs`` | configurations that break a rule of ``Config``; ``s-e-c-r-e-t`` in them may not be shown |
+| ``refused_places`` | what ``Config`` takes but nothing is sent to: refused by ``check`` and by each attempt; may be empty |
+| ``whole_event`` | whether the parcel carries the whole event, or what the kind makes of it |
+| ``renewed`` | whether a parcel names the time of its attempt, so that a later one differs (its body never does) |
+
+How sending fails before anything is sent is a table here, ``FAILURES``; a kind that is not in it connects to a host.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +20,7 @@ import dataclasses
 import json
 import pathlib
 import traceback
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +28,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.core import signature
+from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import DeliveryError, Invalid
 from chalicelib.core.retry import CODES, Outcome
 from chalicelib.destinations import KINDS, of_kind
@@ -23,7 +39,7 @@ FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures/destinations"
 DOCS = pathlib.Path(__file__).parents[2] / "docs/destinations"
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 SIGNING_SECRET = signature.make_secret(b"\x07" * 24)
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "schema": "waybill.event/1",
     "id": "evt_00000000000000000000000001",
     "kind": "message",
@@ -62,15 +78,58 @@ def hidden(kind: str) -> list[str]:
     return [*fixture(kind)["secrets"], SIGNING_SECRET, "c-o-n-t-e-n-t", "p-e-r-s-o-n"]
 
 
+class Remembered:
+    """A destination's memory in this process."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.claimed: set[str] = set()
+
+    def get(self, name: str) -> str | None:
+        return self.kept.get(name)
+
+    def put(self, name: str, value: str, for_s: int) -> None:
+        self.kept[name] = value
+
+    def claim(self, name: str, for_s: int) -> bool:
+        free = name not in self.claimed
+        self.claimed.add(name)
+        return free
+
+    def release(self, name: str) -> None:
+        self.claimed.discard(name)
+
+
 def resolves_to(*answers: str) -> Clients:
-    return Clients(resolver=lambda *_: list(answers), limits=Limits(0.2, 0.2, 0.4))
+    return Clients(resolver=lambda *_: list(answers), limits=Limits(0.2, 0.2, 0.4), memory=Remembered())
 
 
 def unresolved() -> Clients:
     def resolver(*_: object) -> list[str]:
         raise OSError("h-e-a-d-e-r-key")
 
-    return Clients(resolver=resolver)
+    return Clients(resolver=resolver, memory=Remembered())
+
+
+Failure = tuple[str, Callable[[], Clients], str]
+HOST_FAILURES: tuple[Failure, ...] = (
+    ("inside", lambda: resolves_to("10.20.30.40"), "forbidden_address"),
+    ("mixed", lambda: resolves_to("1.1.1.1", "127.0.0.1"), "forbidden_address"),
+    ("no answer", resolves_to, "dns"),
+    ("no resolver", unresolved, "dns"),
+)
+FAILURES: Mapping[str, tuple[Failure, ...]] = {}
+"""Per kind that connects to no host of its own: what goes wrong before anything is sent, and the code of the attempt."""
+WORKING: Mapping[str, tuple[Callable[[], Clients], ...]] = {}
+"""Per kind of ``FAILURES``: clients that its configuration is taken with at creation."""
+
+
+def failures(kind: str) -> tuple[Failure, ...]:
+    return FAILURES.get(kind, HOST_FAILURES)
+
+
+def working(kind: str) -> tuple[Callable[[], Clients], ...]:
+    return WORKING.get(kind, (lambda: resolves_to("1.1.1.1"), unresolved))
 
 
 @kinds
@@ -111,40 +170,53 @@ def test_parcel_still_names_the_delivery_when_it_is_a_later_attempt(kind: str) -
 
     later = module.render(DOCUMENT, delivery(kind, attempt=2, now=NOW + timedelta(hours=1)))
 
-    assert later.body == module.render(DOCUMENT, delivery(kind)).body
-    assert later != module.render(DOCUMENT, delivery(kind))
+    first = module.render(DOCUMENT, delivery(kind))
+    assert isinstance(first.body, bytes)
+    assert later.body == first.body
+    assert (later != first) is fixture(kind)["renewed"]
 
 
 @kinds
-def test_fault_is_render_when_the_document_cannot_be_written(kind: str) -> None:
+def test_parcel_carries_the_event_when_its_kind_sends_whole_events(kind: str) -> None:
+    body = of_kind(kind).render(DOCUMENT, delivery(kind)).body
+
+    if fixture(kind)["whole_event"]:
+        texts = {json.dumps(DOCUMENT["message"]["text"], ensure_ascii=ascii_only) for ascii_only in (True, False)}
+        assert any(text.encode() in body for text in texts)
+        assert DOCUMENT["id"].encode() in body
+
+
+@kinds
+def test_no_fault_but_render_is_raised_when_the_document_cannot_be_written(kind: str) -> None:
     loop: dict[str, Any] = {"message": "c-o-n-t-e-n-t"}
     loop["loop"] = loop
     for document in ({"a": float("nan")}, {"a": {1, 2}}, {"a": b"c-o-n-t-e-n-t"}, loop):
-        with pytest.raises(DeliveryError) as error:
+        try:
             of_kind(kind).render(document, delivery(kind))
+        except DeliveryError as error:
+            assert error.attempt_code == "render"
+            assert (error.may_retry, error.sent) == (False, False)
+            assert not any(text in "".join(traceback.format_exception(error)) for text in hidden(kind))
+        else:
+            assert fixture(kind)["whole_event"] is False
 
-        assert error.value.attempt_code == "render"
-        assert (error.value.may_retry, error.value.sent) == (False, False)
-        assert not any(text in "".join(traceback.format_exception(error.value)) for text in hidden(kind))
 
-
-@kinds
 @pytest.mark.parametrize(
-    ("clients", "code"),
+    ("kind", "clients", "code"),
     [
-        (resolves_to("10.20.30.40"), "forbidden_address"),
-        (resolves_to("1.1.1.1", "127.0.0.1"), "forbidden_address"),
-        (resolves_to(), "dns"),
-        (unresolved(), "dns"),
+        pytest.param(kind, clients, code, id=f"{kind}: {name}")
+        for kind in sorted(KINDS)
+        for name, clients, code in failures(kind)
     ],
-    ids=["inside", "mixed", "no answer", "no resolver"],
 )
-def test_send_raises_a_delivery_error_of_a_known_code_when_it_fails(kind: str, clients: Clients, code: str) -> None:
+def test_send_raises_a_delivery_error_of_a_known_code_when_it_fails(
+    kind: str, clients: Callable[[], Clients], code: str
+) -> None:
     module = of_kind(kind)
     parcel = module.render(DOCUMENT, delivery(kind))
 
     with pytest.raises(DeliveryError) as error:
-        module.send(parcel, clients)
+        module.send(parcel, clients())
 
     assert error.value.attempt_code == code
     assert error.value.may_retry == (CODES[code] is Outcome.FAILED)
@@ -173,15 +245,17 @@ def test_config_is_refused_without_showing_it_when_it_breaks_a_rule(kind: str) -
 
 
 @kinds
-def test_place_is_refused_at_creation_and_at_each_attempt_in_the_same_words_when_it_is_inside(kind: str) -> None:
+def test_place_is_refused_at_creation_and_at_each_attempt_in_the_same_words_when_nothing_is_sent_there(
+    kind: str,
+) -> None:
     module = of_kind(kind)
     for document in fixture(kind)["refused_places"]:
         config = module.Config.model_validate(document)
         with pytest.raises(Invalid) as at_creation:
-            module.check(config, resolves_to("1.1.1.1"))
+            module.check(config, working(kind)[0]())
 
         with pytest.raises(DeliveryError) as at_attempt:
-            module.send(module.render(DOCUMENT, delivery(kind, config=config)), resolves_to("1.1.1.1"))
+            module.send(module.render(DOCUMENT, delivery(kind, config=config)), working(kind)[0]())
 
         assert at_attempt.value.attempt_code == "forbidden_address"
         assert at_attempt.value.detail == at_creation.value.detail
@@ -192,8 +266,14 @@ def test_place_is_refused_at_creation_and_at_each_attempt_in_the_same_words_when
 def test_config_is_taken_when_it_breaks_no_rule(kind: str) -> None:
     module = of_kind(kind)
 
-    module.check(delivery(kind).config, resolves_to("1.1.1.1"))
-    module.check(delivery(kind).config, unresolved())
+    for clients in working(kind):
+        module.check(delivery(kind).config, clients())
 
     place = module.place(delivery(kind).config)
-    assert place is None or all(len(country) == 2 and country.isupper() for country in place)
+    assert place is None or (place and set(place) <= COUNTRIES)
+
+
+def test_the_tables_of_this_suite_are_about_kinds_that_there_are() -> None:
+    assert all(fixture(kind)["refused_configs"] for kind in KINDS)
+    assert set(FAILURES) == set(WORKING)
+    assert set(FAILURES) <= set(KINDS)
