@@ -52,7 +52,8 @@ kinds = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
 def fixture(kind: str) -> dict[str, Any]:
-    return json.loads((FIXTURES / f"{kind}.json").read_text())
+    read: dict[str, Any] = json.loads((FIXTURES / f"{kind}.json").read_text())
+    return read
 
 
 def delivery(kind: str, **changes: Any) -> Delivery:
