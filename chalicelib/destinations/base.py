@@ -36,6 +36,8 @@ class Delivery:
     ``secrets`` are the signing secrets, the current one first, then those in their rotation grace; ``kind``, ``channel``
     and ``occurred_at`` are the event's, whatever a transform has left of its document; ``now`` is the time of this attempt.
     ``conversation`` is the conversation's ref (``cnv_…``), never the platform's id; None where the event has none.
+    ``origin`` is the sender's name that the destination agreed to, where it was asked (``handshake``). ``test`` says that
+    the event is an example of ours.
     """
 
     delivery_id: str
@@ -52,6 +54,9 @@ class Delivery:
     config: Any = field(repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     format: str = "standard"
+    source_id: str | None = None
+    origin: str | None = None
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,14 @@ class Clients:
 
 
 class Kind(Protocol):
-    """Satisfied by a module. A parcel is the kind's own type: what ``render`` makes and ``send`` takes."""
+    """Satisfied by a module. A parcel is the kind's own type: what ``render`` makes and ``send`` takes; it has a ``body``.
+
+    A module that says nothing else writes a form of its own (no ``select``), in the format ``standard``, unsigned:
+
+    - ``SELECTS = True``: what ``render`` is given is the body's content as it is, any JSON value;
+    - ``FORMATS``: the formats that a destination may have;
+    - ``SIGNS = True``: it signs with the destination's secrets, so that a tenant is shown them.
+    """
 
     KIND: ClassVar[str]
     Config: ClassVar[type[BaseModel]]
