@@ -74,6 +74,15 @@ class Configuration:
         """What ``bases_of`` has found, by the ids that routes name."""
         return {}
 
+    def processing_of(self, destination: Destination) -> list[str]:
+        """Where what goes to a destination is processed: as its recipient's record says, and where it is itself.
+
+        The one answer for decisions, entries and the hash; a place of its own adds a country, it never takes one away.
+        """
+        record = self.recipients.get(destination.recipient)
+        declared = record.processing_countries if record else ()
+        return sorted({*declared, *destination.place})
+
     @cached_property
     def document(self) -> dict[str, Any]:
         """What decisions read of the configuration: no secret, URL, name, contact or person, no float."""
@@ -87,12 +96,12 @@ class Configuration:
         return hashlib.sha256(rfc8785.dumps(self.document)).hexdigest()
 
 
-def _recipient_of(configuration: Configuration, recipient: str) -> dict[str, Any]:
-    record = configuration.recipients.get(recipient)
+def _recipient_of(configuration: Configuration, destination: Destination) -> dict[str, Any]:
+    record = configuration.recipients.get(destination.recipient)
     return {
-        "id": recipient,
+        "id": destination.recipient,
         "country": record.entity_country if record else None,
-        "processing": sorted(record.processing_countries) if record else [],
+        "processing": configuration.processing_of(destination),
     }
 
 
@@ -127,7 +136,7 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
             for s in by_id(configuration.sources.values())
         ],
         "destinations": [
-            {"id": d.id, "recipient": _recipient_of(configuration, d.recipient)}
+            {"id": d.id, "recipient": _recipient_of(configuration, d)}
             for d in by_id(configuration.destinations.values())
         ],
         "recipients": [

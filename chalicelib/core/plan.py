@@ -17,7 +17,7 @@ from .configuration import Configuration
 from .entry import VERDICTS
 from .residency import Decision
 from .retention import expires_at
-from .tenant import Recipient, Route, Source
+from .tenant import Destination, Recipient, Route, Source
 from .transfers import delivery_id, transfer_id
 
 Facts = dict[str, Any]
@@ -121,15 +121,19 @@ def source_facts(
     }
 
 
-def recipient_facts(recipient_id: str, recipient: Recipient | None) -> Facts:
-    """Build the facts of a recipient; what nobody has said is null, hence unknown."""
+def recipient_facts(recipient_id: str, recipient: Recipient | None, processing: list[str]) -> Facts:
+    """Build the facts of a recipient; what nobody has said is null, hence unknown.
+
+    Args:
+        processing: where what goes to its destination is processed.
+    """
     if recipient is None:
         recipient_fields: Facts = dict.fromkeys(("entity_country", "role", "classes", "onward"))
-        return {"id": recipient_id, "processing_countries": [], "granted": False, **recipient_fields}
+        return {"id": recipient_id, "processing_countries": processing, "granted": False, **recipient_fields}
     return {
         "id": recipient.id,
         "entity_country": recipient.entity_country,
-        "processing_countries": list(recipient.processing_countries),
+        "processing_countries": processing,
         "role": recipient.role,
         "granted": recipient.granted,
         "classes": [c.value for c in recipient.classes] if recipient.classes is not None else None,
@@ -141,11 +145,12 @@ def route_facts(base: Facts, configuration: Configuration, route: Route, held_si
     """Build the facts of delivering along a route from those of storing."""
     destination = configuration.destinations.get(route.destination)
     recipient_id = destination.recipient if destination else "unknown"
+    processing = configuration.processing_of(destination) if destination else []
     facts = {
         **base,
         "op": "deliver",
         "purpose": route.purpose,
-        "recipient": recipient_facts(recipient_id, configuration.recipients.get(recipient_id)),
+        "recipient": recipient_facts(recipient_id, configuration.recipients.get(recipient_id), processing),
         "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
         "bases": configuration.bases_of(route),
     }
@@ -191,13 +196,13 @@ def judge(
     return combine(store, decide(facts), tuple(facts["bases"]))
 
 
-def recipient_of(configuration: Configuration, recipient_id: str | None) -> Mapping[str, Any] | None:
-    """Return what an entry says of a recipient as it is declared now; None where it is not declared."""
-    recipient = configuration.recipients.get(recipient_id or "")
-    if recipient is None:
+def recipient_of(configuration: Configuration, destination: Destination | None) -> Mapping[str, Any] | None:
+    """Return what an entry says of a destination's recipient as it is declared now; None where it is not declared."""
+    recipient = configuration.recipients.get(destination.recipient) if destination else None
+    if destination is None or recipient is None:
         return None
-    countries = sorted(recipient.processing_countries)
-    return {"id": recipient.id, "country": recipient.entity_country, "processing": countries}
+    processing = configuration.processing_of(destination)
+    return {"id": recipient.id, "country": recipient.entity_country, "processing": processing}
 
 
 def plan(
@@ -233,7 +238,7 @@ def plan(
                 transfer=transfer,
                 delivery=delivery_id(transfer),
                 destination=route.destination,
-                recipient=recipient_of(configuration, destination.recipient if destination else None),
+                recipient=recipient_of(configuration, destination),
                 judgement=judge(configuration, route, store, base, decide),
             )
         )

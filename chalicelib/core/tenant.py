@@ -198,10 +198,16 @@ class DestinationSettings(Record):
 
 
 class Destination(DestinationSettings):
-    """A configured place that events go to."""
+    """A configured place that events go to.
+
+    ``place`` is where its kind knows that it keeps data, worked out from its configuration and never declared; empty where
+    only the recipient's record tells. ``external_id`` is what a role of the tenant's has to demand of us before it is used.
+    """
 
     id: str
     created_at: Time
+    place: tuple[Country, ...] = ()
+    external_id: str | None = None
     disabled_because: Literal["gone", "failing", "role"] | None = None
 
 

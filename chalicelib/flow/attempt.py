@@ -74,7 +74,7 @@ def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None)
         return _still_held(batch, order, judgement, held_since or now, now)
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
         return _expire(batch, order, "hold_expired", now)
-    recipient = recipient_of(snapshot.configuration, destination.recipient)
+    recipient = recipient_of(snapshot.configuration, destination)
     wanted = (judgement.verdict, sorted(judgement.classes_out), recipient)
     while wanted != (order["decision"], order["classes_out"], order["recipient"]):  # again where somebody was faster
         order = _redecide(batch, order, snapshot, judgement, recipient, now)

@@ -84,7 +84,7 @@ def _outbox(shell: Shell, order: Order, request: str, actor: tuple[str, str]) ->
     by = _act(shell, order, order["minute"], request, actor, ("transfer", order["transfer"]))
     classes = classes_of(row.open(person.key, shell.settings.region))
     judgement = judge_again(shell, snapshot, order, classes, now)
-    recipient = recipient_of(configuration, configuration.destinations[order["destination"]].recipient)
+    recipient = recipient_of(configuration, configuration.destinations[order["destination"]])
     transfer = transfer_id(order["minute"], order["event"], f"{order['route']}\n{by}")
     planned = Planned(order["route"], transfer, delivery_id(transfer), order["destination"], recipient, judgement)
     stored = decided_anew(shell, order, old, planned, snapshot, now, cause="replayed", by=by)
