@@ -1,0 +1,121 @@
+"""What a destination kind remembers of one destination: rows of the ``data`` table, sealed, found by keyed hashes.
+
+| row | ``pk`` | ``sk`` | holds |
+|---|---|---|---|
+| value | ``{tenant}#memory#{destination}`` | ``value#{keyed hash of the name}`` | ``body``, sealed under the tenant's secrets key |
+| claim | ``{tenant}#memory#{destination}`` | ``claim#{keyed hash of the name}`` | ``holder``, a random token |
+
+Names hold people's ids, hence no name is ever stored. Whatever is here has a time (``expires_at``, milliseconds): readers
+filter on it, and TTL removes the row within days of it. Closing a tenant deletes the keys, so that nothing of this can be
+read or even found again, in no backup either; erasing an event leaves it, as no content of any event is in it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ..core import times
+from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
+from .data import ttl
+from .items import Table, Value
+
+TOKEN_BYTES = 16
+FREE = "attribute_not_exists(pk) OR expires_at <= :now OR holder = :me"
+"""When a claim can be taken; one's own token stands there where the answer to the first try of a call was lost."""
+
+
+class DestinationMemory:
+    """Remember for one destination of one tenant; satisfies ``destinations.base.Memory``.
+
+    One instance serves one attempt. It may be shared by threads: each claim has a token of its own.
+
+    Args:
+        table: ``data``.
+        keys: the tenant's.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        keys: TenantKeys,
+        tenant: str,
+        destination: str,
+        now: Callable[[], datetime],
+        randomness: Callable[[int], bytes],
+    ) -> None:
+        self._table = table
+        self._keys = keys
+        self._pk = f"{tenant}#memory#{destination}"
+        self._now = now
+        self._random = randomness
+        self._held: dict[str, str] = {}
+
+    def _place(self, what: str, name: str) -> dict[str, str]:
+        text = f"{self._pk}\0{name}".encode("utf-8", "surrogatepass")
+        return {"pk": self._pk, "sk": f"{what}#{hmac.digest(self._keys.people, text, 'sha256')[:16].hex()}"}
+
+    def _context(self, place: dict[str, str]) -> str:
+        return f"{self._table.region}/{place['pk']}/{place['sk']}"
+
+    def get(self, name: str) -> str | None:
+        """Return what was put under a name and has not passed its time (one consistent read).
+
+        Raises:
+            Unavailable: the table did not answer.
+        """
+        place = self._place("value", name)
+        row = self._table.get(place)
+        if row is None or row["expires_at"] <= times.millis(self._now()):
+            return None
+        return open_sealed(self._keys.secrets, row["body"], self._context(place)).decode()
+
+    def put(self, name: str, value: str, for_s: int) -> None:
+        """Remember a value for a time, in place of what was there.
+
+        Raises:
+            Unavailable: the table did not answer.
+        """
+        place = self._place("value", name)
+        expires_at = self._now() + timedelta(seconds=for_s)
+        body = seal(self._keys.secrets, self._random(NONCE_BYTES), value.encode(), self._context(place))
+        self._table.update(
+            place,
+            "SET body = :body, expires_at = :ends, #ttl = :ttl, #region = :region",
+            {":body": body, ":ends": times.millis(expires_at), ":ttl": ttl(expires_at), ":region": self._table.region},
+            condition=None,  # whoever puts has claimed the name; the later of two values counts
+            names={"#ttl": "ttl", "#region": "region"},
+        )
+
+    def claim(self, name: str, for_s: int) -> bool:
+        """Take a name for oneself; False while somebody has it. A claim that was never given back ends by its time.
+
+        Raises:
+            Unavailable: the table did not answer; the claim may stand and then ends by its time.
+        """
+        now = self._now()
+        expires_at = now + timedelta(seconds=for_s)
+        token = self._random(TOKEN_BYTES).hex()
+        row: dict[str, Value] = {
+            **self._place("claim", name),
+            "holder": token,
+            "expires_at": times.millis(expires_at),
+            "ttl": ttl(expires_at),
+        }
+        if not self._table.replace(row, FREE, {":now": times.millis(now), ":me": token}):
+            return False
+        self._held[name] = token
+        return True
+
+    def release(self, name: str) -> None:
+        """Give back what this instance claimed, unless somebody has taken it over since.
+
+        Raises:
+            Unavailable: the table did not answer; the claim ends by its time.
+        """
+        token = self._held.pop(name, None)
+        if token is not None:
+            # Ended rather than deleted: a delete that holds only for one's own token is no call of ``Table``.
+            bound: dict[str, Value] = {":ended": 0, ":mine": token}
+            self._table.update(self._place("claim", name), "SET expires_at = :ended", bound, condition="holder = :mine")
