@@ -6,7 +6,8 @@
     │   ├── MalformedPayload      a genuine webhook is not what the platform sends (400)
     │   ├── NotFound              unknown, or another tenant's: nobody can tell which (404)
     │   ├── Invalid               a value is not acceptable; ``errors`` names the places (422)
-    │   │   └── InvalidPattern    an event pattern breaks a rule; ``path`` and ``reason``
+    │   │   ├── InvalidPattern    an event pattern breaks a rule; ``path`` and ``reason``
+    │   │   └── InvalidTransform  ``select`` is no expression; ``position`` and ``reason``
     │   ├── Conflict              the state forbids it (409), a precondition failed (412)
     │   ├── TooLarge              (413)
     │   ├── Unauthorised          no or unknown key (401)
@@ -100,6 +101,18 @@ class InvalidPattern(Invalid):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}", [{"loc": path, "code": "invalid_pattern", "msg": reason}])
         self.path = path
+        self.reason = reason
+
+
+class InvalidTransform(Invalid):
+    """What a route selects is not an expression that can be evaluated; ``position`` counts its characters from 0."""
+
+    code = "invalid_transform"
+
+    def __init__(self, position: int, reason: str) -> None:
+        text = f"at character {position}: {reason}"
+        super().__init__(text, [{"loc": "body.transform.select", "code": self.code, "msg": text}])
+        self.position = position
         self.reason = reason
 
 
