@@ -30,7 +30,7 @@ from ..core import retry
 from ..core.errors import DeliveryError
 from . import base, vetted
 from .address import URL_MAX, ForbiddenAddress, Policy, Target, check_url
-from .base import Clients
+from .base import Clients, Receipt
 
 USER_AGENT = "Waybill/1"
 JSON_TYPE = "application/json"
@@ -90,6 +90,13 @@ class Answer:
         if not isinstance(value, dict):
             raise failure("protocol", self)
         return value
+
+    def told(self) -> Mapping[str, Any]:
+        """Return the JSON object that a refusal may come with; an empty one where something on the way wrote the answer."""
+        try:
+            return self.object()
+        except DeliveryError:
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +218,13 @@ def post(parcel: Parcel, clients: Clients) -> Answer:
 
 
 def failure(code: str, answer: Answer, retry_after_s: float | None = None) -> DeliveryError:
-    """Make the error of an attempt code for an answer that was read; its beginning is kept, apart from any text."""
+    """Make the error of an attempt code for an answer that was read; its beginning is kept, apart from any text.
+
+    Args:
+        retry_after_s: what the answer's body asks for; without it ``Retry-After`` counts, where the code is one that waits.
+    """
+    if retry_after_s is None and code in _WAITS:
+        retry_after_s = retry.retry_after(answer.headers.get("retry-after"), answer.at)
     return vetted.failure(code, retry_after_s=retry_after_s, response=answer.body[: base.KEPT_RESPONSE_BYTES])
 
 
@@ -221,9 +234,12 @@ def fault_of(answer: Answer, overrides: Mapping[int, str] | None = None) -> Deli
     Args:
         overrides: attempt codes of statuses that this kind's vendor uses otherwise.
     """
-    code = (overrides or {}).get(answer.status) or _code(answer.status)
-    wait_s = retry.retry_after(answer.headers.get("retry-after"), answer.at) if code in _WAITS else None
-    return failure(code, answer, wait_s)
+    return failure((overrides or {}).get(answer.status) or _code(answer.status), answer)
+
+
+def receipt(answer: Answer) -> Receipt:
+    """Return the receipt of an answer that says that the service took it."""
+    return Receipt("accepted", answer.status, answer.body[: base.KEPT_RESPONSE_BYTES])
 
 
 def _code(status: int) -> str:
