@@ -9,7 +9,10 @@ from typing import Any
 from ..core.errors import Invalid
 
 KINDS: Mapping[str, str] = {
+    "discord": "discord",
     "http": "http",
+    "slack": "slack",
+    "telegram": "telegram",
 }
 """The kind's name in the API → its module in this package."""
 
