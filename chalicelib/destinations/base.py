@@ -10,12 +10,16 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from . import vetted
 from .address import Policy
+
+if TYPE_CHECKING:
+    from .aws_client import Aws
 
 KEPT_RESPONSE_BYTES = 4096
 
@@ -36,6 +40,7 @@ class Delivery:
     ``secrets`` are the signing secrets, the current one first, then those in their rotation grace; ``kind``, ``channel``
     and ``occurred_at`` are the event's, whatever a transform has left of its document; ``now`` is the time of this attempt.
     ``conversation`` is the conversation's ref (``cnv_…``), never the platform's id; None where the event has none.
+    ``external_id`` is what the tenant's role demands of us, for kinds that act under one (``prove``).
     ``origin`` is the sender's name that the destination agreed to, where it was asked (``handshake``). ``test`` says that
     the event is an example of ours.
     """
@@ -55,6 +60,7 @@ class Delivery:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     format: str = "standard"
     source_id: str | None = None
+    external_id: str | None = None
     origin: str | None = None
     test: bool = False
 
@@ -91,7 +97,8 @@ class Memory(Protocol):
 class Clients:
     """What kinds send through. Made once, without any I/O; the TLS context is made at its first use.
 
-    ``memory`` is that of the destination being sent to; None where nothing is remembered, as at creation.
+    ``memory`` is that of the destination being sent to; None where nothing is remembered, as at creation. ``aws`` reaches
+    tenants' AWS accounts; None where nothing does, as in the tests of other kinds.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -99,6 +106,19 @@ class Clients:
     tls: Callable[[], ssl.SSLContext] = vetted.tls_context
     limits: vetted.Limits = field(default_factory=vetted.Limits)
     memory: Memory | None = None
+    aws: Aws | None = None
+
+
+class Proof(StrEnum):
+    """What asking for a role of the tenant's has shown: first without the external id, which must fail, then with it.
+
+    ``open``: anybody who may send through this cell could use it. ``unknown``: AWS did not answer.
+    """
+
+    PROVEN = "proven"
+    OPEN = "open"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
 
 
 class Kind(Protocol):
@@ -108,7 +128,9 @@ class Kind(Protocol):
 
     - ``SELECTS = True``: what ``render`` is given is the body's content as it is, any JSON value;
     - ``FORMATS``: the formats that a destination may have;
-    - ``SIGNS = True``: it signs with the destination's secrets, so that a tenant is shown them.
+    - ``SIGNS = True``: it signs with the destination's secrets, so that a tenant is shown them;
+    - ``prove(config, external_id, session, clients) -> Proof``: it acts under a role of the tenant's, which has to demand the
+      destination's external id; the destination is disabled until that is proved.
     """
 
     KIND: ClassVar[str]

@@ -37,10 +37,19 @@ def installed() -> Law:
 
 
 @cache
+def _regions() -> dict[str, dict[str, str]]:
+    return tomllib.loads((files(__package__) / REGIONS).read_text(encoding="utf-8"))
+
+
+@cache
 def region_countries() -> dict[str, str]:
     """Return the country of every AWS region in which a store can be."""
-    tables = tomllib.loads((files(__package__) / REGIONS).read_text(encoding="utf-8"))
-    return {region: country for partition in tables.values() for region, country in partition.items()}
+    return {region: country for partition in _regions().values() for region, country in partition.items()}
+
+
+def region_partition(region: str) -> str | None:
+    """Return the partition of AWS that a region belongs to, such as ``aws-cn``; None where the region is not known."""
+    return next((partition for partition, regions in _regions().items() if region in regions), None)
 
 
 def region_country(region: str) -> str:
