@@ -1,5 +1,10 @@
 """Standard Webhooks signatures: how a receiver knows that a delivery is ours and unchanged.
 
+| secret | signature | who can verify |
+|---|---|---|
+| ``whsec_`` and 24 to 64 random bytes | ``v1``: HMAC-SHA-256 | who knows the secret, and could sign too |
+| ``whsk_`` and an Ed25519 seed with its public key | ``v1a``: Ed25519 | anybody who knows the public key, ``whpk_`` |
+
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md (read 2026-11-22).
 """
 
@@ -10,11 +15,16 @@ import binascii
 import hmac
 from collections.abc import Sequence
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from .errors import Invalid
 
 PREFIX = "whsec_"
 KEY_BYTES_MIN = 24
 KEY_BYTES_MAX = 64
+PAIR_PREFIX = "whsk_"
+PUBLIC_PREFIX = "whpk_"
+SEED_BYTES = 32
 _REMEDY = f"a signing secret is {PREFIX} and the base64 of {KEY_BYTES_MIN} to {KEY_BYTES_MAX} random bytes"
 
 
@@ -46,8 +56,39 @@ def parse_secret(secret: str) -> bytes:
     return key
 
 
+def make_pair(seed: bytes) -> str:
+    """Write an Ed25519 key pair as a secret key: ``whsk_`` and the base64 of the seed and the public key.
+
+    Raises:
+        ValueError: not 32 bytes.
+    """
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return PAIR_PREFIX + base64.b64encode(seed + public).decode()
+
+
+def _private_key(pair: str) -> Ed25519PrivateKey:
+    """Raises ``Invalid``: not ``whsk_`` and a seed with its own public key. The text never shows the key."""
+    try:
+        key = base64.b64decode(pair.removeprefix(PAIR_PREFIX).encode("ascii"), validate=True)
+        private = Ed25519PrivateKey.from_private_bytes(key[:SEED_BYTES])
+    except ValueError:  # among them what is not ASCII or not base64
+        raise Invalid("a secret key cannot be read") from None
+    if not pair.startswith(PAIR_PREFIX) or private.public_key().public_bytes_raw() != key[SEED_BYTES:]:
+        raise Invalid("a secret key cannot be read")
+    return private
+
+
+def public_key(pair: str) -> str:
+    """Return the public key of a key pair, as receivers are given it: ``whpk_`` and the base64 of 32 bytes.
+
+    Raises:
+        Invalid: the pair has not the form of one.
+    """
+    return PUBLIC_PREFIX + base64.b64encode(_private_key(pair).public_key().public_bytes_raw()).decode()
+
+
 def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:
-    """Sign one delivery: ``v1,`` and the base64 of HMAC-SHA-256 over ``id.timestamp.body``.
+    """Sign one delivery, ``id.timestamp.body``, as the form of the secret says: ``v1,`` or ``v1a,`` and base64.
 
     Args:
         timestamp: seconds since 1970, as sent in ``webhook-timestamp``.
@@ -55,12 +96,14 @@ def sign(secret: str, id: str, timestamp: int, body: bytes) -> str:
     Raises:
         Invalid: the secret has not the form of one.
     """
-    digest = hmac.digest(parse_secret(secret), f"{id}.{timestamp}.".encode() + body, "sha256")
-    return "v1," + base64.b64encode(digest).decode()
+    content = f"{id}.{timestamp}.".encode() + body
+    if secret.startswith(PAIR_PREFIX):
+        return "v1a," + base64.b64encode(_private_key(secret).sign(content)).decode()
+    return "v1," + base64.b64encode(hmac.digest(parse_secret(secret), content, "sha256")).decode()
 
 
 def header(secrets: Sequence[str], id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of ``webhook-signature``: one signature for each secret, the current one first.
+    """Return the value of ``webhook-signature``: one signature for each secret, in their order.
 
     Raises:
         Invalid: no secret (nothing is sent unsigned), or one has not the form of a secret.

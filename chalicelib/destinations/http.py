@@ -1,4 +1,4 @@
-"""Destination kind ``http``: a signed POST to a URL of the recipient.
+"""Destination kind ``http``: a signed POST to a URL of the recipient, as Standard Webhooks or as a CloudEvent.
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md (read 2026-11-22).
 """
@@ -11,18 +11,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from ..core import retry, signature, times
 from ..core.errors import DeliveryError, Invalid
 from ..core.retry import Outcome
-from . import base, vetted
+from . import base, cloudevents, handshake, vetted
 from .address import URL_MAX, ForbiddenAddress, check_url
 from .base import Clients, Countries, Delivery, Receipt
 
 KIND = "http"
+SELECTS = True
+SIGNS = True
+FORMATS = ("standard", "cloudevents_structured", "cloudevents_binary")
 USER_AGENT = "Waybill/1"
 
 HEADERS_MAX = 20
@@ -35,7 +38,7 @@ RESERVED_HEADERS = frozenset(
         "te", "trailer", "upgrade", "expect", "accept-encoding", "user-agent",
     }
 )  # fmt: skip
-RESERVED_PREFIXES = ("webhook-", "waybill-", "proxy-")
+RESERVED_PREFIXES = ("webhook-", "waybill-", "ce-", "proxy-")
 
 # RFC 9110, 5.1 and 5.5 (read 2026-11-22): a name is a token; a value is visible ASCII with spaces and tabs inside.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
@@ -70,6 +73,8 @@ class Config(base.Config):
     headers: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_header_value)]], AfterValidator(_headers)] = (
         Field(default_factory=dict, max_length=HEADERS_MAX)
     )
+    signature: Literal["v1", "v1a", "both"] = "v1"
+    handshake: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,39 +106,94 @@ def place(config: Config) -> Countries | None:
     return None
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+def agree(config: Config, clients: Clients, origin: str, rate_limit_per_s: int | None) -> str | None:
+    """Ask a destination that wants to be asked whether it takes deliveries from ``origin``.
+
+    Returns:
+        ``origin``, which each delivery then names; None where the destination does not want to be asked.
+
+    Raises:
+        ForbiddenAddress: nothing is ever sent there.
+        Invalid: it does not answer, or does not agree.
+    """
+    if not config.handshake:
+        return None
+    # Its own headers too: what stands in front of it may want a key for any request.
+    headers = {**_own_headers(config), "User-Agent": USER_AGENT, **handshake.question(origin, rate_limit_per_s)}
+    try:
+        answer = _exchange(config.url, "OPTIONS", headers, None, clients)
+    except DeliveryError as fault:
+        raise handshake.refused(f"its answer to OPTIONS did not come ({fault.attempt_code})") from None
+    handshake.check_answer(answer.headers, origin, rate_limit_per_s)
+    return origin
+
+
+def _own_headers(config: Config) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in config.headers.items()}
+
+
+def render(document: Any, delivery: Delivery) -> Parcel:
     """Make the signed POST of an event. Body and ``webhook-id`` are the same at every attempt.
+
+    Args:
+        document: the event's, or what a route selects of it: any JSON value.
 
     Raises:
         DeliveryError: ``render``, where the document is not JSON or there is no usable signing secret.
     """
     timestamp = int(delivery.now.timestamp())
     try:
-        body = _body(document, delivery)
-        signatures = signature.header(delivery.secrets, delivery.delivery_id, timestamp, body)
-    except (TypeError, ValueError, RecursionError, Invalid):
+        of_format, body = _FORMS[delivery.format](document, delivery)
+        signatures = signature.header(_secrets(delivery), delivery.delivery_id, timestamp, body)
+    except (KeyError, TypeError, ValueError, RecursionError, Invalid):
         raise vetted.failure("render", sent=False) from None
-    headers = {name: value.get_secret_value() for name, value in delivery.config.headers.items()}
-    headers |= {
-        "Content-Type": "application/json",
+    headers = {
+        **_own_headers(delivery.config),
+        **of_format,
         "User-Agent": USER_AGENT,
         "Webhook-Id": delivery.delivery_id,
         "Webhook-Timestamp": str(timestamp),
         "Webhook-Signature": signatures,
         "Waybill-Transfer": delivery.transfer_id,
     }
+    if delivery.origin is not None:
+        headers[handshake.ORIGIN] = delivery.origin
+    if delivery.test:
+        headers["Waybill-Test"] = "1"
     return Parcel(delivery.config.url, headers, body, delivery.now)
 
 
-def _body(document: Mapping[str, Any], delivery: Delivery) -> bytes:
+def _secrets(delivery: Delivery) -> list[str]:
+    """Return the secrets of the schemes that the destination wants, each scheme's current one before those in grace."""
+    wanted = {"v1": (signature.PREFIX,), "v1a": (signature.PAIR_PREFIX,)}.get(delivery.config.signature)
+    return [s for s in delivery.secrets if wanted is None or s.startswith(wanted)]
+
+
+def _json(content: Any) -> bytes:
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half of a surrogate pair, which a platform may cut a text at, becomes \udxxx: the escape that JSON has for it.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _standard(document: Any, delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
     content = {
         "type": f"waybill.{delivery.kind}",
         "timestamp": times.text(delivery.occurred_at),
         "data": document,
     }
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Half of a surrogate pair, which a platform may cut a text at, becomes \udxxx: the escape that JSON has for it.
-    return text.encode("utf-8", "backslashreplace")
+    return {"Content-Type": "application/json"}, _json(content)
+
+
+def _structured(document: Any, delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
+    return {"Content-Type": cloudevents.STRUCTURED_TYPE}, _json(cloudevents.structured(document, delivery))
+
+
+def _binary(document: Any, delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
+    return {"Content-Type": cloudevents.DATA_TYPE, **cloudevents.headers(delivery)}, _json(document)
+
+
+_FORMS = {"standard": _standard, "cloudevents_structured": _structured, "cloudevents_binary": _binary}
+"""The format → its headers and the body."""
 
 
 def send(parcel: Parcel, clients: Clients) -> Receipt:
@@ -142,28 +202,26 @@ def send(parcel: Parcel, clients: Clients) -> Receipt:
     Raises:
         DeliveryError: anything but a 2xx whose answer came whole (or up to 64 KiB) within the time.
     """
-    deadline = time.monotonic() + clients.limits.total_s
     try:
-        target = check_url(parcel.url, clients.policy)
-        resolve_s = min(clients.limits.resolve_s, clients.limits.total_s)
-        address = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
+        answer = _exchange(parcel.url, parcel.method, parcel.headers, parcel.body, clients)
     except ForbiddenAddress as refusal:
         fault = vetted.failure("forbidden_address", sent=False)
         fault.detail = refusal.detail  # the words that creation would have used
         raise fault from None
-    answer = vetted.request(
-        target,
-        address,
-        parcel.method,
-        parcel.headers,
-        parcel.body,
-        deadline,
-        connect_s=clients.limits.connect_s,
-        tls=clients.tls,
-    )
     code = retry.http_code(answer.status)
     kept = answer.body[: base.KEPT_RESPONSE_BYTES]
     if retry.CODES[code] is Outcome.DELIVERED:
         return Receipt(code, answer.status, kept)
     wait_s = retry.retry_after(answer.headers.get("retry-after"), parcel.at)
     raise vetted.failure(code, retry_after_s=wait_s, response=kept)
+
+
+def _exchange(url: str, method: str, headers: Mapping[str, str], body: bytes | None, clients: Clients) -> vetted.Answer:
+    """Raises ``ForbiddenAddress``, or ``DeliveryError`` where no answer came."""
+    deadline = time.monotonic() + clients.limits.total_s
+    target = check_url(url, clients.policy)
+    resolve_s = min(clients.limits.resolve_s, clients.limits.total_s)
+    address = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
+    return vetted.request(
+        target, address, method, headers, body, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
+    )

@@ -104,6 +104,7 @@ def test_headers_are_taken_when_they_keep_the_rules(headers: dict[str, str]) -> 
         {"Webhook-Anything": "x"},
         {"Waybill-Transfer": "x"},
         {"Proxy-Authorization": "x"},
+        {"CE-Id": "x"},
         {"Expect": "100-continue"},
         {"": "v"},
         {"X Y": "v"},
@@ -123,8 +124,50 @@ def test_headers_are_taken_when_they_keep_the_rules(headers: dict[str, str]) -> 
         {f"X-{n}": "v" for n in range(21)},
         {f"X-{n}": "v" * 1000 for n in range(9)},
     ],
-    ids=range(29),
+    ids=range(30),
 )
 def test_headers_are_refused_when_they_break_a_rule(headers: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         http.Config(url="https://crm.example.com/in", headers=headers)
+
+
+def test_origin_and_test_are_named_only_when_there_are_any() -> None:
+    plain = http.render({}, delivery()).headers
+    asked = http.render({}, delivery(origin="hooks.example", test=True)).headers
+
+    assert {n: v for n, v in asked.items() if n not in plain} == {
+        "WebHook-Request-Origin": "hooks.example",
+        "Waybill-Test": "1",
+    }
+
+
+PAIR, PAIR_BEFORE = signature.make_pair(b"\x03" * 32), signature.make_pair(b"\x04" * 32)
+SECRET_BEFORE = signature.make_secret(b"\x05" * 24)
+
+
+@pytest.mark.parametrize("name", http.FORMATS)
+@pytest.mark.parametrize(
+    ("scheme", "signed_with"),
+    [
+        ("v1", (SECRET, SECRET_BEFORE)),
+        ("v1a", (PAIR, PAIR_BEFORE)),
+        ("both", (SECRET, SECRET_BEFORE, PAIR, PAIR_BEFORE)),
+    ],
+)
+def test_delivery_is_signed_with_the_secrets_of_its_scheme_in_every_format(
+    name: str, scheme: str, signed_with: tuple[str, ...]
+) -> None:
+    config = http.Config.model_validate({"url": "https://crm.example.com/in", "signature": scheme})
+
+    made = http.render({}, delivery(format=name, config=config, secrets=(SECRET, SECRET_BEFORE, PAIR, PAIR_BEFORE)))
+
+    assert made.headers["Webhook-Signature"] == signature.header(signed_with, "dlv_1", 1772366400, made.body)
+
+
+def test_nothing_is_rendered_when_the_wanted_scheme_has_no_secret_or_the_format_is_unknown() -> None:
+    asymmetric = http.Config(url="https://crm.example.com/in", signature="v1a")
+
+    for changes in ({"config": asymmetric}, {"format": "other"}):
+        with pytest.raises(DeliveryError) as error:
+            http.render({}, delivery(**changes))
+        assert error.value.attempt_code == "render"
