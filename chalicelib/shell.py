@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.config import ConfigStore
     from .store.data import DataStore
     from .store.door import DoorStore
+    from .store.jobs import JobStore
     from .store.keys import KeyStore
     from .store.people import PeopleStore
     from .store.queues import Queue
@@ -80,6 +81,13 @@ class Shell:
         from .store.data import DataStore
 
         return DataStore(self._table("data"), self.settings.insert)
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """What takes longer than a request."""
+        from .store.jobs import JobStore
+
+        return JobStore(self._table("data"), self.keys, self.random)
 
     @cached_property
     def people(self) -> PeopleStore:

@@ -90,6 +90,10 @@ class Transfer(_Shown):
     decided: str
     created_at: str
     expires_at: str
+    replays: str | None = None
+    """The transfer that this one takes up again."""
+    replayed_by: str | None = None
+    """The transfer that has taken this one up again."""
 
 
 def of_entries(
@@ -114,10 +118,31 @@ def of_entries(
             attempts.setdefault(entry["transfer"], []).append(entry)
         elif entry["kind"] in ("expired", "erased"):
             ends.append(entry)
-    return [
+    replays = _replays(decisions, {entry["id"]: entry for entry in ordered if entry["kind"] == "replayed"})
+    replayed_by = {old: new for new, old in replays.items()}
+    found = (
         _transfer(transfer, decisions[transfer], attempts.get(transfer, []), ends, missing.get(transfer, ()), now)
         for transfer in sorted(decisions)
-    ]
+    )
+    return [t.model_copy(update={"replays": replays.get(t.id), "replayed_by": replayed_by.get(t.id)}) for t in found]
+
+
+def _replays(
+    decisions: Mapping[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]], acts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """Say which transfer each replay takes up again.
+
+    The act of a single replay names it. That of a job is about many events: there it is the last one before on that route.
+    """
+    found: dict[str, str] = {}
+    last: dict[str, str] = {}
+    for transfer, ((entry, route), *_) in decisions.items():
+        thing = acts.get(entry.get("by") or "", {}).get("object") or {}
+        old: str | None = thing["id"] if thing.get("kind") == "transfer" else last.get(route["route"])
+        if entry["cause"] == "replayed" and old is not None and old in decisions and old != transfer:
+            found[transfer] = old
+        last[route["route"]] = transfer
+    return found
 
 
 def _transfer(
@@ -131,7 +156,7 @@ def _transfer(
     superseded = {entry["supersedes"] for entry, _ in decisions}
     entry, route = [d for d in decisions if d[0]["id"] not in superseded][-1]
     tries = sorted(attempts, key=lambda a: (a["attempt"], a["take"]))
-    if entry["cause"] == "replayed":  # the end that a dead letter had is what the replay takes back
+    if any(e["cause"] == "replayed" for e, _ in decisions):  # the end of a dead letter is what the replay takes back
         ends = [act for act in ends if act["reason"] != "dead_letter"]
     outcome = _outcome(transfer, route["decision"], tries, ends, times.parse(entry["expires_at"]) <= now)
     return Transfer(

@@ -163,41 +163,38 @@ def _redecide(
         by = _act(batch, order, "released", "basis_given", now)["id"]
     planned = Planned(order["route"], order["transfer"], order["delivery"], order["destination"], recipient, judgement)
     cause = "released" if by else "rechecked"
-    entry = decided_anew(
-        batch.shell, order, first, planned, snapshot, now, cause=cause, by=by, supersedes=order["decided"]
-    )
-    return following(order, entry)
+    entry = decided_anew(batch.shell, first, (planned,), snapshot, now, cause=cause, by=by, supersedes=order["decided"])
+    return following(order, batch.shell.audit.append(entry).entry)
 
 
 def decided_anew(
     shell: Shell,
-    order: Order,
     first: Mapping[str, Any],
-    planned: Planned,
+    planned: tuple[Planned, ...],
     snapshot: Snapshot,
     now: datetime,
     *,
     cause: str,
     by: str | None = None,
     supersedes: str | None = None,
-) -> Mapping[str, Any]:
-    """Write a later decision on the event of ``first``, for one route. Return it as it stands in the log."""
-    entry = audit.decided(
-        tenant=order["tenant"],
-        minute=order["minute"],
+) -> audit.Entry:
+    """Make a later decision on the event of ``first``, for some of its routes. The caller appends it, and follows what
+    then stands in the log."""
+    return audit.decided(
+        tenant=first["tenant"],
+        minute=audit.minute_of(first["id"]),
         at=now,
-        event=order["event"],
+        event=first["event"],
         receipt=first["receipt"],
         expires_at=times.parse(first["expires_at"]),
         facts={**first["facts"], "now": times.text(now)},
         rules_hash=shell.law.hash.removeprefix("sha256:"),
         config_hash=snapshot.configuration.hash,
-        routes=routes_of((planned,)),
+        routes=routes_of(planned),
         cause=cause,
         by=by,
         supersedes=supersedes,
     )
-    return shell.audit.append(entry).entry
 
 
 def _send(

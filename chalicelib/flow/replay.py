@@ -1,27 +1,58 @@
-"""Replay: send what was dead-lettered on its way again. A replay is an act, and a new decision.
+"""Replay: send again what has ended, or what was dead-lettered. A replay is an act, a new decision and a new transfer.
 
-An inbox letter goes back to the inbox; route decides its event again and names the act. An outbox letter's transfer has
-ended, so that its event gets a new transfer along the same route, which the act and the new decision tie to the old one.
+A transfer is replayed once: its act's id follows from its own, so that two requests at once, or one that is tried again,
+end as one. Who wants it sent once more replays the replay. A job replays many under one act; what it decides of an event
+is named by that act, so that a piece that is done twice decides and sends once.
+
+An inbox letter goes back to the inbox; route decides its event again and names the act.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from ..core import audit
-from ..core.errors import Conflict, NotFound
+from ..core import audit, times
+from ..core.configuration import Configuration
+from ..core.errors import Conflict, Invalid, NotFound, WaybillError
 from ..core.event import classes_of
+from ..core.job import Job
 from ..core.plan import Planned, recipient_of
-from ..core.transfers import delivery_id, transfer_id
+from ..core.transfers import Transfer, delivery_id, of_entries, transfer_id
 from ..shell import Shell
-from ..store.data import EventKey
+from ..store.config import Snapshot
+from ..store.data import EventRow
 from ..store.items import Item
 from ..store.queues import Outgoing, body
+from . import jobs
 from .attempt import decided_anew, judge_again
-from .messages import decision_of
-from .state import Order
+from .orders import deliveries
+from .request import Request
+
+ENDED = ("rejected", "gave_up", "refused", "expired", "delivered")
+"""What can be replayed, while the content of the event is there."""
+OUTCOMES: Mapping[str, tuple[str, ...]] = {**{o: (o,) for o in ENDED}, "any": (*ENDED, "erased")}
+"""What a job looks for, by what it was asked; erased ones only to say that they are gone."""
+WAITING = ("pending", "held")
+PAGE = 25
+"""Events in one piece of a job; twice as many at most."""
+RATE_PER_S = 50
+"""Replays of one job: what comes in meanwhile goes out beside them."""
+_REQUEST = "replay"
+"""Stands in the act for a request or job, as an act's key is made of it: there is one for each transfer."""
+
+
+class AlreadyReplayed(Conflict):
+    """Another transfer has taken this one up again."""
+
+
+# Dead letters
 
 
 def letters(shell: Shell, tenant: str) -> Iterator[Item]:
@@ -36,67 +67,303 @@ def redrive(shell: Shell, tenant: str, letter: Item, actor: tuple[str, str]) -> 
         Conflict: what it is about is gone: expired, erased, or its route or destination removed.
     """
     order = json.loads(letter["message"])
-    request = f"redrive:{letter['parked_at']}"
     if letter["queue"] == "inbox":
-        _inbox(shell, order, letter, request, actor)
+        _inbox(shell, order, letter, actor)
     else:
-        _outbox(shell, order, request, actor)
+        with contextlib.suppress(AlreadyReplayed):  # by its id: nothing is left for the letter to do
+            again(shell, tenant, order["transfer"], actor, shell.now(), "dead_letter")
     shell.data.remove_dead(tenant, letter["sk"])
 
 
-def _act(
-    shell: Shell, order: Order, minute: int, request: str, actor: tuple[str, str], thing: tuple[str, str] | None
-) -> str:
+def _inbox(shell: Shell, order: Mapping[str, Any], letter: Item, actor: tuple[str, str]) -> None:
     entry = audit.act(
         "replayed",
         tenant=order["tenant"],
-        minute=minute,
+        minute=int(letter["minute"]),
         at=shell.now(),
         actor=actor,
-        request=request,
+        request=f"redrive:{letter['parked_at']}",
         event=order["event"],
-        object=thing,
         reason="dead_letter",
     )
-    return str(shell.audit.append(entry).entry["id"])
-
-
-def _inbox(shell: Shell, order: Order, letter: Item, request: str, actor: tuple[str, str]) -> None:
-    by = _act(shell, order, int(letter["minute"]), request, actor, None)
+    by = shell.audit.append(entry).entry["id"]
     once = hashlib.sha256(f"redrive\n{by}".encode()).hexdigest()
     shell.inbox.send([Outgoing(body({**order, "replayed_by": by}), str(letter["group"]), once)])
 
 
-def _outbox(shell: Shell, order: Order, request: str, actor: tuple[str, str]) -> None:
-    now = shell.now()
-    tenant = order["tenant"]
+# One transfer
+
+
+def again(shell: Shell, tenant: str, transfer: str, actor: tuple[str, str], at: datetime, reason: str) -> Transfer:
+    """Replay a transfer that has ended; return the new one, which may be refused or held.
+
+    1 the act → 2 the decision → 3 the outbox. Asked again it completes what is missing and returns the same transfer.
+
+    Args:
+        at: when it was asked; a second try of the same request has the first one's.
+
+    Raises:
+        NotFound: there is no such transfer.
+        AlreadyReplayed: its replay has ended, too, or another act replayed it.
+        Conflict: it still waits; the event is gone; its route is gone or disabled, or its destination gone.
+    """
+    old, new, entries = _read(shell, tenant, transfer)
+    act_id = audit.entry_id(audit.minute_of(old.decided), old.event, f"replayed\n{_REQUEST}\n{transfer}")
+    if new is None and old.outcome in WAITING:
+        raise Conflict(f"this transfer is {old.outcome}: it can be replayed when it has ended")
+    if new is not None and not _is_own(entries, new, act_id, actor, at):
+        raise AlreadyReplayed(f"this transfer was replayed as {new.id}, which is {new.outcome}: replay that one")
     snapshot = shell.config.snapshot(tenant)
-    row = shell.data.events([EventKey(tenant, order["event"], order["conversation"])], now).get(order["event"])
-    person = shell.people.get_many([(order["owner"], snapshot.keys)]).get(order["owner"])
-    if row is None or row.sealed is None or person is None:
-        raise Conflict("the event is gone: it has expired or was erased")
+    row = shell.data.event(tenant, old.event, shell.now())
+    opened = _opened(shell, snapshot, [row] if row is not None else [])
+    if row is None or row.owner is None or row.key.event not in opened:
+        raise Conflict("the content of this event is gone: it has expired or was erased")
+    if not _leads(snapshot.configuration, old):
+        raise Conflict("its route was removed or is disabled, or its destination was removed")
+    act = audit.act(
+        "replayed",
+        tenant=tenant,
+        minute=row.minute,
+        at=at,
+        actor=actor,
+        request=_REQUEST,
+        event=old.event,
+        object=("transfer", transfer),
+        reason=reason,
+    )
+    by = shell.audit.append(act).entry["id"]  # 1
+    first = next(e for e in entries if e["id"] == old.decided)
+    entry = _decided(shell, snapshot, first, (old,), opened[old.event], by, shell.now())
+    entry = shell.audit.append(entry).entry  # 2
+    shell.outbox.send(deliveries(snapshot.configuration, entry, row.owner, shell.now()))  # 3
+    return _read(shell, tenant, entry["routes"][0]["transfer"])[0]
+
+
+def _read(shell: Shell, tenant: str, transfer: str) -> tuple[Transfer, Transfer | None, list[audit.Entry]]:
+    """Return a transfer, what has replayed it, and the entries of its event."""
+    now = shell.now()
+    entries = shell.audit.of_transfer(tenant, transfer, now)
+    events = {e["event"] for e in entries if e["kind"] == "decided" for r in e["routes"] if r["transfer"] == transfer}
+    mine = [e for e in entries if e["event"] in events]
+    found = {t.id: t for t in of_entries(mine, {}, now)}
+    if transfer not in found:
+        raise NotFound("no such transfer")
+    one = found[transfer]
+    return one, found.get(one.replayed_by or ""), mine
+
+
+def _is_own(entries: Sequence[audit.Entry], new: Transfer, act: str, actor: tuple[str, str], at: datetime) -> bool:
+    """Say whether a replay is what this request has made, or is making now beside another one like it."""
+    by = next(e["by"] for e in entries if e["kind"] == "decided" and new.id in {r["transfer"] for r in e["routes"]})
+    if by != act:
+        return False
+    stored = next(e for e in entries if e["id"] == act)
+    same = (stored["at"], stored["actor"]) == (times.text(at), {"kind": actor[0], "id": actor[1]})
+    return same or new.outcome in WAITING
+
+
+# What both have in common
+
+
+def _opened(shell: Shell, snapshot: Snapshot, rows: Sequence[EventRow]) -> dict[str, dict[str, Any]]:
+    """Return the documents of the events whose content is there."""
+    now = shell.now()
+    live = [(row, row.owner) for row in rows if row.sealed is not None and row.owner and row.expires_at > now]
+    people = shell.people.get_many((owner, snapshot.keys) for _, owner in live)
+    region = shell.settings.region
+    return {row.key.event: row.open(people[owner].key, region) for row, owner in live if owner in people}
+
+
+def _leads(configuration: Configuration, one: Transfer) -> bool:
+    """Say whether a transfer's way is still there."""
+    route = configuration.routes.get(one.route)
+    return route is not None and route.enabled and one.destination in configuration.destinations
+
+
+def _decided(
+    shell: Shell,
+    snapshot: Snapshot,
+    first: Mapping[str, Any],
+    ended: Sequence[Transfer],
+    document: Mapping[str, Any],
+    by: str,
+    now: datetime,
+) -> audit.Entry:
+    """Decide an event anew along the routes of transfers that have ended."""
     configuration = snapshot.configuration
-    if order["route"] not in configuration.routes or order["destination"] not in configuration.destinations:
-        raise Conflict("the route or its destination was removed")
-    old = shell.audit.get(tenant, order["decided"], order["log"])
-    if old is None:
-        raise NotFound("the decision of the delivery is not in the log")
-    by = _act(shell, order, order["minute"], request, actor, ("transfer", order["transfer"]))
-    classes = classes_of(row.open(person.key, shell.settings.region))
-    judgement = judge_again(shell, snapshot, order, classes, now)
-    recipient = recipient_of(configuration, configuration.destinations[order["destination"]])
-    transfer = transfer_id(order["minute"], order["event"], f"{order['route']}\n{by}")
-    planned = Planned(order["route"], transfer, delivery_id(transfer), order["destination"], recipient, judgement)
-    stored = decided_anew(shell, order, old, planned, snapshot, now, cause="replayed", by=by)
-    route = stored["routes"][0]
-    if route["decision"] == "refused":
-        return
-    new = {
-        **order,
-        "transfer": transfer,
-        "delivery": delivery_id(transfer),
-        "decided": stored["id"],
-        "log": stored["log"],
-        **decision_of(route),
+    planned = []
+    for one in ended:
+        order = {
+            "route": one.route,
+            "destination": one.destination,
+            "source": first["receipt"]["source"],
+            "received_at": first["receipt"]["received_at"],
+        }
+        transfer = transfer_id(audit.minute_of(first["id"]), one.event, f"{one.route}\n{by}")
+        judgement = judge_again(shell, snapshot, order, classes_of(document), now)
+        recipient = recipient_of(configuration, configuration.destinations[one.destination])
+        planned.append(
+            Planned(one.route, transfer, delivery_id(transfer), one.destination, recipient, judgement),
+        )
+    return decided_anew(shell, first, tuple(planned), snapshot, now, cause="replayed", by=by)
+
+
+# Many transfers
+
+
+def begin(request: Request, destination: str, after: datetime | None, before: datetime | None, outcome: str) -> Job:
+    """Begin to replay what was to go to a destination and came to an outcome.
+
+    Args:
+        after: events received from then on; as long ago as the tenant keeps events unless given.
+        before: events received before then; now unless given.
+        outcome: one of ``OUTCOMES``.
+
+    Raises:
+        NotFound: there is no such destination.
+        Invalid: the time is empty, or longer than the tenant keeps events.
+        Conflict: this destination is being replayed already.
+        TooMany: the tenant has too many open jobs.
+    """
+    shell, tenant = request.shell, request.tenant.id
+    shell.config.get(tenant, destination)
+    sources = shell.config.snapshot(tenant).configuration.sources.values()
+    longest = max([request.tenant.retention.default_days, *(s.retention_days or 0 for s in sources)])
+    before = min(before or request.at, request.at)
+    after = after if after is not None else before - timedelta(days=longest)
+    if after >= before:
+        raise _invalid("body.before", "not_after", "before must be later than after, and after must have passed")
+    if before - after > timedelta(days=longest):
+        text = f"ask for {longest} days at most: events are not kept for longer"
+        raise _invalid("body.after", "too_long", text)
+    for job in jobs.open_jobs(request):
+        if job.kind == "replay" and job.asked["destination"] == destination:
+            raise Conflict(f"this destination is being replayed already by {job.id}; wait for it to end")
+    act = audit.act(
+        "replayed",
+        tenant=tenant,
+        minute=times.minute(request.at),
+        at=request.at,
+        actor=request.actor,
+        request=request.new_id("job"),
+        object=("destination", destination),
+        range={"after": times.text(after), "before": times.text(before), "count": None},
+        reason="controller_request",
+    )
+    asked = {
+        "destination": destination,
+        "after": times.text(after),
+        "before": times.text(before),
+        "outcome": outcome,
+        "by": shell.audit.append(act).entry["id"],
     }
-    shell.outbox.send([Outgoing(body(new), order["lane"], new["delivery"])])
+    return jobs.begin(request, "replay", asked, _summary(asked, Counter()))
+
+
+def _invalid(loc: str, code: str, text: str) -> Invalid:
+    return Invalid(text, [{"loc": loc, "code": code, "msg": text}])
+
+
+def _summary(asked: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "destination": asked["destination"],
+        "replayed": counted.get("replayed", 0),
+        "held": counted.get("held", 0),
+        "refused": counted.get("refused", 0),
+        "skipped": {"gone": counted.get("gone", 0), "no_route": counted.get("no_route", 0)},
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An event of a page: its decision, made or to be made, and where it stands in the order."""
+
+    place: tuple[str, str, str]
+    owner: str
+    entry: audit.Entry
+
+
+def step(shell: Shell, job: Job) -> Job:
+    """Replay what is to be replayed of the next page of events, in order of receipt.
+
+    Raises:
+        Conflict: the destination was removed.
+        NotFound: the tenant was closed.
+        Unavailable: something did not answer; the page can be done again.
+    """
+    asked = job.asked
+    snapshot = shell.config.snapshot(job.tenant)
+    if asked["destination"] not in snapshot.configuration.destinations:
+        raise Conflict("the destination was removed")
+    position = job.cursor or asked["after"]
+    page, following = shell.jobs.events(job.tenant, position, times.parse(asked["before"]), PAGE)
+    # As of long ago, so that rows whose life is over are read, too: what is gone is told.
+    rows = shell.data.events([key for key, _ in page], times.EARLIEST)
+    opened = _opened(shell, snapshot, list(rows.values()))
+    counted: Counter[str] = Counter()
+    works = []
+    for key, received_at in page:
+        row = rows.get(key.event)
+        if row is not None:
+            place = (times.text(received_at), str(opened.get(key.event, {}).get("occurred_at", "")), key.event)
+            works += _work(shell, snapshot, row, opened.get(key.event), asked, place, counted)
+    works.sort(key=lambda work: work.place)
+    stored = []
+    for work, outcome in zip(works, shell.audit.append_many([w.entry for w in works]), strict=True):
+        if isinstance(outcome, WaybillError):
+            raise outcome
+        stored.append((work, outcome.entry))
+    now = shell.now()
+    shell.outbox.send(m for work, e in stored for m in deliveries(snapshot.configuration, e, work.owner, now))
+    words = {"allowed": "replayed", "redacted": "replayed", "held": "held", "refused": "refused"}
+    counted.update(words[route["decision"]] for _, entry in stored for route in entry["routes"])
+    for name, number in _flat(job.summary).items():
+        counted[name] += number
+    sent = sum(len(entry["routes"]) for _, entry in stored)
+    return replace(
+        job,
+        state="running" if following is not None else "done",
+        cursor=following or position,
+        done=job.done + len(page),
+        summary=_summary(asked, counted),
+        due_at=now + timedelta(seconds=sent / RATE_PER_S),
+    )
+
+
+def _flat(summary: Mapping[str, Any]) -> dict[str, int]:
+    return {name: summary[name] for name in ("replayed", "held", "refused")} | dict(summary["skipped"])
+
+
+def _work(
+    shell: Shell,
+    snapshot: Snapshot,
+    row: EventRow,
+    document: Mapping[str, Any] | None,
+    asked: Mapping[str, Any],
+    place: tuple[str, str, str],
+    counted: Counter[str],
+) -> list[_Work]:
+    """Say what is to be decided of one event, if anything; count what is passed over."""
+    now = shell.now()
+    tenant, event = row.key.tenant, row.key.event
+    entries = shell.audit.of_event(tenant, row.minute, event, now)
+    entries = [entry for entry in entries if entry["event"] == event]
+    done = next((e for e in entries if e["kind"] == "decided" and e["by"] == asked["by"]), None)
+    if done is not None:  # by this job, which died before it could say so
+        return [_Work(place, row.owner or "", done)]
+    wanted = [
+        one
+        for one in of_entries(entries, {}, now)
+        if one.destination == asked["destination"]
+        and one.replayed_by is None
+        and one.outcome in OUTCOMES[asked["outcome"]]
+    ]
+    if document is None or row.owner is None:
+        counted["gone"] += len(wanted)
+        return []
+    ended = [one for one in wanted if _leads(snapshot.configuration, one)]
+    counted["no_route"] += len(wanted) - len(ended)
+    if not ended:
+        return []
+    first = next(e for e in entries if e["id"] == ended[0].decided)
+    return [_Work(place, row.owner, _decided(shell, snapshot, first, ended, document, asked["by"], now))]

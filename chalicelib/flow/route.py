@@ -23,14 +23,13 @@ from ..core.event import classes_of
 from ..core.plan import Cell, Plan, plan, routes_of
 from ..core.retention import expires_at
 from ..core.sealing import open_sealed, unpack
-from ..core.transfers import delivery_id
 from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.config import Snapshot
-from ..store.data import DataStore, EventKey, EventRow, lane_of, sealed_content
+from ..store.data import DataStore, EventKey, EventRow, sealed_content
 from ..store.people import Person, people_key
-from ..store.queues import Outgoing, body
-from .messages import NO_CONVERSATION, Message, decision_of, send_back, with_followers
+from .messages import NO_CONVERSATION, Message, send_back, with_followers
+from .orders import deliveries
 
 SUBJECTS_MAX = 16
 
@@ -136,7 +135,9 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
         if refused is not None:
             failed[work.message.id] = refused
     works = _in_order([w.message for w in works], works, failed)
-    shell.outbox.send(message for work in works for message in _deliveries(work, now))  # 5
+    shell.outbox.send(  # 5
+        message for w in works for message in deliveries(w.snapshot.configuration, w.entry, w.owner, now)
+    )
     for channel, number in Counter(str(work.document["channel"]) for work in works).items():
         count("events", number, channel=channel)
 
@@ -249,48 +250,3 @@ def _row(shell: Shell, work: Work, owner: Person) -> EventRow:
         sealed=sealed_content(shell.settings.region, key, work.document, owner.key, nonce),
         missing=missing,
     )
-
-
-def _deliveries(work: Work, now: datetime) -> list[Outgoing]:
-    """What the stored decision lets through, and what it holds, each into its lane. Nothing once the event has expired."""
-    entry = work.entry
-    if times.parse(entry["expires_at"]) <= now:
-        return []
-    conversation = entry["receipt"]["conversation"]
-    outgoing = []
-    for route in entry["routes"]:
-        if route["decision"] == "refused":
-            continue
-        destination = work.snapshot.configuration.destinations.get(route["destination"])
-        unordered = destination is not None and destination.ordering == "none"
-        order = {
-            "v": 1,
-            "tenant": work.tenant,
-            "source": entry["receipt"]["source"],
-            "event": entry["event"],
-            "conversation": conversation or NO_CONVERSATION,
-            "minute": work.minute,
-            "owner": work.owner,
-            "received_at": entry["receipt"]["received_at"],
-            "expires_at": entry["expires_at"],
-            "route": route["route"],
-            "transfer": route["transfer"],
-            "delivery": delivery_id(route["transfer"]),
-            "destination": route["destination"],
-            "decided": entry["id"],
-            "log": entry["log"],
-            **decision_of(route),
-        }
-        lane = lane_of(
-            work.tenant,
-            route["destination"],
-            conversation or _spread(entry["event"]),
-            order["delivery"] if unordered else None,
-        )
-        outgoing.append(Outgoing(body({**order, "lane": lane}), lane, order["delivery"]))
-    return outgoing
-
-
-def _spread(event: str) -> str:
-    """Without a conversation there is no order to keep: events go to one of 64 lanes."""
-    return f"-{hashlib.sha256(event.encode()).digest()[0] % 64}"

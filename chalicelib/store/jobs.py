@@ -1,0 +1,211 @@
+"""Jobs in the ``data`` table, and the pages of events that they work through.
+
+| row | ``pk`` | ``sk`` | indexed while open |
+|---|---|---|---|
+| job | ``{tenant}#job`` | job id | ``due_shard`` = ``due#jobs``, ``due_at`` = ``{due}#{job}`` |
+
+The due time is also the lease. Who takes a job moves it to the lease's end, on the condition that it is still as it was
+seen; who saves does so on the condition that it is still the one he wrote. So two processes never save one job's piece,
+and a process that died is followed by another when its lease is over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from ..core import times
+from ..core.job import OPEN, Job
+from ..core.sealing import NONCE_BYTES, open_sealed, seal
+from .data import EventKey, ttl
+from .items import Item, Table
+from .keys import KeyStore
+
+SHARD = "due#jobs"
+_LAST = "job_~"
+"""Behind every id."""
+DAYS_A_PAGE = 31
+"""How many days without events one page looks into."""
+_NAMES = ("state", "done", "total", "tries", "sealed", "expires_at", "ttl")
+
+
+class Due(NamedTuple):
+    """An open job as the index shows it: whose, which, when, and what its row must still say to be taken."""
+
+    tenant: str
+    job: str
+    at: datetime
+    seen: str
+
+
+class JobStore:
+    """Keep jobs and lease them.
+
+    Args:
+        table: ``data``.
+        keys: what jobs hold is sealed under their tenant's.
+    """
+
+    def __init__(self, table: Table, keys: KeyStore, randomness: Callable[[int], bytes]) -> None:
+        self._table = table
+        self._keys = keys
+        self._random = randomness
+
+    def _context(self, tenant: str, job: str) -> str:
+        return f"{self._table.region}/{tenant}/job/{job}"
+
+    def _values(self, job: Job) -> dict[str, Any]:
+        plain = {"asked": job.asked, "cursor": job.cursor, "summary": job.summary, "error": job.error}
+        sealed = seal(
+            self._keys.of(job.tenant).secrets,
+            self._random(NONCE_BYTES),
+            json.dumps(plain).encode(),
+            self._context(job.tenant, job.id),
+        )
+        return {
+            "state": job.state,
+            "done": job.done,
+            "total": job.total,
+            "tries": job.tries,
+            "sealed": sealed,
+            "expires_at": times.millis(job.expires_at),
+            "ttl": ttl(job.expires_at),
+        }
+
+    def _read(self, item: Item) -> Job:
+        tenant, job = item["pk"].removesuffix("#job"), item["sk"]
+        plain = json.loads(open_sealed(self._keys.of(tenant).secrets, item["sealed"], self._context(tenant, job)))
+        due = item.get("due_at")
+        return Job(
+            id=job,
+            tenant=tenant,
+            kind=item["kind"],
+            created_at=times.from_millis(item["created_at"]),
+            due_at=times.parse(due.partition("#")[0]) if due else times.from_millis(item["created_at"]),
+            expires_at=times.from_millis(item["expires_at"]),
+            state=item["state"],
+            done=item["done"],
+            total=item.get("total"),
+            tries=item["tries"],
+            lease=due or "",
+            **plain,
+        )
+
+    def insert(self, job: Job) -> bool:
+        """Store a new job. Return False if it is there already, as it then stays."""
+        return self._table.insert(
+            {
+                **_place(job.tenant, job.id),
+                "kind": job.kind,
+                "created_at": times.millis(job.created_at),
+                "due_shard": SHARD,
+                "due_at": _due(job.due_at, job.id),
+                **self._values(job),
+            }
+        )
+
+    def get(self, tenant: str, job: str, now: datetime) -> Job | None:
+        """Return a tenant's job; None once it is past its life, whatever the table still holds."""
+        item = self._table.get(_place(tenant, job))
+        return self._read(item) if item is not None and item["expires_at"] > times.millis(now) else None
+
+    def of_tenant(self, tenant: str, now: datetime, before: str = "") -> Iterator[Job]:
+        """Yield a tenant's jobs, newest first.
+
+        Args:
+            before: only jobs older than the one with this id.
+        """
+        bound = {":p": f"{tenant}#job", ":b": before or _LAST}
+        for item in self._table.query("pk = :p AND sk < :b", bound, ascending=False):
+            if item["expires_at"] > times.millis(now):
+                yield self._read(item)
+
+    def due(self, until: datetime, limit: int) -> Iterator[Due]:
+        """Yield at most ``limit`` open jobs that are due before ``until``, the longest due first."""
+        bound = {":s": SHARD, ":n": times.text(until)}
+        found = self._table.query("due_shard = :s AND due_at < :n", bound, index="due", limit=limit)
+        for number, item in enumerate(found, start=1):
+            tenant = item["pk"].removesuffix("#job")
+            yield Due(tenant, item["sk"], times.parse(item["due_at"].partition("#")[0]), item["due_at"])
+            if number == limit:
+                return
+
+    def take(self, due: Due, until: datetime) -> Job | None:
+        """Lease a job as it was seen due, and count the try. None if somebody was faster.
+
+        Raises:
+            NotFound: its tenant is gone, and with it the key that opens it.
+        """
+        names = {"#due": "due_at", "#state": "state", "#tries": "tries"}
+        bound = {":l": _due(until, due.job), ":seen": due.seen, ":r": "running", ":one": 1}
+        item = self._table.update(
+            _place(due.tenant, due.job),
+            "SET #due = :l, #state = :r ADD #tries :one",
+            bound,
+            condition="#due = :seen",
+            names=names,
+        )
+        return self._read(item) if item is not None else None
+
+    def save(self, job: Job) -> bool:
+        """Store what has become of a leased job and let go of it. Return False if the lease had gone to somebody else."""
+        values = self._values(job)
+        names = {f"#{name}": name for name in (*_NAMES, "due_at")}
+        bound: dict[str, Any] = {":lease": job.lease, **{f":{name}": values[name] for name in _NAMES}}
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in _NAMES)
+        if job.state in OPEN:
+            expression += ", #due_at = :due"
+            bound[":due"] = _due(job.due_at, job.id)
+        else:
+            expression += " REMOVE #due_at, due_shard"
+        place = _place(job.tenant, job.id)
+        return self._table.update(place, expression, bound, "#due_at = :lease", names) is not None
+
+    def remove(self, tenant: str, job: str) -> None:
+        """Forget a job whose tenant is gone."""
+        self._table.delete(_place(tenant, job))
+
+    def events(
+        self, tenant: str, position: str, before: datetime, limit: int
+    ) -> tuple[list[tuple[EventKey, datetime]], str | None]:
+        """Return a page of a tenant's events in order of receipt, and where the next one begins; None behind the last.
+
+        Events that came in at the same instant are on one page, so that who sorts a page has the whole order; a page of
+        ``limit`` grows by as many at most.
+
+        Args:
+            position: a time to begin at (inclusive), or what an earlier page gave.
+            before: events received before this (exclusive).
+        """
+        end, found = times.text(before), list[tuple[EventKey, datetime]]()
+        day = datetime.fromisoformat(f"{position[:10]}T00:00:00+00:00")
+        names = {"#day": "day", "#at": "at"}
+        for _ in range(DAYS_A_PAGE):
+            text = times.text(day)[:10]
+            low, high = max(position, text), min(end, f"{text}T99")
+            if text > end[:10] or position >= end:
+                return found, None
+            bound = {":d": f"{tenant}#{text}", ":a": low, ":b": high}
+            rows = self._table.query(
+                "#day = :d AND #at BETWEEN :a AND :b", bound, index="day", names=names, limit=2 * limit
+            )
+            for item in rows if low < high else ():
+                received_at = times.parse(item["at"].partition("#")[0])
+                if len(found) >= 2 * limit or (len(found) >= limit and received_at > found[-1][1]):
+                    return found, position
+                owner, _, event = item["pk"].partition("#")
+                found.append((EventKey(owner, event, item["sk"]), received_at))
+                position = item["at"] + "!"  # behind it, and before all that follows
+            day += timedelta(days=1)
+            position = times.text(day)[:10] + "T"
+        return found, position
+
+
+def _place(tenant: str, job: str) -> dict[str, str]:
+    return {"pk": f"{tenant}#job", "sk": job}
+
+
+def _due(at: datetime, job: str) -> str:
+    return f"{times.text(at)}#{job}"
