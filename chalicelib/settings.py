@@ -12,6 +12,7 @@
 | ``WAYBILL_ALLOW_CIDRS`` | local cell only: address ranges that destinations may name as literals |
 | ``WAYBILL_EXTRA_PORTS`` | further ports that destinations may use |
 | ``WAYBILL_OWN_DOMAINS`` | the cell's own domains, which destinations may not name |
+| ``WAYBILL_ACCOUNT`` | the cell's own AWS account, which destinations may not name; without it there are none in AWS |
 | ``WAYBILL_KEY_RATE_PER_S`` | requests a second that one API key may make of one process |
 | ``WAYBILL_SOURCE_RATE_PER_S`` | webhooks a second that one process takes for one source |
 """
@@ -41,6 +42,7 @@ class Settings:
     allow_cidrs: tuple[Network, ...] = ()
     extra_ports: frozenset[int] = frozenset()
     own_domains: frozenset[str] = frozenset()
+    account: str = ""
     key_rate_per_s: int = 50
     source_rate_per_s: int = 500
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +71,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     insert = environ.get("WAYBILL_INSERT", "partiql")
     if insert not in ("partiql", "put"):
         raise Misconfigured("WAYBILL_INSERT is partiql or put")
+    account = environ.get("WAYBILL_ACCOUNT", "")
+    if account and not (len(account) == 12 and account.isascii() and account.isdigit()):
+        raise Misconfigured("WAYBILL_ACCOUNT is the twelve digits of the AWS account that the cell is in")
     try:
         cidrs = tuple(ipaddress.ip_network(w) for w in _words(environ.get("WAYBILL_ALLOW_CIDRS", "")))
         ports = frozenset(int(w) for w in _words(environ.get("WAYBILL_EXTRA_PORTS", "")))
@@ -86,6 +91,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         allow_cidrs=cidrs,
         extra_ports=ports,
         own_domains=frozenset(w.lower() for w in _words(environ.get("WAYBILL_OWN_DOMAINS", ""))),
+        account=account,
         key_rate_per_s=key_rate,
         source_rate_per_s=source_rate,
     )

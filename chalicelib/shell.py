@@ -49,6 +49,8 @@ class Shell:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    endpoint_url: str | None = None
+    """Where an emulator stands in for the AWS of tenants; never set in a deployed cell."""
 
     def _table(self, name: str) -> Table:
         return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
@@ -151,9 +153,11 @@ class Shell:
     @cached_property
     def destination_clients(self) -> DestinationClients:
         """What destination kinds send through."""
+        from .destinations.aws_client import Aws, Maker
         from .destinations.base import Clients as DestinationClients
 
-        return DestinationClients(policy=self.policy)
+        aws = Aws(self.settings.region, self.settings.account, self.now, Maker(self.endpoint_url))
+        return DestinationClients(policy=self.policy, aws=aws)
 
     def admit(self, bucket: str, rate_per_s: float) -> bool:
         """Take one of a bucket's tokens; it holds two seconds' worth. In this process only."""
