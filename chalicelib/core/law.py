@@ -6,6 +6,8 @@ The format is in ``docs/law/README.md``. Nothing here reads a file: texts come i
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from .compiling import Compiler
 from .conditions import DatedRow
 from .countries import COUNTRIES
 from .errors import Misconfigured
-from .rules import CONFIDENCES, Provision, Rule, read_dates, read_rule
+from .rules import CONFIDENCES, RULE_FIELDS, Provision, Rule, read_dates, read_rule
 
 SCHEMA = "waybill.law/1"
 FINES = "fines.toml"
@@ -124,14 +126,52 @@ def load_law(texts: Mapping[str, str]) -> Law:
     faults: list[str] = []
     tables = {name: _parse(name, text, faults) for name, text in sorted(texts.items())}
     fines = _fines(tables.get(FINES, {}), faults)
-    found = [_file(name, table, fines, faults) for name, table in tables.items() if name not in NOT_LAWS and table]
+    if "any.toml" not in texts:
+        faults.append("any.toml: is missing")
+    laws = {name: table for name, table in tables.items() if name not in NOT_LAWS and table}
+    return _compile(laws, fines, faults)
+
+
+def load_pack(canonical: bytes) -> Law:
+    """Compile a law from its own ``canonical`` form, as a bundle of evidence holds it.
+
+    Raises:
+        LawRefused: it does not compile, or this version would compile it to something else.
+    """
+    try:
+        tables = json.loads(canonical)["laws"]
+        laws = {str(table["code"]): _with_dates(table) for table in tables}
+        rules = [row for table in laws.values() for row in table.get("rule", ()) if isinstance(row, dict)]
+        # A pack comes without the table of fines: that each fine is in it was seen when the pack was made.
+        law = _compile(laws, frozenset(str(row["fine"]) for row in rules if "fine" in row), [])
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # anybody's JSON may come here
+        raise LawRefused(["the pack: is no JSON of law files"]) from None
+    if law.canonical != canonical:
+        raise LawRefused(["the pack: was compiled by another version"])
+    return law
+
+
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+
+def _with_dates(value: Any, key: str = "") -> Any:
+    """Undo ``plain``: texts in the form of a date are dates, but for keys that hold texts."""
+    if isinstance(value, dict):
+        return {name: _with_dates(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_dates(item, key) for item in value]
+    if isinstance(value, str) and key not in _TEXTS and _ISO.match(value):
+        return date.fromisoformat(value)
+    return value
+
+
+def _compile(tables: Mapping[str, dict[str, Any]], fines: frozenset[str], faults: list[str]) -> Law:
+    found = [_file(name, table, fines, faults) for name, table in tables.items()]
     files = [f for f in found if f is not None]
     faults += _clashes(files)
     guard = next((f for f in files if f.code == "ANY"), None)
-    if guard is None and "any.toml" not in texts:
-        faults.append("any.toml: is missing")
     if faults or guard is None:
-        raise LawRefused(faults)
+        raise LawRefused(faults or ["ANY: is missing"])
     version = str(guard.table.get("version", "0"))
     others = tuple(sorted((f for f in files if f is not guard), key=lambda f: f.code))
     canonical = rfc8785.dumps(_document(version, (guard, *others)))
@@ -193,6 +233,7 @@ _HEADER: Mapping[str, type] = {
     "gate_ref": str, "source": str, "weekend": list, "holidays": dict, "working_weekends": str, "not_zones": list,
     "zone": str, "rule": list,
 }  # fmt: skip
+_TEXTS = frozenset(name for table in (_HEADER, RULE_FIELDS) for name, kind in table.items() if kind is str)
 _NEEDED = ("code", "countries", "reach", "time_zone", "gate")
 _FINE = frozenset(
     {"id", "breach", "from", "min", "max", "currency", "pct_turnover", "floor", "cap", "bands", "confidence"}

@@ -74,6 +74,8 @@ _RULE_MAY: Mapping[str, type] = {
     "when": dict, "require": dict, "else": str, "lacks": str, "effect": str, "code": str, "within": str,
     "extendable": str, "stops": str, "min": str, "instead": str, "fine": str, "opinions": list,
 }  # fmt: skip
+RULE_FIELDS: Mapping[str, type | tuple[type, ...]] = {**_RULE_NEEDED, **_RULE_MAY}
+"""What may stand in a rule, and of what type."""
 _KINDS: Mapping[str, frozenset[str]] = {
     "permit": frozenset(),
     "forbid": frozenset({"effect"}),
