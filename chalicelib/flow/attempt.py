@@ -20,11 +20,11 @@ from ..core.retention import hold_ends_at
 from ..core.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
 from ..core.tenant import Destination
 from ..destinations import of_kind
-from ..destinations.base import Delivery
 from ..observe import count, warning
 from ..shell import Shell
 from ..store.config import Snapshot
 from .messages import NO_CONVERSATION
+from .parcels import delivery_of, render
 from .state import Batch, Found, Order, following
 
 LOOK_AGAIN = timedelta(hours=1)
@@ -210,32 +210,26 @@ def _send(
     now = shell.now()
     if judgement.redact:
         document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
-    sealed = snapshot.secrets(destination.id)
-    kind = of_kind(destination.kind)
-    live = [s["secret"] for s in sealed["signing"] if s.get("until") is None or times.parse(s["until"]) > now]
-    delivery = Delivery(
+    delivery = delivery_of(
+        destination,
+        snapshot.secrets(destination.id),
+        document,
+        now,
         delivery_id=order["delivery"],
         transfer_id=order["transfer"],
         event_id=order["event"],
         tenant_id=order["tenant"],
-        destination_id=destination.id,
-        channel=str(document["channel"]),
         conversation=order["conversation"] if order["conversation"] != NO_CONVERSATION else None,
-        kind=str(document["kind"]),
-        occurred_at=times.parse(document["occurred_at"]),
         attempt=one.made + 1,
-        now=now,
-        config=kind.Config.model_validate(sealed["config"]),
-        secrets=tuple(live),
-        format=destination.format,
     )
+    select = snapshot.configuration.routes[order["route"]].transform.select
     started = time.monotonic()
     size, fault, code = None, None, ""
     sent: tuple[str, ...] = judgement.classes_out
     try:
-        parcel = kind.render(document, delivery)
+        parcel = render(destination, select, document, delivery)
         size = len(parcel.body)
-        code = kind.send(parcel, shell.destination_clients).code
+        code = of_kind(destination.kind).send(parcel, shell.destination_clients).code
     except DeliveryError as refusal:
         fault, code = refusal, refusal.attempt_code
         if not refusal.sent:

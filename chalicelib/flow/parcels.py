@@ -1,0 +1,95 @@
+"""What goes to a destination, made the same way for an attempt, a test and a preview: select, then the kind's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .. import destinations
+from ..core import rotation, times
+from ..core.errors import DeliveryError, InvalidTransform
+from ..core.tenant import Destination
+from ..destinations.base import Delivery
+
+RENDER = "render"
+
+
+def delivery_of(
+    destination: Destination,
+    sealed: Mapping[str, Any],
+    document: Mapping[str, Any],
+    now: datetime,
+    *,
+    delivery_id: str,
+    transfer_id: str,
+    event_id: str,
+    tenant_id: str,
+    conversation: str | None,
+    attempt: int = 1,
+    test: bool = False,
+) -> Delivery:
+    """Describe one attempt to bring an event to a destination.
+
+    Args:
+        sealed: what is sealed beside the destination.
+        document: the event's, before anything is selected of it.
+        conversation: the conversation's ref; None where the event has none.
+    """
+    secrets = [*rotation.live(sealed["signing"], now), *rotation.live(sealed.get("pairs", ()), now)]
+    return Delivery(
+        delivery_id=delivery_id,
+        transfer_id=transfer_id,
+        event_id=event_id,
+        tenant_id=tenant_id,
+        destination_id=destination.id,
+        channel=str(document["channel"]),
+        conversation=conversation,
+        kind=str(document["kind"]),
+        occurred_at=times.parse(document["occurred_at"]),
+        attempt=attempt,
+        now=now,
+        config=destinations.of_kind(destination.kind).Config.model_validate(sealed["config"]),
+        secrets=tuple(secrets),
+        format=destination.format,
+        source_id=document["source"],
+        external_id=destination.external_id,
+        origin=sealed.get("origin"),
+        test=test,
+    )
+
+
+def selects(kind: str) -> bool:
+    """Say whether a kind sends what a route selects; the others write a form of their own."""
+    return bool(getattr(destinations.of_kind(kind), "SELECTS", False))
+
+
+def render(destination: Destination, select: str | None, document: Mapping[str, Any], delivery: Delivery) -> Any:
+    """Make the parcel of an event, of which everything that may not leave has been taken out.
+
+    Raises:
+        DeliveryError: ``render``; its ``detail`` is for the tenant and holds nothing of the event.
+    """
+    content: Any = document
+    if select is not None:
+        content = _selected(destination.kind, select, document)
+    return destinations.of_kind(destination.kind).render(content, delivery)
+
+
+def _selected(kind: str, select: str, document: Mapping[str, Any]) -> Any:
+    from ..core import transform  # and with it JMESPath: most routes send the event as it is
+
+    if not selects(kind):  # a route that led elsewhere when this was planned
+        raise _fault(f"destinations of kind {kind} write a form of their own and take no select")
+    try:
+        return transform.apply(transform.compile(select), document)
+    except InvalidTransform as fault:
+        raise _fault(f"the route's select is not valid: {fault.detail}") from None
+    except transform.TransformFailed as fault:
+        raise _fault(f"the route's select fails on this event: {fault}") from None
+
+
+def _fault(detail: str) -> DeliveryError:
+    fault = DeliveryError(RENDER, retryable=False, sent=False)
+    fault.detail = detail
+    return fault
