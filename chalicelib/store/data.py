@@ -4,7 +4,7 @@
 |---|---|---|---|
 | event | ``{tenant}#{event}`` | conversation ref or ``-`` | ``day`` = ``{tenant}#{received day}``, ``at`` = ``{received_at}#{event}`` |
 | first sight | ``seen#{tenant}#{event}`` | ``seen`` | of events whose platform gives no time |
-| lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}`` |
+| lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}``; listed ones: ``day`` = ``{tenant}#listed#{destination}``, ``at`` = ``due_at`` |
 | waiting delivery | ``lane#{lane}`` | ``p#{sequence}`` | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
 | stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
 | dead letter | ``{tenant}#dead`` | ``{queue}#{event or transfer}`` | |
@@ -35,6 +35,7 @@ CONTENT_VERSION = 1
 DUE_SHARDS = 8
 INSERTS_A_CALL = 25
 WAITING_A_PAGE = 25
+_LISTED = {"#day": "day", "#at": "at"}
 
 
 class EventKey(NamedTuple):
@@ -86,8 +87,14 @@ def lane_of(tenant: str, destination: str, conversation: str, delivery: str | No
     return f"{tenant}#{destination}#{delivery or conversation}"
 
 
-def _shard(lane: str) -> str:
-    return f"due#{zlib.crc32(lane.encode()) % DUE_SHARDS}"
+def due_shard(name: str) -> str:
+    """Return the part of the index of due times that a lane or a destination is in."""
+    return f"due#{zlib.crc32(name.encode()) % DUE_SHARDS}"
+
+
+def list_of(tenant: str, destination: str) -> str:
+    """Name the list of lanes that wait for their destination."""
+    return f"{tenant}#listed#{destination}"
 
 
 def ttl(expires_at: datetime) -> int:
@@ -236,32 +243,48 @@ class DataStore:
             }
         )
 
-    def make_head(self, lane: str, due_at: datetime) -> None:
-        """Mark a lane as parked, to be looked at ``due_at``; a head that is there keeps its time.
+    def make_head(self, lane: str, due_at: datetime, listed: str | None = None) -> None:
+        """Mark a lane as parked, to be looked at ``due_at``; a head that is there keeps its time and its list.
 
         The head has no TTL: it is removed when the lane is empty, and never while something waits.
+
+        Args:
+            listed: the list (``list_of``) of a lane that waits for its destination, and is woken when that is back.
         """
-        due, shard = "if_not_exists(due_at, :due)", "if_not_exists(due_shard, :shard)"
-        self.table.update(
-            {"pk": f"lane#{lane}", "sk": "head"},
-            f"SET due_at = {due}, due_shard = {shard}, #region = :region",
-            {":due": f"{times.text(due_at)}#{lane}", ":shard": _shard(lane), ":region": self.table.region},
-            condition=None,  # either way there is a head afterwards
-            names={"#region": "region"},
+        due = f"{times.text(due_at)}#{lane}"
+        place = {"day": listed, "at": due} if listed is not None else {}
+        self.table.insert(
+            {"pk": f"lane#{lane}", "sk": "head", "due_at": due, "due_shard": due_shard(lane), **place},
         )
 
-    def move_head(self, lane: str, due_at: datetime, seen: str) -> None:
+    def move_head(self, lane: str, due_at: datetime, seen: str, listed: str | None = None) -> None:
         """Say when a parked lane is looked at next, unless somebody has moved it since it was seen due at ``seen``.
 
-        A wish to look at once (``wake_at``) that comes while the lane is being looked at is so not lost.
+        A wish to look at once (``wake_at``) that comes while the lane is being looked at is so not lost. The lane leaves the
+        list that it was in, for ``listed`` if that is given.
         """
         bound = {":due": f"{times.text(due_at)}#{lane}", ":seen": f"{seen}#{lane}"}
-        self.table.update({"pk": f"lane#{lane}", "sk": "head"}, "SET due_at = :due", bound, condition="due_at = :seen")
+        expression = "SET due_at = :due" + (", #day = :listed, #at = :due" if listed else " REMOVE #day, #at")
+        if listed is not None:
+            bound[":listed"] = listed
+        key = {"pk": f"lane#{lane}", "sk": "head"}
+        self.table.update(key, expression, bound, condition="due_at = :seen", names=_LISTED)
 
     def wake_at(self, lane: str, due_at: datetime) -> bool:
         """Move a parked lane's due time; False if it is not parked any more."""
         bound = {":d": f"{times.text(due_at)}#{lane}"}
-        return self.table.update({"pk": f"lane#{lane}", "sk": "head"}, "SET due_at = :d", bound) is not None
+        expression = "SET due_at = :d REMOVE #day, #at"
+        return self.table.update({"pk": f"lane#{lane}", "sk": "head"}, expression, bound, names=_LISTED) is not None
+
+    def listed(self, tenant: str, destination: str, limit: int | None = None) -> Iterator[tuple[str, str]]:
+        """Yield the lanes that wait for their destination, those that have waited longest first, with their due times.
+
+        Args:
+            limit: how many to read a call, where few are wanted.
+        """
+        bound = {":d": list_of(tenant, destination)}
+        for item in self.table.query("#day = :d", bound, index="day", names={"#day": "day"}, limit=limit):
+            yield item["pk"].removeprefix("lane#"), item["at"].partition("#")[0]
 
     def waiting(self, lane: str) -> Iterator[Item]:
         """Yield the deliveries that wait in a lane, in order, page by page as they are asked for."""
