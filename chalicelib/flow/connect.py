@@ -24,8 +24,8 @@ from ..core.faults import of_validation
 from ..core.plan import source_facts
 from ..core.preflight import examine
 from ..core.tenant import Destination, DestinationSettings, Recipient, Source, SourceSettings
-from ..destinations.base import Clients
 from ..store.config import Row
+from . import roles
 from .configure import changed, hash_now, invalid, must_exist, noted, stored, wake_held
 from .request import Request
 
@@ -203,29 +203,33 @@ def check_active(request: Request, recipient_id: str) -> None:
         raise Invalid(f"the recipient lacks {', '.join(gaps)}: supply them with {call}", errors)
 
 
-def check_config(request: Request, kind: str, config: dict[str, Any]) -> None:
-    """Refuse a configuration that every attempt would refuse.
+def check_config(request: Request, kind: str, config: dict[str, Any]) -> Any:
+    """Refuse a configuration that every attempt would refuse; return it as its kind reads it.
 
     Raises:
         Invalid: no such kind, not its configuration, or an address that nothing is ever sent to.
     """
     module = destinations.of_kind(kind)
-    module.check(checked(module.Config, config, "body.config"), Clients(policy=request.shell.policy))
+    read = checked(module.Config, config, "body.config")
+    module.check(read, request.shell.destination_clients)
+    return read
 
 
 def create_destination(request: Request, settings: DestinationSettings, config: dict[str, Any]) -> tuple[Row, str]:
-    """Make a destination; return it and its signing secret.
+    """Make a destination; return it and its signing secret. One that acts under a role of the tenant's is disabled until
+    that role is proved.
 
     Raises:
-        Invalid: its kind, configuration or recipient.
+        Invalid: its kind, configuration or recipient, or a role that anybody may assume.
     """
-    check_config(request, settings.kind, config)
+    read = check_config(request, settings.kind, config)
     if settings.enabled:
         check_active(request, settings.recipient)
     else:
         must_exist(request, settings.recipient, "rcp", "body.recipient")
     secret = signature.make_secret(request.bytes_for("signing"))
     destination = Destination(**dict(settings), id=request.new_id("dst"), created_at=request.at)
+    destination = roles.begun(request, roles.described(request, destination, read), read)
     row = stored(request, destination, {"config": config, "signing": rotation.first(secret)})
     return row, secret
 
@@ -234,6 +238,11 @@ def config_of(request: Request, row: Row) -> dict[str, Any]:
     """Return what is sealed beside a destination."""
     sealed: dict[str, Any] = request.shell.config.secrets(request.tenant.id, row.record.id, row.sealed)
     return sealed
+
+
+def kind_config(kind: str, sealed: dict[str, Any]) -> Any:
+    """Return what is sealed beside a destination as its kind reads it."""
+    return destinations.of_kind(kind).Config.model_validate(sealed["config"])
 
 
 def change_destination(
@@ -246,22 +255,27 @@ def change_destination(
     """Change a destination; its configuration only where one is given.
 
     Raises:
-        Invalid: its configuration or recipient, or another kind: that is another destination.
+        Invalid: its configuration, recipient or role, or another kind: that is another destination.
+        Unavailable: its role could not be asked for.
     """
     row = request.shell.config.get(request.tenant.id, destination_id)
     old: Destination = row.record
     if settings.kind != old.kind:
         raise invalid("body.kind", "fixed", "a destination keeps its kind; make another destination")
-    sealed = None
+    kept, sealed = config_of(request, row), None
     if config is not None:
         check_config(request, settings.kind, config)
-        sealed = {**config_of(request, row), "config": config}
+        kept = sealed = {**kept, "config": config}
     if settings.enabled:
         check_active(request, settings.recipient)
     else:
         must_exist(request, settings.recipient, "rcp", "body.recipient")
     because = None if settings.enabled else old.disabled_because
     new = Destination(**dict(settings), id=old.id, created_at=old.created_at, disabled_because=because)
+    read = kind_config(old.kind, kept)
+    new = roles.described(request, new, read)
+    if settings.enabled and (config is not None or not old.enabled):
+        roles.demand(request, new, read)
     row = changed(request, row, new, expected, "changed", sealed)
     wake_held(request)
     return row
@@ -282,11 +296,13 @@ def enable_destination(request: Request, destination_id: str, enabled: bool, exp
     """Let events go to a destination, or have them wait for it until they expire.
 
     Raises:
-        Invalid: its recipient's record is not complete.
+        Invalid: its recipient's record is not complete, or its role is not safe to act under.
+        Unavailable: its role could not be asked for.
     """
     row = request.shell.config.get(request.tenant.id, destination_id)
     if enabled:
         check_active(request, row.record.recipient)
+        roles.demand(request, row.record, kind_config(row.record.kind, config_of(request, row)))
     new = row.record.model_copy(update={"enabled": enabled, "disabled_because": None})
     if new == row.record:
         return row
