@@ -16,6 +16,7 @@ from tests.deployed import (
     DYNAMODB,
     DYNAMODB_RESOURCES,
     ELSEWHERE,
+    GUARDRAILS,
     HERE,
     INDEXES,
     KEY_POLICIES,
@@ -121,10 +122,15 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
 }
 
 
+# Who acts under roles of tenants': proves them, and sends under them.
+MAY_ASSUME = {"api", "deliver"}
+
+
 def test_the_tables_cover_every_role_when_a_role_is_added() -> None:
     given = set(POLICIES)
 
     assert given == set(MAY_DYNAMODB) == set(MAY_SQS) == set(MAY_KMS)
+    assert given > MAY_ASSUME
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -154,6 +160,42 @@ def test_sqs_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> N
     }
 
     assert allowed == expected
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_tenants_roles_for_this_are_assumed_when_every_action_is_asked(role: str) -> None:
+    theirs = [f"arn:{partition}:iam::999988887777:role/waybill-{name}" for partition, name in THEIRS]
+    others = [
+        role_arn("break-glass"),
+        role_arn(role),
+        "arn:aws:iam::999988887777:role/admin",
+        "arn:aws:iam::999988887777:user/waybill-a",
+    ]
+    expected = {("AssumeRole", r) for r in theirs} if role in MAY_ASSUME else set()
+
+    for organisation in ([FULL_ACCESS], [FULL_ACCESS, GUARDRAILS]):
+        allowed = {
+            (action, resource)
+            for action in STS
+            for resource in [*theirs, *others]
+            if evaluate(
+                Request(role_arn(role), f"sts:{action}", resource, HERE), [POLICIES[role]], organisation=organisation
+            )
+            is Verdict.ALLOWED
+        }
+
+        assert allowed == expected
+
+
+THEIRS = (("aws", "events"), ("aws-cn", "events"), ("aws-eusc", "a"))
+STS = (
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "GetFederationToken",
+    "GetSessionToken",
+    "TagSession",
+)
 
 
 @pytest.mark.parametrize("role", ROLES)
