@@ -21,6 +21,10 @@ from . import times
 SCHEMA: Literal["waybill.event/1"] = "waybill.event/1"
 
 
+OPERATIONAL = "waybill"
+"""The channel of what the cell itself tells a tenant. No source of it can be made."""
+
+
 class DataClass(StrEnum):
     """What a field tells of a person; the unit of redaction."""
 
@@ -310,8 +314,13 @@ def _collect(value: Any, node: dict[str, Any], found: set[str]) -> None:
 
 
 def classes_of(document: Mapping[str, Any]) -> list[str]:
-    """Return the data classes that an event (as a document) holds, sorted. ``technical`` is always there."""
+    """Return the data classes that an event (as a document) holds, sorted. ``technical`` is always there.
+
+    An operational event is about nobody: its ids are those of records, and its content is the cell's own.
+    """
     found = {DataClass.TECHNICAL.value}
+    if document.get("channel") == OPERATIONAL:
+        return sorted(found)
     if document.get("kind") in BEHAVIOUR_KINDS:
         found.add(DataClass.BEHAVIOUR.value)
     _collect(document, _TREE, found)

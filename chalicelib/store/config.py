@@ -29,6 +29,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..core.configuration import Configuration
 from ..core.errors import Misconfigured, NotFound, PreconditionFailed
+from ..core.operational import source_of
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from ..core.tenant import (
     ApiKey,
@@ -400,10 +401,11 @@ class ConfigStore:
         for basis, at in withdrawn.items():
             if basis in found["bas"]:
                 found["bas"][basis] = found["bas"][basis].model_copy(update={"withdrawn_at": at})
+        own = source_of(record)
         configuration = Configuration(
             tenant=record,
             version=item["config_version"],
-            sources=found["src"],
+            sources={**found["src"], own.id: own},
             recipients=found["rcp"],
             destinations=found["dst"],
             routes=found["rte"],

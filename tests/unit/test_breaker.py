@@ -119,7 +119,7 @@ def test_another_may_probe_at_once_when_a_probe_says_nothing() -> None:
 def test_told_at_each_step_once_when_failure_goes_on_for_five_days() -> None:
     state, told = State(), []
 
-    for hour in range(0, 122):
+    for hour in range(122):
         state = after(state, Answer.FAILED, "lane 0", NOW + timedelta(hours=hour))
         told.extend((hour, n.type, n.percent) for n in state.notices)
         state = State(**{**vars(state), "notices": ()})

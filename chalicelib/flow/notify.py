@@ -1,0 +1,61 @@
+"""Notify: tell a tenant what its cell has to say, as an event like any other, which the tenant's routes bring where it wants.
+
+An operational event causes no other: whatever comes of its delivery is told with the next event that is not one. So the
+chain deliver → inbox → route → outbox → deliver is gone through once for one cause, where Lambda stops the seventeenth
+time that one cause invokes a function.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html (read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import ids, operational, times
+from ..core.event import OPERATIONAL, Conversation, Draft, Kind, complete
+from ..core.sealing import NONCE_BYTES, pack, seal
+from ..observe import count
+from ..shell import Shell
+from ..store.queues import Outgoing, body
+
+
+def notify(shell: Shell, tenant: str, type: str, data: Mapping[str, Any], once: str, about: str | None = None) -> None:
+    """Send an operational event on its way, as ``receive`` does with a webhook's. Telling the same twice tells it once.
+
+    Args:
+        type: the event's ``native_kind``, such as ``destination.opened``.
+        data: what there is to say, without anything about a person; the event's ``raw``.
+        once: what makes it this occurrence and no other.
+        about: the id of the record that it is about; events about one record stay in order.
+
+    Raises:
+        NotFound: the tenant is closed.
+        Unavailable: it is not sent; telling it again does no harm.
+    """
+    keys = shell.config.snapshot(tenant).keys
+    source, now = operational.source_id(tenant), shell.now()
+    event = ids.event_id(keys.ids, source, f"{type}\n{once}")
+    # Without a time of its own, an event's entries are filed under the minute in which it was first seen, however often it
+    # is told.
+    draft = Draft(
+        kind=Kind.SYSTEM,
+        native_kind=type,
+        dedupe_id=event,
+        conversation=Conversation(id=about, direct=False),
+        raw=dict(data),
+    )
+    whole = complete(draft, channel=OPERATIONAL, received_at=now, id=event, tenant=tenant, source=source, keep_raw=True)
+    sealed = seal(keys.queue, shell.random(NONCE_BYTES), pack(whole.document()), f"{shell.settings.region}/{event}")
+    values = {
+        "v": 1,
+        "tenant": tenant,
+        "source": source,
+        "event": event,
+        "received_at": times.text(now),
+        "sealed": base64.b64encode(sealed).decode(),
+    }
+    group = ids.keyed("cnv", keys.people, source, about or type)
+    shell.inbox.send([Outgoing(body(values), group, event)])
+    count("notices", type=type)
