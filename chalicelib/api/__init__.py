@@ -13,7 +13,7 @@ from chalice import Blueprint, Chalice, Response
 from chalice.app import Request
 
 from ..core.errors import NotFound
-from . import asking, connections, meta, reading, rules, tenants
+from . import asking, connections, jobs, meta, reading, rules, tenants
 from .endpoint import Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
 
@@ -26,6 +26,7 @@ RESOURCES: tuple[Resource, ...] = (
     *asking.RESOURCES,
     *rules.RESOURCES,
     *reading.RESOURCES,
+    *jobs.RESOURCES,
     *meta.RESOURCES,
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for r in RESOURCES for e in r.endpoints)

@@ -14,7 +14,8 @@ from ..core.tenant import Scope
 from ..shell import Shell
 from ..store.config import Holder
 
-Needed = Scope | Literal["operator"]
+Needed = Scope | Literal["operator", "any"]
+"""``any``: a tenant's key, whatever its scopes; the handler then looks at ``held``."""
 _BEARER = re.compile(r"[Bb]earer +([\x21-\x7e]{1,200})\Z")
 _INCLUDES: Mapping[str, frozenset[str]] = {
     "admin": frozenset({"admin", "write", "read", "audit"}),
@@ -58,9 +59,14 @@ def identify(shell: Shell, authorization: str | None, needed: Needed) -> Holder 
     if holder is None or (holder.key.expires_at is not None and holder.key.expires_at <= shell.now()):
         raise Unauthorised(_REMEDY)
     _admit(shell, holder.key.id)
-    if not any(needed in _INCLUDES[scope] for scope in holder.key.scopes):
+    if needed != "any" and needed not in held(holder):
         raise Forbidden(f"this needs a key with the scope {needed}")
     return holder
+
+
+def held(holder: Holder) -> frozenset[str]:
+    """Return the scopes of a key, those that others include among them."""
+    return frozenset().union(*(_INCLUDES[scope] for scope in holder.key.scopes))
 
 
 def _admit(shell: Shell, key: str) -> None:

@@ -28,7 +28,6 @@ _LAST = "job_~"
 """Behind every id."""
 DAYS_A_PAGE = 31
 """How many days without events one page looks into."""
-_NAMES = ("state", "done", "total", "tries", "sealed", "expires_at", "ttl")
 
 
 class Due(NamedTuple):
@@ -139,7 +138,7 @@ class JobStore:
             NotFound: its tenant is gone, and with it the key that opens it.
         """
         names = {"#due": "due_at", "#state": "state", "#tries": "tries"}
-        bound = {":l": _due(until, due.job), ":seen": due.seen, ":r": "running", ":one": 1}
+        bound: dict[str, Any] = {":l": _due(until, due.job), ":seen": due.seen, ":r": "running", ":one": 1}
         item = self._table.update(
             _place(due.tenant, due.job),
             "SET #due = :l, #state = :r ADD #tries :one",
@@ -152,9 +151,10 @@ class JobStore:
     def save(self, job: Job) -> bool:
         """Store what has become of a leased job and let go of it. Return False if the lease had gone to somebody else."""
         values = self._values(job)
-        names = {f"#{name}": name for name in (*_NAMES, "due_at")}
-        bound: dict[str, Any] = {":lease": job.lease, **{f":{name}": values[name] for name in _NAMES}}
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in _NAMES)
+        given = [name for name, value in values.items() if value is not None]  # a total that is known stays known
+        names = {f"#{name}": name for name in (*given, "due_at")}
+        bound: dict[str, Any] = {":lease": job.lease, **{f":{name}": values[name] for name in given}}
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
         if job.state in OPEN:
             expression += ", #due_at = :due"
             bound[":due"] = _due(job.due_at, job.id)
