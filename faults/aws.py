@@ -1,0 +1,156 @@
+"""AWS as a process meets it: an engine's tables and keys and simulated queues, which throttle, stall, forget to answer, and
+behind any call of which the process may be gone.
+
+INSERT is refused here where a row is, whatever the engine does, so that a cell appends to its log as it does when deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from benchmarks.memory import inserted
+
+if TYPE_CHECKING:
+    from .world import World
+
+READS = frozenset({"get_item", "batch_get_item", "query", "get_queue_url", "decrypt", "scan"})
+UNREACHED = "https://aws.invalid"
+
+
+def refused(code: str, operation: str, status: int = 400) -> ClientError:
+    """Make the error of a refused call."""
+    answer: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, operation)
+
+
+class Client:
+    """A service's client: each call is an effect, which takes time and may fail."""
+
+    def __init__(self, world: World, raw: Any, service: str) -> None:
+        self.meta = raw.meta
+        self.exceptions = getattr(raw, "exceptions", None)
+        self._world, self._raw, self._service = world, raw, service
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._raw, name)
+
+        def call(**arguments: Any) -> Any:
+            return self._world.effect(self._service, name, lambda: function(**arguments), arguments)
+
+        setattr(self, name, call)
+        return call
+
+
+class Tables:
+    """DynamoDB of an engine, with INSERT as DynamoDB has it. Tells what was appended to the log."""
+
+    def __init__(self, raw: Any, appended: Callable[[str, str], None], emulates_insert: bool) -> None:
+        self._raw = raw
+        self.meta, self.exceptions = raw.meta, raw.exceptions
+        self._appended = appended
+        self._emulates = emulates_insert
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Insert rows that are not there, each with its own answer."""
+        if not self._emulates:
+            answer: dict[str, Any] = self._raw.batch_execute_statement(Statements=Statements)
+        else:
+            answer = {"Responses": [self._insert(*inserted(statement)) for statement in Statements]}
+        for statement, response in zip(Statements, answer["Responses"], strict=True):
+            if "Error" not in response:
+                table, item = inserted(statement)
+                self._appended(table, item["sk"]["S"])
+        return answer
+
+    def _insert(self, table: str, item: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            self._raw.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except self._raw.exceptions.ConditionalCheckFailedException:
+            return {"Error": {"Code": "DuplicateItem", "Message": ""}}
+        return {"TableName": table}
+
+
+class Queues:
+    """SQS over the world's queues."""
+
+    def __init__(self, world: World, region: str) -> None:
+        self.meta = SimpleNamespace(region_name=region)
+        self._world = world
+
+    def get_queue_url(self, *, QueueName: str) -> dict[str, Any]:  # noqa: N803  (AWS's names)
+        """Return a queue's name."""
+        return {"QueueUrl": QueueName}
+
+    def _send(self, queue: str, message: Mapping[str, Any]) -> str:
+        world = self._world
+        return world.queue_named(queue).send(
+            message["MessageBody"],
+            message["MessageGroupId"],
+            message["MessageDeduplicationId"],
+            world.scheduler.now_s,
+        )
+
+    def send_message(self, *, QueueUrl: str, **message: Any) -> dict[str, Any]:  # noqa: N803
+        """Take a message."""
+        return {"MessageId": self._send(QueueUrl, message)}
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Take messages, or some of them."""
+        world = self._world
+        done: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
+        some = world.fault_of_task("queue_takes_half", "sqs")
+        for entry in Entries:
+            if some and world.faults.random.random() < 0.5:
+                failed.append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"})
+            else:
+                done.append({"Id": entry["Id"], "MessageId": self._send(QueueUrl, entry)})
+        return {"Successful": done, "Failed": failed} if failed else {"Successful": done}
+
+    def change_message_visibility(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        ReceiptHandle: str,  # noqa: N803
+        VisibilityTimeout: int,  # noqa: N803
+    ) -> dict[str, Any]:
+        """Have a message come back sooner or later."""
+        world = self._world
+        if not world.queue_named(QueueUrl).change_visibility(ReceiptHandle, VisibilityTimeout, world.scheduler.now_s):
+            raise refused("InvalidParameterValue", "ChangeMessageVisibility")
+        return {}
+
+
+def faulty(world: World, service: str, operation: str, act: Callable[[], Any]) -> Any:
+    """Make one call, with whatever goes wrong.
+
+    Raises:
+        ClientError: throttled, or AWS failed.
+        ReadTimeoutError: no answer came; what was asked may have been done.
+    """
+    faults, writes = world.faults, operation not in READS
+
+    def happens(kind: str) -> bool:
+        return world.fault_of_task(kind, f"{service}.{operation}")
+
+    if service == "kms" and happens("key_fault"):
+        raise refused("KMSThrottlingException", operation)
+    if service == "sqs" and happens("queue_refuses"):
+        raise refused("ThrottlingException", operation)
+    if service == "dynamodb" and happens("throttle"):
+        raise refused("ProvisionedThroughputExceededException", operation)
+    if service == "dynamodb" and happens("server_error"):
+        raise refused("InternalServerError", operation, 500)
+    if happens("slow_call"):
+        world.scheduler.pause(faults.random.uniform(0.5, 12))
+    answer = act()
+    if writes and happens("queue_lost_answer" if service == "sqs" else "lost_answer"):
+        raise ReadTimeoutError(endpoint_url=UNREACHED)
+    return answer

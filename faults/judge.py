@@ -1,0 +1,6 @@
+"""stub"""
+from collections import Counter
+class Broken: pass
+class Seen:
+    ends=Counter(); digest=""
+def judge(r): return [], Seen()

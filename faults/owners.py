@@ -1,0 +1,394 @@
+"""Tenants: what they declare at the API, and how they change their minds while events are on their way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.api import ALLOWED
+
+from .platforms import Source, new_secret
+from .receivers import Receiver, Receivers
+from .world import OPERATOR_KEY
+
+if TYPE_CHECKING:
+    from .world import World
+
+CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
+CONTRACT = {"id": "dpa-1", "sha256": "ab" * 32, "valid_from": "2026-01-01", "valid_until": None}
+EVIDENCE = "sha256:" + "cd" * 32
+RETRIES = ([], [5], [5, 60], [2, 20, 200], [5, 300, 1800], [5, 60, 300, 1800, 3600], None)
+REDACTIONS = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
+TRIES = 60
+Json = dict[str, Any]
+
+
+class Declined(Exception):
+    """The API said no to what the harness asked for, and not for a fault's sake."""
+
+
+@dataclass
+class Span:
+    """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``)."""
+
+    begun: int
+    since: int
+    until: int | None = None
+    ended: int | None = None
+
+
+@dataclass
+class Destination:
+    """A destination with its one route. ``barred`` are times in which nothing may be sent to it."""
+
+    id: str
+    recipient: str
+    receiver: Receiver
+    route: str = ""
+    channels: tuple[str, ...] = ()
+    settings: Json = field(default_factory=dict)
+    active: list[Span] = field(default_factory=list)
+    barred: list[Span] = field(default_factory=list)
+    deleted: bool = False
+
+
+@dataclass
+class Tenant:
+    """A customer of the cell. ``erased`` are events whose content was, with the tick from which on nothing of them leaves."""
+
+    id: str
+    key: str
+    sources: list[Source] = field(default_factory=list)
+    recipients: dict[str, Json] = field(default_factory=dict)
+    bases: dict[str, str] = field(default_factory=dict)
+    destinations: list[Destination] = field(default_factory=list)
+    erased: dict[str, int] = field(default_factory=dict)
+    closed: Span | None = None
+    replays: int = 0
+
+
+class Owners:
+    """All tenants of a world."""
+
+    def __init__(self, world: World, receivers: Receivers) -> None:
+        self.world, self.receivers = world, receivers
+        self.random = random.Random(world.random.random())
+        self.tenants: list[Tenant] = []
+        self.secrets: list[str] = []
+        self.changes: dict[str, int] = {}
+        self.busy = 0
+        self._asked = 0
+
+    # Asking the API
+
+    def ask(self, key: str, method: str, path: str, body: Any = None, may: tuple[int, ...] = ()) -> Any:
+        """Make a request until it is answered, as a client with an idempotency key does.
+
+        Raises:
+            Declined: it was refused, with a status that is not in ``may``.
+        """
+        self._asked += 1
+        headers = {"Idempotency-Key": f"soak-{self._asked}"} if method == "POST" else {}
+        status, answer = 0, None
+        for _ in range(TRIES):
+            status, answer = self.world.api(key, method, path, body, headers)
+            if status < 500 and status not in (409, 429):
+                break
+            if status == 409 and 409 in may and (answer or {}).get("code") != "still_running":
+                break
+            self.world.scheduler.pause(self.random.uniform(1, 8))
+        if status >= 300 and status not in may:
+            raise Declined(f"{method} {path.partition('?')[0]} answered {status}: {answer}")
+        return answer
+
+    # Declaring
+
+    def found(self, channels: list[str], destinations: int) -> Tenant:
+        """Make a tenant with its sources and destinations."""
+        made = self.ask(
+            OPERATOR_KEY, "POST", "/v1/tenants",
+            {
+                "name": "Nord", "edition": "enterprise", "tenant_class": "general",
+                "retention": {"default_days": self.random.choice((5, 10, 30))},
+                "controller": {"legal_name": "Nord GmbH", "country": "DE", "contact": "privacy@nord.example"},
+            },
+        )  # fmt: skip
+        tenant = Tenant(made["tenant"]["id"], made["key"]["secret"])
+        self.secrets.append(tenant.key)
+        self.tenants.append(tenant)
+        for channel in channels:
+            secret = new_secret(channel, self.random.randbytes(16))
+            body = {"channel": channel, "name": "door", "secret": secret, "subject_country": "DE", "special": []}
+            source = self.ask(tenant.key, "POST", "/v1/sources", body)
+            self.secrets.extend(str(value) for value in secret.values() if len(str(value)) > 12)
+            tenant.sources.append(Source(source["id"], channel, secret))
+        for kind in ("instruction", "contract"):
+            self._basis(tenant, kind)
+        for number in range(destinations):
+            self._destination(tenant, number)
+        return tenant
+
+    def _basis(self, tenant: Tenant, kind: str) -> None:
+        body = {"kind": kind, "valid_from": "2026-01-01", "valid_until": None, "evidence": EVIDENCE}
+        tenant.bases[kind] = self.ask(tenant.key, "POST", "/v1/bases", body)["id"]
+
+    def _recipient(self, tenant: Tenant) -> str:
+        body = {
+            "legal_name": "Desk GmbH", "contact": "dpo@desk.example", "entity_country": "DE",
+            "processing_countries": ["DE"], "role": "processor", "contract": CONTRACT, "classes": CLASSES, "onward": [],
+            "granted": True,
+        }  # fmt: skip
+        made: str = self.ask(tenant.key, "POST", "/v1/recipients", body)["id"]
+        tenant.recipients[made] = body
+        return made
+
+    def _destination(self, tenant: Tenant, number: int) -> None:
+        recipient = self._recipient(tenant)
+        lane = self.random.random() < 0.75
+        limit = self.random.choice((None, None, None, 2, 10))
+        receiver = self.receivers.make(lane, limit)
+        retry = self.random.choice(RETRIES)
+        body: Json = {
+            "name": f"desk {number}", "kind": "http", "config": {"url": receiver.url}, "recipient": recipient,
+            "ordering": "lane" if lane else "none", "rate_limit_per_s": limit,
+        }  # fmt: skip
+        if retry is not None:
+            body["retry"] = {"delays_s": retry}
+        made = self.ask(tenant.key, "POST", "/v1/destinations", body)
+        destination = Destination(made["id"], recipient, receiver)
+        self._secret(destination, made["signing_secret"])
+        channels = tuple(sorted({s.channel for s in tenant.sources}))
+        if self.random.random() < 0.3:
+            channels = tuple(self.random.sample(channels, max(1, len(channels) - 1)))
+        redact = self.random.random() < 0.3
+        begun = self.world.tick
+        settings = {
+            "name": "all", "pattern": {"channel": list(channels)}, "destination": made["id"],
+            "purpose": "customer_support", "mode": "redact" if redact else "replicate",
+            "transform": {"redact": REDACTIONS if redact else []},
+        }  # fmt: skip
+        destination.route = self.ask(tenant.key, "POST", "/v1/routes", settings)["id"]
+        destination.channels = channels
+        destination.active.append(Span(begun, self.world.tick))
+        tenant.destinations.append(destination)
+
+    def _secret(self, destination: Destination, secret: str) -> None:
+        destination.receiver.rotate(secret, self.world.now())
+        self.secrets.append(secret)
+
+    # Changing their minds
+
+    def live(self, tenant: Tenant, pauses_s: list[float]) -> None:
+        """Have a tenant change something now and then. A task."""
+        self.busy += 1
+        try:
+            for pause_s in pauses_s:
+                self.world.scheduler.pause(pause_s)
+                if tenant.closed is not None:
+                    return
+                name = self.random.choice(sorted(CHANGES))
+                if CHANGES[name](self, tenant):
+                    self.changes[name] = self.changes.get(name, 0) + 1
+        finally:
+            self.busy -= 1
+
+    def _some(self, tenant: Tenant) -> Destination | None:
+        there = [d for d in tenant.destinations if not d.deleted]
+        return self.random.choice(there) if there else None
+
+    def _while(self, seconds: float) -> None:
+        self.world.scheduler.pause(self.random.uniform(0.2, 1) * seconds)
+
+    def _barred(self, destinations: list[Destination], begin: Callable[[], None], end: Callable[[], None]) -> None:
+        """Have nothing sent to destinations for a while."""
+        begun = self.world.tick
+        begin()
+        spans = [(d, Span(begun, self.world.tick)) for d in destinations]
+        for destination, span in spans:
+            destination.barred.append(span)
+        self._while(600)
+        for _, span in spans:
+            span.until = self.world.tick
+        end()
+
+    def _put(self, tenant: Tenant, recipient: str, **changes: Any) -> None:
+        self.ask(tenant.key, "PUT", f"/v1/recipients/{recipient}", {**tenant.recipients[recipient], **changes})
+
+    def withdraw_grant(self, tenant: Tenant) -> bool:
+        """Take a recipient's grant away, and give it back."""
+        recipient = self.random.choice(sorted(tenant.recipients))
+        theirs = [d for d in tenant.destinations if d.recipient == recipient]
+        self._barred(theirs, lambda: self._put(tenant, recipient, granted=False), lambda: self._put(tenant, recipient))
+        return True
+
+    def lose_contract(self, tenant: Tenant) -> bool:
+        """Let a contract be missing for a while: what goes there is held."""
+        recipient = self.random.choice(sorted(tenant.recipients))
+        theirs = [d for d in tenant.destinations if d.recipient == recipient]
+        self._barred(theirs, lambda: self._put(tenant, recipient, contract=None), lambda: self._put(tenant, recipient))
+        return True
+
+    def narrow_classes(self, tenant: Tenant) -> bool:
+        """Let a recipient get less for a while."""
+        recipient = self.random.choice(sorted(tenant.recipients))
+        self._put(tenant, recipient, classes=[c for c in CLASSES if c != "name"])
+        self._while(300)
+        self._put(tenant, recipient)
+        return True
+
+    def withdraw_basis(self, tenant: Tenant) -> bool:
+        """Withdraw what all transfers of a tenant stand on, and give a new one."""
+        kind = self.random.choice(sorted(tenant.bases))
+        old = tenant.bases[kind]
+
+        def withdraw() -> None:
+            self.ask(tenant.key, "POST", f"/v1/bases/{old}/withdrawal", {})
+
+        if kind == "instruction":
+            self._barred(tenant.destinations, withdraw, lambda: self._basis(tenant, kind))
+        else:  # it stands on something else meanwhile, or is held
+            withdraw()
+            self._while(300)
+            self._basis(tenant, kind)
+        return True
+
+    def disable(self, tenant: Tenant) -> bool:
+        """Disable a destination for a while."""
+        chosen = self._some(tenant)
+        if chosen is None:
+            return False
+        path = f"/v1/destinations/{chosen.id}"
+        self._barred(
+            [chosen],
+            lambda: self.ask(tenant.key, "POST", f"{path}/disable", {}),
+            lambda: self.ask(tenant.key, "POST", f"{path}/enable", {}),
+        )
+        return True
+
+    def rotate_signing(self, tenant: Tenant) -> bool:
+        """Give a destination a new signing secret."""
+        chosen = self._some(tenant)
+        if chosen is None:
+            return False
+        answer = self.ask(tenant.key, "POST", f"/v1/destinations/{chosen.id}/secret/rotate", {})
+        self._secret(chosen, answer["signing_secret"])
+        return True
+
+    def rotate_source(self, tenant: Tenant) -> bool:
+        """Give a source a new secret; its platform signs with the one before for a while."""
+        source = self.random.choice(tenant.sources)
+        secret = new_secret(source.channel, self.random.randbytes(16))
+        self.ask(tenant.key, "POST", f"/v1/sources/{source.id}/secret", {"secret": secret})
+        self.secrets.extend(str(value) for value in secret.values() if len(str(value)) > 12)
+        self._while(60)
+        source.secret = secret
+        return True
+
+    def switch_route(self, tenant: Tenant) -> bool:
+        """Disable a route for a while: what comes meanwhile does not match."""
+        chosen = self._some(tenant)
+        if chosen is None:
+            return False
+        span, path = chosen.active[-1], f"/v1/routes/{chosen.route}"
+        span.until = self.world.tick
+        self.ask(tenant.key, "PATCH", path, {"enabled": False})
+        span.ended = self.world.tick
+        self._while(300)
+        begun = self.world.tick
+        self.ask(tenant.key, "PATCH", path, {"enabled": True})
+        chosen.active.append(Span(begun, self.world.tick))
+        return True
+
+    def change_retry(self, tenant: Tenant) -> bool:
+        """Give a destination another schedule."""
+        chosen, retry = self._some(tenant), self.random.choice(RETRIES)
+        if chosen is None:
+            return False
+        change = {"retry": None if retry is None else {"delays_s": retry}}
+        self.ask(tenant.key, "PATCH", f"/v1/destinations/{chosen.id}", change)
+        return True
+
+    def change_hands(self, tenant: Tenant) -> bool:
+        """Have a destination belong to another recipient."""
+        chosen = self._some(tenant)
+        if chosen is None:
+            return False
+        heir = self._recipient(tenant)
+        self.ask(tenant.key, "PATCH", f"/v1/destinations/{chosen.id}", {"recipient": heir})
+        chosen.recipient = heir
+        return True
+
+    def erase(self, tenant: Tenant) -> bool:
+        """Erase the content of some events."""
+        listed = self.ask(tenant.key, "GET", "/v1/events?limit=20")["data"]
+        for event in self.random.sample(listed, min(3, len(listed))):
+            path = f"/v1/events/{event['id']}/content?ground=subject_request"
+            self.ask(tenant.key, "DELETE", path, may=(404, 410, 451))
+            tenant.erased.setdefault(event["id"], self.world.tick)
+        return bool(listed)
+
+    def replay(self, tenant: Tenant) -> bool:
+        """Have some transfers sent again."""
+        if "/v1/transfers/{id}/replay" not in ALLOWED:
+            return False
+        listed = self.ask(tenant.key, "GET", "/v1/transfers?limit=30")["data"]
+        ended = [t["id"] for t in listed if t["outcome"] in ("delivered", "rejected", "gave_up", "refused", "expired")]
+        for transfer in self.random.sample(ended, min(3, len(ended))):
+            self.ask(tenant.key, "POST", f"/v1/transfers/{transfer}/replay", {}, may=(404, 409, 410, 422, 451))
+            tenant.replays += 1
+        return bool(ended)
+
+    def delete(self, tenant: Tenant) -> bool:
+        """Remove a destination and its route for good."""
+        chosen = self._some(tenant)
+        if chosen is None or self.random.random() < 0.7:
+            return False
+        chosen.deleted = True
+        chosen.active[-1].until = self.world.tick
+        self.ask(tenant.key, "DELETE", f"/v1/routes/{chosen.route}", may=(404,))
+        chosen.active[-1].ended = self.world.tick
+        begun = self.world.tick
+        self.ask(tenant.key, "DELETE", f"/v1/destinations/{chosen.id}", may=(404,))
+        chosen.barred.append(Span(begun, self.world.tick))
+        return True
+
+    def close(self, tenant: Tenant) -> bool:
+        """Close a tenant's account, if it is not the only one."""
+        if len([t for t in self.tenants if t.closed is None]) < 2 or self.random.random() < 0.9:
+            return False
+        for source in tenant.sources:
+            source.closed = True
+        tenant.closed = Span(self.world.tick, self.world.tick)
+        self.ask(OPERATOR_KEY, "DELETE", f"/v1/tenants/{tenant.id}", may=(404,))
+        for destination in tenant.destinations:
+            destination.barred.append(Span(tenant.closed.begun, self.world.tick))
+        return True
+
+    def heal(self) -> None:
+        """Enable again what was disabled: everything may end. A task."""
+        for tenant in self.tenants:
+            for destination in tenant.destinations:
+                if tenant.closed is None and not destination.deleted:
+                    self.ask(tenant.key, "POST", f"/v1/destinations/{destination.id}/enable", {})
+
+
+CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
+    "grant withdrawn": Owners.withdraw_grant,
+    "contract missing": Owners.lose_contract,
+    "classes narrowed": Owners.narrow_classes,
+    "basis withdrawn": Owners.withdraw_basis,
+    "destination disabled": Owners.disable,
+    "signing secret rotated": Owners.rotate_signing,
+    "source secret rotated": Owners.rotate_source,
+    "route switched off": Owners.switch_route,
+    "schedule changed": Owners.change_retry,
+    "destination changed hands": Owners.change_hands,
+    "content erased": Owners.erase,
+    "transfers replayed": Owners.replay,
+    "destination deleted": Owners.delete,
+    "tenant closed": Owners.close,
+}
+"""What may change, by what it is called."""
+

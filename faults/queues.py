@@ -1,0 +1,146 @@
+"""FIFO queues as SQS documents them: one batch of a group at a time, deduplication for five minutes, redrive.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
+(read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+VISIBILITY_S = 360.0
+RECEIVES_MAX = 10
+DEDUPLICATION_S = 300.0
+
+
+@dataclass
+class Held:
+    """A message in a queue. ``handle`` is that of its last receipt: earlier ones are worth nothing."""
+
+    body: str
+    group: str
+    deduplication: str
+    id: str
+    number: int
+    sent_s: float
+    visible_s: float
+    receives: int = 0
+    handle: str = ""
+    copies: int = 0
+
+    def record(self, start_ms: int) -> dict[str, Any]:
+        """Return the message as ``receive_message`` gives it."""
+        return {
+            "MessageId": self.id,
+            "ReceiptHandle": self.handle,
+            "Body": self.body,
+            "MD5OfBody": "",
+            "Attributes": {
+                "MessageGroupId": self.group,
+                "MessageDeduplicationId": self.deduplication,
+                "SequenceNumber": f"{self.number:020d}",
+                "SentTimestamp": str(start_ms + int(self.sent_s * 1000)),
+                "ApproximateReceiveCount": str(self.receives),
+            },
+        }
+
+
+class Fifo:
+    """One queue. ``told`` hears when something may be received."""
+
+    def __init__(self, name: str, dead: Fifo | None = None) -> None:
+        self.name = name
+        self.dead = dead
+        self.told: Callable[[float], None] = lambda _at: None
+        self.taken: list[tuple[str, float]] = []
+        self._groups: dict[str, deque[Held]] = {}
+        self._seen: dict[str, float] = {}
+        self._sent = 0
+        self._receipts = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
+
+    def __iter__(self) -> Iterator[Held]:
+        for group in self._groups.values():
+            yield from group
+
+    def send(self, body: str, group: str, deduplication: str, now_s: float) -> str:
+        """Take a message; one whose deduplication id was used within five minutes is taken and dropped."""
+        last = self._seen.get(deduplication)
+        if last is not None and now_s - last <= DEDUPLICATION_S:
+            return f"{self.name}-dropped"
+        self._seen[deduplication] = now_s
+        self.taken.append((deduplication, now_s))
+        return self._add(body, group, deduplication, now_s)
+
+    def _add(self, body: str, group: str, deduplication: str, now_s: float) -> str:
+        self._sent += 1
+        message = Held(body, group, deduplication, f"{self.name}-{self._sent}", self._sent, now_s, now_s)
+        self._groups.setdefault(group, deque()).append(message)
+        self.told(now_s)
+        return message.id
+
+    def copy(self, message: Held, now_s: float) -> None:
+        """Have a message that was taken come once more, as at-least-once delivery allows."""
+        again = replace(message, id=f"{message.id}x", visible_s=now_s, handle="", copies=message.copies + 1)
+        self._groups.setdefault(message.group, deque()).appendleft(again)
+        self.told(now_s)
+
+    def receive(self, limit: int, now_s: float, visibility_s: float = VISIBILITY_S) -> list[Held]:
+        """Take up to ``limit`` messages, in order within each group; a group with one in flight gives none."""
+        batch: list[Held] = []
+        for name in list(self._groups):
+            group = self._groups[name]
+            if any(message.visible_s > now_s for message in group):
+                continue
+            for message in list(group):
+                if len(batch) == limit:
+                    break
+                message.receives += 1
+                if message.receives > RECEIVES_MAX and self.dead is not None:
+                    group.remove(message)
+                    self.dead._add(message.body, message.group, message.deduplication, now_s)
+                    continue
+                self._receipts += 1
+                message.handle = f"{message.id}-r{self._receipts}"
+                message.visible_s = now_s + visibility_s
+                batch.append(message)
+            if not group:
+                del self._groups[name]
+            if len(batch) == limit:
+                break
+        if batch:
+            self._groups.update({g: self._groups.pop(g) for g in {m.group: 0 for m in batch}})  # the others' turn
+            self.told(now_s + visibility_s)
+        return batch
+
+    def _find(self, handle: str, now_s: float) -> Held | None:
+        for group in self._groups.values():
+            for message in group:
+                if message.handle == handle and message.visible_s > now_s:
+                    return message
+        return None
+
+    def delete(self, handle: str, now_s: float) -> Held | None:
+        """Delete a message by its last receipt; an expired one deletes nothing."""
+        message = self._find(handle, now_s)
+        if message is not None:
+            group = self._groups[message.group]
+            group.remove(message)
+            if not group:
+                del self._groups[message.group]
+            self.told(now_s)
+        return message
+
+    def change_visibility(self, handle: str, seconds: float, now_s: float) -> bool:
+        """Have a message come back sooner or later; False where the receipt has expired."""
+        message = self._find(handle, now_s)
+        if message is None:
+            return False
+        message.visible_s = now_s + seconds
+        self.told(message.visible_s)
+        return True

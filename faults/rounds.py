@@ -1,0 +1,217 @@
+"""One round: a random world, a storm, calm until nothing waits, and the judgement. One seed is one run, exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.core import times
+from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.flow import replay
+from infra import engines
+
+from . import judge
+from .owners import Owners
+from .platforms import POSTS, Person, Platforms
+from .receivers import OUTAGES, Receivers
+from .weather import Weather, draw
+from .world import REGION, START, Context, World
+
+STORM_S = 1500.0
+CALM_DAYS = 40
+STEP_S = 60.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a round is."""
+
+    events: int
+    clock: datetime
+    faults: Counter[str]
+    phase: str
+
+
+@dataclass
+class Outcome:
+    """What a round came to. ``broken`` tells each promise that was broken; empty is as it should be."""
+
+    seed: int
+    events: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    invocations: Counter[str] = field(default_factory=Counter)
+    deaths: int = 0
+    simulated: timedelta = timedelta()
+    broken: list[judge.Broken] = field(default_factory=list)
+    unhandled: Counter[str] = field(default_factory=Counter)
+    digest: str = ""
+
+
+class Round:
+    """A world under way.
+
+    Args:
+        events: about how many webhooks people write.
+    """
+
+    def __init__(self, engine: engines.Engine, seed: int, events: int, say: Callable[[Progress], None]) -> None:
+        self.seed, self.events, self._say = seed, events, say
+        self.random = random.Random(f"{seed}/round")
+        self.storm = draw(random.Random(f"{seed}/weather"))
+        self.world = World(engine, seed, Weather())
+        self.receivers = Receivers(self.world)
+        self.owners = Owners(self.world, self.receivers)
+        self.platforms = Platforms(self.world)
+
+    def run(self) -> Outcome:
+        """Run the round and judge it."""
+        world = self.world
+        with world.running(), self.receivers.listening():
+            self._found()
+            world.faults.weather = self.storm
+            self._people()
+            self._storm()
+            world.faults.calm()
+            for receiver in self.receivers.all.values():
+                receiver.outages.clear()
+                receiver.gone_at_s = None
+            world.scheduler.spawn(self.owners.heal, context=Context())
+            self._calm()
+            self._redrive()
+            self._calm()
+            broken, seen = judge.judge(self)
+        return Outcome(
+            self.seed, self.platforms.taken, seen.ends, world.faults.counts, Counter(self.owners.changes),
+            Counter(world.invocations), world.deaths, world.now() - START, broken, Counter(world.unhandled), seen.digest,
+        )  # fmt: skip
+
+    def _run(self, seconds: float, phase: str, stop: Callable[[], bool] = lambda: False) -> None:
+        scheduler = self.world.scheduler
+        until = scheduler.now_s + seconds
+        while scheduler.now_s < until and not stop():
+            scheduler.run(min(until, scheduler.now_s + STEP_S), stop)
+            self._say(Progress(self.platforms.taken, self.world.now(), self.world.faults.counts, phase))
+
+    def _found(self) -> None:
+        done: list[bool] = []
+
+        def found() -> None:
+            for _ in range(self.random.randint(2, 3)):
+                channels = self.random.sample(sorted(POSTS), self.random.randint(2, 3))
+                self.owners.found(channels, self.random.randint(2, 4))
+            done.append(True)
+
+        self.world.scheduler.spawn(found, context=Context())
+        self._run(3600, "setting up", lambda: bool(done))
+
+    def _people(self) -> None:
+        sources = [source for tenant in self.owners.tenants for source in tenant.sources]
+        people = [Person(self.random.choice(sources), number) for number in range(max(3, self.events // 12))]
+        self.platforms.people = people
+        counts = Counter(self.random.choices(range(len(people)), k=self.events))
+        for number, person in enumerate(people):
+            pauses = [self.random.expovariate(counts[number] / STORM_S) for _ in range(counts[number])]
+            write = self._writer(person, pauses)
+            self.world.scheduler.spawn(write, context=Context())
+        for tenant in self.owners.tenants:
+            pauses = [self.random.uniform(10, 250) for _ in range(12)]
+            self.world.scheduler.spawn(lambda t=tenant, p=pauses: self.owners.live(t, p), context=Context())
+        now_s = self.world.scheduler.now_s
+        for receiver in self.receivers.all.values():
+            for _ in range(self.random.choice((0, 0, 1, 2))):
+                since = now_s + self.random.uniform(0, STORM_S)
+                length = self.random.choice((30, 120, 600, 3600))
+                receiver.outages.append((since, since + length, self.random.choice(OUTAGES)))
+            if self.random.random() < 0.1:
+                receiver.gone_at_s = now_s + self.random.uniform(0, STORM_S)
+
+    def _writer(self, person: Person, pauses: list[float]) -> Callable[[], None]:
+        return lambda: self.platforms.write(person, pauses)
+
+    def _minute(self) -> None:
+        """Run what the clock brings: pump, skipped or doubled at times; sweep each hour."""
+        world = self.world
+        if world.faults.draws("pump_skipped"):
+            world.faults.note(world.tick, world.scheduler.now_s, "pump_skipped", "clock")
+            return
+        world.pump()
+        if world.faults.draws("pump_doubled"):
+            world.faults.note(world.tick, world.scheduler.now_s, "pump_doubled", "clock")
+            world.pump()
+
+    def _storm(self) -> None:
+        world = self.world
+        began = world.scheduler.now_s
+        while self.platforms.busy or self.owners.busy or world.scheduler.now_s < began + STORM_S:
+            self._minute()
+            if world.scheduler.now_s % 3600 < 60:
+                world.sweep()
+            self._run(60, "storm")
+            if world.scheduler.now_s > began + 6 * STORM_S:
+                raise RuntimeError("the storm does not end: platforms or owners wait for ever")
+
+    def _calm(self) -> None:
+        """Let time run on until nothing waits; minutes in which nothing is due are left out."""
+        world = self.world
+        end_s = world.scheduler.now_s + CALM_DAYS * 86_400
+        hour = world.scheduler.now_s
+        while world.scheduler.now_s < end_s:
+            if world.scheduler.now_s >= hour:
+                world.sweep()
+                hour = world.scheduler.now_s + 3600
+            world.pump()
+            self._run(60, "calm")
+            if any(map(len, world.queues.values())):
+                continue
+            due = self.next_due()
+            if due is None:
+                return
+            wait_s = (due - world.now()).total_seconds()
+            if wait_s > 60:
+                self._run(wait_s, "calm")
+
+    def next_due(self) -> datetime | None:
+        """Return when the next lane is to be looked at; None where none waits."""
+        client = self.world.engine.make_client("dynamodb", REGION) if not hasattr(self, "_raw") else self._raw
+        self._raw: Any = client
+        found: list[str] = []
+        for shard in range(8):
+            answer = client.query(
+                TableName=f"{self.world.inspector.settings.prefix}-data", IndexName="due", Limit=1,
+                KeyConditionExpression="due_shard = :s", ExpressionAttributeValues={":s": {"S": f"due#{shard}"}},
+            )  # fmt: skip
+            found.extend(item["due_at"]["S"].partition("#")[0] for item in answer["Items"])
+        return times.parse(min(found)) if found else None
+
+    def _redrive(self) -> None:
+        """Have a person send every dead letter on its way again. A letter whose event is gone stays."""
+        world = self.world
+
+        def redrive() -> None:
+            shell = world.inspector
+            for tenant in self.owners.tenants:
+                for letter in list(replay.letters(shell, tenant.id)):
+                    with contextlib.suppress(Conflict, NotFound):
+                        replay.redrive(shell, tenant.id, letter, ("operator", "soak"))
+
+        world.scheduler.spawn(redrive, context=Context())
+
+
+@contextlib.contextmanager
+def engine_of(name: str) -> Iterator[engines.Engine]:
+    """Run a fresh engine."""
+    with engines.start(name, REGION) as engine:
+        yield engine
+
+
+def play(engine: str, seed: int, events: int, say: Callable[[Progress], None] = lambda _: None) -> Outcome:
+    """Run one round on a fresh engine and judge it."""
+    with engine_of(engine) as running:
+        return Round(running, seed, events, say).run()
