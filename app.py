@@ -25,6 +25,7 @@ LOADED = {
     "on_outbox_dead": ("messages", "dead"),
     "on_minute": ("pump",),
     "on_hour": ("sweep",),
+    "on_seal": ("seal",),
 }
 """What each handler uses. Lambda starts a process faster than it runs one, so this is loaded before the first event."""
 
@@ -81,3 +82,9 @@ def on_minute(event: Any) -> None:
 def on_hour(event: Any) -> None:
     """End what TTL alone may not."""
     flow.sweep.handle(shell())
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="seal")
+def on_seal(event: Any) -> None:
+    """Seal the logs whose entries have waited long enough."""
+    flow.seal.handle(shell())

@@ -58,6 +58,7 @@ def _local(arguments: argparse.Namespace) -> int:
             country=arguments.country,
             state=arguments.state,
             pump_s=arguments.pump_s,
+            seal_s=arguments.seal_s,
         )
     )
 
@@ -139,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seal-s",
         type=_seconds,
         default=5,
-        help="seconds between seals of the log; taken, but the log is not sealed yet",
+        help="seconds that an entry of the log waits at most to be sealed (%(default)s)",
     )
     redrive = command(
         "redrive",

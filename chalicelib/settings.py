@@ -15,6 +15,10 @@
 | ``WAYBILL_ACCOUNT`` | the cell's own AWS account, which destinations may not name; without it there are none in AWS |
 | ``WAYBILL_KEY_RATE_PER_S`` | requests a second that one API key may make of one process |
 | ``WAYBILL_SOURCE_RATE_PER_S`` | webhooks a second that one process takes for one source |
+| ``WAYBILL_EVIDENCE_BUCKET`` | the bucket that sealed logs are published in |
+| ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
+| ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
+| ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
 """
 
 from __future__ import annotations
@@ -45,6 +49,10 @@ class Settings:
     account: str = ""
     key_rate_per_s: int = 50
     source_rate_per_s: int = 500
+    evidence_bucket: str = ""
+    operator_domain: str = "waybill.localhost"
+    seal_s: float = 300
+    seal_seed: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -79,6 +87,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         ports = frozenset(int(w) for w in _words(environ.get("WAYBILL_EXTRA_PORTS", "")))
         key_rate = int(environ.get("WAYBILL_KEY_RATE_PER_S", "50"))
         source_rate = int(environ.get("WAYBILL_SOURCE_RATE_PER_S", "500"))
+        seal_s = float(environ.get("WAYBILL_SEAL_S", "300"))
     except ValueError as error:
         raise Misconfigured(f"WAYBILL_ALLOW_CIDRS, WAYBILL_EXTRA_PORTS or a rate cannot be read: {error}") from error
     return Settings(
@@ -94,4 +103,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         account=account,
         key_rate_per_s=key_rate,
         source_rate_per_s=source_rate,
+        evidence_bucket=environ.get("WAYBILL_EVIDENCE_BUCKET", ""),
+        operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),
+        seal_s=seal_s,
+        seal_seed=environ.get("WAYBILL_SEAL_SEED", ""),
     )

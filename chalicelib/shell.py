@@ -28,10 +28,14 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.config import ConfigStore
     from .store.data import DataStore
     from .store.door import DoorStore
+    from .store.evidence import Evidence
     from .store.jobs import JobStore
     from .store.keys import KeyStore
+    from .store.notices import Notices
     from .store.people import PeopleStore
     from .store.queues import Queue
+    from .store.seals import Seals
+    from .store.signer import Signer
 
 
 def _utc_now() -> datetime:
@@ -51,6 +55,8 @@ class Shell:
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
     endpoint_url: str | None = None
     """Where an emulator stands in for the AWS of tenants; never set in a deployed cell."""
+    published: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By tenant and log: up to which size this process knows it to be published."""
 
     def _table(self, name: str) -> Table:
         return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
@@ -110,6 +116,44 @@ class Shell:
             self.settings.insert,
             sleep=self.sleep,
         )
+
+    @cached_property
+    def seals(self) -> Seals:
+        """The logs' seals."""
+        from .store.seals import Seals
+
+        return Seals(self.clients.get("dynamodb"), self.audit.table, self.settings.region, self.settings.insert)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The evidence bucket."""
+        from .store.evidence import Evidence
+
+        if not self.settings.evidence_bucket:
+            raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET to the bucket that sealed logs are published in")
+        return Evidence(lambda: self.clients.get("s3"), self.settings.evidence_bucket, self.settings.region)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """What is to be sealed."""
+        from .store.notices import Notices
+
+        return Notices(self.clients.get("sqs"), f"{self.settings.prefix}-notices")
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The key that signs checkpoints."""
+        from pathlib import Path
+
+        from .store.signer import KmsSigner, from_file
+
+        if self.settings.seal_seed:
+            return from_file(Path(self.settings.seal_seed))
+        return KmsSigner(lambda: self.clients.get("kms"), f"alias/{self.settings.prefix}-seal")
+
+    def origin(self, tenant: str, log: str) -> str:
+        """Return the name of a log, which its checkpoints and its key bear."""
+        return f"audit.{self.settings.operator_domain}/{self.settings.region}/{tenant}/{log}"
 
     @cached_property
     def inbox(self) -> Queue:

@@ -28,7 +28,7 @@ class Engine:
     """A running engine.
 
     ``insert`` is how the log is appended to: moto does not refuse a doubled INSERT. ``sequences`` is False where the
-    sequence numbers of a FIFO queue's messages do not grow: moto draws them.
+    sequence numbers of a FIFO queue's messages do not grow: moto draws them. ``signs`` is False where KMS has no Ed25519 keys.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Engine:
     endpoint: str | None = None
     account: str = "000000000000"
     sequences: bool = True
+    signs: bool = True
 
 
 def free_port() -> int:
@@ -78,7 +79,7 @@ def moto() -> Iterator[Engine]:
         return client
 
     with mock_aws():
-        yield Engine("moto", "put", make_locked, account="123456789012", sequences=False)
+        yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import law
 from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import Misconfigured, WaybillError
-from chalicelib.flow import pump, sweep
+from chalicelib.flow import pump, seal, sweep
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell, install
 from chalicelib.store.region import Clients
@@ -59,6 +60,7 @@ class Options:
     country: str | None = None
     state: Path | None = None
     pump_s: float = 5
+    seal_s: float = 5
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,10 +88,10 @@ class Cell:
 
 def make_resources(engine: Engine, cell: str, region: str, country: str) -> None:
     """Make the cell's key, tables and queues from ``resources.json``; what is there already stays."""
-    kms, dynamodb, sqs = (engine.make_client(s, region) for s in ("kms", "dynamodb", "sqs"))
+    kms, dynamodb, sqs, s3 = (engine.make_client(s, region) for s in ("kms", "dynamodb", "sqs", "s3"))
     aliases = {a["AliasName"]: a.get("TargetKeyId") for a in kms.list_aliases()["Aliases"]}
     for key in template.keys(cell, region, country, engine.account):
-        if key.alias not in aliases:
+        if key.alias not in aliases and (engine.signs or key.create["KeyUsage"] != "SIGN_VERIFY"):
             made = kms.create_key(**key.create)["KeyMetadata"]["KeyId"]
             kms.create_alias(AliasName=key.alias, TargetKeyId=made)
     for table in template.tables(cell, region, country, engine.account):
@@ -99,6 +101,9 @@ def make_resources(engine: Engine, cell: str, region: str, country: str) -> None
                 dynamodb.update_time_to_live(**table.ttl)
     for queue in template.queues(cell, region, country, engine.account):
         sqs.create_queue(**queue.create)
+    for bucket in template.buckets(cell, region, country, engine.account):
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(**bucket.create)
 
 
 @contextlib.contextmanager
@@ -108,7 +113,10 @@ def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
     if country not in COUNTRIES:
         raise Misconfigured("--country is an ISO 3166-1 alpha-2 code, such as DE")
     operator_key = "wb_operator_" + secrets.token_urlsafe(24)
-    with engines.start(options.engine, options.region, options.state) as engine:
+    with (
+        engines.start(options.engine, options.region, options.state) as engine,
+        tempfile.TemporaryDirectory(prefix="waybill-") as scratch,
+    ):
         make_resources(engine, CELL, options.region, country)
         values: dict[str, Any] = {
             "cell": CELL,
@@ -117,10 +125,21 @@ def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
             "operator_key_sha256": hashlib.sha256(operator_key.encode()).hexdigest(),
             "insert": engine.insert,
             "allow_cidrs": LOOPBACK,
+            "evidence_bucket": f"waybill-{CELL}-evidence-{engine.account}",
+            "seal_s": options.seal_s,
+            "seal_seed": "" if engine.signs else str(make_seed(Path(scratch))),
             "key_rate_per_s": 1000,
             "source_rate_per_s": 5000,
         }
         yield engine, Settings(**(values | dict(options.settings))), operator_key
+
+
+def make_seed(folder: Path) -> Path:
+    """Make a seed file for signing checkpoints, for an engine whose KMS has no such keys."""
+    path = folder / "seal.seed"
+    path.touch(0o600)
+    path.write_text(secrets.token_hex(32))
+    return path
 
 
 # The HTTP door
@@ -371,6 +390,7 @@ def running(options: Options) -> Iterator[Cell]:
             threads += [threading.Thread(target=feeder, name=name) for _ in range(number)]
         threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: pump.handle(shell)), name="pump"))
         threads.append(threading.Thread(target=_clock(cell, 3600, lambda: sweep.handle(shell)), name="sweep"))
+        threads.append(threading.Thread(target=_clock(cell, options.seal_s, lambda: seal.handle(shell)), name="seal"))
         for thread in threads:
             thread.daemon = True
             thread.start()

@@ -48,6 +48,13 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """The arguments with which boto3 makes one bucket."""
+
+    create: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """The arguments with which boto3 makes one key, and the alias to give it."""
 
@@ -173,6 +180,21 @@ def queues(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -
     return sorted(made, key=lambda queue: "RedrivePolicy" in queue.create["Attributes"])
 
 
+def buckets(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Bucket]:
+    """Return the cell's buckets as arguments of ``create_bucket``; what locks and encrypts them is not for emulators."""
+    made = []
+    for resource in _of_type("AWS::S3::Bucket", resources(cell, region, country, account)):
+        properties = resource["Properties"]
+        create: Document = {
+            "Bucket": properties["BucketName"],
+            "ObjectLockEnabledForBucket": properties["ObjectLockEnabled"],
+        }
+        if region != "us-east-1":
+            create["CreateBucketConfiguration"] = {"LocationConstraint": region}
+        made.append(Bucket(create))
+    return made
+
+
 def keys(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Key]:
     """Return the cell's KMS keys as arguments of ``create_key``, with their aliases."""
     found: dict[str, Document] = fragment(Cell(cell, region, country))["Resources"]
@@ -182,6 +204,8 @@ def keys(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> 
         create = {
             "Description": properties["Description"],
             "MultiRegion": properties["MultiRegion"],
+            "KeySpec": properties.get("KeySpec", "SYMMETRIC_DEFAULT"),
+            "KeyUsage": properties.get("KeyUsage", "ENCRYPT_DECRYPT"),
             "Policy": json.dumps(properties["KeyPolicy"]),
             "Tags": [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in properties["Tags"]],
         }
@@ -204,6 +228,7 @@ def _attribute(value: Any) -> str:
 _ARNS: Final[dict[str, tuple[str, str]]] = {
     "AWS::DynamoDB::Table": ("dynamodb", "table/{TableName}"),
     "AWS::SQS::Queue": ("sqs", "{QueueName}"),
+    "AWS::S3::Bucket": ("s3", "{BucketName}"),
     "AWS::SNS::Topic": ("sns", "{TopicName}"),
     "AWS::IAM::Role": ("iam", "role/{RoleName}"),
     "AWS::Lambda::Function": ("lambda", "function:{FunctionName}"),
@@ -213,6 +238,7 @@ _ARNS: Final[dict[str, tuple[str, str]]] = {
 _UNTYPED: Final = {"FunctionName": "AWS::Lambda::Function", "RoleName": "AWS::IAM::Role"}
 _REF_IS_ARN: Final = ("AWS::SNS::Topic",)
 _REF_IS_NAME: Final = {
+    "AWS::S3::Bucket": "BucketName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::IAM::Role": "RoleName",
@@ -270,8 +296,9 @@ class _Resolver:
         return self._full(service, rest.format(**properties))
 
     def _full(self, service: str, rest: str) -> str:
-        region = "" if service == "iam" else self._pseudo["AWS::Region"]
-        return f"arn:{self._pseudo['AWS::Partition']}:{service}:{region}:{self._pseudo['AWS::AccountId']}:{rest}"
+        region = "" if service in ("iam", "s3") else self._pseudo["AWS::Region"]
+        account = "" if service == "s3" else self._pseudo["AWS::AccountId"]
+        return f"arn:{self._pseudo['AWS::Partition']}:{service}:{region}:{account}:{rest}"
 
     def _alias_of(self, key: str) -> str:
         for alias in _of_type("AWS::KMS::Alias", self._found):

@@ -23,6 +23,7 @@ from ..core.errors import Invalid, NotFound, OurError, PreconditionFailed, TooLa
 from ..core.event import Time
 from ..core.faults import of_validation
 from ..core.sealing import TenantKeys
+from ..flow.dirty import tell_or_note
 from ..flow.lists import Found
 from ..flow.request import Request
 from ..observe import error
@@ -211,6 +212,12 @@ def respond(answer: Answer) -> Response:
 
 def handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
     """Answer one request. Never raises."""
+    answer = _answered(shell, endpoint, request, params)
+    tell_or_note(shell)
+    return answer
+
+
+def _answered(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
     try:
         return _handle(shell, endpoint, request, params)
     except WaybillError as fault:

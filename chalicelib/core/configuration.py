@@ -90,10 +90,15 @@ class Configuration:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the RFC 8785 form of ``document``, in hex."""
+        """SHA-256 of ``canonical``, in hex."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+    @property
+    def canonical(self) -> bytes:
+        """The RFC 8785 form of ``document``."""
         import rfc8785
 
-        return hashlib.sha256(rfc8785.dumps(self.document)).hexdigest()
+        return bytes(rfc8785.dumps(self.document))
 
 
 def _recipient_of(configuration: Configuration, destination: Destination) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class TenantSettings(Record):
     requires: tuple[BasisKind, ...] = ()
     strict_plus7: bool = False
     retention: Retention
+    seal_minutes: int | None = Field(default=None, ge=1, le=60)
 
 
 class Tenant(TenantSettings):

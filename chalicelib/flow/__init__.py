@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         replay,
         request,
         route,
+        seal,
         sweep,
     )
 
@@ -46,6 +47,7 @@ __all__ = (
     "replay",
     "request",
     "route",
+    "seal",
     "sweep",
 )
 

@@ -49,7 +49,12 @@ def noted(request: Request, thing: str, reason: str, before: str) -> None:
     """Write that the configuration has changed."""
     kinds = {"tnt": "tenant", "src": "source", "dst": "destination", "rte": "route", "rcp": "recipient", "bas": "basis"}
     kind = kinds.get(thing[:3], thing[:3])
-    request.note("config_changed", object=(kind, thing), before=before, after=hash_now(request), reason=reason)
+    configuration = request.shell.config.snapshot(request.tenant.id).configuration
+    if configuration.hash != before:
+        # Whoever checks a decision needs the configuration that it names, and no later one tells what it was.
+        key = f"configs/{request.tenant.id}/{configuration.hash}.json"
+        request.shell.evidence.put(key, configuration.canonical, "application/json")
+    request.note("config_changed", object=(kind, thing), before=before, after=configuration.hash, reason=reason)
 
 
 def stored(request: Request, record: Any, secrets: Any = None, before: str | None = None) -> Row:

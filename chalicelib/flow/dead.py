@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..core import audit, times
-from ..core.errors import Misconfigured, NotFound, WaybillError
+from ..core.errors import Misconfigured, NotFound, Unavailable, WaybillError
 from ..core.retry import Outcome
 from ..core.sealing import open_sealed, unpack
 from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.queues import body
+from .dirty import tell
 from .messages import Message, with_followers
 from .state import ATTEMPTS_MAX, Batch, look
 
@@ -42,6 +43,11 @@ def _each(shell: Shell, messages: list[Message], end: Callable[[Shell, Message, 
         except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
             error("dead_letter_not_ended", fault)
             failed.append(message.id)
+    try:
+        tell(shell)
+    except Unavailable as fault:
+        error("notice_not_sent", fault)
+        return [message.id for message in messages]
     return with_followers(messages, failed)
 
 

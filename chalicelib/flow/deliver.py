@@ -21,6 +21,7 @@ from ..core.retry import Outcome, next_attempt
 from ..observe import count, error
 from ..shell import Shell
 from .attempt import Ended, Waits, delays_of, deliver
+from .dirty import tell
 from .messages import Message, send_back
 from .state import FIRST_ATTEMPTS, Batch, Found, Order, look, up_to_date
 
@@ -64,6 +65,11 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
         results = [lane.result() for lane in running]
     for result in results:
         failed.update(result)
+    try:
+        tell(batch.shell)
+    except Unavailable as fault:
+        error("notice_not_sent", fault)
+        failed = {m.id: None for m in messages}  # all come back; their entries are found, and nothing is sent again
     return send_back(shell.outbox, messages, failed)
 
 

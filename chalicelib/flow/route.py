@@ -28,6 +28,7 @@ from ..shell import Shell
 from ..store.config import Snapshot
 from ..store.data import DataStore, EventKey, EventRow, sealed_content
 from ..store.people import Person, people_key
+from .dirty import tell
 from .messages import NO_CONVERSATION, Message, send_back, with_followers
 from .orders import deliveries
 
@@ -84,6 +85,7 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
     if live:
         try:
             _route(shell, live, failed)
+            tell(shell)
         except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
             failed.update({work.message.id: fault for work in live if work.message.id not in failed})
     failed.update({double.id: failed[first] for double, first in doubles if first in failed})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..core import audit, times
 from ..observe import count, info
 from ..shell import Shell
+from .dirty import tell
 
 UNTIL_S = 500
 
@@ -24,6 +25,7 @@ def handle(shell: Shell) -> int:
         if shell.config.tenant(tenant).record.state == "closed":
             _erase(shell, tenant)
             erased += 1
+    tell(shell)
     if erased:
         count("tenants_erased", erased)
     return erased

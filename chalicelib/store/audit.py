@@ -23,6 +23,9 @@ ATTEMPTS = 5
 BACKOFF_S = 0.05
 KNOWN_BUCKETS = 10_000
 
+Touched = dict[tuple[str, str], dict[str, int]]
+"""By tenant and log: how many entries were stored in each bucket, ``{minute}#{shard}``."""
+
 _STORED = ""
 _UNKNOWN = "unknown"  # the call ended without an answer: written or not
 _DUPLICATE = frozenset({"DuplicateItem", "DuplicateItemException", "ConditionalCheckFailedException"})
@@ -78,7 +81,22 @@ class AuditStore(Entries):
         super().__init__(client, prefix, region, sleep)
         self._send = {"partiql": self._send_statements, "put": self._send_puts}[insert]
         self._known: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._touched: Touched = {}
         self._lock = threading.Lock()
+
+    def take_touched(self) -> Touched:
+        """Return the buckets in which entries were stored, or found, since this was last asked, and how many in each."""
+        with self._lock:
+            touched, self._touched = self._touched, {}
+        return touched
+
+    def touch_again(self, touched: Touched) -> None:
+        """Put back what was taken and could not be told."""
+        with self._lock:
+            for log, buckets in touched.items():
+                here = self._touched.setdefault(log, {})
+                for bucket, number in buckets.items():
+                    here[bucket] = here.get(bucket, 0) + number
 
     def append(self, entry: Entry) -> Stored:
         """Append one entry; see ``append_many``.
@@ -115,8 +133,12 @@ class AuditStore(Entries):
             place[key] = (index, row)
         for one in rounds:
             rows = list(one.values())
-            for (index, _), outcome in zip(rows, self._append([row for _, row in rows]), strict=True):
+            for (index, row), outcome in zip(rows, self._append([row for _, row in rows]), strict=True):
                 outcomes[index] = outcome
+                if isinstance(outcome, Stored):
+                    # An entry that was there already may have been stored by one who died before he could tell.
+                    log = outcome.entry["log"]
+                    self.touch_again({(row.entry["tenant"], log): {row.bucket["sk"]: 1}})
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _row(self, entry: Entry) -> _Row:

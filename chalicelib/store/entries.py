@@ -187,6 +187,22 @@ class Entries:
                 return Page(tuple(entries), _last_id(ids.encode(day * _DAY + _DAY - 1, 6), 7))
         return Page(tuple(entries), None)
 
+    def bucket(self, tenant: str, log: str, bucket: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the ids and leaves of a log's entries in a bucket, ``{minute}#{shard}``, as they are stored (consistent).
+
+        Nothing but the compression is checked: a row that cannot be inflated has an empty leaf. Raises ``Unavailable``.
+        """
+        low, high = f"ent_{'0' * ids.LENGTH}", f"ent_{'z' * ids.LENGTH}"
+        for row in self._query(
+            log, names={"#h": "pk", "#r": "sk"}, values={":h": f"{tenant}#{bucket}", ":a": low, ":b": high}
+        ):
+            data = row.get("leaf")
+            try:
+                leaf = inflate(data) if isinstance(data, bytes) and row.get("v") == VERSION else b""
+            except AuditBroken:
+                leaf = b""
+            yield row["sk"], leaf
+
     def _buckets(self, tenant: str, day: int, logs: Iterable[str], low: str, high: str) -> dict[str, list[str]]:
         """Return the non-empty buckets of a day, each with the logs that have it."""
         found: dict[str, list[str]] = {}

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import random
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from chalicelib.channels.base import Inbound, Reply
@@ -35,11 +37,13 @@ from chalicelib.flow import dead, deliver, pump, receive, route
 from chalicelib.flow.messages import Message
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell
+from chalicelib.store.notices import Notice, Received
 from chalicelib.store.queues import Outgoing
 from chalicelib.store.region import Clients
 from infra import engines, local
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+SEED = str(local.make_seed(Path(tempfile.mkdtemp(prefix="waybill-"))))
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 VISIBILITY_S = 360
 RECEIVES_MAX = 10
@@ -156,6 +160,41 @@ class FifoQueue:
         return min((m.visible_at for m in self.messages), default=None)
 
 
+class NoticeQueue:
+    """A standard SQS queue of notices."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.messages: dict[str, tuple[Notice, datetime, datetime]] = {}
+        self.sent = 0
+
+    def send(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            self.world.effect("notices.send")
+            self.sent += 1
+            self.messages[str(self.sent)] = (notice, self.world.clock, self.world.clock)
+            self.world.effect("notices.sent")
+
+    def receive(self, hidden_s: int) -> list[Received]:
+        ready = [r for r, (_, _, visible) in self.messages.items() if visible <= self.world.clock][:10]
+        received = []
+        for receipt in ready:
+            notice, sent, _ = self.messages[receipt]
+            self.messages[receipt] = (notice, sent, self.world.clock + timedelta(seconds=hidden_s))
+            received.append(Received(notice, receipt, sent))
+        return received
+
+    def remove(self, receipts: Iterable[str]) -> None:
+        for receipt in receipts:
+            self.world.effect("notices.remove")
+            self.messages.pop(receipt, None)
+
+    def give_back(self, receipts: Iterable[str]) -> None:
+        for receipt in receipts:
+            notice, sent, _ = self.messages[receipt]
+            self.messages[receipt] = (notice, sent, self.world.clock)
+
+
 class Receiver:
     """A destination on loopback that answers what it is told to."""
 
@@ -209,6 +248,7 @@ class World:
         self.dead_inbox, self.dead_outbox = FifoQueue(self, "dead_inbox"), FifoQueue(self, "dead_outbox")
         self.inbox = FifoQueue(self, "inbox", self.dead_inbox)
         self.outbox = FifoQueue(self, "outbox", self.dead_outbox)
+        self.notices = NoticeQueue(self)
         self.receiver = Receiver()
         self.monotonic_s = 0.0
         self.restart()
@@ -242,7 +282,7 @@ class World:
         """A new process: nothing remembered, the same tables and queues."""
         settings = Settings(
             cell="test", region="eu-central-1", country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
-            source_rate_per_s=10_000,
+            source_rate_per_s=10_000, evidence_bucket=f"waybill-test-evidence-{self.engine.account}", seal_seed=SEED,
         )  # fmt: skip
         self.shell = Shell(
             settings,
@@ -253,6 +293,7 @@ class World:
             sleep=lambda _s: None,
         )
         self.shell.inbox, self.shell.outbox = self.inbox, self.outbox  # type: ignore[assignment]
+        self.shell.notices = self.notices  # type: ignore[assignment]
 
     # What is declared
 

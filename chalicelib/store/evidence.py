@@ -1,0 +1,132 @@
+"""The evidence bucket: what is published of the logs. An object is written once; only a log's ``checkpoint`` is replaced.
+
+| key | what |
+|---|---|
+| ``logs/{tenant}/{log}/batches/{first}-{sha256}`` | the entries of one seal, each after its length (16 bits) |
+| ``logs/{tenant}/{log}/tile/…`` | full tiles and entry bundles of tlog-tiles |
+| ``logs/{tenant}/{log}/checkpoints/{size}`` | each signed checkpoint |
+| ``logs/{tenant}/{log}/checkpoint`` | the newest |
+| ``rules/{sha256}.json`` | the law that decisions were made by |
+| ``configs/{tenant}/{sha256}.json`` | what decisions read of a tenant's configuration |
+
+Every object is one single ``PutObject`` with ``If-None-Match``, which the bucket's policy demands; Object Lock keeps it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..core.errors import AuditUnavailable, WrongRegion
+from .items import code_of
+
+CACHE_BYTES = 32 * 1024 * 1024
+_THERE = frozenset({"PreconditionFailed", "412"})
+_GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+def prefix(tenant: str, log: str) -> str:
+    """Return what the keys of a log begin with."""
+    return f"logs/{tenant}/{log}/"
+
+
+class Evidence:
+    """Read and write objects of the evidence bucket.
+
+    Args:
+        client: makes the S3 client of the home region when first used.
+        bucket: the bucket's name.
+    """
+
+    def __init__(self, client: Callable[[], Any], bucket: str, region: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._region = region
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def _s3(self) -> Any:
+        client = self._client()
+        if client.meta.region_name != self._region:
+            raise WrongRegion("the evidence bucket has a client of the home region only")
+        return client
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> bool:
+        """Write an object once. Return False if there is one already: it stays as it is.
+
+        Raises:
+            AuditUnavailable: it is not known to be written; the same call may succeed later.
+        """
+        if key in self._known:
+            return False
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+        except ClientError as error:
+            if code_of(error) not in _THERE:
+                raise AuditUnavailable(f"the evidence bucket did not take an object ({code_of(error)})") from error
+            self._note(key)
+            return False
+        except BotoCoreError as error:
+            raise AuditUnavailable("the evidence bucket does not answer; try again") from error
+        self._note(key)
+        return True
+
+    def _note(self, key: str) -> None:
+        with self._lock:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            self._known.add(key)
+
+    def replace(self, key: str, data: bytes, content_type: str) -> None:
+        """Write an object in place of what is there; the bucket allows it for a log's ``checkpoint`` only.
+
+        Raises:
+            AuditUnavailable: it is not known to be written; the same call may succeed later.
+        """
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+        except (ClientError, BotoCoreError) as error:
+            raise AuditUnavailable("the evidence bucket did not take a checkpoint; try again") from error
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object; None if there is none.
+
+        Raises:
+            AuditUnavailable: the bucket does not answer.
+        """
+        try:
+            return bytes(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if code_of(error) in _GONE:
+                return None
+            raise AuditUnavailable(f"the evidence bucket did not give an object ({code_of(error)})") from error
+        except BotoCoreError as error:
+            raise AuditUnavailable("the evidence bucket does not answer; try again") from error
+
+    def get_fixed(self, key: str) -> bytes | None:
+        """Read an object that never changes, from this process's memory where it was read before. Raises as ``get``."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        data = self.get(key)
+        if data is not None and len(data) <= CACHE_BYTES // 4:
+            with self._lock:
+                if key not in self._kept:
+                    self._kept[key] = data
+                    self._kept_bytes += len(data)
+                while self._kept_bytes > CACHE_BYTES:
+                    self._kept_bytes -= len(self._kept.popitem(last=False)[1])
+        return data
+
+    def link(self, key: str, for_s: int) -> str:
+        """Return an address under which an object can be read without a key for a time. No call is made."""
+        arguments = {"Bucket": self._bucket, "Key": key}
+        return str(self._s3.generate_presigned_url("get_object", Params=arguments, ExpiresIn=for_s))

@@ -1,0 +1,122 @@
+"""A sealed log as it can be read back: leaves by index, hashes of the tree, the seal that an entry is in.
+
+What is published in full tiles is read from them; the rest, at most 255 hashes a level, from batches and the tiles below.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from ..core import merkle, seal, tiles
+from ..core.errors import AuditBroken, AuditUnavailable
+from ..core.seal import Seal
+from ..core.tiles import Tile
+from .evidence import Evidence, prefix
+from .seals import Seals
+
+READERS = 16
+
+
+class SealedLog:
+    """One log of a tenant."""
+
+    def __init__(self, seals: Seals, evidence: Evidence, tenant: str, log: str) -> None:
+        self.seals = seals
+        self.evidence = evidence
+        self.tenant = tenant
+        self.log = log
+        self.prefix = prefix(tenant, log)
+
+    def last(self) -> Seal | None:
+        """Return the newest seal; None where nothing has been sealed."""
+        return self.seals.last(self.tenant, self.log)
+
+    def fixed(self, name: str) -> bytes:
+        """Read an object of the log that never changes.
+
+        Raises:
+            AuditBroken: it is not there.
+        """
+        data = self.evidence.get_fixed(self.prefix + name)
+        if data is None:
+            raise AuditBroken("an object of a sealed log is not in the bucket")
+        return data
+
+    def batch(self, one: Seal) -> list[bytes]:
+        """Read the leaves of a seal. Raises as ``fixed``."""
+        leaves = tiles.unbundle(self.fixed(one.batch))
+        if len(leaves) != one.count:
+            raise AuditBroken("a batch holds more or fewer entries than its seal says")
+        return leaves
+
+    def leaves(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the leaves with the indexes from ``start`` to before ``end``. Raises as ``fixed``."""
+        if start >= end:
+            return
+        holding = self.seals.holding(self.tenant, self.log, start)
+        if holding is None or holding.size <= start:
+            raise AuditUnavailable("the log does not reach as far; try again")
+        for one in self.seals.after(self.tenant, self.log, holding.first):
+            if one.first >= end:
+                return
+            yield from self.batch(one)[max(0, start - one.first) : end - one.first]
+
+    def tile(self, wanted: Tile) -> bytes:
+        """Return a tile: a full one from the bucket, if it is published; else made of batches and the tiles below it.
+
+        Raises as ``fixed``.
+        """
+        if wanted.width == tiles.WIDTH:
+            data = self.evidence.get_fixed(self.prefix + wanted.path)
+            if data is not None:
+                return data
+        start = wanted.index * tiles.WIDTH
+        if wanted.level == 0:
+            return b"".join(map(merkle.leaf_hash, self.leaves(start, start + wanted.width)))
+        below = [Tile(wanted.level - 1, index) for index in range(start, start + wanted.width)]
+        with ThreadPoolExecutor(READERS) as readers:
+            return b"".join(merkle.root(tiles.hashes_of(data)) for data in readers.map(self.tile, below))
+
+    def node(self, size: int) -> merkle.Node:
+        """Return how to read the hash of any full subtree of the first ``size`` leaves. It raises as ``fixed``."""
+        return tiles.node_from(functools.cache(self.tile), size)
+
+    def indexes(self, ats: Mapping[str, str], last: Seal | None) -> dict[str, int]:
+        """Return the indexes of those of some entries that are sealed.
+
+        Args:
+            ats: the entries' times, by id.
+            last: the newest seal.
+
+        Raises:
+            AuditBroken, AuditUnavailable: the log cannot be read back.
+        """
+        if last is None:
+            return {}
+        waiting = {entry_id: at for entry_id, at in ats.items() if at <= last.horizon}
+        found: dict[str, int] = {}
+        if not waiting:
+            return found
+        for one in self.seals.after(self.tenant, self.log, self._first_that_may_hold(min(waiting.values()), last)):
+            if seal.may_hold(one, waiting.values()):
+                places = enumerate(seal.ids_of(self.batch(one)), one.first)
+                found |= {entry_id: index for index, entry_id in places if waiting.pop(entry_id, None) is not None}
+            if not waiting:
+                break
+        return found
+
+    def _first_that_may_hold(self, at: str, last: Seal) -> int:
+        """Find where the first seal begins whose horizon is not before a time; horizons only grow."""
+        low, high = 0, last.first
+        while low < high:
+            middle = (low + high) // 2
+            one = self.seals.holding(self.tenant, self.log, middle)
+            if one is None:
+                raise AuditBroken("a seal of the log is missing")
+            if one.horizon >= at:
+                high = one.first
+            else:
+                low = one.size
+        return low
