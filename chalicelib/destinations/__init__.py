@@ -9,8 +9,11 @@ from typing import Any
 from ..core.errors import Invalid
 
 KINDS: Mapping[str, str] = {
+    "amocrm": "amocrm",
+    "bitrix24": "bitrix24",
     "discord": "discord",
     "http": "http",
+    "hubspot": "hubspot",
     "slack": "slack",
     "telegram": "telegram",
 }

@@ -217,6 +217,14 @@ def _found_or_made(person: Person, crm: Crm) -> str:
     return found
 
 
+def shows(answer: calls.Answer, mark: str) -> bool:
+    """Say whether a list of a contact's messages, the latest first, has one with a mark.
+
+    The bytes are searched, not the JSON: a list of long messages may be longer than what is read of an answer.
+    """
+    return mark.encode() in answer.body
+
+
 def ids_in(values: object, read: Callable[[Any], object]) -> Iterator[str]:
     """Yield the ids, as text, of what a CRM's list holds; whatever is of another form is passed over."""
     for value in values if isinstance(values, list) else ():

@@ -1,0 +1,214 @@
+"""Destination kind ``amocrm``: a note on the person's contact, in amoCRM or Kommo.
+
+By a long-lived token, or an integration's OAuth pair, whose refresh tokens are good for one use and three months. A contact
+is known by a text field of the tenant's own, found through the account's full-text search; what was made a moment before
+may not be found there yet, hence the claims and the memory of ``contacts``.
+
+Sources (read 2026-11-22): https://developers.kommo.com/reference/get-token,
+https://es-developers.kommo.com/docs/limitaciones, https://www.amocrm.ru/developers/content/crm_platform/contacts-api,
+https://www.amocrm.ru/developers/content/crm_platform/events-and-notes,
+https://www.amocrm.ru/developers/content/crm_platform/error-codes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, model_validator
+
+from . import base, calls, contacts, text, tokens
+from .base import Clients, Countries, Delivery, Receipt
+from .contacts import Parcel, Person
+
+KIND = "amocrm"
+MEMORY = True
+
+HOST = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.(?:amocrm\.ru|amocrm\.com|kommo\.com)$"
+REFRESH_KEEP_S = 90 * 86_400
+NOTE_MAX = 20_000
+FOUND_MAX = 10
+"""How many contacts of a search are read: a contact with all its fields takes a few kilobytes of an answer's 64."""
+NOTES_LOOKED_AT = 25
+
+
+class App(tokens.App):
+    """An integration's OAuth pair; renewing asks for its redirect address too."""
+
+    redirect_uri: str = Field(min_length=1, max_length=2048)
+
+
+class Config(base.Config):
+    """The account's host, a token or an integration, and the number of the field that holds our ids."""
+
+    host: str = Field(pattern=HOST)
+    token: SecretStr | None = Field(default=None, min_length=1, max_length=tokens.TOKEN_MAX)
+    app: App | None = None
+    field_id: int = Field(ge=1)
+    api_url: calls.ApiUrl = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Config:
+        if (self.token is None) == (self.app is None):
+            raise ValueError("give a token or an app")
+        return self
+
+
+def check(config: Config, clients: Clients) -> None:
+    """Refuse a stand-in that the operator has not opened.
+
+    Raises:
+        ForbiddenAddress: (an ``Invalid``) as every attempt would.
+    """
+    calls.check(f"https://{config.host}", config.api_url, clients)
+
+
+def place(config: Config) -> Countries | None:
+    """Return None: the recipient's record tells where its account is kept."""
+    return None
+
+
+_FORM = text.Form(NOTE_MAX, len, text.plain)
+
+
+def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+    """Make the note of an event and say whose contact it belongs to.
+
+    Raises:
+        DeliveryError: ``render``, where the event tells neither of a person nor of a conversation.
+    """
+    mark = contacts.mark_of(delivery)
+    return contacts.parcel(document, delivery, f"{text.fitted(text.of_event(document, delivery), _FORM)}\n{mark}", mark)
+
+
+def send(parcel: Parcel, clients: Clients) -> Receipt:
+    """Add the note to the person's contact.
+
+    Raises:
+        DeliveryError: anything but that.
+        Unavailable: our own memory did not answer; the attempt is made again.
+    """
+    memory = contacts.memory_of(clients)
+    contacts.bring(parcel, _Account(parcel, clients, memory), memory)
+    return Receipt("accepted")
+
+
+class _Account:
+    """The account as ``contacts.Crm``, for one attempt."""
+
+    def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
+        config: Config = parcel.config
+        self._config = config
+        self._service = calls.Service(clients, f"https://{config.host}", {}, parcel.at, config.api_url)
+        self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
+
+    def find(self, person: Person) -> str | None:
+        for external_id in person.external_ids:
+            found = self._search(_field_value(external_id), "field_id", self._config.field_id)
+            if found is not None:
+                return found
+        return self._search(_digits(person.phone), "field_code", "PHONE") if person.phone else None
+
+    def make(self, person: Person) -> str:
+        values: list[dict[str, Any]] = [
+            {"field_id": self._config.field_id, "values": [{"value": _field_value(person.external_ids[0])}]}
+        ]
+        if person.phone:
+            values.append({"field_code": "PHONE", "values": [{"value": person.phone, "enum_code": "WORK"}]})
+        answer = self._call("POST", "/api/v4/contacts", [{"name": person.name, "custom_fields_values": values}])
+        made = contacts.oldest(contacts.ids_in(_embedded(answer, "contacts"), _id))
+        if made is None:
+            raise calls.failure("protocol", answer)
+        return made
+
+    def has(self, contact: str, mark: str) -> bool:
+        path = f"/api/v4/contacts/{contact}/notes?order[id]=desc&limit={NOTES_LOOKED_AT}"
+        return contacts.shows(self._call("GET", path), mark)
+
+    def attach(self, contact: str, parcel: Parcel) -> None:
+        note = {"note_type": "common", "params": {"text": parcel.text}}
+        path = f"/api/v4/contacts/{contact}"
+        answer = self._answer("POST", f"{path}/notes", [note])
+        if answer.ok:
+            return
+        if answer.status in (400, 404) and self._is_gone(path):
+            raise contacts.Gone
+        raise calls.fault_of(answer)
+
+    def _is_gone(self, path: str) -> bool:
+        answer = self._answer("GET", path)
+        return answer.status in (204, 404) or (answer.ok and answer.told().get("is_deleted") is True)
+
+    def _search(self, wanted: str, key: str, value: object) -> str | None:
+        """Return the oldest contact that has ``wanted`` in the field whose ``key`` is ``value``.
+
+        The account's search looks into all fields and takes parts of words too, so that each hit is looked at.
+        """
+        answer = self._call("GET", f"/api/v4/contacts?query={quote(wanted)}&order[id]=asc&limit={FOUND_MAX}")
+        if answer.status == 204:  # nothing found
+            return None
+        return contacts.oldest(
+            contacts.ids_in(_embedded(answer, "contacts"), lambda c: _id(c) if _holds(c, wanted, key, value) else None)
+        )
+
+    def _call(self, method: str, path: str, body: list[Any] | None = None) -> calls.Answer:
+        answer = self._answer(method, path, body)
+        if not answer.ok:
+            raise calls.fault_of(answer)
+        return answer
+
+    def _answer(self, method: str, path: str, body: list[Any] | None = None) -> calls.Answer:
+        content = None if body is None else json.dumps(body).encode()
+
+        def call(access: str) -> calls.Answer:
+            return self._service.call(method, path, content, {"Authorization": f"Bearer {access}"})
+
+        if self._tokens:
+            return tokens.authorised(call, self._tokens, lambda answer: answer.status == 401)
+        return call(self._config.token.get_secret_value() if self._config.token else "")
+
+    def _renew(self, refresh: str) -> calls.Answer:
+        app = self._config.app
+        assert app is not None
+        asked = {
+            "client_id": app.client_id,
+            "client_secret": app.client_secret.get_secret_value(),
+            "grant_type": "refresh_token",
+            "refresh_token": refresh,
+            "redirect_uri": app.redirect_uri,
+        }
+        return self._service.call("POST", "/oauth2/access_token", asked)
+
+
+def _field_value(external_id: str) -> str:
+    """Return what our field holds: one word of one length, for the search takes ids apart and finds 77 in 771."""
+    return "wbl" + hashlib.sha256(external_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _digits(value: str) -> str:
+    return re.sub("[^0-9]", "", value)
+
+
+def _embedded(answer: calls.Answer, name: str) -> object:
+    embedded = answer.object().get("_embedded")
+    return embedded.get(name) if isinstance(embedded, dict) else None
+
+
+def _id(item: Any) -> object:
+    return item.get("id") if isinstance(item, dict) else None
+
+
+def _holds(contact: Any, wanted: str, key: str, value: object) -> bool:
+    fields = contact.get("custom_fields_values") if isinstance(contact, dict) else None
+    held = (
+        item.get("value")
+        for one in (fields if isinstance(fields, list) else ())
+        if isinstance(one, Mapping) and one.get(key) == value
+        for item in (one["values"] if isinstance(one.get("values"), list) else ())
+        if isinstance(item, Mapping)
+    )
+    return any(isinstance(text, str) and wanted in (text, _digits(text)) for text in held)

@@ -1,0 +1,220 @@
+"""Destination kind ``hubspot``: a note on the person's contact.
+
+By a private app's token, or an OAuth application. A contact is known by a property of the tenant's own that HubSpot keeps
+unique: it is read by that property directly, which sees what was made a moment before, and HubSpot itself refuses a second
+one. Only the search by phone goes through HubSpot's index, which is some seconds late.
+
+Sources (read 2026-11-22): https://developers.hubspot.com/docs/api/crm/contacts,
+https://developers.hubspot.com/docs/api-reference/crm-notes-v3/guide,
+https://developers.hubspot.com/docs/api-reference/2026-03/crm/search-the-crm,
+https://developers.hubspot.com/changelog/updating-objects-by-custom-field-and-adding-owner-properties-via-the-api,
+https://developers.hubspot.com/docs/api/usage-details.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pydantic import Field, SecretStr, model_validator
+
+from ..core import times
+from ..core.errors import DeliveryError
+from . import base, calls, contacts, text, tokens
+from .base import Clients, Countries, Delivery, Receipt
+from .contacts import Parcel, Person
+
+KIND = "hubspot"
+MEMORY = True
+
+API = "https://api.hubapi.com"
+REFRESH_KEEP_S = 180 * 86_400
+"""HubSpot's refresh tokens do not end; after this the configuration's, which is the same, is used again."""
+NOTE_MAX = 65_536
+MARK_ROOM = 100
+NOTE_TO_CONTACT = 202
+"""HubSpot's own type of association from a note to a contact."""
+NOTES_LOOKED_AT = 10
+WAITS_S: Mapping[str, int] = {"SECONDLY": 1, "TEN_SECONDLY_ROLLING": 10, "DAILY": 3600}
+"""``policyName`` of a 429 → when to come back, where no ``Retry-After`` says."""
+TAKEN = b"CONFLICTING_UNIQUE_VALUE"
+"""How a 400 says that another contact has the value of a unique property."""
+
+
+class Config(base.Config):
+    """A token or an application, and the unique property that holds our ids."""
+
+    token: SecretStr | None = Field(default=None, min_length=1, max_length=tokens.TOKEN_MAX)
+    app: tokens.App | None = None
+    property: str = Field(default="waybill_id", pattern=r"^[a-z][a-z0-9_]{0,99}$")
+    api_url: calls.ApiUrl = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Config:
+        if (self.token is None) == (self.app is None):
+            raise ValueError("give a token or an app")
+        return self
+
+
+def check(config: Config, clients: Clients) -> None:
+    """Refuse a stand-in that the operator has not opened.
+
+    Raises:
+        ForbiddenAddress: (an ``Invalid``) as every attempt would.
+    """
+    calls.check(API, config.api_url, clients)
+
+
+def place(config: Config) -> Countries | None:
+    """Return None: the recipient's record tells in which of HubSpot's data centres its account is."""
+    return None
+
+
+def _pieces(written: str) -> Iterable[str]:
+    return ("<br>" if c == "\n" else html.escape(c) for c in written)
+
+
+_FORM = text.Form(NOTE_MAX - MARK_ROOM, len, _pieces)
+
+
+def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+    """Make the note of an event, in HTML, and say whose contact it belongs to.
+
+    Raises:
+        DeliveryError: ``render``, where the event tells neither of a person nor of a conversation.
+    """
+    mark = contacts.mark_of(delivery)
+    note = text.fitted(text.of_event(document, delivery), _FORM)
+    return contacts.parcel(document, delivery, f"{note}<br>{mark}", mark)
+
+
+def send(parcel: Parcel, clients: Clients) -> Receipt:
+    """Add the note to the person's contact.
+
+    Raises:
+        DeliveryError: anything but that.
+        Unavailable: our own memory did not answer; the attempt is made again.
+    """
+    memory = contacts.memory_of(clients)
+    contacts.bring(parcel, _Account(parcel, clients, memory), memory)
+    return Receipt("accepted")
+
+
+class _Account:
+    """The account as ``contacts.Crm``, for one attempt."""
+
+    def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
+        config: Config = parcel.config
+        self._config = config
+        self._service = calls.Service(clients, API, {}, parcel.at, config.api_url)
+        self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
+
+    def find(self, person: Person) -> str | None:
+        for external_id in person.external_ids:
+            answer = self._answer("GET", f"{_contact(external_id)}?idProperty={self._config.property}")
+            if answer.ok:
+                return _id_of(answer)
+            if answer.status != 404:
+                raise _fault(answer)
+        return self._by_phone(person.phone) if person.phone else None
+
+    def _by_phone(self, phone: str) -> str | None:
+        answer = self._call(
+            "/crm/v3/objects/contacts/search",
+            {
+                "filterGroups": [
+                    {"filters": [{"propertyName": name, "operator": "EQ", "value": phone}]}
+                    for name in ("phone", "mobilephone")
+                ],
+                "properties": ["hs_object_id"],
+                "limit": 10,
+            },
+        )
+        return contacts.oldest(contacts.ids_in(answer.object().get("results"), _id))
+
+    def make(self, person: Person) -> str:
+        properties = {"firstname": person.name, self._config.property: person.external_ids[0]}
+        properties |= {"phone": person.phone} if person.phone else {}
+        answer = self._answer("POST", "/crm/v3/objects/contacts", {"properties": properties})
+        if answer.status == 409 or (answer.status == 400 and TAKEN in answer.body):
+            raise contacts.AlreadyExists
+        if not answer.ok:
+            raise _fault(answer)
+        return _id_of(answer)
+
+    def has(self, contact: str, mark: str) -> bool:
+        answer = self._call(
+            "/crm/v3/objects/notes/search",
+            {
+                "filterGroups": [
+                    {"filters": [{"propertyName": "associations.contact", "operator": "EQ", "value": contact}]}
+                ],
+                "properties": ["hs_note_body"],
+                "sorts": [{"propertyName": "hs_createdate", "direction": "DESCENDING"}],
+                "limit": NOTES_LOOKED_AT,
+            },
+        )
+        return contacts.shows(answer, mark)
+
+    def attach(self, contact: str, parcel: Parcel) -> None:
+        association = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": NOTE_TO_CONTACT}
+        note = {
+            "properties": {"hs_timestamp": times.text(parcel.occurred_at), "hs_note_body": parcel.text},
+            "associations": [{"to": {"id": contact}, "types": [association]}],
+        }
+        answer = self._answer("POST", "/crm/v3/objects/notes", note)
+        if answer.ok:
+            return
+        if answer.status in (400, 404) and self._answer("GET", _contact(contact)).status == 404:
+            raise contacts.Gone
+        raise _fault(answer)
+
+    def _call(self, path: str, body: Mapping[str, Any]) -> calls.Answer:
+        answer = self._answer("POST", path, body)
+        if not answer.ok:
+            raise _fault(answer)
+        return answer
+
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> calls.Answer:
+        def call(access: str) -> calls.Answer:
+            return self._service.call(method, path, body, {"Authorization": f"Bearer {access}"})
+
+        if self._tokens:
+            return tokens.authorised(call, self._tokens, lambda answer: answer.status == 401)
+        return call(self._config.token.get_secret_value() if self._config.token else "")
+
+    def _renew(self, refresh: str) -> calls.Answer:
+        app = self._config.app
+        assert app is not None
+        asked = {
+            "grant_type": "refresh_token",
+            "client_id": app.client_id,
+            "client_secret": app.client_secret.get_secret_value(),
+            "refresh_token": refresh,
+        }
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._service.call("POST", "/oauth/v1/token", urlencode(asked).encode(), form)
+
+
+def _contact(name: str) -> str:
+    return f"/crm/v3/objects/contacts/{quote(name, safe='')}"
+
+
+def _id(item: Any) -> object:
+    return item.get("id") if isinstance(item, dict) else None
+
+
+def _id_of(answer: calls.Answer) -> str:
+    found = contacts.oldest(contacts.ids_in([answer.object()], _id))
+    if found is None:
+        raise calls.failure("protocol", answer)
+    return found
+
+
+def _fault(answer: calls.Answer) -> DeliveryError:
+    """Return the error of an answer; a limit says by its name when to come back."""
+    if answer.status == 429 and "retry-after" not in answer.headers:
+        return calls.failure("throttled", answer, WAITS_S.get(str(answer.told().get("policyName"))))
+    return calls.fault_of(answer)
