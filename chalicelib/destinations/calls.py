@@ -253,9 +253,9 @@ def _code(status: int) -> str:
 
 
 class Service:
-    """The calls of one attempt to one service: one deadline, the same headers, and what is known of having been sent.
+    """The calls of one attempt to one service: one deadline, the same headers.
 
-    A transport fault of a later call is not "nothing was sent": an earlier one has carried data.
+    ``reached`` says whether any call was answered: then a transport fault of a later one is not "nothing was sent".
     """
 
     def __init__(
@@ -267,7 +267,7 @@ class Service:
         self._at = at
         self._api_url = api_url
         self._deadline = deadline_of(clients)
-        self._reached = False
+        self.reached = False
 
     def call(
         self,
@@ -293,7 +293,7 @@ class Service:
                 api_url=self._api_url,
             )
         except DeliveryError as fault:
-            fault.sent = fault.sent or self._reached
+            fault.sent = fault.sent or self.reached
             raise
-        self._reached = True
+        self.reached = True
         return answer

@@ -221,7 +221,7 @@ def discord(text: str) -> Iterator[str]:
     for token in _DISCORD_TOKEN.finditer(text):
         if token["mark"]:
             yield "\\" + token["mark"]
-        elif token["list"]:
+        elif token["list"] is not None:
             yield token["list"] + "\\"
         else:
             yield token[0]
