@@ -23,6 +23,7 @@ from ..destinations import of_kind
 from ..observe import count, warning
 from ..shell import Shell
 from ..store.config import Snapshot
+from .clients import clients_of
 from .messages import NO_CONVERSATION
 from .parcels import delivery_of, render
 from .state import Batch, Found, Order, following
@@ -229,7 +230,8 @@ def _send(
     try:
         parcel = render(destination, select, document, delivery)
         size = len(parcel.body)
-        code = of_kind(destination.kind).send(parcel, shell.destination_clients).code
+        clients = clients_of(shell, order["tenant"], snapshot.keys, destination)
+        code = of_kind(destination.kind).send(parcel, clients).code
     except DeliveryError as refusal:
         fault, code = refusal, refusal.attempt_code
         if not refusal.sent:
