@@ -200,6 +200,11 @@ def gone(state: State, now: datetime) -> State:
     return replace(state, notices=(*state.notices, Notice("destination.gone", now)))
 
 
+def without(state: State, told: tuple[Notice, ...]) -> State:
+    """Return the state once the tenant has been told something."""
+    return replace(state, notices=tuple(n for n in state.notices if n not in told))
+
+
 def enabled(now: datetime, per_s: int | None = None) -> State:
     """Return the state of a destination that was just enabled: a clean one, and what waits for it is woken."""
     return _wake(State(), now, per_s)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..core import audit, times
-from ..core.errors import DeliveryError, NotFound, OurError, PreconditionFailed
+from ..core.errors import DeliveryError, OurError
 from ..core.event import classes_of
 from ..core.plan import Cell, Judgement, Planned, judge, recipient_of, routes_of, source_facts
 from ..core.redaction import redact
@@ -20,16 +20,17 @@ from ..core.retention import hold_ends_at
 from ..core.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
 from ..core.tenant import Destination
 from ..destinations import of_kind
-from ..observe import count, warning
+from ..observe import count
 from ..shell import Shell
 from ..store.config import Snapshot
+from . import gate
 from .clients import clients_of
 from .messages import NO_CONVERSATION
 from .parcels import delivery_of, render
 from .state import Batch, Found, Order, following
 
 LOOK_AGAIN = timedelta(hours=1)
-"""How often a held transfer, or one for a disabled destination, is looked at without being asked for."""
+"""How often a held transfer is looked at without being asked for."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Waits:
-    """The transfer is to be looked at again ``due_at``; ``order`` is its state from now on."""
+    """The transfer is to be looked at again ``due_at``; ``order`` is its state from now on.
+
+    ``listed``: it waits for its destination, and is woken as soon as that is back.
+    """
 
     due_at: datetime
     order: Order
     attempts: int
+    listed: bool = False
 
 
 def delays_of(batch: Batch, order: Order) -> tuple[int, ...]:
@@ -53,8 +58,14 @@ def delays_of(batch: Batch, order: Order) -> tuple[int, ...]:
     return destination.retry.delays_s if destination and destination.retry else DEFAULT_DELAYS_S
 
 
-def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None) -> Ended | Waits:
-    """Decide again, and send if that still says yes."""
+def deliver(
+    batch: Batch, order: Order, one: Found, held_since: datetime | None, *, woken: bool = False
+) -> Ended | Waits:
+    """Decide again, and send if that still says yes and the destination takes it now.
+
+    Args:
+        woken: the order has waited in its lane.
+    """
     shell = batch.shell
     now = shell.now()
     snapshot = batch.snapshot(order["tenant"])
@@ -83,9 +94,10 @@ def deliver(batch: Batch, order: Order, one: Found, held_since: datetime | None)
             return Ended()
     if order["decision"] == "held":
         return _still_held(batch, order, judgement, now, now)
-    if not destination.enabled:
-        return Waits(now + LOOK_AGAIN, order, one.made)
-    return _send(batch, order, one, snapshot, destination, document, judgement)
+    leave = gate.ask(batch, order, destination, woken=woken)
+    if isinstance(leave, datetime):
+        return Waits(leave, order, one.made, listed=True)
+    return _send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
 
 
 def judge_again(
@@ -206,6 +218,8 @@ def _send(
     destination: Destination,
     document: dict[str, Any],
     judgement: Judgement,
+    *,
+    probe: bool,
 ) -> Ended | Waits:
     shell = batch.shell
     now = shell.now()
@@ -237,10 +251,20 @@ def _send(
         if not refusal.sent:
             sent, size = (), None
     took_ms = int((time.monotonic() - started) * 1000)
-    if fault is not None and fault.gone:
-        _disable(batch, order["tenant"], destination.id)
-    retry_after = fault.retry_after_s if fault else None
-    return _attempted(batch, order, one, code, took_ms, sent, size, retry_after, shell.now())
+    retry_after, now = fault.retry_after_s if fault else None, shell.now()
+    result = _attempted(batch, order, one, code, took_ms, sent, size, retry_after, now)
+    gate.note(
+        batch,
+        order,
+        destination,
+        code,
+        sent=fault is None or fault.sent,
+        probe=probe,
+        gone=fault is not None and fault.gone,
+        retry_after_s=retry_after,
+        now=now,
+    )
+    return result
 
 
 def _attempted(
@@ -282,14 +306,3 @@ def _attempted(
     count("attempts", outcome=outcome.value)
     due_at = next_attempt(made, delays, outcome, now, order["delivery"], retry_after_s)
     return Ended() if due_at is None else Waits(due_at, order, made)
-
-
-def _disable(batch: Batch, tenant: str, destination: str) -> None:
-    """Disable a destination that says it is gone. What arrives for it waits in its lanes until it expires."""
-    try:
-        row = batch.shell.config.get(tenant, destination)
-        changed = row.record.model_copy(update={"enabled": False, "disabled_because": "gone"})
-        batch.shell.config.replace(tenant, changed, row.version)
-    except (NotFound, PreconditionFailed):
-        return  # deleted or changed meanwhile: the next attempt sees it as it is then
-    warning("destination_gone", tenant=tenant, destination=destination)

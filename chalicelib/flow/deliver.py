@@ -6,11 +6,15 @@ batch) → 2 decide again → 3 send → 4 ``attempted`` → 5 park or clean up 
 Deliver, inside a lane's FIFO group, is the only writer of the lane's rows: one writer, hence the order. A lane with a head
 is parked: what arrives is put behind what waits, and only a wake (from pump) drains it. Held transfers wait in their lanes
 like failed ones, so that nothing overtakes them. What has been tried is known from the log alone: rows hold no counters.
+
+A lane whose destination takes nothing now (its breaker is open, it has asked for time, its limit is reached, it is disabled)
+is *listed*: pump wakes it when the destination is back, and otherwise hardly ever.
 """
 
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
@@ -20,6 +24,7 @@ from ..core.errors import Unavailable
 from ..core.retry import Outcome, next_attempt
 from ..observe import count, error
 from ..shell import Shell
+from ..store.data import list_of
 from .attempt import Ended, Waits, delays_of, deliver
 from .dirty import tell
 from .messages import Message, send_back
@@ -27,6 +32,12 @@ from .state import FIRST_ATTEMPTS, Batch, Found, Order, look, up_to_date
 
 SHORT_WAIT_S = 10
 """The longest first wait that uses the message's visibility instead of a parked row."""
+SHORT_WAITS = 3
+"""How often a message is given back because its destination asks for a few seconds: a queue gives up on what comes back ten
+times."""
+LOOK_AT_LISTED = timedelta(hours=6)
+"""How often a listed lane is looked at without being asked for, so that nothing waits for ever whatever was missed, and what
+expires is ended within the day."""
 WAITED_S = 60
 """What has waited this long in the outbox is parked, so that one slow group cannot stop the cell."""
 THREADS = 32
@@ -95,7 +106,7 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
             if waits is None:
                 continue
             wait_s = (waits.due_at - batch.shell.now()).total_seconds()
-            if waits.attempts == 1 and not parked and wait_s <= SHORT_WAIT_S and waits.order["decision"] != "held":
+            if not parked and wait_s <= SHORT_WAIT_S and _comes_back(waits, wait_s, message.receives):
                 return {message.id: wait_s}
             park(batch, message.sequence, waits)
             parked = True
@@ -103,6 +114,13 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
             error("deliver_failed", fault)
             return {message.id: None}
     return {}
+
+
+def _comes_back(waits: Waits, wait_s: float, receives: int) -> bool:
+    """Say whether a message that has not long to wait waits in the queue."""
+    if waits.listed:
+        return wait_s > 0 and receives <= SHORT_WAITS
+    return waits.attempts == 1 and waits.order["decision"] != "held"
 
 
 def _first(batch: Batch, message: Message, order: Order, one: Found, parked: bool) -> Waits | None:
@@ -140,8 +158,19 @@ def park(batch: Batch, sequence: str, waits: Waits) -> None:
     if held:
         waiting.setdefault("held_since", times.text(batch.shell.now()))
     batch.shell.data.park(order["lane"], sequence, waiting, times.parse(order["expires_at"]), held)
-    batch.shell.data.make_head(order["lane"], waits.due_at)
-    count("parked", state="held" if held else "retry")
+    batch.shell.data.make_head(order["lane"], *_place(batch, waits))
+    count("parked", state="held" if held else "listed" if waits.listed else "retry")
+
+
+def _place(batch: Batch, waits: Waits) -> tuple[datetime, str | None]:
+    """Say when a lane is looked at, and in which list it waits till then."""
+    if not waits.listed:
+        return waits.due_at, None
+    order = waits.order
+    # Not all of them at once: a destination may have a hundred thousand lanes.
+    spread = timedelta(seconds=zlib.crc32(order["lane"].encode()) % 3600)
+    look_at = batch.shell.now() + LOOK_AT_LISTED + spread
+    return min(look_at, times.parse(order["expires_at"])), list_of(order["tenant"], order["destination"])
 
 
 # Draining a lane
@@ -168,8 +197,10 @@ def drain(batch: Batch, lane: str, due: str) -> None:
             state = {**result.order, "due_at": times.text(result.due_at)}
             if not held:
                 state.pop("held_since", None)
-            shell.data.update_waiting(lane, sequence, state, held)
-            shell.data.move_head(lane, result.due_at, due)
+            if not result.listed or result.due_at > now or {**state, "due_at": waiting["due_at"]} != waiting:
+                shell.data.update_waiting(lane, sequence, state, held)
+            look_at, listed = _place(batch, result)
+            shell.data.move_head(lane, look_at, due, listed)
             return
         shell.data.remove_waiting(lane, sequence)
     shell.data.remove_head(lane)
@@ -189,4 +220,4 @@ def _waiting(batch: Batch, waiting: Order) -> Ended | Waits:
     held_since = None
     if order["decision"] == "held":
         held_since = times.parse(order.get("held_since") or times.text(batch.shell.now()))
-    return deliver(batch, order, one, held_since)
+    return deliver(batch, order, one, held_since, woken=True)

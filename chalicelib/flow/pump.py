@@ -1,15 +1,20 @@
 """Pump: find the lanes whose time has come and wake each through the outbox, into the lane's own group.
 
-A wake carries no data but the lane's name; only deliver, inside the group, touches the lane's rows.
+A wake carries no data but the lane's name; only deliver, inside the group, touches the lane's rows. Lanes that wait for
+their destination have no time of their own that matters: their destination's has come when it may be probed, is back, or
+has free turns, and they are woken a few each second, those that have waited longest first.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 
-from ..core import times
+from ..core import breaker, times
+from ..core.breaker import State
 from ..observe import count
 from ..shell import Shell
 from ..store.queues import ENTRIES_A_CALL, Outgoing, body
@@ -17,13 +22,27 @@ from ..store.queues import ENTRIES_A_CALL, Outgoing, body
 LANES_A_SHARD = 2000
 UNTIL_S = 45
 """A run ends before the next one begins."""
+HEALTH = "health#"
+
+
+@dataclass
+class Listed:
+    """A destination whose time has come: what waits for it, and how many of that are woken a second."""
+
+    tenant: str
+    destination: str
+    lanes: Iterator[tuple[str, str]]
+    per_s: int
+    goes_on: bool
+    found: bool = False
 
 
 def handle(shell: Shell) -> int:
-    """Wake every due lane. Return how many were woken."""
+    """Wake every due lane, then for the rest of the minute what waits for its destination. Return how many were woken."""
     started = shell.monotonic()
     now = shell.now()
-    wakes = _wakes(shell, times.text(now)[:16])
+    destinations: list[str] = []
+    wakes = _due(shell, now, destinations)
     woken = 0
     while shell.monotonic() - started < UNTIL_S:
         batch = list(islice(wakes, ENTRIES_A_CALL))
@@ -31,14 +50,62 @@ def handle(shell: Shell) -> int:
             break
         shell.outbox.send(batch)
         woken += len(batch)
+    woken += _listed(shell, now, started, destinations)
     if woken:
         count("wakes", woken)
     return woken
 
 
-def _wakes(shell: Shell, minute: str) -> Iterator[Outgoing]:
-    for lane, due in shell.data.due_lanes(shell.now(), LANES_A_SHARD):
-        tenant = lane.partition("#")[0]
-        # Never an id that was used within five minutes: SQS takes such a message and drops it.
-        once = hashlib.sha256(f"wake\n{lane}\n{due}\n{minute}".encode()).hexdigest()
-        yield Outgoing(body({"v": 1, "wake": lane, "due": due, "tenant": tenant}), lane, once)
+def _due(shell: Shell, now: datetime, destinations: list[str]) -> Iterator[Outgoing]:
+    """Yield wakes of due lanes; note the destinations that are found among them."""
+    for name, due in shell.data.due_lanes(now, LANES_A_SHARD):
+        if name.startswith(HEALTH):
+            destinations.append(name)
+        else:
+            yield _wake(name, due, now)
+
+
+def _wake(lane: str, due: str, now: datetime) -> Outgoing:
+    tenant = lane.partition("#")[0]
+    # Never an id that was used within five minutes: SQS takes such a message and drops it.
+    once = hashlib.sha256(f"wake\n{lane}\n{due}\n{times.text(now)[:16]}".encode()).hexdigest()
+    return Outgoing(body({"v": 1, "wake": lane, "due": due, "tenant": tenant}), lane, once)
+
+
+def _listed(shell: Shell, now: datetime, started: float, destinations: list[str]) -> int:
+    """Wake listed lanes, second by second, as long as there are any and this run may last. Return how many were woken."""
+    running = [one for one in (_open(shell, name, now) for name in destinations) if one is not None]
+    woken = 0
+    for _ in range(UNTIL_S):
+        if not running or shell.monotonic() - started >= UNTIL_S:
+            break
+        woken += sum(_a_second(shell, one, now) for one in running)
+        running = [one for one in running if one.goes_on]
+        if running:
+            shell.sleep(1)
+    return woken
+
+
+def _open(shell: Shell, name: str, now: datetime) -> Listed | None:
+    _, tenant, destination = name.split("#")
+    per_s, goes_on = breaker.wakes(shell.health.get(tenant, destination).state, now)
+    if not per_s:
+        return None  # moved since the index showed it
+    lanes = shell.data.listed(tenant, destination, None if goes_on else 1)
+    return Listed(tenant, destination, lanes, per_s, goes_on)
+
+
+def _a_second(shell: Shell, one: Listed, now: datetime) -> int:
+    lanes = list(islice(one.lanes, one.per_s))
+    shell.outbox.send(_wake(lane, due, now) for lane, due in lanes)
+    first, one.found = not one.found, one.found or bool(lanes)
+    one.goes_on = one.goes_on and len(lanes) == one.per_s
+    if first:
+        seen = shell.health.get(one.tenant, one.destination)
+        shell.health.change(one.tenant, one.destination, seen, now, lambda s: _looked(s, one.found, now))
+    return len(lanes)
+
+
+def _looked(state: State, found: bool, now: datetime) -> State:
+    # What has changed since, such as the time of the next probe, stands.
+    return breaker.looked(state, found, now) if breaker.wakes(state, now)[0] else state

@@ -13,6 +13,7 @@ from ..core.retry import Outcome
 from ..shell import Shell
 from ..store.config import Snapshot
 from ..store.data import EventKey, EventRow
+from ..store.health import Stored
 from ..store.items import Item, batch_get
 from .messages import decision_of
 
@@ -50,12 +51,13 @@ class Found:
 
 
 class Batch:
-    """One invocation: its clock, and the snapshots it has read."""
+    """One invocation: its clock, the snapshots it has read, and how destinations were when it last looked."""
 
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
         self.started = shell.monotonic()
         self._snapshots: dict[str, Snapshot | None] = {}
+        self.healths: dict[tuple[str, str], Stored] = {}
 
     @property
     def late(self) -> bool:
@@ -76,10 +78,14 @@ class Batch:
         self.load((tenant,))
         return self._snapshots[tenant]
 
+    def health(self, order: Order) -> Stored:
+        """Return how an order's destination was when this invocation last looked, or what it has made of that since."""
+        return self.healths.get((order["tenant"], order["destination"])) or Stored()
+
 
 def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
-    """Read events, their keys, lane heads, the first ``attempts`` entries of each order and what ended or replaced its
-    decision: one round trip.
+    """Read events, their keys, lane heads, how destinations are, the first ``attempts`` entries of each order and what ended
+    or replaced its decision: one round trip.
 
     An order may be older than what the log says of it: a crash came between the two, or its platform posted again.
 
@@ -96,6 +102,7 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
         keys.append((data, EventKey(order["tenant"], order["event"], order["conversation"]).key))
         keys.append((people, {"pk": order["owner"]}))
         keys.append(shell.data.lane_keys(order["lane"]))
+        keys.append(shell.health.key(order["tenant"], order["destination"]))
         for attempt in range(1, attempts + 1):
             entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], attempt)
             named[entry] = (order["transfer"], attempt)
@@ -112,9 +119,12 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
             items.setdefault(table, []).extend(rows)
     events: dict[str, Item] = {}
     heads: set[str] = set()
+    healths: dict[str, Item] = {}
     for item in items.get(data, ()):
         if item["sk"] == "head":
             heads.add(item["pk"].removeprefix("lane#"))
+        elif item["sk"] == "health":
+            healths[item["pk"]] = item
         else:
             events[item["pk"]] = item
     persons = {item["pk"]: item for item in items.get(people, ())}
@@ -122,6 +132,8 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
     for order in orders:
         one = found.setdefault(order["transfer"], Found())
         one.parked = order["lane"] in heads
+        _, place = shell.health.key(order["tenant"], order["destination"])
+        batch.healths[order["tenant"], order["destination"]] = shell.health.read(healths.get(place["pk"]))
         stored = events.get(f"{order['tenant']}#{order['event']}")
         one.row = shell.data.read_event(stored, now) if stored else None
         person, snapshot = persons.get(order["owner"]), batch.snapshot(order["tenant"])

@@ -251,11 +251,13 @@ class DataStore:
         Args:
             listed: the list (``list_of``) of a lane that waits for its destination, and is woken when that is back.
         """
-        due = f"{times.text(due_at)}#{lane}"
-        place = {"day": listed, "at": due} if listed is not None else {}
-        self.table.insert(
-            {"pk": f"lane#{lane}", "sk": "head", "due_at": due, "due_shard": due_shard(lane), **place},
-        )
+        bound = {":due": f"{times.text(due_at)}#{lane}", ":shard": due_shard(lane), ":region": self.table.region}
+        expression, names = "SET due_at = :due, due_shard = :shard, #region = :region", {"#region": "region"}
+        if listed is not None:
+            bound[":listed"] = listed
+            expression, names = expression + ", #day = :listed, #at = :due", names | _LISTED
+        key = {"pk": f"lane#{lane}", "sk": "head"}
+        self.table.update(key, expression, bound, condition="attribute_not_exists(pk)", names=names)
 
     def move_head(self, lane: str, due_at: datetime, seen: str, listed: str | None = None) -> None:
         """Say when a parked lane is looked at next, unless somebody has moved it since it was seen due at ``seen``.

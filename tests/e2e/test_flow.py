@@ -290,7 +290,8 @@ def test_destination_disabled_and_the_next_waits_when_it_is_gone() -> None:
         assert [e["outcome"] for e in w.of_kind("attempted")] == ["rejected"]
         w.receiver.answer = lambda _: (204, {})
         w.change(w.destination, enabled=True, disabled_because=None)
-        w.run(timedelta(hours=2))
+        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.run(timedelta(minutes=2))
 
         assert w.receiver.texts() == ["m2"]
 

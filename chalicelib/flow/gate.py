@@ -1,0 +1,162 @@
+"""The gate of a destination: whether an attempt may be made now, and what an attempt has told of the destination.
+
+What a healthy destination takes costs nothing here: its row, which is not there, is read in the round trip that ``look``
+makes anyway, and nothing is written. ``core.breaker`` has the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from ..core import breaker, times
+from ..core.breaker import Answer, Notice, Permission, State, may_send
+from ..core.errors import NotFound, PreconditionFailed
+from ..core.operational import source_id
+from ..core.retry import CODES, Outcome
+from ..core.tenant import Destination
+from ..observe import warning
+from .notify import notify
+from .state import Batch, Order
+
+TURN_FIRST_S, TURN_WOKEN_S = 1.0, 2.5
+"""How far ahead a turn is taken where a limit is set. What was woken looks further than what has just come, so that new
+deliveries cannot starve those that wait."""
+_SLOWING = frozenset({"http_429", "http_503", "throttled"})
+
+
+def ask(batch: Batch, order: Order, destination: Destination, *, woken: bool) -> bool | datetime:
+    """Ask for leave to make an attempt, and wait for its turn where that is near.
+
+    Args:
+        woken: the order has waited in its lane.
+
+    Returns:
+        When the lane may be looked at again, if no attempt may be made; else whether the attempt is a probe.
+    """
+    shell = batch.shell
+    now = shell.now()
+    if batch.health(order).state.notices:
+        tell(batch, order)
+    state = batch.health(order).state
+    if not destination.enabled:
+        _change(batch, order, now, lambda s: breaker.rested(s, now))
+        return now
+    permission = may_send(state, now)
+    if permission is Permission.NO:
+        return max(now, state.not_before or now)
+    limit = destination.rate_limit_per_s
+    if limit is not None:
+        within_s = TURN_WOKEN_S if woken else TURN_FIRST_S
+        wait_s = shell.health.take_turn(order["tenant"], destination.id, limit, now, within_s)
+        if wait_s is None:
+            _change(batch, order, now, lambda s: breaker.listed(s, now, limit))
+            return now
+        if wait_s:
+            shell.sleep(wait_s)
+    if permission is Permission.PROBE:
+        return _leased(batch, order, now) or now
+    return False
+
+
+def _leased(batch: Batch, order: Order, now: datetime) -> bool:
+    """Take the lease of the probe; False where somebody else has it."""
+
+    def lease(state: State) -> State:
+        return breaker.leased(state, now) if may_send(state, now) is Permission.PROBE else state
+
+    return _change(batch, order, now, lease)
+
+
+def _change(batch: Batch, order: Order, now: datetime, step: Callable[[State], State]) -> bool:
+    tenant, destination = order["tenant"], order["destination"]
+    stored, done = batch.shell.health.change(tenant, destination, batch.health(order), now, step)
+    batch.healths[tenant, destination] = stored
+    return done
+
+
+def answer_of(code: str, sent: bool) -> Answer:
+    """Say what an attempt's code tells of the destination: what it refuses it has at least answered."""
+    if CODES[code] is Outcome.FAILED:
+        return Answer.FAILED
+    return Answer.TAKEN if sent else Answer.NOTHING
+
+
+def note(
+    batch: Batch,
+    order: Order,
+    destination: Destination,
+    code: str,
+    *,
+    sent: bool,
+    probe: bool,
+    gone: bool,
+    retry_after_s: float | None,
+    now: datetime,
+) -> None:
+    """Note what an attempt has told of its destination, once its entry is written; disable it where that is the end.
+
+    A crash before this costs one failure that is not counted, or a probe whose lease ends by its time.
+    """
+    answer = answer_of(code, sent)
+    limit = destination.rate_limit_per_s
+
+    def step(state: State) -> State:
+        state = breaker.after(state, answer, order["lane"], now, probe=probe, per_s=limit)
+        if retry_after_s and code in _SLOWING:
+            state = breaker.slowed(state, now + _seconds(retry_after_s), now, limit)
+        return breaker.gone(state, now) if gone else state
+
+    _change(batch, order, now, step)
+    state = batch.health(order).state
+    if gone:
+        disable(batch, order, "gone")
+    elif answer is Answer.FAILED and breaker.is_given_up(state):
+        disable(batch, order, "failing")
+    if state.notices:
+        tell(batch, order)
+
+
+def _seconds(seconds: float) -> timedelta:
+    return min(timedelta(seconds=min(seconds, 1e9)), breaker.SLOW_MAX)
+
+
+def tell(batch: Batch, order: Order) -> None:
+    """Tell the tenant what is to be told of a destination. Operational events cause none: what is to be told then waits."""
+    if order["source"] == source_id(order["tenant"]):
+        return
+    told = batch.health(order).state.notices
+    for notice in told:
+        once = f"{order['destination']}\n{times.text(notice.since)}\n{notice.percent}"
+        data = _data(order["destination"], notice)
+        notify(batch.shell, order["tenant"], _TYPES.get(notice.type, notice.type), data, once, order["destination"])
+    _change(batch, order, batch.shell.now(), lambda state: breaker.without(state, told))
+
+
+_TYPES = {"destination.gone": "destination.disabled"}
+
+
+def _data(destination: str, notice: Notice) -> dict[str, Any]:
+    data: dict[str, Any] = {"destination": destination}
+    if notice.type == "destination.gone":
+        return {**data, "because": "gone", "at": times.text(notice.since)}
+    data["failing_since"] = times.text(notice.since)
+    if notice.percent:
+        data["percent"] = notice.percent
+    if notice.type == "destination.disabled":
+        data["because"] = "failing"
+    return data
+
+
+def disable(batch: Batch, order: Order, because: Literal["gone", "failing"]) -> None:
+    """Disable a destination that takes nothing any more. What arrives for it waits in its lanes until it expires."""
+    tenant, destination = order["tenant"], order["destination"]
+    try:
+        row = batch.shell.config.get(tenant, destination)
+        changed = row.record.model_copy(update={"enabled": False, "disabled_because": because})
+        if row.record.enabled:
+            batch.shell.config.replace(tenant, changed, row.version)
+    except (NotFound, PreconditionFailed):
+        return  # deleted or changed meanwhile: the next attempt sees it as it is then
+    warning("destination_disabled", tenant=tenant, destination=destination, because=because)
