@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.data import DataStore
     from .store.door import DoorStore
     from .store.evidence import Evidence
+    from .store.health import HealthStore
     from .store.jobs import JobStore
     from .store.keys import KeyStore
     from .store.notices import Notices
@@ -96,6 +97,13 @@ class Shell:
         from .store.jobs import JobStore
 
         return JobStore(self._table("data"), self.keys, self.random)
+
+    @cached_property
+    def health(self) -> HealthStore:
+        """How destinations have done lately."""
+        from .store.health import HealthStore
+
+        return HealthStore(self._table("data"))
 
     @cached_property
     def people(self) -> PeopleStore:
