@@ -11,10 +11,17 @@ from ..core.errors import Invalid
 KINDS: Mapping[str, str] = {
     "amocrm": "amocrm",
     "bitrix24": "bitrix24",
+    "chatwoot": "chatwoot",
     "discord": "discord",
+    "eventbridge": "eventbridge",
+    "firehose": "firehose",
     "http": "http",
     "hubspot": "hubspot",
+    "kinesis": "kinesis",
+    "s3": "s3",
     "slack": "slack",
+    "sns": "sns",
+    "sqs": "sqs",
     "telegram": "telegram",
 }
 """The kind's name in the API → its module in this package."""
