@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from .. import flow
+from ..core.event import Time
 from ..core.tenant import Destination, DestinationSettings, Record, Source, SourceSettings
 from ..flow.lists import Found
 from ..store.config import Row
 from .bodies import merge
-from .endpoint import Call, Empty, ListQuery, Resource, checked_value, shown, tagged
+from .endpoint import Call, Empty, Form, ListQuery, Resource, checked_value, shown, tagged
 from .problems import Answer
 
 sources = Resource("sources")
@@ -47,10 +48,31 @@ class ShownDestination(Destination):
     """A destination; its configuration, which may hold secrets, is never shown."""
 
 
-class SignedDestination(Destination):
-    """A destination and its signing secret, which is shown only at its making and rotation."""
+class VerifiableDestination(Destination):
+    """A destination and the public keys that a delivery may be signed with now, the current one first."""
 
-    signing_secret: str
+    public_keys: list[str]
+
+
+class SignedDestination(VerifiableDestination):
+    """The same and the signing secret, which is shown only at its making and rotation.
+
+    Null where nothing is signed with one: another kind than ``http``, or one that wants ``v1a`` only.
+    """
+
+    signing_secret: str | None
+
+
+class Tried(Form):
+    """What came of sending an example. ``response`` is the beginning of what the destination answered."""
+
+    outcome: Literal["delivered", "failed", "rejected"]
+    code: str
+    status: int | None
+    took_ms: int
+    response: str
+    detail: str | None
+    at: Time
 
 
 def _source(call: Call, source: Source, token: str | None = None, **more: Any) -> dict[str, Any]:
@@ -117,8 +139,8 @@ def _shown(row: Row, **more: Any) -> Answer:
 def create_destination(call: Call) -> Answer:
     """Make a destination; its signing secret is shown only here and on rotation."""
     settings = DestinationSettings(**{n: v for n, v in dict(call.body).items() if n != "config"})
-    row, secret = flow.connect.create_destination(call.request, settings, call.body.config)
-    return tagged(row.version, shown(row.record, signing_secret=secret), 201)
+    row, secrets = flow.connect.create_destination(call.request, settings, call.body.config)
+    return tagged(row.version, shown(row.record, **secrets), 201)
 
 
 @destinations.endpoint("GET", "/v1/destinations", scope="read", query=ListQuery, answer=ShownDestination, listed=True)
@@ -128,10 +150,12 @@ def index_destinations(call: Call) -> Answer:
     return call.listed(Found(r.record.id, shown(r.record)) for r in rows)
 
 
-@destinations.endpoint("GET", "/v1/destinations/{id}", scope="read", answer=ShownDestination)
+@destinations.endpoint("GET", "/v1/destinations/{id}", scope="read", answer=VerifiableDestination)
 def show_destination(call: Call) -> Answer:
-    """Show a destination."""
-    return _shown(call.shell.config.get(call.request.tenant.id, call.thing("dst")))
+    """Show a destination and the public keys that it is sent with."""
+    row = call.shell.config.get(call.request.tenant.id, call.thing("dst"))
+    sealed = flow.connect.config_of(call.request, row)
+    return _shown(row, public_keys=flow.terms.public_keys(row.record.kind, sealed, call.shell.now()))
 
 
 @destinations.endpoint(
@@ -162,9 +186,15 @@ def delete_destination(call: Call) -> Answer:
     "POST", "/v1/destinations/{id}/secret/rotate", scope="write", body=Empty, answer=SignedDestination
 )
 def rotate_destination(call: Call) -> Answer:
-    """Give a destination a new signing secret; deliveries are signed with the one before too, for 24 hours."""
-    row, secret = flow.connect.rotate_destination(call.request, call.thing("dst"), call.expected)
-    return _shown(row, signing_secret=secret)
+    """Give a destination new signing secrets; deliveries are signed with those before too, for 24 hours."""
+    row, secrets = flow.connect.rotate_destination(call.request, call.thing("dst"), call.expected)
+    return _shown(row, **secrets)
+
+
+@destinations.endpoint("POST", "/v1/destinations/{id}/test", scope="write", body=Empty, answer=Tried)
+def try_destination(call: Call) -> Answer:
+    """Send an example to a destination, enabled or not, and say what came of it. It is no transfer."""
+    return Answer(200, flow.trial.attempt(call.request, call.thing("dst")))
 
 
 @destinations.endpoint("POST", "/v1/destinations/{id}/enable", scope="write", body=Empty, answer=ShownDestination)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         route,
         seal,
         sweep,
+        terms,
+        trial,
     )
 
 __all__ = (
@@ -49,6 +51,8 @@ __all__ = (
     "route",
     "seal",
     "sweep",
+    "terms",
+    "trial",
 )
 
 

@@ -3,7 +3,7 @@
 Their secrets are sealed beside the record, never in it:
 
 - a source: ``[{"secret": {...}, "until": null}, ...]``, the current one first, then those in their grace;
-- a destination: ``{"config": {...}, "signing": [...]}``, the signing secrets in the same form.
+- a destination: ``{"config": {...}, "signing": [...], ...}``, as ``terms`` has it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from .. import destinations
 from ..channels import CHANNELS
-from ..core import rotation, signature
+from ..core import rotation
 from ..core.errors import Conflict, Invalid, NotFound, RefusedByLaw
 from ..core.event import DataClass
 from ..core.faults import of_validation
@@ -25,7 +25,7 @@ from ..core.plan import source_facts
 from ..core.preflight import examine
 from ..core.tenant import Destination, DestinationSettings, Recipient, Source, SourceSettings
 from ..store.config import Row
-from . import roles
+from . import roles, terms
 from .configure import changed, hash_now, invalid, must_exist, noted, stored, wake_held
 from .request import Request
 
@@ -215,23 +215,27 @@ def check_config(request: Request, kind: str, config: dict[str, Any]) -> Any:
     return read
 
 
-def create_destination(request: Request, settings: DestinationSettings, config: dict[str, Any]) -> tuple[Row, str]:
-    """Make a destination; return it and its signing secret. One that acts under a role of the tenant's is disabled until
-    that role is proved.
+def create_destination(
+    request: Request, settings: DestinationSettings, config: dict[str, Any]
+) -> tuple[Row, dict[str, Any]]:
+    """Make a destination; return it and what its receiver verifies with. One that acts under a role of the tenant's is
+    disabled until that role is proved.
 
     Raises:
-        Invalid: its kind, configuration or recipient, or a role that anybody may assume.
+        Invalid: its kind, format, configuration or recipient, a role that anybody may assume, or it does not agree.
     """
+    terms.check_format(settings)
     read = check_config(request, settings.kind, config)
     if settings.enabled:
         check_active(request, settings.recipient)
     else:
         must_exist(request, settings.recipient, "rcp", "body.recipient")
-    secret = signature.make_secret(request.bytes_for("signing"))
+    origin = terms.agreed(request, settings, read)
     destination = Destination(**dict(settings), id=request.new_id("dst"), created_at=request.at)
     destination = roles.begun(request, roles.described(request, destination, read), read)
-    row = stored(request, destination, {"config": config, "signing": rotation.first(secret)})
-    return row, secret
+    sealed = {"config": config, **terms.first_secrets(request), "origin": origin}
+    row = stored(request, destination, sealed)
+    return row, terms.secrets_shown(settings.kind, sealed, request.shell.now())
 
 
 def config_of(request: Request, row: Row) -> dict[str, Any]:
@@ -255,13 +259,15 @@ def change_destination(
     """Change a destination; its configuration only where one is given.
 
     Raises:
-        Invalid: its configuration, recipient or role, or another kind: that is another destination.
+        Invalid: its format, configuration, recipient or role, another kind (that is another destination), or it does not
+            agree to what is new.
         Unavailable: its role could not be asked for.
     """
     row = request.shell.config.get(request.tenant.id, destination_id)
     old: Destination = row.record
     if settings.kind != old.kind:
         raise invalid("body.kind", "fixed", "a destination keeps its kind; make another destination")
+    terms.check_format(settings)
     kept, sealed = config_of(request, row), None
     if config is not None:
         check_config(request, settings.kind, config)
@@ -276,37 +282,47 @@ def change_destination(
     new = roles.described(request, new, read)
     if settings.enabled and (config is not None or not old.enabled):
         roles.demand(request, new, read)
+    faster = settings.rate_limit_per_s != old.rate_limit_per_s
+    if config is not None or faster or (settings.enabled and not old.enabled):
+        sealed = {**kept, "origin": terms.agreed(request, settings, read)}
     row = changed(request, row, new, expected, "changed", sealed)
     wake_held(request)
     return row
 
 
-def rotate_destination(request: Request, destination_id: str, expected: int | None) -> tuple[Row, str]:
-    """Give a destination a new signing secret; deliveries are signed with the one before too, for 24 hours."""
+def rotate_destination(request: Request, destination_id: str, expected: int | None) -> tuple[Row, dict[str, Any]]:
+    """Give a destination new signing secrets; deliveries are signed with those before too, for 24 hours.
+
+    Returns:
+        The destination, and what its receiver verifies with from now on.
+    """
     row = request.shell.config.get(request.tenant.id, destination_id)
-    sealed = config_of(request, row)
-    secret = signature.make_secret(request.bytes_for("signing"))
-    if any(k["secret"] == secret for k in sealed["signing"]):
-        return row, secret  # an earlier try of this request got this far
-    kept = rotation.rotate(sealed["signing"], secret, request.shell.now())
-    return changed(request, row, row.record, expected, "rotated", {**sealed, "signing": kept}), secret
+    kept = config_of(request, row)
+    sealed = terms.rotated(request, kept)
+    if sealed != kept:  # else an earlier try of this request got this far
+        row = changed(request, row, row.record, expected, "rotated", sealed)
+    return row, terms.secrets_shown(row.record.kind, sealed, request.shell.now())
 
 
 def enable_destination(request: Request, destination_id: str, enabled: bool, expected: int | None) -> Row:
     """Let events go to a destination, or have them wait for it until they expire.
 
     Raises:
-        Invalid: its recipient's record is not complete, or its role is not safe to act under.
+        Invalid: its recipient's record is not complete, its role is not safe to act under, or it does not agree.
         Unavailable: its role could not be asked for.
     """
     row = request.shell.config.get(request.tenant.id, destination_id)
+    sealed = None
     if enabled:
         check_active(request, row.record.recipient)
-        roles.demand(request, row.record, kind_config(row.record.kind, config_of(request, row)))
+        kept = config_of(request, row)
+        read = kind_config(row.record.kind, kept)
+        roles.demand(request, row.record, read)
+        sealed = {**kept, "origin": terms.agreed(request, row.record, read)}
     new = row.record.model_copy(update={"enabled": enabled, "disabled_because": None})
     if new == row.record:
         return row
-    return changed(request, row, new, expected, "enabled" if enabled else "disabled")
+    return changed(request, row, new, expected, "enabled" if enabled else "disabled", sealed)
 
 
 def delete_destination(request: Request, destination_id: str) -> None:
