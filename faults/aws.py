@@ -1,8 +1,5 @@
 """AWS as a process meets it: an engine's tables and keys and simulated queues, which throttle, stall, forget to answer, and
-behind any call of which the process may be gone.
-
-INSERT is refused here where a row is, whatever the engine does, so that a cell appends to its log as it does when deployed.
-"""
+behind any call of which the process may be gone."""
 
 from __future__ import annotations
 
@@ -11,8 +8,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
-
-from benchmarks.memory import inserted
 
 if TYPE_CHECKING:
     from .world import World
@@ -43,38 +38,6 @@ class Client:
 
         setattr(self, name, call)
         return call
-
-
-class Tables:
-    """DynamoDB of an engine, with INSERT as DynamoDB has it. Tells what was appended to the log."""
-
-    def __init__(self, raw: Any, appended: Callable[[str, str], None], emulates_insert: bool) -> None:
-        self._raw = raw
-        self.meta, self.exceptions = raw.meta, raw.exceptions
-        self._appended = appended
-        self._emulates = emulates_insert
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Insert rows that are not there, each with its own answer."""
-        if not self._emulates:
-            answer: dict[str, Any] = self._raw.batch_execute_statement(Statements=Statements)
-        else:
-            answer = {"Responses": [self._insert(*inserted(statement)) for statement in Statements]}
-        for statement, response in zip(Statements, answer["Responses"], strict=True):
-            if "Error" not in response:
-                table, item = inserted(statement)
-                self._appended(table, item["sk"]["S"])
-        return answer
-
-    def _insert(self, table: str, item: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            self._raw.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
-        except self._raw.exceptions.ConditionalCheckFailedException:
-            return {"Error": {"Code": "DuplicateItem", "Message": ""}}
-        return {"TableName": table}
 
 
 class Queues:

@@ -179,11 +179,9 @@ class Round:
 
     def next_due(self) -> datetime | None:
         """Return when the next lane is to be looked at; None where none waits."""
-        client = self.world.engine.make_client("dynamodb", REGION) if not hasattr(self, "_raw") else self._raw
-        self._raw: Any = client
         found: list[str] = []
         for shard in range(8):
-            answer = client.query(
+            answer = self.world.tables.query(
                 TableName=f"{self.world.inspector.settings.prefix}-data", IndexName="due", Limit=1,
                 KeyConditionExpression="due_shard = :s", ExpressionAttributeValues={":s": {"S": f"due#{shard}"}},
             )  # fmt: skip

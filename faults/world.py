@@ -23,9 +23,10 @@ from chalicelib.store.region import Clients
 from infra import local
 from infra.engines import Engine
 
-from .aws import Client, Queues, Tables, faulty
+from .aws import Client, Queues, faulty
 from .queues import VISIBILITY_S, Fifo, Held
 from .scheduler import Killed, Scheduler
+from .tables import Served, Tables
 from .weather import Faults, Weather
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -89,9 +90,8 @@ class World:
         self._api_busy = False
         self._stopped = False
         local.make_resources(engine, CELL, REGION, COUNTRY)
-        raw = {service: engine.make_client(service, REGION) for service in ("dynamodb", "kms")}
-        tables = Tables(raw["dynamodb"], self._appended, emulates_insert=engine.name == "moto")
-        self._raw = {"dynamodb": tables, "kms": raw["kms"], "sqs": Queues(self, REGION)}
+        self.tables = (Tables if engine.name == "moto" else Served)(engine, REGION, self._appended)
+        self._raw = {"dynamodb": self.tables, "kms": engine.make_client("kms", REGION), "sqs": Queues(self, REGION)}
         self._clients = {service: Client(self, client, service) for service, client in self._raw.items()}
         self.queues: dict[str, Fifo] = {}
         for name in ("inbox-dead", "outbox-dead", "inbox", "outbox"):
