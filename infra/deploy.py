@@ -64,6 +64,7 @@ class Deployment:
     operator_key_sha256: str
     say: Callable[[str], None]
     endpoint: str | None = None
+    operator_domain: str = ""
 
     def __post_init__(self) -> None:
         self.stack = f"waybill-{self.made.cell.name}"
@@ -139,12 +140,14 @@ class Deployment:
                 f"{self.stack} is {status}: its first creation failed; read its events, delete it, deploy again"
             )
         new = status is None or status == "REVIEW_IN_PROGRESS"
-        if self.operator_key_sha256:
-            parameter: Document = {"ParameterValue": self.operator_key_sha256}
-        elif not new:
-            parameter = {"UsePreviousValue": True}
+        parameters = [
+            self._parameter("OperatorKeySha256", self.operator_key_sha256, "WAYBILL_OPERATOR_KEY_SHA256", new),
+        ]
+        if self.endpoint is None:
+            parameters.append(self._parameter("OperatorDomain", self.operator_domain, "WAYBILL_OPERATOR_DOMAIN", new))
         else:
-            raise DeployFault("set WAYBILL_OPERATOR_KEY_SHA256 for the first deployment (docs/deploy.md, step 3)")
+            parameters.append({"ParameterKey": "OperatorDomain", "ParameterValue": "waybill.localhost"})
+            parameters.append({"ParameterKey": "EvidenceLock", "ParameterValue": "GOVERNANCE"})
         self.change_set = f"deploy-{time.time_ns()}"
         self.cloudformation.create_change_set(
             StackName=self.stack,
@@ -152,7 +155,7 @@ class Deployment:
             ChangeSetType="CREATE" if new else "UPDATE",
             TemplateURL=template_url,
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": "OperatorKeySha256", **parameter}],
+            Parameters=parameters,
         )
         found = self._wait_for_change_set()
         if found is None:
@@ -168,6 +171,14 @@ class Deployment:
                 "through the break-glass role (docs/deploy.md, What a deployment never does)"
             )
         return True
+
+    def _parameter(self, key: str, value: str, variable: str, new: bool) -> Document:
+        """Give a parameter the value that was set, or the one that it has."""
+        if value:
+            return {"ParameterKey": key, "ParameterValue": value}
+        if new:
+            raise DeployFault(f"set {variable} for the first deployment (docs/deploy.md, step 3)")
+        return {"ParameterKey": key, "UsePreviousValue": True}
 
     def _wait_for_change_set(self) -> list[Document] | None:
         names = {"StackName": self.stack, "ChangeSetName": self.change_set}
@@ -299,7 +310,12 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="waybill-deploy-") as scratch:
             made = package(arguments.stage, Path(scratch))  # 1
             say(f"packaged {made.zipped_bytes / 1e6:.1f} MB, unzipped {made.unzipped_bytes / 1e6:.1f} MB")
-            deployment = Deployment(made, os.environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""), say)
+            deployment = Deployment(
+                made,
+                os.environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
+                say,
+                operator_domain=os.environ.get("WAYBILL_OPERATOR_DOMAIN", ""),
+            )
             deployed = deployment.run(arguments.plan)
     except NoCredentialsError:
         print(

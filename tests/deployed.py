@@ -94,6 +94,11 @@ DYNAMODB = sorted(
 )
 KMS = sorted(_BOTO.get_service_model("kms").operation_names)
 SQS = sorted(_BOTO.get_service_model("sqs").operation_names)
+# Calls that are authorised under the names of what they do, and actions without a call of that name.
+# Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html (read 2026-11-22)
+S3 = sorted(
+    {*_BOTO.get_service_model("s3").operation_names, "ListBucket", "DeleteObjectVersion", "BypassGovernanceRetention"}
+)
 LOGS = sorted(_BOTO.get_service_model("logs").operation_names)
 
 CONFIG, DATA, PEOPLE = table("config"), table("data"), table("people")
@@ -115,7 +120,10 @@ DYNAMODB_RESOURCES = (
     "*",
 )
 QUEUES = {name: arn("sqs", f"waybill-eu1-{name}.fifo") for name in ("inbox", "outbox", "inbox-dead", "outbox-dead")}
+QUEUES["notices"] = arn("sqs", "waybill-eu1-notices")
 CELL_KEY, AUDIT_KEY = arn("kms", "alias/waybill-eu1"), arn("kms", "alias/waybill-eu1-audit")
+SEAL_KEY = arn("kms", "alias/waybill-eu1-seal")
+BUCKET = f"arn:aws:s3:::waybill-eu1-evidence-{ACCOUNT}"
 # Under which circumstances a key is used.
 USES: dict[str, Mapping[str, str]] = {
     "directly": HERE,

@@ -31,7 +31,7 @@ class Watched(World):
     def effect(self, name: str) -> None:
         queue, _, operation = name.partition(".")
         if operation in ("send", "retry_in"):
-            resource = arn("sqs", f"waybill-eu1-{queue}.fifo")
+            resource = arn("sqs", f"waybill-eu1-{queue}" if queue == "notices" else f"waybill-eu1-{queue}.fifo")
             self.note("sqs", "GetQueueUrl", resource)
             self.note("sqs", "SendMessage" if operation == "send" else "ChangeMessageVisibility", resource)
         super().effect(name)

@@ -10,6 +10,7 @@ import pytest
 from tests.deployed import (
     AUDIT,
     AUDIT_KEY,
+    BUCKET,
     CELL_KEY,
     CONFIG,
     DATA,
@@ -26,6 +27,8 @@ from tests.deployed import (
     POLICIES,
     QUEUES,
     ROLES,
+    S3,
+    SEAL_KEY,
     SQS,
     STREAM,
     USES,
@@ -53,6 +56,14 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
         **_APPEND,
     },
     "pump": {INDEXES["due"]: "Query"},
+    "jobs": {
+        CONFIG: "GetItem Query",
+        PEOPLE: "GetItem BatchGetItem",
+        DATA: "BatchGetItem UpdateItem DeleteItem",
+        INDEXES["day"]: "Query",
+        INDEXES["due"]: "Query",
+        **dict.fromkeys(AUDIT, "PartiQLInsert GetItem BatchGetItem Query"),
+    },
     "sweep": {
         CONFIG: "GetItem Query DeleteItem",
         PEOPLE: "DeleteItem",
@@ -67,6 +78,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
         INDEXES["day"]: "Query",
         **_APPEND,
     },
+    "seal": {CONFIG: "GetItem Query", PEOPLE: "GetItem", **dict.fromkeys(AUDIT, "PartiQLInsert Query")},
     "dead-inbox": {**_DEAD, PEOPLE: "GetItem", DATA: "GetItem PutItem"},
     "dead-outbox": {**_DEAD, PEOPLE: "GetItem BatchGetItem", DATA: "GetItem BatchGetItem PutItem"},
     "tripwire": {STREAM: "DescribeStream GetRecords GetShardIterator ListStreams"},
@@ -85,34 +97,47 @@ _GIVE_BACK = _RECEIVE + " GetQueueUrl"
 _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
     "hooks": {"inbox": _SEND},
-    "route": {"inbox": _GIVE_BACK, "outbox": _SEND},
-    "deliver": {"outbox": _GIVE_BACK},
+    "route": {"inbox": _GIVE_BACK, "outbox": _SEND, "notices": _SEND},
+    "deliver": {"outbox": _GIVE_BACK, "notices": _SEND},
     "pump": {"outbox": _SEND},
-    "sweep": {},
-    "api": {"inbox": _SEND, "outbox": _SEND},
-    "dead-inbox": {"inbox-dead": _RECEIVE},
-    "dead-outbox": {"outbox-dead": _RECEIVE},
+    "jobs": {"outbox": _SEND},
+    "sweep": {"notices": _SEND},
+    "api": {"inbox": _SEND, "outbox": _SEND, "notices": _SEND},
+    "seal": {"notices": "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueUrl"},
+    "dead-inbox": {"inbox-dead": _RECEIVE, "notices": _SEND},
+    "dead-outbox": {"outbox-dead": _RECEIVE, "notices": _SEND},
     "tripwire": {},
     "break-glass": {},
 }
 
 _BOTH_BY_DYNAMODB = {(CELL_KEY, "by DynamoDB"): "Decrypt", (AUDIT_KEY, "by DynamoDB"): "Decrypt"}
 _RECEIVER = {(CELL_KEY, "by SQS"): "Decrypt"}
+_BUCKET = {(AUDIT_KEY, "by S3"): "Decrypt GenerateDataKey"}
 _SENDER = {(CELL_KEY, "by SQS"): "Decrypt GenerateDataKey"}
 _TENANT = {(CELL_KEY, "for a tenant"): "Decrypt"}
 MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
     "hooks": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER, **_TENANT},
     "route": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
-    "deliver": {**_BOTH_BY_DYNAMODB, **_RECEIVER, **_TENANT},
+    "deliver": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
     "pump": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER},
-    "sweep": {**_BOTH_BY_DYNAMODB, **_TENANT},
+    "jobs": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
+    "sweep": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
+    "seal": {
+        **_BOTH_BY_DYNAMODB,
+        **_RECEIVER,
+        **_BUCKET,
+        **_TENANT,
+        **{(SEAL_KEY, use): "Sign GetPublicKey" for use in USES},
+    },
     "api": {
         **_BOTH_BY_DYNAMODB,
         **_SENDER,
+        **_BUCKET,
+        **{(SEAL_KEY, use): "GetPublicKey" for use in USES},
         (CELL_KEY, "for a tenant"): "Decrypt GenerateDataKeyWithoutPlaintext",
     },
-    "dead-inbox": {**_BOTH_BY_DYNAMODB, **_RECEIVER, **_TENANT},
-    "dead-outbox": {**_BOTH_BY_DYNAMODB, **_RECEIVER, **_TENANT},
+    "dead-inbox": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
+    "dead-outbox": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
     "tripwire": {(AUDIT_KEY, "by DynamoDB"): "Decrypt"},
     "break-glass": {
         (key, use): "DescribeKey GetKeyPolicy PutKeyPolicy DisableKey EnableKey"
@@ -209,6 +234,41 @@ def test_kms_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> N
         for use, context in USES.items()
         if evaluate(Request(role_arn(role), f"kms:{action}", key, context), [POLICIES[role]], key_policy)
         is Verdict.ALLOWED
+    }
+
+    assert allowed == expected
+
+
+_OBJECTS = {
+    name: f"{BUCKET}/{key}"
+    for name, key in {
+        "configuration": "configs/tnt_1/00.json",
+        "law": "rules/00.json",
+        "batch": "logs/tnt_1/2026/batches/0-00",
+        "checkpoint": "logs/tnt_1/2026/checkpoint",
+    }.items()
+}
+MAY_S3: dict[str, dict[str, str]] = {
+    "seal": {**dict.fromkeys(_OBJECTS, "GetObject PutObject"), "bucket": "ListBucket"},
+    "api": {**dict.fromkeys(_OBJECTS, "GetObject"), "configuration": "GetObject PutObject", "bucket": "ListBucket"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_s3_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> None:
+    expected = {(a, name) for name, actions in MAY_S3.get(role, {}).items() for a in actions.split()}
+    asked = {
+        **_OBJECTS,
+        "bucket": BUCKET,
+        "other": "arn:aws:s3:::others",
+        "object of another": "arn:aws:s3:::others/logs/1",
+    }
+
+    allowed = {
+        (action, name)
+        for action in S3
+        for name, resource in asked.items()
+        if evaluate(Request(role_arn(role), f"s3:{action}", resource, HERE), [POLICIES[role]]) is Verdict.ALLOWED
     }
 
     assert allowed == expected
