@@ -250,7 +250,7 @@ class Aws:
                 RoleArn=access.role_arn, RoleSessionName=access.session, **named
             )["Credentials"]
         except faults.ClientError as error:
-            code = fault_of(error).attempt_code
+            code = WORDS.get(word_of(error.response.get("Error", {})))  # a 403 alone can be about our own credentials
             raise failure(code if code in ("denied", "throttled") else "unavailable", sent=False) from None
         except (*_RAISED, _Elsewhere) as error:
             code = fault_of(error).attempt_code

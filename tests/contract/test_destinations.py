@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore import exceptions as faults
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.core import signature
@@ -34,6 +35,7 @@ from chalicelib.core.retry import CODES, Outcome
 from chalicelib.destinations import KINDS, of_kind
 from chalicelib.destinations.base import Clients, Delivery
 from chalicelib.destinations.vetted import Limits
+from tests.contract import tenant_aws
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures/destinations"
 DOCS = pathlib.Path(__file__).parents[2] / "docs/destinations"
@@ -71,12 +73,13 @@ def delivery(kind: str, **changes: Any) -> Delivery:
         now=NOW,
         config=of_kind(kind).Config.model_validate(fixture(kind)["config"]),
         secrets=(SIGNING_SECRET,),
+        external_id=tenant_aws.EXTERNAL_ID,
     )
     return dataclasses.replace(made, **changes)
 
 
 def hidden(kind: str) -> list[str]:
-    return [*fixture(kind)["secrets"], SIGNING_SECRET, "c-o-n-t-e-n-t", "p-e-r-s-o-n"]
+    return [*fixture(kind)["secrets"], SIGNING_SECRET, "c-o-n-t-e-n-t", "p-e-r-s-o-n", "s-e-c-r-e-t"]
 
 
 class Remembered:
@@ -119,9 +122,26 @@ HOST_FAILURES: tuple[Failure, ...] = (
     ("no answer", resolves_to, "dns"),
     ("no resolver", unresolved, "dns"),
 )
-FAILURES: Mapping[str, tuple[Failure, ...]] = {}
+
+
+def aws(fault: Exception | None = None, demands: str | None = tenant_aws.EXTERNAL_ID) -> Callable[[], Clients]:
+    role = "arn:aws:iam::999988887777:role/waybill-events"
+    return lambda: tenant_aws.faked(lambda: NOW, role, fault=fault, demands=demands)[0]
+
+
+AWS_KINDS = ("eventbridge", "firehose", "kinesis", "s3", "sns", "sqs")
+AWS_FAILURES: tuple[Failure, ...] = (
+    ("another external id", aws(demands="wbx_of-another"), "denied"),
+    ("own rights", aws(tenant_aws.refusal("ExpiredToken", 403)), "unavailable"),
+    ("own region", aws(tenant_aws.refusal("RegionDisabledException", 403)), "unavailable"),
+    ("asked too often", aws(tenant_aws.refusal("Throttling", 400)), "throttled"),
+    ("no answer", aws(faults.ReadTimeoutError(endpoint_url="https://s-e-c-r-e-t.example")), "timeout"),
+    ("no connection", aws(faults.EndpointConnectionError(endpoint_url="https://s-e-c-r-e-t.example")), "connect"),
+    ("no credentials", aws(faults.NoCredentialsError()), "unavailable"),
+)
+FAILURES: Mapping[str, tuple[Failure, ...]] = dict.fromkeys(AWS_KINDS, AWS_FAILURES)
 """Per kind that connects to no host of its own: what goes wrong before anything is sent, and the code of the attempt."""
-WORKING: Mapping[str, tuple[Callable[[], Clients], ...]] = {}
+WORKING: Mapping[str, tuple[Callable[[], Clients], ...]] = dict.fromkeys(AWS_KINDS, (aws(),))
 """Per kind of ``FAILURES``: clients that its configuration is taken with at creation."""
 
 
