@@ -55,7 +55,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
         DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem PartiQLInsert",
         **_APPEND,
     },
-    "pump": {INDEXES["due"]: "Query"},
+    "pump": {INDEXES["due"]: "Query", INDEXES["day"]: "Query", DATA: "GetItem PutItem"},
     "jobs": {
         CONFIG: "GetItem Query",
         PEOPLE: "GetItem BatchGetItem",
@@ -98,7 +98,7 @@ _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
     "hooks": {"inbox": _SEND},
     "route": {"inbox": _GIVE_BACK, "outbox": _SEND, "notices": _SEND},
-    "deliver": {"outbox": _GIVE_BACK, "notices": _SEND},
+    "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "notices": _SEND},
     "pump": {"outbox": _SEND},
     "jobs": {"outbox": _SEND},
     "sweep": {"notices": _SEND},
