@@ -111,11 +111,11 @@ def test_json_and_the_services_own_headers_arrive_when_a_call_is_made() -> None:
 
 def test_bytes_are_sent_as_they_are_when_a_body_is_some() -> None:
     with running(Echo(Reply(200, {}))) as vendor:
-        service = calls.Service(CLIENTS, f"{vendor.url}/root/", {"X-Key": "k"}, NOW)
+        service = calls.Service(CLIENTS, f"{vendor.url}/below/", {"X-Key": "k"}, NOW)
         service.call("POST", "/token", b"a=1&b=2", {"Content-Type": "application/x-www-form-urlencoded"})
 
     [request] = vendor.requests
-    assert (request.path, request.body) == ("/root/token", b"a=1&b=2")
+    assert (request.path, request.body) == ("/below/token", b"a=1&b=2")
     assert request.headers["x-key"] == "k"
 
 
@@ -153,7 +153,7 @@ def test_all_calls_end_together_when_an_attempt_makes_many() -> None:
     [
         ("https://api.example.com/a?b=1", None, "api.example.com", "/a?b=1"),
         ("https://api.example.com/a?b=1", "http://127.0.0.1:81", "127.0.0.1", "/a?b=1"),
-        ("https://api.example.com/a", "http://127.0.0.1:81/root/", "127.0.0.1", "/root/a"),
+        ("https://api.example.com/a", "http://127.0.0.1:81/below/", "127.0.0.1", "/below/a"),
     ],
 )
 def test_stand_in_gets_the_vendors_path_when_its_address_is_opened(
