@@ -12,11 +12,13 @@ read or even found again, in no backup either; erasing an event leaves it, as no
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..core import times
+from ..core.errors import Unavailable
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from .data import ttl
 from .items import Table, Value
@@ -109,13 +111,13 @@ class DestinationMemory:
         return True
 
     def release(self, name: str) -> None:
-        """Give back what this instance claimed, unless somebody has taken it over since.
-
-        Raises:
-            Unavailable: the table did not answer; the claim ends by its time.
-        """
+        """Give back what this instance claimed, unless somebody has taken it over since. It never fails: a claim that
+        could not be given back ends by its time."""
         token = self._held.pop(name, None)
         if token is not None:
             # Ended rather than deleted: a delete that holds only for one's own token is no call of ``Table``.
             bound: dict[str, Value] = {":ended": 0, ":mine": token}
-            self._table.update(self._place("claim", name), "SET expires_at = :ended", bound, condition="holder = :mine")
+            with contextlib.suppress(Unavailable):
+                self._table.update(
+                    self._place("claim", name), "SET expires_at = :ended", bound, condition="holder = :mine"
+                )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.core import times
-from chalicelib.core.errors import Misconfigured
+from chalicelib.core.errors import Misconfigured, Unavailable
 from chalicelib.core.sealing import TenantKeys
 from chalicelib.store.items import Table, write
 from chalicelib.store.memory import DestinationMemory
@@ -161,6 +161,33 @@ def test_claim_stays_when_whoever_had_it_before_releases_it(place: Place) -> Non
     three.release(NAME)
 
     assert not three.claim(NAME, 30)
+
+
+def test_claim_ends_by_its_time_when_it_cannot_be_given_back(place: Place) -> None:
+    one, two = place.process(), place.process()
+    one.claim(NAME, 30)
+
+    def down(*_: object, **__: object) -> None:
+        raise Unavailable("down")
+
+    update, place.rows.update = place.rows.update, down  # type: ignore[method-assign, assignment]
+    one.release(NAME)
+    with pytest.raises(Unavailable):
+        one.put(NAME, "41", 60)
+    place.rows.update = update  # type: ignore[method-assign]
+
+    assert not two.claim(NAME, 30)
+    place.clock.passes(30)
+    assert two.claim(NAME, 30)
+
+
+def test_claim_is_ones_own_when_the_answer_to_its_first_try_was_lost(place: Place) -> None:
+    one, token = place.process(), bytes(16)
+    one._random = lambda size: token[:size]  # the very same token: the call of one claim, tried twice
+
+    assert one.claim(NAME, 30)
+    assert one.claim(NAME, 30)
+    assert not place.process().claim(NAME, 30)
 
 
 def test_claim_and_value_of_one_name_leave_each_other_alone(place: Place) -> None:

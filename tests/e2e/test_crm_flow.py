@@ -1,0 +1,138 @@
+"""Messages that people write arrive on their contacts in a CRM: over the whole cell, through crashes and renewals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from world import World, raw, world
+
+from chalicelib.core.errors import NotFound, Unavailable
+from chalicelib.flow import deliver, route
+from chalicelib.store.memory import DestinationMemory
+from tests.fixtures.destinations.crm import Amocrm, Bitrix24, Hubspot, Vendor, answer
+
+
+@contextmanager
+def connected(vendor: Vendor, *, app: bool = False) -> Iterator[World]:
+    """A world whose destination is a CRM."""
+    with vendor.serving(), world() as w:
+        w.connect()
+        row = w.shell.config.get(w.tenant, w.destination)
+        changed = row.record.model_copy(update={"kind": vendor.KIND})
+        secrets = {"config": vendor.config(app), "signing": []}
+        w.shell.config.replace(w.tenant, changed, row.version, secrets)
+        w.effects.clear()
+        yield w
+
+
+def outcomes(w: World) -> list[tuple[str, str]]:
+    return [(e["outcome"], e["code"]) for e in w.of_kind("attempted")]
+
+
+def memory(w: World) -> list[dict[str, Any]]:
+    return [row for row in w.rows("data") if "#memory#" in row["pk"]["S"]]
+
+
+def test_messages_are_on_one_contact_for_each_person_when_people_write() -> None:
+    vendor = Bitrix24()
+    with connected(vendor) as w:
+        for number, chat in enumerate((100, 200, 100, 100)):
+            w.post(number, chat=chat)
+        w.run(timedelta(minutes=10))
+
+        by_contact = {number: [t for n, t in vendor.messages if n == number] for number in vendor.contacts}
+        assert sorted(len(texts) for texts in by_contact.values()) == [1, 3]
+        assert all("m0" in texts[0] or "m1" in texts[0] for texts in by_contact.values())
+        assert outcomes(w) == [("delivered", "accepted")] * 4
+        shown = b"".join(raw(row) for row in memory(w))
+        assert memory(w) and not any(text in shown for text in (b"telegram", b"Canary", b"cnv_", b":100"))
+
+
+def test_contact_and_messages_are_there_once_when_the_process_dies_at_any_effect() -> None:
+    with connected(Bitrix24()) as w:
+        w.post(1)
+        w.inbox.run(route.handle)
+        before = len(w.effects)
+        w.run(timedelta(minutes=30))
+        effects = len(w.effects)
+    for number in range(before + 1, effects + 1):
+        vendor = Bitrix24()
+        with connected(vendor) as w:
+            w.post(1)
+            w.inbox.run(route.handle)
+            w.crash_at = number
+            w.run(timedelta(minutes=30))
+
+            assert w.crashes == 1
+            assert (len(vendor.contacts), len(vendor.messages)) == (1, 1), f"died at effect {number}"
+            assert outcomes(w)[-1] == ("delivered", "accepted")
+
+
+def test_token_is_renewed_and_kept_sealed_when_it_expires() -> None:
+    vendor = Amocrm()
+    with connected(vendor, app=True) as w:
+        w.post(1)
+        w.run(timedelta(minutes=1))
+        vendor.access = "expired since"
+        w.post(2)
+        w.run(timedelta(minutes=1))
+
+        assert (vendor.renewals, len(vendor.messages)) == (2, 2)
+        assert outcomes(w) == [("delivered", "accepted")] * 2
+        assert not any(b"r-e-f-r" in raw(row) or b"a-c-c-e-s-s" in raw(row) for row in w.rows("data"))
+
+
+def test_contact_is_remembered_no_more_when_the_tenant_is_closed() -> None:
+    vendor = Hubspot()
+    with connected(vendor) as w:
+        w.post(1)
+        w.run(timedelta(minutes=1))
+        ours = DestinationMemory(
+            w.shell.data.table, w.shell.config.keys_of(w.tenant), w.tenant, w.destination, w.shell.now, w.shell.random
+        )
+        assert ours.get("contact:telegram:100") == "100"
+
+        w.shell.config.erase_tenant(w.tenant)
+
+        with pytest.raises(NotFound):
+            w.shell.config.keys_of(w.tenant)
+
+
+def test_message_comes_again_unlogged_when_our_own_memory_does_not_answer() -> None:
+    vendor = Hubspot()
+    with connected(vendor) as w:
+        w.post(1)
+        w.inbox.run(route.handle)
+        w.failing = lambda name: Unavailable("down") if name == "before UpdateItem" else None
+        w.outbox.run(deliver.handle)
+        assert outcomes(w) == [] and len(vendor.contacts) == 1 and vendor.messages == []
+        w.failing = lambda name: None
+
+        w.run(timedelta(minutes=10))
+
+        assert set(outcomes(w)) == {
+            ("delivered", "accepted"),
+            ("failed", "contended"),
+        }  # the claim could not be given back
+        assert (len(vendor.contacts), len(vendor.messages)) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_attempt_waits_as_long_as_the_crm_asks(status: int) -> None:
+    vendor = Hubspot()
+    with connected(vendor) as w:
+        vendor.instead = lambda asked: answer(status, None, Retry_After="900")
+        w.post(1)
+        w.run(timedelta(minutes=1))
+        assert outcomes(w) == [("failed", "throttled" if status == 429 else "unavailable")]
+        vendor.instead = lambda asked: None
+
+        w.run(timedelta(minutes=13))
+        assert vendor.messages == []
+        w.run(timedelta(minutes=3))
+
+        assert len(vendor.messages) == 1
