@@ -95,15 +95,23 @@ class Draft(Record):
     route: RouteSettings
 
 
+class RenderFault(Record):
+    """Why nothing would leave although it may: the attempt's code, and what it is about this event."""
+
+    code: str
+    detail: str
+
+
 class Preview(Record):
-    """Whether the route matches and why, what is decided, and what would leave (null: nothing)."""
+    """Whether the route matches and why, what is decided, and the body that would leave (null: nothing)."""
 
     matched: bool
     explanation: list[dict[str, Any]]
     decision: Literal["allowed", "redacted", "held", "refused"]
     rules: list[dict[str, str]]
     missing: list[str]
-    body: dict[str, Any] | None
+    body: Any
+    fault: RenderFault | None
 
 
 def _one_of(text: str) -> Invalid:

@@ -277,16 +277,28 @@ def check_route(request: Request, settings: RouteSettings) -> None:
     """Refuse a route that could never act.
 
     Raises:
-        Invalid: its pattern, destination, bases or redactions; each with its place.
+        Invalid: its pattern, destination, bases, redactions or what it selects; each with its place.
     """
     Pattern.compile(settings.pattern)
-    must_exist(request, settings.destination, "dst", "body.destination")
+    destination = must_exist(request, settings.destination, "dst", "body.destination")
     for number, basis in enumerate(settings.bases or ()):
         must_exist(request, basis, "bas", f"body.bases.{number}")
     faults = check_redactions([r.document() for r in settings.transform.redact])
     if faults:
         errors = [{"loc": "body.transform.redact", "code": "invalid_redaction", "msg": str(f)} for f in faults]
         raise Invalid("a redaction cannot be done", errors)
+    if settings.transform.select is not None:
+        _check_select(settings.transform.select, destination.kind)
+
+
+def _check_select(select: str, kind: str) -> None:
+    from ..core import transform  # few routes select, and few requests are about routes
+    from .parcels import selects
+
+    transform.compile(select)
+    if not selects(kind):
+        text = f"destinations of kind {kind} write a form of their own: leave select out"
+        raise invalid("body.transform.select", "own_form", text)
 
 
 def create_route(request: Request, settings: RouteSettings) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any
 from ..core import times
 from ..core.configuration import Configuration
 from ..core.decision import Decision
-from ..core.errors import NotFound, RefusedByLaw
+from ..core.errors import DeliveryError, NotFound, RefusedByLaw
 from ..core.event import DataClass, classes_of
 from ..core.ids import derived
 from ..core.pattern import Pattern
@@ -132,20 +133,52 @@ def preview(request: Request, document: dict[str, Any], settings: RouteSettings)
     base = event_facts(request, snapshot.configuration, document, "store")
     store = request.shell.decider.decide(base)
     judgement = judge(snapshot.configuration, route, store, base, request.shell.decider.decide)
+    matched, explanation = pattern.matches(document), pattern.explain(document)
     leaves = judgement.verdict in ("allowed", "redacted")
     destination = snapshot.configuration.destinations.get(route.destination)
-    body = None
+    body, fault = None, None
     if leaves and destination is not None:
-        pseudonyms = snapshot.keys.pseudonyms(destination.recipient)
-        body = redact(document, judgement.redact, pseudonyms) if judgement.redact else document
+        if judgement.redact:
+            pseudonyms = snapshot.keys.pseudonyms(destination.recipient)
+            document = redact(document, judgement.redact, pseudonyms)
+        body, fault = _written(request, snapshot, destination, route, document)
     return {
-        "matched": pattern.matches(document),
-        "explanation": pattern.explain(document),
+        "matched": matched,
+        "explanation": explanation,
         "decision": judgement.verdict,
         "rules": [{"id": r["id"], "ref": r["ref"], "verdict": r["verdict"]} for r in judgement.rules],
         "missing": list(judgement.missing),
         "body": body,
+        "fault": fault,
     }
+
+
+def _written(
+    request: Request, snapshot: Snapshot, destination: Destination, route: Route, document: dict[str, Any]
+) -> tuple[Any, dict[str, str] | None]:
+    """Return the body that would be sent, as JSON where it is, or why there is none."""
+    from .parcels import delivery_of, render  # and with it the destination's kind, which only a preview shows
+
+    event_id = document["id"] or derived("evt", "draft")
+    delivery = delivery_of(
+        destination,
+        snapshot.secrets(destination.id),
+        document,
+        request.shell.now(),
+        delivery_id=derived("dlv", event_id, route.id),
+        transfer_id=derived("trf", event_id, route.id),
+        event_id=event_id,
+        tenant_id=request.tenant.id,
+        conversation=derived("cnv", event_id),
+    )
+    try:
+        body: bytes = render(destination, route.transform.select, document, delivery).body
+    except DeliveryError as fault:
+        return None, {"code": fault.attempt_code, "detail": fault.detail}
+    try:
+        return json.loads(body), None
+    except ValueError:
+        return body.decode("utf-8", "replace"), None
 
 
 # Preflight

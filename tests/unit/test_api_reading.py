@@ -324,7 +324,9 @@ def test_preview_says_whether_and_why_and_what_would_leave(tenant: Api) -> None:
     ).json
 
     assert (shown["matched"], shown["decision"]) == (True, "redacted")
-    assert shown["body"]["sender"]["name"] is None and shown["body"]["message"]["text"] == "hello"
+    assert (shown["body"]["type"], shown["fault"]) == ("waybill.message", None)
+    content = shown["body"]["data"]
+    assert content["sender"]["name"] is None and content["message"]["text"] == "hello"
     assert {e["path"]: e["matched"] for e in shown["explanation"]} and all(e["matched"] for e in shown["explanation"])
     assert inline["matched"] is False and inline["explanation"][0]["wanted"]
     assert len(tenant.get("/v1/routes").json["data"]) == 1

@@ -41,7 +41,8 @@ def heard(server: Server) -> tuple[dict[str, str], bytes]:
 def tried(api: Api, destination: str) -> dict[str, Any]:
     answer = api.post(f"/v1/destinations/{destination}/test")
     assert answer.status == 200, answer.text
-    return answer.json
+    shown: dict[str, Any] = answer.json
+    return shown
 
 
 def verified(public_key: str, headers: dict[str, str], content: bytes) -> bool:
@@ -227,3 +228,96 @@ def test_destination_is_not_enabled_when_it_agrees_no_more(tenant: Api) -> None:
     assert answer.status == 422
     assert answer.json["errors"][0]["code"] == "handshake"
     assert tenant.get(path).json["enabled"] is False
+
+
+# What a route selects
+
+ROUTE = {"name": "some", "pattern": {"kind": ["message"]}, "purpose": "customer_support", "mode": "replicate"}
+
+
+def test_route_is_refused_with_its_place_when_its_select_is_no_expression(tenant: Api) -> None:
+    destination = made(tenant)["id"]
+
+    for method in ("POST", "PUT"):
+        path = "/v1/routes"
+        if method == "PUT":
+            path += "/" + tenant.made_by("/v1/routes", {**ROUTE, "destination": destination})["id"]
+        answer = tenant.call(method, path, {**ROUTE, "destination": destination, "transform": {"select": "a b"}})
+
+        assert (answer.status, answer.json["code"]) == (422, "invalid_transform")
+        assert answer.json["errors"][0]["loc"] == "body.transform.select"
+        assert "character 2" in answer.json["errors"][0]["msg"]
+
+
+def test_route_is_refused_when_it_selects_for_a_kind_with_its_own_form(tenant: Api) -> None:
+    config = {"token": "123456789:" + "a" * 35, "chat_id": 5}
+    destination = tenant.made_by("/v1/destinations", {**body(tenant), "kind": "telegram", "config": config})["id"]
+    route = {**ROUTE, "destination": destination}
+
+    answer = tenant.post("/v1/routes", {**route, "transform": {"select": "message"}})
+
+    assert answer.status == 422
+    assert answer.json["errors"][0]["code"] == "own_form"
+    assert tenant.post("/v1/routes", route).status == 201
+
+
+def previewed(api: Api, destination: str, select: str, **more: Any) -> dict[str, Any]:
+    (event,) = api.get("/v1/events").json["data"]
+    route = {**ROUTE, "destination": destination, **more}
+    route["transform"] = {**route.get("transform", {}), "select": select}
+    answer = api.post("/v1/routes/preview", {"event_id": event["id"], "route": route})
+    assert answer.status == 200, answer.text
+    shown: dict[str, Any] = answer.json
+    return shown
+
+
+def test_preview_shows_the_body_of_each_format_when_a_route_redacts_and_selects(tenant: Api) -> None:
+    tenant.connect()
+    tenant.hook("hello")
+    redacts = {"mode": "redact", "transform": {"redact": [{"class": "name", "action": "mask"}]}}
+    select = "{text: message.text, who: sender.name}"
+
+    bodies = {
+        name: previewed(tenant, made(tenant, format=name)["id"], select, **redacts)["body"]
+        for name in ("standard", "cloudevents_structured", "cloudevents_binary")
+    }
+
+    data = {"text": "hello", "who": "***"}
+    assert bodies["cloudevents_binary"] == data
+    assert (bodies["standard"]["data"], bodies["standard"]["type"]) == (data, "waybill.message")
+    structured = bodies["cloudevents_structured"]
+    assert (structured["data"], structured["specversion"]) == (data, "1.0")
+    assert structured["source"] == f"/waybill/telegram/{tenant.made['source']}"
+
+
+def test_preview_says_why_when_nothing_would_be_rendered(tenant: Api) -> None:
+    tenant.connect()
+    tenant.hook("hello")
+
+    shown = previewed(tenant, tenant.made["destination"], "length(sender.phone)")
+
+    assert shown["body"] is None
+    assert shown["fault"]["code"] == "render"
+    assert "a function gets a value" in shown["fault"]["detail"]
+
+
+def test_selected_body_is_delivered_and_a_failing_one_rejected_until_the_route_is_changed(tenant: Api) -> None:
+    with serving(AGREES) as server:
+        tenant.connect()
+        path = f"/v1/routes/{tenant.made['route']}"
+        place = f"/v1/destinations/{tenant.made['destination']}"
+        assert tenant.call("PATCH", place, {"config": {"url": f"http://127.0.0.1:{server.port}/in"}}).status == 200
+        assert tenant.call("PATCH", path, {"transform": {"select": "message.text"}}).status == 200
+        tenant.hook("hello")
+        tenant.deliver()
+        _, content = heard(server)
+        assert tenant.call("PATCH", path, {"transform": {"select": "sender.phone"}}).status == 200
+        tenant.hook("again", number=2)
+        tenant.deliver()
+        came = len(server.requests)
+
+    newest, oldest = tenant.get("/v1/transfers").json["data"]
+    assert json.loads(content)["data"] == "hello"
+    assert came == 1
+    assert oldest["outcome"] == "delivered"
+    assert [(a["outcome"], a["code"]) for a in newest["attempts"]] == [("rejected", "render")]
