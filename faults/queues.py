@@ -49,13 +49,13 @@ class Held:
 
 
 class Fifo:
-    """One queue. ``told`` hears when something may be received."""
+    """One queue. ``told`` hears when something may be received, ``heard`` what was put in."""
 
     def __init__(self, name: str, dead: Fifo | None = None) -> None:
         self.name = name
         self.dead = dead
         self.told: Callable[[float], None] = lambda _at: None
-        self.taken: list[tuple[str, float]] = []
+        self.heard: Callable[[Fifo, Held], None] = lambda _queue, _message: None
         self._groups: dict[str, deque[Held]] = {}
         self._seen: dict[str, float] = {}
         self._sent = 0
@@ -74,13 +74,13 @@ class Fifo:
         if last is not None and now_s - last <= DEDUPLICATION_S:
             return f"{self.name}-dropped"
         self._seen[deduplication] = now_s
-        self.taken.append((deduplication, now_s))
         return self._add(body, group, deduplication, now_s)
 
     def _add(self, body: str, group: str, deduplication: str, now_s: float) -> str:
         self._sent += 1
         message = Held(body, group, deduplication, f"{self.name}-{self._sent}", self._sent, now_s, now_s)
         self._groups.setdefault(group, deque()).append(message)
+        self.heard(self, message)
         self.told(now_s)
         return message.id
 

@@ -15,10 +15,11 @@ from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.flow import replay
 from infra import engines
 
-from . import judge
+from .judge import judge
 from .owners import Owners
 from .platforms import POSTS, Person, Platforms
 from .receivers import OUTAGES, Receivers
+from .story import Broken
 from .weather import Weather, draw
 from .world import REGION, START, Context, World
 
@@ -49,7 +50,7 @@ class Outcome:
     invocations: Counter[str] = field(default_factory=Counter)
     deaths: int = 0
     simulated: timedelta = timedelta()
-    broken: list[judge.Broken] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
     unhandled: Counter[str] = field(default_factory=Counter)
     digest: str = ""
 
@@ -86,7 +87,7 @@ class Round:
             self._calm()
             self._redrive()
             self._calm()
-            broken, seen = judge.judge(self)
+            broken, seen = judge(self)
         return Outcome(
             self.seed, self.platforms.taken, seen.ends, world.faults.counts, Counter(self.owners.changes),
             Counter(world.invocations), world.deaths, world.now() - START, broken, Counter(world.unhandled), seen.digest,

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import app
+from benchmarks.memory import KMS  # data keys that are the same in each run of a seed
 from chalicelib.api import gateway
 from chalicelib.flow import deliver
 from chalicelib.settings import Settings
@@ -86,18 +87,22 @@ class World:
         self.deaths = 0
         self.invocations: dict[str, int] = {}
         self.log = io.StringIO()
+        self.moved = io.StringIO()
+        self.moves: list[tuple[int, str, str]] = []
+        self.taken: list[tuple[int, str, str, str, str]] = []
         self._processes: list[Process] = []
         self._api_busy = False
         self._stopped = False
         local.make_resources(engine, CELL, REGION, COUNTRY)
         self.tables = (Tables if engine.name == "moto" else Served)(engine, REGION, self._appended)
-        self._raw = {"dynamodb": self.tables, "kms": engine.make_client("kms", REGION), "sqs": Queues(self, REGION)}
+        self._raw = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": Queues(self, REGION)}
         self._clients = {service: Client(self, client, service) for service, client in self._raw.items()}
         self.queues: dict[str, Fifo] = {}
         for name in ("inbox-dead", "outbox-dead", "inbox", "outbox"):
             queue = Fifo(name, self.queues.get(f"{name}-dead"))
             self.queues[name] = queue
             queue.told = self._teller(name)
+            queue.heard = self._hear
         self._feeding = dict.fromkeys(self.queues, 0)
         self._told: dict[str, float] = {}
         self._late: dict[str, float] = {}
@@ -234,6 +239,13 @@ class World:
         """Return the queue that a cell calls so."""
         return self.queues[name.removeprefix(f"waybill-{CELL}-").removesuffix(".fifo")]
 
+    def _hear(self, queue: Fifo, message: Held) -> None:
+        """Keep what was put into a queue, to be searched; and which events were taken, in their order."""
+        self.moved.write(f"{message.body}\n{message.group}\n{message.deduplication}\n")
+        if queue.name == "inbox":
+            order = json.loads(message.body)
+            self.taken.append((self.tick, order["tenant"], order["source"], order["event"], message.group))
+
     def _teller(self, name: str) -> Callable[[float], None]:
         def told(at_s: float) -> None:
             # A mapping's pollers see a message a moment later, with what has come meanwhile.
@@ -286,10 +298,14 @@ class World:
         records = [m.record(int(START.timestamp() * 1000)) for m in batch]
         handles = {m.id: m.handle for m in batch}
         handler = getattr(app, local.HANDLERS[name])
+        self._move("taken", name, batch)
         answer = self.invoke(name, lambda: handler(local.sqs_event(records, REGION, name), None), 60.0)
         if answer is None:
+            self._move("left by a dead process", name, batch)
             return
         back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
+        self._move("given back", name, [m for m in batch if m.id in back])
+        self._move("done with", name, [m for m in batch if m.id not in back])
         for message in [m for m in batch if m.id not in back]:
             gone = queue.delete(handles[message.id], self.scheduler.now_s)
             if gone is not None and gone.copies < 2 and self.faults.draws("message_twice"):
@@ -298,6 +314,13 @@ class World:
                 self.scheduler.at(
                     self.scheduler.now_s + later, lambda m=gone: queue.copy(m, self.scheduler.now_s)
                 )
+
+    def _move(self, what: str, queue: str, messages: list[Held]) -> None:
+        """Note what became of messages, by the event, transfer or lane that each is about."""
+        for message in messages:
+            order = json.loads(message.body)
+            about = order.get("wake") or order.get("transfer") or order["event"]
+            self.moves.append((self.tick, about, f"{queue} message {message.id} {what} (receipt {message.receives})"))
 
     # Doors
 

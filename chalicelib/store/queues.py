@@ -45,19 +45,23 @@ class Queue:
         return self._url
 
     def send(self, messages: Iterable[Outgoing]) -> None:
-        """Send messages in order, ten a call.
+        """Send messages in order, at most ten a call and one of each group: of a call SQS may take some messages and refuse
+        others, and a later one of a group must never be taken before an earlier one.
 
         Raises:
             Unavailable: some were not taken; sending all of them again does no harm.
         """
         batch: list[Outgoing] = []
+        groups: set[str] = set()
         size = 0
         for message in messages:
             length = len(message.body.encode())
-            if batch and (len(batch) == ENTRIES_A_CALL or size + length > BYTES_A_CALL):
+            full = len(batch) == ENTRIES_A_CALL or size + length > BYTES_A_CALL
+            if batch and (full or message.group in groups):
                 self._send(batch)
-                batch, size = [], 0
+                batch, groups, size = [], set(), 0
             batch.append(message)
+            groups.add(message.group)
             size += length
         if batch:
             self._send(batch)
