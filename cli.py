@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 
 def _write(answer: dict[str, Any]) -> str:
@@ -45,6 +45,30 @@ def _decide(arguments: argparse.Namespace) -> int:
         print(f"waybill decide: {error.detail}", file=sys.stderr)
         return 2
     return _lines(lambda line: decide.answer(line, law, arguments.strict))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from chalicelib.lines import verify
+
+    try:
+        trust = verify.trust(arguments.vkey, arguments.witness, arguments.quorum, arguments.seen, arguments.now)
+    except verify.BadArgument as error:
+        print(f"waybill verify: {error}", file=sys.stderr)
+        return 64
+    report = verify.of_file(arguments.bundle, trust)
+    print(verify.as_json(report) if arguments.json else verify.as_text(report))
+    return report.code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser with the exit code that its command has for wrong usage."""
+
+    usage_code = 2
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and end."""
+        self.print_usage(sys.stderr)
+        self.exit(self.usage_code, f"{self.prog}: error: {message}\n")
 
 
 def _local(arguments: argparse.Namespace) -> int:
@@ -107,15 +131,11 @@ def _seconds(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="waybill", description="For developers, operators, auditors. See COMMAND --help."
-    )
+    parser = _Parser(prog="waybill", description="For developers, operators, auditors. See COMMAND --help.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], help: str, more: str = ""
-    ) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=help, description=f"{help}. {more}".strip())
+    def command(name: str, run: Callable[[argparse.Namespace], int], help: str, more: str = "") -> _Parser:
+        made: _Parser = commands.add_parser(name, help=help, description=f"{help}. {more}".strip())
         made.set_defaults(run=run)
         return made
 
@@ -125,6 +145,21 @@ def _parser() -> argparse.ArgumentParser:
     decide = command("decide", _decide, "decide transfers by law", f"{reads} Exit 2 where the rules do not load.")
     decide.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
     decide.add_argument("--strict", action="store_true", help="hold what rests on a rule whose reading is unsure")
+    verify = command(
+        "verify",
+        _verify,
+        "verify a bundle of evidence",
+        "Offline; reads nothing but its arguments. Exit 0 ok, 1 proof bad, 2 incomplete, 3 a decision does not follow, "
+        "4 malformed, 64 wrong usage.",
+    )
+    verify.usage_code = 64
+    verify.add_argument("bundle", type=Path, help="the tar")
+    verify.add_argument("--vkey", action="append", default=[], help="trust this key of the log; may be repeated")
+    verify.add_argument("--witness", action="append", default=[], metavar="VKEY", help="a witness that counts")
+    verify.add_argument("--quorum", type=int, default=0, metavar="N", help="witnesses that must have cosigned")
+    verify.add_argument("--seen", metavar="CHECKPOINT", help="a checkpoint that you kept from before")
+    verify.add_argument("--now", metavar="TIME", help="judge open transfers by this time (the latest in the bundle)")
+    verify.add_argument("--json", action="store_true", help="report for a program")
     local = command(
         "local", _local, "run a whole cell in this process", "The first line on standard output says that it serves."
     )

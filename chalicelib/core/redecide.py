@@ -1,0 +1,131 @@
+"""Decide again what the log says was decided: from the entry, and from the law and configuration that it names.
+
+The facts are built by ``core.plan``, from a configuration that is read back from its document: whatever the plan reads that
+the document does not hold would show here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from . import times
+from .bases import BasisDocuments
+from .configuration import Configuration, configuration_document
+from .errors import AuditBroken
+from .plan import Cell, Decide, Judgement, judge, source_facts
+from .tenant import Destination, Recipient, Route, Source, Tenant
+
+FACTS = frozenset({"now", "subject", "special", "held_since"})
+"""The facts of an entry that this version takes into account; a decision on others is not made again."""
+_SAID_ELSEWHERE = "-"
+"""Stands for the names and contacts that a record must have and its document never holds."""
+
+
+def configuration_of(document: Mapping[str, Any]) -> Configuration:
+    """Read a configuration back from its document.
+
+    Raises:
+        AuditBroken: the document is not one that this version writes.
+    """
+    try:
+        read = _read(document)
+        same = configuration_document(read) == document
+    except (ValidationError, KeyError, TypeError, AttributeError, ValueError):
+        same = False
+    if not same:
+        raise AuditBroken("a configuration is not in the form that this version writes")
+    return read
+
+
+def _read(document: Mapping[str, Any]) -> Configuration:
+    name, since = {"name": _SAID_ELSEWHERE}, {"created_at": times.EARLIEST}
+    person = {"legal_name": _SAID_ELSEWHERE, "contact": _SAID_ELSEWHERE}
+    told = document["tenant"]
+    tenant = Tenant.model_validate(
+        {
+            **{key: told[key] for key in ("id", "edition", "tenant_class", "zone", "requires", "strict_plus7")},
+            **name,
+            **since,
+            "controller": {**person, "country": told["country"]},
+            "retention": {"default_days": told["retention_days"]},
+        }
+    )
+    sources = [Source.model_validate({**s, **name, **since}) for s in document["sources"]]
+    recipients = [Recipient.model_validate({**r, **person, **since}) for r in document["recipients"]]
+    destinations = [
+        Destination.model_validate(
+            {
+                **name,
+                **since,
+                "id": d["id"],
+                "kind": _SAID_ELSEWHERE,
+                "recipient": d["recipient"]["id"],
+                "place": d["recipient"]["processing"],
+            }
+        )
+        for d in document["destinations"]
+    ]
+    routes = [
+        Route.model_validate(
+            {
+                **{key: r[key] for key in ("id", "destination", "purpose", "bases", "mode", "enabled")},
+                **name,
+                **since,
+                "pattern": {},
+                "transform": {"redact": r["redactions"]},
+            }
+        )
+        for r in document["routes"]
+    ]
+    configuration = Configuration(
+        tenant,
+        0,
+        sources={s.id: s for s in sources},
+        recipients={r.id: r for r in recipients},
+        destinations={d.id: d for d in destinations},
+        routes={r.id: r for r in routes},
+    )
+    # Bases and contracts stand in the document side by side, as the evaluator reads them.
+    bases = BasisDocuments(dict(b) for b in document["bases"])
+    if not all(isinstance(b["id"], str) and isinstance(b["kind"], str) for b in bases):
+        raise ValueError("a basis has an id and a kind")
+    configuration.__dict__["basis_documents"] = bases
+    return configuration
+
+
+def redecide(
+    entry: Mapping[str, Any], route: Mapping[str, Any], configuration: Configuration, decide: Decide
+) -> Judgement | None:
+    """Decide one route of a ``decided`` entry again.
+
+    Returns:
+        The judgement; None where the entry or the configuration does not tell enough.
+    """
+    facts, receipt = entry["facts"], entry["receipt"]
+    source = configuration.sources.get(receipt["source"])
+    declared = configuration.routes.get(route["route"])
+    if source is None or declared is None or not {"now", "subject", "special"} <= set(facts) <= FACTS:
+        return None
+    try:
+        now = times.parse(str(facts["now"]))
+        held_since = times.parse(str(facts["held_since"])) if facts.get("held_since") is not None else None
+    except ValueError:
+        return None
+    store = receipt["store"]
+    base = source_facts(
+        configuration,
+        source,
+        Cell(store["region"], store["country"]),
+        op="store",
+        classes=receipt["classes"],
+        now=now,
+        received_at=times.parse(receipt["received_at"]),
+    )
+    base["subject"] = facts["subject"]
+    base["data"] = {**base["data"], "special": facts["special"]}
+    # A route may have been led elsewhere while this transfer was under way: the transfer was not.
+    declared = declared.model_copy(update={"destination": route["destination"]})
+    return judge(configuration, declared, decide(base), base, decide, held_since)
