@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .. import flow
-from ..core.event import Time
+from ..core.event import OPERATIONAL, Time
 from ..core.tenant import Destination, DestinationSettings, Record, Source, SourceSettings
 from ..flow.lists import Found
 from ..store.config import Row
@@ -32,9 +32,9 @@ class SourceSecret(Record):
 
 
 class ShownSource(Source):
-    """A source, where the platform posts to, and what its events will wait for."""
+    """A source, where the platform posts to (null: nobody posts to the cell's own), and what its events will wait for."""
 
-    url: str
+    url: str | None
     missing: list[str] = Field(default_factory=list)
 
 
@@ -77,6 +77,8 @@ class Tried(Form):
 
 def _source(call: Call, source: Source, token: str | None = None, **more: Any) -> dict[str, Any]:
     # A token in the address is a secret: it is in the answer that makes it, and in no other.
+    if source.channel == OPERATIONAL:
+        return {**shown(source), "url": None, **more}
     url = f"{call.shell.settings.hooks_url}/hooks/{source.id}"
     return {**shown(source), "url": url if token is None else f"{url}?token={token}", **more}
 
@@ -92,7 +94,7 @@ def create(call: Call) -> Answer:
 @sources.endpoint("GET", "/v1/sources", scope="read", query=ListQuery, answer=ShownSource, listed=True)
 def index(call: Call) -> Answer:
     """List the tenant's sources."""
-    rows = call.shell.config.list(call.request.tenant.id, "src", call.position(), call.query.limit + 1)
+    rows = flow.connect.sources(call.request, call.position(), call.query.limit + 1)
     return call.listed(
         Found(r.record.id, _source(call, r.record) if r.record.closed_at is None else None) for r in rows
     )

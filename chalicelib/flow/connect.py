@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 
 from .. import destinations
 from ..channels import CHANNELS
-from ..core import rotation
+from ..core import operational, rotation
 from ..core.errors import Conflict, Invalid, NotFound, RefusedByLaw
 from ..core.event import DataClass
 from ..core.faults import of_validation
@@ -117,12 +118,46 @@ def create_source(
     return row, missing, token
 
 
+def sources(request: Request, after: str, limit: int) -> Iterator[Row]:
+    """Yield the tenant's sources in order of their ids, from behind ``after``, the operational one among them.
+
+    Args:
+        limit: how many rows to read a call.
+    """
+    own: Row | None = _operational(request)
+    for row in request.shell.config.list(request.tenant.id, "src", after, limit):
+        if own is not None and after < own.record.id < row.record.id:
+            yield own
+            own = None
+        yield row
+    if own is not None and own.record.id > after:
+        yield own
+
+
+def _operational(request: Request) -> Row:
+    return Row(operational.source_of(request.tenant), request.version)
+
+
+def _declared_source(request: Request, source_id: str) -> Row:
+    """Return a source that can be changed.
+
+    Raises:
+        Conflict: it is the cell's own.
+        NotFound: there is none, or it is closed.
+    """
+    if source_id == operational.source_id(request.tenant.id):
+        raise Conflict("this source is the cell's own, for what it tells you: it cannot be changed, rotated or closed")
+    return open_source(request, source_id)
+
+
 def open_source(request: Request, source_id: str) -> Row:
     """Return a source that is not closed.
 
     Raises:
         NotFound: there is none.
     """
+    if source_id == operational.source_id(request.tenant.id):
+        return _operational(request)
     row = request.shell.config.get(request.tenant.id, source_id)
     if row.record.closed_at is not None:
         raise NotFound("no such resource")
@@ -138,7 +173,7 @@ def change_source(
         Invalid: another channel: that is another source.
         RefusedByLaw: on the new declarations what it sends may not be received or stored here.
     """
-    row = open_source(request, source_id)
+    row = _declared_source(request, source_id)
     if settings.channel != row.record.channel:
         raise invalid("body.channel", "fixed", "a source keeps its channel; make another source")
     source = Source(**dict(settings), id=source_id, created_at=row.record.created_at)
@@ -156,7 +191,7 @@ def rotate_source(
     Returns:
         The source, and the new token of its address where the channel has one.
     """
-    row = open_source(request, source_id)
+    row = _declared_source(request, source_id)
     new, token = complete_secret(request, row.record.channel, secret)
     kept = request.shell.config.secrets(request.tenant.id, source_id, row.sealed) or []
     if kept and kept[0]["secret"] == new:
@@ -167,7 +202,7 @@ def rotate_source(
 
 def close_source(request: Request, source_id: str, expected: int | None) -> None:
     """Close a source: its URL answers 404. The record stays, since its events are still decided by its declarations."""
-    row = open_source(request, source_id)
+    row = _declared_source(request, source_id)
     request.shell.config.delete_lookup(source_id)
     changed(request, row, row.record.model_copy(update={"closed_at": request.at}), expected, "removed")
 
@@ -286,8 +321,16 @@ def change_destination(
     if config is not None or faster or (settings.enabled and not old.enabled):
         sealed = {**kept, "origin": terms.agreed(request, settings, read)}
     row = changed(request, row, new, expected, "changed", sealed)
+    if settings.enabled and not old.enabled:
+        _wake_listed(request, new)
     wake_held(request)
     return row
+
+
+def _wake_listed(request: Request, destination: Destination) -> None:
+    """Forget how a destination was, and have what has waited for it sent."""
+    shell = request.shell
+    shell.health.enable(request.tenant.id, destination.id, shell.now(), destination.rate_limit_per_s)
 
 
 def rotate_destination(request: Request, destination_id: str, expected: int | None) -> tuple[Row, dict[str, Any]]:
@@ -305,7 +348,8 @@ def rotate_destination(request: Request, destination_id: str, expected: int | No
 
 
 def enable_destination(request: Request, destination_id: str, enabled: bool, expected: int | None) -> Row:
-    """Let events go to a destination, or have them wait for it until they expire.
+    """Let events go to a destination, or have them wait for it until they expire. Enabling one that is enabled has what waits
+    for it tried at once.
 
     Raises:
         Invalid: its recipient's record is not complete, its role is not safe to act under, or it does not agree.
@@ -320,9 +364,11 @@ def enable_destination(request: Request, destination_id: str, enabled: bool, exp
         roles.demand(request, row.record, read)
         sealed = {**kept, "origin": terms.agreed(request, row.record, read)}
     new = row.record.model_copy(update={"enabled": enabled, "disabled_because": None})
-    if new == row.record:
-        return row
-    return changed(request, row, new, expected, "enabled" if enabled else "disabled", sealed)
+    if new != row.record:
+        row = changed(request, row, new, expected, "enabled" if enabled else "disabled", sealed)
+    if enabled:
+        _wake_listed(request, new)
+    return row
 
 
 def delete_destination(request: Request, destination_id: str) -> None:

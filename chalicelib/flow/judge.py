@@ -12,7 +12,7 @@ from ..core import times
 from ..core.configuration import Configuration
 from ..core.decision import Decision
 from ..core.errors import DeliveryError, NotFound, RefusedByLaw
-from ..core.event import DataClass, classes_of
+from ..core.event import OPERATIONAL, DataClass, classes_of
 from ..core.ids import derived
 from ..core.pattern import Pattern
 from ..core.plan import Facts, combine, judge, route_facts, source_facts
@@ -267,7 +267,8 @@ def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[s
         for source_id in sorted(configuration.sources):
             place = f"{route_id}#{source_id}"
             source = configuration.sources[source_id]
-            if place <= after or source.closed_at is not None:
+            # The cell's own events are about nobody: nothing of their source has to be declared.
+            if place <= after or source.closed_at is not None or source.channel == OPERATIONAL:
                 continue
             route = configuration.routes[route_id]
             destination = configuration.destinations.get(route.destination)

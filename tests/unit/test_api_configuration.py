@@ -13,6 +13,11 @@ from tests.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, cell, tenant
 __all__ = ["cell", "tenant"]
 
 
+def declared_sources(api: Api) -> list[dict[str, Any]]:
+    """The sources that a tenant has connected, without the cell's own."""
+    return [s for s in api.get("/v1/sources").json["data"] if s["channel"] != "waybill"]
+
+
 def acts(tenant: Api, kind: str = "config_changed") -> list[dict[str, Any]]:
     found, query = [], {"kind": kind, "limit": 250}
     answer = tenant.get("/v1/audit/entries", **query).json
@@ -105,7 +110,7 @@ def test_source_is_not_made_when_the_law_forbids_to_store_what_it_sends(cell: Ap
 
     assert (answer.status, answer.json["code"]) == (451, "refused_by_law")
     assert any(rule["id"].startswith("RU.") and "152-FZ" in rule["ref"] for rule in answer.json["rules"])
-    assert russian.get("/v1/sources").json["data"] == []
+    assert declared_sources(russian) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +130,7 @@ def test_source_is_refused_when_a_declaration_is_wrong(tenant: Api, change: dict
 
     assert answer.status == 422, answer.text
     assert answer.json["errors"][0]["loc"] == loc
-    assert tenant.get("/v1/sources").json["data"] == []
+    assert declared_sources(tenant) == []
 
 
 def test_source_keeps_its_channel_and_is_gone_when_it_is_deleted(tenant: Api) -> None:
@@ -137,7 +142,7 @@ def test_source_keeps_its_channel_and_is_gone_when_it_is_deleted(tenant: Api) ->
     assert tenant.call("DELETE", path).status == 204
 
     assert tenant.get(path).status == 404
-    assert tenant.get("/v1/sources").json["data"] == []
+    assert declared_sources(tenant) == []
     assert tenant.shell.config.lookup(made["id"]) is None
 
 
@@ -363,3 +368,32 @@ def test_basis_is_refused_when_its_law_has_no_file_and_may_be_bound_to_the_store
     assert refused.status == 422
     assert refused.json["errors"][0]["loc"] == "body.law"
     assert made.status == 201
+
+
+def test_the_cells_own_source_is_shown_and_stays_as_it_is_when_a_tenant_would_change_it(tenant: Api) -> None:
+    made = [tenant.made_by("/v1/sources", SOURCE)["id"] for _ in range(3)]
+
+    listed, query = [], "limit=1"
+    while query:
+        page = tenant.get(f"/v1/sources?{query}").json
+        listed += page["data"]
+        query = f"limit=1&cursor={page['next']}" if page["next"] else ""
+
+    (own,) = [s for s in listed if s["channel"] == "waybill"]
+    assert [s["id"] for s in listed] == sorted([*made, own["id"]])
+    assert (own["subject_country"], own["special"], own["url"]) == ("DE", [], None)
+    path = f"/v1/sources/{own['id']}"
+    assert tenant.get(path).json["missing"] == tenant.get(f"/v1/sources/{made[0]}").json["missing"]
+    for answer in (
+        tenant.call("PATCH", path, {"name": "mine"}),
+        tenant.call("DELETE", path),
+        tenant.post(f"{path}/secret", {"secret": {"secret_token": "mine"}}),
+    ):
+        assert (answer.status, answer.json["code"]) == (409, "conflict")
+    assert tenant.get(path).json["name"] == "Waybill"
+
+
+def test_no_source_is_made_when_its_channel_is_the_cells_own(tenant: Api) -> None:
+    answer = tenant.post("/v1/sources", {**SOURCE, "channel": "waybill"})
+
+    assert (answer.status, answer.json["errors"][0]["code"]) == (422, "unknown_channel")

@@ -364,7 +364,8 @@ def test_preflight_names_every_gap_at_once_each_with_article_and_call(tenant: Ap
     assert "GDPR art. 28(3)" in gaps["basis:ANY.instruction"]["ref"]
     assert all(g["rule"] and g["ref"] and g["supply"] for g in gaps.values()), gaps
     assert '"kind": "scc"' in next(g["supply"] for p, g in gaps.items() if p.startswith("basis:EU.44:"))
-    assert tenant.get("/v1/sources").json["data"] == tenant.get("/v1/bases").json["data"] == []
+    assert [s["channel"] for s in tenant.get("/v1/sources").json["data"]] == ["waybill"]
+    assert tenant.get("/v1/bases").json["data"] == []
 
 
 def test_preflight_finds_nothing_when_everything_is_declared(tenant: Api) -> None:
