@@ -16,6 +16,7 @@ from ..core.errors import DeliveryError
 from ..core.event import Conversation, Event, Kind, Message
 from ..core.ids import derived
 from ..destinations import of_kind
+from .clients import clients_of
 from .connect import config_of
 from .parcels import delivery_of, render
 from .request import Request
@@ -65,12 +66,12 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
         conversation=derived("cnv", "test", destination_id),  # the same each time: a CRM gets one contact of it
         test=True,
     )
+    clients = clients_of(request.shell, request.tenant.id, request.keys, row.record)
     status, response, detail = None, b"", None
     started = time.monotonic()
     try:
-        receipt = of_kind(row.record.kind).send(
-            render(row.record, None, document, delivery), request.shell.destination_clients
-        )
+        parcel = render(row.record, None, document, delivery)
+        receipt = of_kind(row.record.kind).send(parcel, clients)
         code, status, response = receipt.code, receipt.status, receipt.response
     except DeliveryError as fault:
         code, response = fault.attempt_code, fault.response or b""
