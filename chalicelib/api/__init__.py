@@ -13,7 +13,7 @@ from chalice import Blueprint, Chalice, Response
 from chalice.app import Request
 
 from ..core.errors import NotFound
-from . import asking, connections, jobs, meta, reading, rules, tenants
+from . import asking, connections, health, jobs, meta, reading, rules, tenants
 from .endpoint import Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
 
@@ -23,6 +23,7 @@ CATCH_ALL = "/{proxy+}"
 RESOURCES: tuple[Resource, ...] = (
     *tenants.RESOURCES,
     *connections.RESOURCES,
+    *health.RESOURCES,
     *asking.RESOURCES,
     *rules.RESOURCES,
     *reading.RESOURCES,

@@ -1,0 +1,70 @@
+"""``/v1/destinations/{id}/health``: how a destination does, and what waits for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import islice
+from typing import Literal
+
+from ..core.breaker import State
+from ..core.event import Time
+from ..core.tenant import Destination
+from .endpoint import Call, Form, Resource, shown
+from .problems import Answer
+
+LANES_MAX = 1000
+"""Up to how many waiting lanes are counted."""
+
+health = Resource("health")
+
+
+class Waiting(Form):
+    """How many lanes wait for the destination itself; ``more``: there are more than were counted."""
+
+    lanes: int
+    more: bool
+
+
+class Health(Form):
+    """How a destination does. Times are null where there is none."""
+
+    state: Literal["closed", "open", "half_open", "disabled"]
+    disabled_because: Literal["gone", "failing", "role"] | None
+    consecutive_failures: int
+    failing_since: Time | None
+    opened_at: Time | None
+    next_probe_at: Time | None
+    not_before: Time | None
+    waiting: Waiting
+
+
+def _word(destination: Destination, state: State, now: datetime) -> Literal["closed", "open", "half_open", "disabled"]:
+    if not destination.enabled:
+        return "disabled"
+    if state.probe_at is None:
+        return "closed"
+    return "half_open" if state.leased_until is not None and now < state.leased_until else "open"
+
+
+@health.endpoint("GET", "/v1/destinations/{id}/health", scope="read", answer=Health)
+def show_health(call: Call) -> Answer:
+    """Show how a destination does, when it is tried next, and how many lanes wait for it."""
+    tenant = call.request.tenant.id
+    destination: Destination = call.shell.config.get(tenant, call.thing("dst")).record
+    state, now = call.shell.health.get(tenant, destination.id).state, call.shell.now()
+    lanes = sum(1 for _ in islice(call.shell.data.listed(tenant, destination.id, LANES_MAX + 1), LANES_MAX + 1))
+    word = _word(destination, state, now)
+    found = Health(
+        state=word,
+        disabled_because=destination.disabled_because,
+        consecutive_failures=state.failures,
+        failing_since=state.failing_since,
+        opened_at=state.opened_at,
+        next_probe_at=state.probe_at if word in ("open", "half_open") else None,
+        not_before=state.not_before if state.not_before is not None and state.not_before > now else None,
+        waiting=Waiting(lanes=min(lanes, LANES_MAX), more=lanes > LANES_MAX),
+    )
+    return Answer(200, shown(found))
+
+
+RESOURCES = (health,)
