@@ -217,13 +217,13 @@ class _Account:
         try:
             known = self._memory.get(name)  # c
             if known is None or known == gone:
-                known = self._listed(contact, gone) or self._open(contact)  # d, e
+                known = self._listed(contact) or self._open(contact)  # d, e
                 self._memory.put(name, known, contacts.KEEP_S)  # f
             return known
         finally:
             self._memory.release(name)
 
-    def _listed(self, contact: str, gone: str | None = None) -> str | None:
+    def _listed(self, contact: str) -> str | None:
         answer = self._service.call("GET", f"/contacts/{contact}/conversations")
         if answer.status == 404:
             raise contacts.Gone
@@ -231,7 +231,7 @@ class _Account:
             return None  # longer than is read of an answer: a conversation more is the lesser evil
         listed = _read(answer).get("payload")
         ours = [c for c in listed if self._is_ours(c)] if isinstance(listed, list) else []
-        return contacts.oldest(found for found in contacts.ids_in(ours, _id) if found != gone)
+        return contacts.oldest(contacts.ids_in(ours, _id))
 
     def _is_ours(self, conversation: object) -> bool:
         if not isinstance(conversation, dict) or conversation.get("inbox_id") != self._inbox:

@@ -138,8 +138,6 @@ def send(parcel: calls.Parcel, clients: Clients) -> Receipt:
     word = answer.body[:100].decode("ascii", "replace").strip()
     if answer.status == 200 and word == "ok":
         return calls.receipt(answer)
-    if answer.ok:
-        raise calls.failure("protocol", answer)
     raise calls.failure(WORDS[word], answer) if word in WORDS else calls.fault_of(answer)
 
 

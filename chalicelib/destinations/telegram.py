@@ -106,8 +106,6 @@ def send(parcel: Parcel, clients: Clients) -> Receipt:
         answer = service.call("POST", "", {"chat_id": moved_to, **parcel.content})
     if answer.ok and answer.object().get("ok") is True:
         return calls.receipt(answer)
-    if answer.ok:
-        raise calls.failure("protocol", answer)
     if answer.status == 429:
         raise calls.failure("throttled", answer, _parameter(answer, "retry_after"))
     raise calls.fault_of(answer, {**_STATUSES, 400: _described(answer)})

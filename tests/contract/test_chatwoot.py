@@ -136,12 +136,21 @@ def test_contact_and_conversation_are_found_again_when_everything_is_forgotten()
     assert (len(vendor.contacts), len(vendor.conversations), len(messages(vendor))) == (1, 1, 2)
 
 
+def test_conversation_of_another_inbox_is_left_alone_when_it_is_of_the_same_conversation() -> None:
+    with running(Chatwoot()) as vendor:
+        send(vendor, Remembered())
+        vendor.conversations[1]["inbox_id"] = INBOX + 1
+        send(vendor, Remembered(), number=2)
+
+    assert [c["inbox_id"] for c in vendor.conversations.values()] == [INBOX + 1, INBOX]
+
+
 def test_another_persons_contact_is_not_taken_when_a_search_finds_it_too() -> None:
     with running(Chatwoot()) as vendor:
         for number in range(20):
             vendor.add_contact(name="telegram:77001", identifier=f"telegram:77001{number}", phone_number=None)
-        send(vendor, Remembered())
-        send(vendor, Remembered(), number=2)
+        send(vendor, Remembered(), event({"id": "77001"}))
+        send(vendor, Remembered(), event({"id": "77001"}), number=2)
 
     [ours] = [c for c in vendor.contacts.values() if c["identifier"] == "telegram:77001"]
     assert {c["contact_id"] for c in vendor.conversations.values()} == {ours["id"]}
