@@ -97,7 +97,9 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> list[Schema]:
 
 def _operation(endpoint: Endpoint, schemas: _Schemas) -> Schema:
     answer: Schema = {"description": endpoint.summary}
-    if endpoint.answer is not None:
+    if endpoint.answer is str:
+        answer["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif endpoint.answer is not None:
         schema = schemas.of(endpoint.answer, "serialization")
         if endpoint.listed:
             schema = {

@@ -51,6 +51,8 @@ def of_fault(fault: WaybillError) -> Answer:
         more.update(rules=fault.rules, missing=fault.missing)
     if isinstance(fault, errors.TooMany):
         headers["Retry-After"] = str(fault.retry_after_s)
+    if isinstance(fault, errors.NotSealed):
+        headers["Retry-After"] = str(fault.retry_after_s)
     if isinstance(fault, errors.Unavailable | StillRunning):
         headers["Retry-After"] = "1"
     if isinstance(fault, errors.Unauthorised):

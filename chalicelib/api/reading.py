@@ -167,8 +167,17 @@ def decide(call: Call) -> Answer:
     return Answer(201, flow.read.decide_hold(call.request, call.thing("hld")).model_dump())
 
 
-def _shown(entry: dict[str, Any]) -> dict[str, Any]:
-    return {"entry": entry, "log": entry["log"], "index": None}
+def _shown(entry: dict[str, Any], index: int | None = None) -> dict[str, Any]:
+    return {"entry": entry, "log": entry["log"], "index": index}
+
+
+def _placed(call: Call, answer: Answer) -> Answer:
+    """Say of the entries of a page where they are in their log; those sealed first, in its order."""
+    page = answer.body["data"]
+    found = flow.proofs.indexes(call.request, [one["entry"] for one in page])
+    placed = [{**one, "index": found.get(one["entry"]["id"])} for one in page]
+    placed.sort(key=lambda one: (one["index"] is None, one["log"], one["index"] or 0))
+    return replace(answer, body={**answer.body, "data": placed})
 
 
 @entries.endpoint("GET", "/v1/audit/entries", scope="audit", query=EntriesQuery, answer=ShownEntry, listed=True)
@@ -190,7 +199,7 @@ def index_entries(call: Call) -> Answer:
         steps = flow.read.entries_of_event(call.request, asked.event, wanted, call.position())
     else:
         steps = flow.read.entries(call.request, wanted, call.position())
-    return call.listed(_only(steps, keep, _shown))
+    return _placed(call, call.listed(_only(steps, keep, _shown)))
 
 
 @entries.endpoint("GET", "/v1/audit/entries/{id}", scope="audit", answer=ShownEntry)
@@ -200,7 +209,8 @@ def show_entry(call: Call) -> Answer:
 
     entry = flow.read.entry(call.request, call.thing("ent"))
     digest = hashlib.sha256(b"\x00" + leaf(entry)).hexdigest()
-    return Answer(200, _shown(entry), {"ETag": f'"{digest}"'})
+    index = flow.proofs.indexes(call.request, [entry]).get(entry["id"])
+    return Answer(200, _shown(entry, index), {"ETag": f'"{digest}"'})
 
 
 RESOURCES = (events, transfers, holds, entries)

@@ -123,6 +123,13 @@ class Conflict(RequestError):
     status = 409
 
 
+class NotSealed(Conflict):
+    """An entry is not in its log yet: it is sealed within minutes."""
+
+    code = "not_sealed"
+    retry_after_s = 60
+
+
 class PreconditionFailed(Conflict):
     """The resource has changed since the caller read it."""
 

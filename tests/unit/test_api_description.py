@@ -42,8 +42,11 @@ def test_answers_fit_the_schemas_that_describe_them(tenant: Api) -> None:
     ]
 
     for path in paths:
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]
+        if "application/json" not in content:
+            continue  # texts in the forms of others
         answer = tenant.as_operator("GET", path) if path == "/v1/tenants" else tenant.get(path)
-        schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        schema = content["application/json"]["schema"]
         validator = Draft202012Validator({**schema, "components": document["components"]})
         assert [e.message for e in validator.iter_errors(answer.json)] == [], path
 

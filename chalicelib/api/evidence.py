@@ -1,0 +1,75 @@
+"""``/v1/audit``: the checkpoints, keys and proofs of the tenant's logs, as texts that public tools read."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .. import flow
+from ..core.event import Time
+from ..core.tenant import Record
+from .endpoint import Call, ListQuery, Resource
+from .problems import Answer
+
+evidence = Resource("evidence")
+
+LOG = r"^[0-9]{4}$"
+
+
+class LogQuery(Record):
+    """Which year's log; the current one unless given."""
+
+    log: str | None = Field(default=None, pattern=LOG)
+
+
+class ConsistencyQuery(LogQuery):
+    """From which published size; 1 or more."""
+
+    old: int = Field(alias="from", ge=1, le=2**53)
+
+
+class ProofQuery(Record):
+    """To which published size; the newest unless given."""
+
+    size: int | None = Field(default=None, ge=1, le=2**53)
+
+
+class ShownKey(Record):
+    """A log's verifier key in the form of C2SP signed notes, and from when to when it signs."""
+
+    vkey: str
+    log: str
+    begins: Time = Field(alias="from")
+    until: Time | None = None
+
+
+def _text(body: str | bytes) -> Answer:
+    text = body.decode() if isinstance(body, bytes) else body
+    return Answer(200, text, {"Content-Type": flow.proofs.NOTE_TYPE})
+
+
+@evidence.endpoint("GET", "/v1/audit/checkpoint", scope="audit", query=LogQuery, answer=str)
+def checkpoint(call: Call) -> Answer:
+    """Show the newest signed checkpoint of a log, as text."""
+    return _text(flow.proofs.checkpoint(call.request, call.query.log))
+
+
+@evidence.endpoint("GET", "/v1/audit/keys", scope="audit", query=ListQuery, answer=ShownKey, listed=True)
+def index_keys(call: Call) -> Answer:
+    """List the verifier keys of the tenant's logs, newest log first."""
+    return call.listed(flow.proofs.keys(call.request, call.position()))
+
+
+@evidence.endpoint("GET", "/v1/audit/entries/{id}/proof", scope="audit", query=ProofQuery, answer=str)
+def prove(call: Call) -> Answer:
+    """Prove that an entry is in its log, as a tlog-proof."""
+    entry = flow.read.entry(call.request, call.thing("ent"))
+    return _text(flow.proofs.inclusion(call.request, entry, call.query.size))
+
+
+@evidence.endpoint("GET", "/v1/audit/consistency", scope="audit", query=ConsistencyQuery, answer=str)
+def prove_growth(call: Call) -> Answer:
+    """Prove that the log of an earlier size is the beginning of the newest, in the form of a tlog-witness request."""
+    return _text(flow.proofs.consistency(call.request, call.query.log, call.query.old))
+
+
+RESOURCES = (evidence,)
