@@ -24,6 +24,7 @@ LOADED = {
     "on_inbox_dead": ("messages", "dead"),
     "on_outbox_dead": ("messages", "dead"),
     "on_minute": ("pump",),
+    "on_jobs": ("jobs",),
     "on_hour": ("sweep",),
     "on_seal": ("seal",),
 }
@@ -76,6 +77,12 @@ def on_outbox_dead(event: SQSEvent) -> dict[str, Any]:
 def on_minute(event: Any) -> None:
     """Wake lanes that are due."""
     flow.pump.handle(shell())
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="jobs")
+def on_jobs(event: Any) -> None:
+    """Work on what takes longer than a request."""
+    flow.jobs.handle(shell())
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")

@@ -32,7 +32,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import law
 from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import Misconfigured, WaybillError
-from chalicelib.flow import pump, seal, sweep
+from chalicelib.flow import jobs, pump, seal, sweep
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell, install
 from chalicelib.store.region import Clients
@@ -389,6 +389,7 @@ def running(options: Options) -> Iterator[Cell]:
             feeder = _feeder(cell, name, handler, sequence)
             threads += [threading.Thread(target=feeder, name=name) for _ in range(number)]
         threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: pump.handle(shell)), name="pump"))
+        threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: jobs.handle(shell)), name="jobs"))
         threads.append(threading.Thread(target=_clock(cell, 3600, lambda: sweep.handle(shell)), name="sweep"))
         threads.append(threading.Thread(target=_clock(cell, options.seal_s, lambda: seal.handle(shell)), name="seal"))
         for thread in threads:

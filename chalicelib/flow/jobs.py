@@ -20,6 +20,7 @@ from ..core.tenant import Scope
 from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.jobs import Due
+from .dirty import tell_or_note
 from .lists import Found
 from .request import Request
 
@@ -142,6 +143,7 @@ def handle(shell: Shell) -> int:
                 break
             took += _piece(shell, due)
         done += took
+        tell_or_note(shell)
         if not took:
             shell.sleep(LOST_S)
     return done

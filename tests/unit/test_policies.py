@@ -100,7 +100,7 @@ MAY_SQS: dict[str, dict[str, str]] = {
     "route": {"inbox": _GIVE_BACK, "outbox": _SEND, "notices": _SEND},
     "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "notices": _SEND},
     "pump": {"outbox": _SEND},
-    "jobs": {"outbox": _SEND},
+    "jobs": {"outbox": _SEND, "notices": _SEND},
     "sweep": {"notices": _SEND},
     "api": {"inbox": _SEND, "outbox": _SEND, "notices": _SEND},
     "seal": {"notices": "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueUrl"},
