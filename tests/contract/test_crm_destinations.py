@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -139,6 +139,30 @@ def test_one_contact_is_made_when_twenty_events_race_in_two_processes(engine: En
     assert max(attempts) > 0
 
 
+class Overtaken(Process):
+    """A process that another overtakes between its look and its claim."""
+
+    def __init__(self, rows: Rows, claiming: str, meanwhile: Callable[[], object]) -> None:
+        super().__init__(rows)
+        self.claiming, self.meanwhile = claiming, meanwhile
+
+    def claim(self, name: str, for_s: int) -> bool:
+        if name.startswith(self.claiming):
+            self.claiming = "nothing more"
+            self.meanwhile()
+        return super().claim(name, for_s)
+
+
+def test_contact_is_not_made_again_when_another_made_it_between_the_look_and_the_claim(vendor: Vendor) -> None:
+    rows = Rows()
+    vendor.lag_s = 60
+    vendor.__dict__["_by_ref"] = lambda ref: None  # not even what is read directly
+
+    send(vendor, Overtaken(rows, "contact:", lambda: send(vendor, Process(rows), 1)), 2)
+
+    assert len(vendor.contacts) == 1 and len(vendor.messages) == 2
+
+
 def test_channels_of_one_phone_are_one_contact_when_their_events_race(vendor: Vendor) -> None:
     rows = Rows()
     vendor.lag_s = 0.3
@@ -242,6 +266,19 @@ def test_expired_token_is_renewed_once_when_many_use_it(vendor: Vendor) -> None:
 
     assert vendor.renewals == 2
     assert len(vendor.messages) == 21 and len(vendor.contacts) == 1
+
+
+def test_token_is_not_renewed_again_when_another_did_between_the_look_and_the_claim(vendor: Vendor) -> None:
+    rows = Rows()
+
+    other = document(sender={"id": "78", "phone": None}, conversation={"direct": False})
+
+    def meanwhile() -> None:
+        send(vendor, Process(rows), 1, app=True, event=other)
+
+    send(vendor, Overtaken(rows, "tokens:", meanwhile), 2, app=True)
+
+    assert vendor.renewals == 1 and len(vendor.messages) == 2
 
 
 def test_new_pair_is_remembered_before_it_is_used(vendor: Vendor) -> None:
