@@ -24,6 +24,7 @@ from chalicelib.settings import Settings
 from chalicelib.shell import Shell
 from chalicelib.store.region import Clients
 from infra import local
+from infra.door import http_api_event
 
 REGION = "eu-central-1"
 COUNTRY = "DE"
@@ -165,7 +166,7 @@ class Warm:
         }  # fmt: skip
         body = json.dumps({"update_id": self.number, "message": message}).encode()
         headers = [("content-type", "application/json"), ("x-telegram-bot-api-secret-token", "hook-secret")]
-        return local.http_api_event("POST", f"/hooks/{self.source}", "", headers, body)
+        return http_api_event("POST", f"/hooks/{self.source}", "", headers, body)
 
     def receive(self, event: dict[str, Any]) -> None:
         """Take a webhook, as the ``hooks`` function does.

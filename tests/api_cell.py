@@ -14,7 +14,7 @@ import pytest
 from chalicelib.api import gateway
 from chalicelib.shell import Shell, install
 from chalicelib.store.region import Clients
-from infra import local
+from infra import door, local
 
 DIGEST = "sha256:" + "ab" * 32
 ALL_CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
@@ -179,7 +179,7 @@ class Api:
         }
         headers = [("content-type", "application/json"), ("x-telegram-bot-api-secret-token", "s3cret")]
         path = f"/hooks/{self.made['source']}"
-        event = local.http_api_event("POST", path, "", headers, json.dumps(update).encode())
+        event = door.http_api_event("POST", path, "", headers, json.dumps(update).encode())
         assert app.hooks(event, None)["statusCode"] == 200
         self.feed("inbox", app.on_inbox)
 

@@ -15,7 +15,7 @@ from chalicelib.core import ids, times
 from chalicelib.core.event import DataClass
 from chalicelib.core.tenant import Contract, Destination, Recipient, Retry
 from chalicelib.flow import deliver, route
-from infra import local
+from infra import door
 
 HOUR = timedelta(hours=1)
 ABROAD = {"entity_country": "US", "processing_countries": ("US",)}
@@ -233,7 +233,7 @@ def test_neighbours_are_delivered_when_an_order_of_a_batch_cannot_be_read() -> N
     ids=["negative length", "negative chunk", "no address"],
 )
 def test_refused_at_once_when_a_request_has_no_sense(request_head: str) -> None:
-    server = local.DoorServer(("127.0.0.1", 0), None)
+    server = door.DoorServer(("127.0.0.1", 0), None)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     with socket.create_connection(server.server_address[:2], timeout=2) as client:

@@ -95,14 +95,14 @@ def test_last_admin_key_stays_when_it_is_deleted(tenant: Api) -> None:
 
 def test_tenant_is_gone_for_its_keys_and_sources_when_it_is_closed(tenant: Api) -> None:
     import app
-    from infra import local
+    from infra import door
 
     tenant.connect()
 
     assert tenant.as_operator("DELETE", f"/v1/tenants/{tenant.made['tenant']}").status == 204
 
     tenant.shell.__dict__.pop("doors", None)  # another process, which has kept nothing
-    event = local.http_api_event("POST", f"/hooks/{tenant.made['source']}", "", [], b"{}")
+    event = door.http_api_event("POST", f"/hooks/{tenant.made['source']}", "", [], b"{}")
     assert app.hooks(event, None)["statusCode"] == 404
     assert is_problem(tenant.get("/v1/tenant"), 401, "unauthorised")
     assert tenant.as_operator("GET", f"/v1/tenants/{tenant.made['tenant']}").json["state"] == "closed"

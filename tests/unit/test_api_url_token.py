@@ -12,7 +12,7 @@ import pytest
 from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import UrlTokenSecret
 from chalicelib.core import rotation
-from infra import local
+from infra import door
 from tests.api_cell import SOURCE, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
@@ -42,7 +42,7 @@ def posted(source: str, query: str) -> int:
     import app
 
     headers = [("content-type", "application/json")]
-    event = local.http_api_event("POST", f"/hooks/{source}", query, headers, json.dumps(MESSAGE).encode())
+    event = door.http_api_event("POST", f"/hooks/{source}", query, headers, json.dumps(MESSAGE).encode())
     return app.hooks(event, None)["statusCode"]
 
 
