@@ -8,10 +8,12 @@ import json
 import logging
 import random
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import app
@@ -21,11 +23,11 @@ from chalicelib.flow import deliver
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell, install
 from chalicelib.store.region import Clients
-from infra import local
+from infra import door, local
 from infra.engines import Engine
 
 from .aws import Client, Queues, faulty
-from .queues import VISIBILITY_S, Fifo, Held
+from .queues import VISIBILITY_S, Fifo, Held, Standard
 from .scheduler import Killed, Scheduler
 from .tables import Served, Tables
 from .weather import Faults, Weather
@@ -33,7 +35,7 @@ from .weather import Faults, Weather
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 CELL, REGION, COUNTRY = "local", "eu-central-1", "DE"
 OPERATOR_KEY = "wb_operator_soak"
-LIMIT_S = {"hooks": 29.0, "api": 29.0, "pump": 60.0, "sweep": 600.0}
+LIMIT_S = {"hooks": 29.0, "api": 29.0, "on_minute": 60.0, "on_jobs": 60.0, "on_seal": 300.0, "on_hour": 600.0}
 """How long a function may run; those that queues feed have a minute."""
 FEEDERS = {"inbox": 3, "outbox": 4, "inbox-dead": 1, "outbox-dead": 1}
 SKEW_S = 150.0
@@ -94,8 +96,14 @@ class World:
         self._api_busy = False
         self._stopped = False
         local.make_resources(engine, CELL, REGION, COUNTRY)
+        self._scratch = tempfile.TemporaryDirectory(prefix="waybill-")
+        self._seed = Path(self._scratch.name) / "seal.seed"
+        self._seed.touch(0o600)
+        self._seed.write_text(self._bytes.randbytes(32).hex())
+        self.notices: dict[str, Standard] = {}
         self.tables = (Tables if engine.name == "moto" else Served)(engine, REGION, self._appended)
-        self._raw = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": Queues(self, REGION)}
+        self._raw: dict[str, Any] = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": Queues(self, REGION)}
+        self._raw["s3"] = engine.make_client("s3", REGION)
         self._clients = {service: Client(self, client, service) for service, client in self._raw.items()}
         self.queues: dict[str, Fifo] = {}
         for name in ("inbox-dead", "outbox-dead", "inbox", "outbox"):
@@ -123,7 +131,8 @@ class World:
         return Settings(
             cell=CELL, region=REGION, country=COUNTRY, insert="partiql", allow_cidrs=local.LOOPBACK,
             operator_key_sha256=sha256(OPERATOR_KEY.encode()).hexdigest(), hooks_url="https://hooks.example",
-            key_rate_per_s=10_000, source_rate_per_s=10_000,
+            key_rate_per_s=10_000, source_rate_per_s=10_000, seal_seed=str(self._seed),
+            evidence_bucket=f"waybill-{CELL}-evidence-{self.engine.account}",
         )  # fmt: skip
 
     def _process(self, kind: str) -> Process:
@@ -239,6 +248,16 @@ class World:
         """Return the queue that a cell calls so."""
         return self.queues[name.removeprefix(f"waybill-{CELL}-").removesuffix(".fifo")]
 
+    def standard_named(self, name: str) -> Standard:
+        """Return the standard queue that a cell calls so."""
+        name = name.removeprefix(f"waybill-{CELL}-")
+        return self.notices.setdefault(name, Standard(name))
+
+    @property
+    def start_ms(self) -> int:
+        """When the world began, in milliseconds since 1970."""
+        return int(START.timestamp() * 1000)
+
     def _hear(self, queue: Fifo, message: Held) -> None:
         """Keep what was put into a queue, to be searched; and which events were taken, in their order."""
         self.moved.write(f"{message.body}\n{message.group}\n{message.deduplication}\n")
@@ -295,7 +314,7 @@ class World:
 
     def _handle(self, name: str, batch: list[Held]) -> None:
         queue = self.queues[name]
-        records = [m.record(int(START.timestamp() * 1000)) for m in batch]
+        records = [m.record(self.start_ms) for m in batch]
         handles = {m.id: m.handle for m in batch}
         handler = getattr(app, local.HANDLERS[name])
         self._move("taken", name, batch)
@@ -326,7 +345,7 @@ class World:
 
     def hook(self, source: str, query: str, headers: Mapping[str, str], body: bytes) -> int:
         """Post a webhook in the running task. Return the status of its answer; 502 where the process died."""
-        event = local.http_api_event("POST", f"/hooks/{source}", query, list(headers.items()), body)
+        event = door.http_api_event("POST", f"/hooks/{source}", query, list(headers.items()), body)
         answer = self.invoke("hooks", lambda: app.hooks(event, None))
         return 502 if answer is None else int(answer["statusCode"])
 
@@ -358,13 +377,11 @@ class World:
 
     # Clock
 
-    def pump(self) -> None:
-        """Run what a minute brings, in a task of its own."""
-        self.scheduler.spawn(lambda: self.invoke("pump", lambda: app.on_minute(TICK, None)), context=Context())
-
-    def sweep(self) -> None:
-        """Run what an hour brings, in a task of its own."""
-        self.scheduler.spawn(lambda: self.invoke("sweep", lambda: app.on_hour(TICK, None)), context=Context())
+    def clock(self, name: str) -> None:
+        """Run a scheduled handler, in a task of its own; none of that name, nothing."""
+        handler = getattr(app, name, None)
+        if handler is not None:
+            self.scheduler.spawn(lambda: self.invoke(name, lambda: handler(TICK, None)), context=Context())
 
     # Whole
 
@@ -385,6 +402,7 @@ class World:
         finally:
             self._stopped = True
             self.scheduler.close()
+            self._scratch.cleanup()
             sys.stdout = printed
             for handler, stream in streams:
                 handler.setStream(stream)
