@@ -128,6 +128,7 @@ class Kind(Protocol):
 
     - ``SELECTS = True``: what ``render`` is given is the body's content as it is, any JSON value;
     - ``FORMATS``: the formats that a destination may have;
+    - ``MEMORY = True``: it is given ``Clients.memory``, that of the destination being sent to;
     - ``SIGNS = True``: it signs with the destination's secrets, so that a tenant is shown them;
     - ``prove(config, external_id, session, clients) -> Proof``: it acts under a role of the tenant's, which has to demand the
       destination's external id; the destination is disabled until that is proved.

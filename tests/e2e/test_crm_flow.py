@@ -8,12 +8,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from test_roles import Watched
 from world import World, raw, world
 
 from chalicelib.core.errors import NotFound, Unavailable
 from chalicelib.flow import deliver, route
 from chalicelib.store.memory import DestinationMemory
+from infra import engines
+from tests.deployed import HERE, POLICIES, role_arn
 from tests.fixtures.destinations.crm import Amocrm, Bitrix24, Hubspot, Vendor, answer
+from tests.iam import Request, Verdict, evaluate
 
 
 @contextmanager
@@ -21,12 +25,15 @@ def connected(vendor: Vendor, *, app: bool = False) -> Iterator[World]:
     """A world whose destination is a CRM."""
     with vendor.serving(), world() as w:
         w.connect()
-        row = w.shell.config.get(w.tenant, w.destination)
-        changed = row.record.model_copy(update={"kind": vendor.KIND})
-        secrets = {"config": vendor.config(app), "signing": []}
-        w.shell.config.replace(w.tenant, changed, row.version, secrets)
+        to_crm(w, vendor, app=app)
         w.effects.clear()
         yield w
+
+
+def to_crm(w: World, vendor: Vendor, *, app: bool = False) -> None:
+    row = w.shell.config.get(w.tenant, w.destination)
+    changed = row.record.model_copy(update={"kind": vendor.KIND})
+    w.shell.config.replace(w.tenant, changed, row.version, {"config": vendor.config(app), "signing": []})
 
 
 def outcomes(w: World) -> list[tuple[str, str]]:
@@ -100,6 +107,29 @@ def test_contact_is_remembered_no_more_when_the_tenant_is_closed() -> None:
 
         with pytest.raises(NotFound):
             w.shell.config.keys_of(w.tenant)
+
+
+def test_every_call_is_allowed_by_delivers_role_when_it_remembers() -> None:
+    vendor = Bitrix24()
+    with vendor.serving(), engines.moto() as engine:
+        w = Watched()
+        w.start(engine)
+        try:
+            w.connect()
+            to_crm(w, vendor)
+            w.post(1)
+            w.run(timedelta(minutes=1))
+        finally:
+            w.close()
+
+    made = {
+        (action, resource) for role, action, resource, _ in w.calls if role == "deliver" and resource.endswith("-data")
+    }
+    assert len(vendor.messages) == 1
+    assert {action.split(":")[1] for action, _ in made} >= {"GetItem", "PutItem", "UpdateItem"}
+    for action, resource in made:
+        asked = Request(role_arn("deliver"), action, resource, HERE)
+        assert evaluate(asked, [POLICIES["deliver"]], None) is Verdict.ALLOWED, action
 
 
 def test_message_comes_again_unlogged_when_our_own_memory_does_not_answer() -> None:
