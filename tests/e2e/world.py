@@ -282,7 +282,8 @@ class World:
         """A new process: nothing remembered, the same tables and queues."""
         settings = Settings(
             cell="test", region="eu-central-1", country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
-            source_rate_per_s=10_000, evidence_bucket=f"waybill-test-evidence-{self.engine.account}", seal_seed=SEED,
+            source_rate_per_s=10_000, account=self.engine.account, seal_seed=SEED,
+            evidence_bucket=f"waybill-test-evidence-{self.engine.account}",
         )  # fmt: skip
         self.shell = Shell(
             settings,
@@ -343,7 +344,10 @@ class World:
         config.insert(
             self.tenant,
             Destination(id=self.destination, created_at=at, **destination),  # type: ignore[arg-type]
-            {"config": {"url": self.receiver.url}, "signing": [{"secret": SECRET, "until": None}]},
+            {
+                "config": changes.pop("config", {"url": self.receiver.url}),
+                "signing": [{"secret": SECRET, "until": None}],
+            },
         )
         self.route = new("rte")
         declared = {
