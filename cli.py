@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Callable[[argparse.Namespace], int], help: str, more: str = "") -> _Parser:
         made: _Parser = commands.add_parser(name, help=help, description=f"{help}. {more}".strip())
-        made.set_defaults(run=run)
+        made.set_defaults(run=run, refuse=made.error)
         return made
 
     reads = "Reads JSON lines, writes JSON lines, one for one; touches no network and no store."
@@ -194,7 +194,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        parsed.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     code: int = parsed.run(parsed)
     return code
 

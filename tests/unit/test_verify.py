@@ -1,0 +1,431 @@
+"""One mutation for every fault of ``waybill verify``, with exactly its exit code, by both verifiers; and what stays 0."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from chalicelib.core import leaf, note, proofs, times
+from chalicelib.core.note import Signature
+from chalicelib.core.verify_faults import FAULTS
+from tests.fixtures.audit import make
+from tests.fixtures.audit.made import ref
+from tests.fixtures.audit.make import AT, Log, Members
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("waybill_verify", ROOT / "tools" / "waybill_verify.py")
+assert _spec is not None and _spec.loader is not None
+second = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(second)
+
+LAW = f"rules/{make.decider().law.hash.removeprefix('sha256:')}.json"
+CONFIGURATION = f"configs/{make.configuration().hash}.json"
+USUAL = make.usual()
+SIZE = len(USUAL.entries)
+CREATED = {"manifest.json", "checkpoint", "entries.jsonl", "vkeys", LAW, CONFIGURATION}
+
+
+def full(**given: Any) -> Members:
+    return make.members(copy.deepcopy(USUAL), earlier=(4,), **given)
+
+
+def selected() -> Members:
+    return make.members(copy.deepcopy(USUAL), chosen=range(SIZE), earlier=(4,))
+
+
+def proof_name(found: Members) -> str:
+    return next(name for name in found if name.startswith("proofs/"))
+
+
+def replaced(found: Members, name: str, was: bytes, becomes: bytes) -> Members:
+    assert was in found[name]
+    return {**found, name: found[name].replace(was, becomes, 1)}
+
+
+def swapped(found: Members, first: int = 0, other: int = 1) -> Members:
+    lines = found["entries.jsonl"].split(b"\n")
+    lines[first], lines[other] = lines[other], lines[first]
+    return {**found, "entries.jsonl": b"\n".join(lines)}
+
+
+def signed(found: Members, *signatures: Signature) -> Members:
+    """Put signatures before the log's own."""
+    head = note.parse_note(found["checkpoint"])
+    return {**found, "checkpoint": str(note.Note(head.text, (*signatures, *head.signatures))).encode()}
+
+
+def forged(change: Callable[[Log], object], log: Log | None = None) -> bytes:
+    """A log that a dishonest operator wrote and signed."""
+    log = copy.deepcopy(log or USUAL)
+    change(log)
+    return make.tar(make.members(log))
+
+
+def route(log: Log, place: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = log.entries[0]["routes"][place]
+    return found
+
+
+def rule(log: Log) -> dict[str, Any]:
+    found: dict[str, Any] = route(log)["rules"][0]
+    return found
+
+
+def raw_tar(*files: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as made:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.type = len(data) if kind == tarfile.REGTYPE else 0, kind
+            made.addfile(info, io.BytesIO(data) if info.size else None)
+    return out.getvalue()
+
+
+def unpacked(data: bytes) -> list[tuple[str, bytes]]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as made:
+        return [(m.name, made.extractfile(m).read()) for m in made.getmembers()]  # type: ignore[union-attr]
+
+
+def with_manifest(change: Callable[[bytes], bytes]) -> bytes:
+    (name, manifest), *rest = unpacked(make.tar(full()))
+    changed = change(manifest)
+    assert changed != manifest
+    return raw_tar((name, changed), *rest)
+
+
+def relaw(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The usual log under a law file without ``laws``, changed."""
+    law = json.loads(make.decider().law.canonical)
+    del law["laws"]
+    change(law)
+    data = leaf.canonical(law)
+    return under(data)
+
+
+def under(law: bytes, config: bytes | None = None) -> bytes:
+    """The usual log, its decisions naming this law file and configuration."""
+    log = copy.deepcopy(USUAL)
+    for entry in log.entries:
+        if entry["kind"] == "decided":
+            entry["rules_hash"] = make.hashlib.sha256(law).hexdigest()
+            if config is not None:
+                entry["config_hash"] = make.hashlib.sha256(config).hexdigest()
+    found = make.members(log)
+    del found[LAW]
+    found[f"rules/{make.hashlib.sha256(law).hexdigest()}.json"] = law
+    if config is not None:
+        del found[CONFIGURATION]
+        found[f"configs/{make.hashlib.sha256(config).hexdigest()}.json"] = config
+    return make.tar(found)
+
+
+def reconfigured(change: Callable[[dict[str, Any]], object]) -> bytes:
+    document = copy.deepcopy(make.configuration().document)
+    change(document)
+    return under(make.decider().law.canonical, leaf.canonical(document))
+
+
+def opened(log: Log | None = None, **given: Any) -> Log:
+    """A log whose one event was allowed and never sent."""
+    log = log or Log()
+    log.event("open", **given)
+    return log
+
+
+def later_law(text: str, key: str = "effective_from") -> bytes:
+    def change(law: dict[str, Any]) -> None:
+        for row in law["rules"]:
+            if row["id"] == "ANY.contract":
+                row[key] = text
+
+    return relaw(change)
+
+
+def checkpoint_file(root: bytes, size: int, tmp: Path, **given: Any) -> str:
+    path = tmp / f"seen-{size}"
+    path.write_text(str(make.checkpoint(root, size, **given)), encoding="utf-8")
+    return str(path)
+
+
+LEAVES = [leaf.canonical(entry) for entry in USUAL.entries]
+TREE = make.Tree(LEAVES)
+TODAY = {name: bytes([name]) for name in range(3)}
+UNKNOWN = [Signature(f"somebody.example/{n}", bytes([n] * 4), bytes(64)) for n in range(70)]
+BAD = Signature(make.ORIGIN, note.parse_vkey(make.SIGNER.vkey).id, bytes(64))
+AFTER = times.text(AT + timedelta(days=23))
+BEFORE = times.text(AT + timedelta(days=21))
+
+
+def entry_line(change: Callable[[bytes], bytes]) -> bytes:
+    found = full()
+    first, rest = found["entries.jsonl"].split(b"\n", 1)
+    assert change(first) != first
+    return make.tar({**found, "entries.jsonl": change(first) + b"\n" + rest})
+
+
+def twice() -> bytes:
+    log = copy.deepcopy(USUAL)
+    log.entries.append(log.entries[0])
+    return make.tar(make.members(log))
+
+
+def without(found: Members, *names: str) -> Members:
+    assert set(names) <= set(found)
+    return {name: data for name, data in found.items() if name not in names}
+
+
+def less(found: Members, lines: int) -> Members:
+    kept = found["entries.jsonl"].split(b"\n")[:-1][:-lines]
+    return {**found, "entries.jsonl": b"".join(line + b"\n" for line in kept)}
+
+
+def drop(log: Log, index: int) -> None:
+    del log.entries[index]
+
+
+def attempt_take(log: Log) -> None:
+    log.attempt(log.entries[0], 0, take=2)
+
+
+MALFORMED: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "tar: empty": ("tar", lambda: b""),
+    "tar: text": ("tar", lambda: b"no tar" * 500),
+    "tar: cut": ("tar", lambda: make.tar(full())[:-10_240]),
+    "tar: within a member": ("tar", lambda: make.tar(full())[:3000]),
+    "tar: header": ("tar", lambda: b"n" + make.tar(full())[1:]),
+    "tar: bytes behind": ("tar", lambda: make.tar(full()) + b"x" * 512),
+    "tar: another name": ("tar", lambda: raw_tar(*unpacked(make.tar(full())), ("readme", b"x"))),
+    "tar: a path": ("tar", lambda: raw_tar(*unpacked(make.tar(full())), ("../checkpoint", b"x"))),
+    "tar: leading zero": ("tar", lambda: raw_tar(*unpacked(make.tar(full())), ("checkpoints/04", b"x"))),
+    "tar: one twice": ("tar", lambda: raw_tar(*unpacked(make.tar(full())), ("checkpoint", b"x"))),
+    "tar: manifest last": ("tar", lambda: raw_tar(*reversed(unpacked(make.tar(full()))))),
+    "tar: a link": ("tar", lambda: raw_tar(("manifest.json", b""), kind=tarfile.SYMTYPE)),
+    "manifest: double key": ("manifest", lambda: with_manifest(lambda m: m.replace(b'{"count"', b'{"count":1,"count"', 1))),
+    "manifest: float": ("manifest", lambda: with_manifest(lambda m: m.replace(b'"query":null', b'"query":{"a":1.5}'))),
+    "manifest: more": ("manifest", lambda: with_manifest(lambda m: m.replace(b'"query":null', b'"query":null,"x":1'))),
+    "manifest: schema": ("manifest", lambda: with_manifest(lambda m: m.replace(b"bundle/1", b"bundle/2"))),
+    "manifest: time": ("manifest", lambda: with_manifest(lambda m: m.replace(b"2026-05-01T", b"2026-05-32T"))),
+    "digest": ("digest", lambda: make.tar(full(), files={**dict.fromkeys(full(), "0" * 64)})),
+    "unlisted": ("unlisted", lambda: make.tar(full(), files={"checkpoint": make.hashlib.sha256(full()["checkpoint"]).hexdigest()})),
+    "entry: a space": ("entry", lambda: entry_line(lambda x: x.replace(b'":', b'": ', 1))),
+    "entry: a double key": ("entry", lambda: entry_line(lambda x: x.replace(b'"log":"2026"', b'"log":"2026","log":"2026"'))),
+    "entry: a float": ("entry", lambda: entry_line(lambda x: x.replace(b'"size_bytes":700', b'"size_bytes":700.5'))),
+    "entry: a field": ("entry", lambda: entry_line(lambda x: x.replace(b'"log":', b'"l0g":1,"log":'))),
+    "entry: schema": ("entry", lambda: entry_line(lambda x: x.replace(b"waybill.audit/1", b"waybill.audit/2"))),
+    "entry: kind": ("entry", lambda: entry_line(lambda x: x.replace(b'"kind":"decided"', b'"kind":"guessed"'))),
+    "entry: time": ("entry", lambda: entry_line(lambda x: x.replace(b'"at":"2026-03-02', b'"at":"2026-03-32'))),
+    "entry: no JSON": ("entry", lambda: entry_line(lambda x: x[:-1])),
+    "entry: no end": ("entry", lambda: make.tar({**full(), "entries.jsonl": full()["entries.jsonl"][:-1]})),
+    "note: dash": ("note", lambda: make.tar(replaced(full(), "checkpoint", "— ".encode(), b"- "), size=SIZE)),
+    "note: base64": ("note", lambda: bad_head(lambda h: h.replace(b"=\n\n", b"\n\n"))),
+    "note: control": ("note", lambda: bad_head(lambda h: b"\x07" + h)),
+    "note: return": ("note", lambda: bad_head(lambda h: h.replace(b"\n", b"\r\n"))),
+    "note: not UTF-8": ("note", lambda: bad_head(lambda h: b"\xff" + h)),
+    "note: no signature": ("note", lambda: bad_head(lambda h: h.partition(b"\n\n")[0] + b"\n\n")),
+    "note: leading zero": ("note", lambda: bad_head(lambda h: h.replace(b"\n13\n", b"\n013\n"))),
+    "note: 65 signatures": ("note", lambda: make.tar(signed(full(), *UNKNOWN[:64]), size=SIZE)),
+    "note: an earlier one": ("note", lambda: make.tar(replaced(full(), "checkpoints/4", b"\n4\n", b"\n04\n"))),
+    "proof: version": ("proof", lambda: bad_proof(b"@v1", b"@v2")),
+    "proof: index": ("proof", lambda: bad_proof(b"index 0", b"index 00")),
+    "proof: 64 hashes": ("proof", lambda: bad_proof(b"index 0\n", b"index 0\n" + (note.to_base64(bytes(32)) + "\n").encode() * 64)),
+    "proof: consistency": ("proof", lambda: make.tar(replaced(full(), "consistency/4", b"old 4", b"old  4"))),
+    "vkey": ("vkey", lambda: make.tar(replaced(full(), "vkeys", b"+", b"x+"))),
+    "law: double key": ("law", lambda: under(b'{"rules":[],"rules":[]}')),
+    "law: float": ("law", lambda: under(b'{"rules":[],"version":1.5}')),
+    "law: no rules": ("law", lambda: under(b'{"laws":[]}')),
+    "law: no dates": ("law", lambda: relaw(lambda law: law["rules"][0].pop("effective_from"))),
+    "configuration": ("configuration", lambda: under(make.decider().law.canonical, b'{"destination":[]}')),
+}  # fmt: skip
+
+
+def bad_head(change: Callable[[bytes], bytes]) -> bytes:
+    found = full()
+    assert change(found["checkpoint"]) != found["checkpoint"]
+    return make.tar({**found, "checkpoint": change(found["checkpoint"])}, size=SIZE)
+
+
+def bad_proof(was: bytes, becomes: bytes) -> bytes:
+    found = selected()
+    return make.tar(replaced(found, proof_name(found), was, becomes))
+
+
+def other_signer() -> bytes:
+    found = full()
+    impostor = note.SeedSigner(make.ORIGIN, b"i" * 32)
+    found["checkpoint"] = str(make.checkpoint(TREE.root(SIZE), SIZE, [impostor])).encode()  # type: ignore[list-item]
+    return make.tar(found)
+
+
+def forked() -> Log:
+    """The same log, were it not for its second entry."""
+    log = copy.deepcopy(USUAL)
+    log.entries[1]["took_ms"] += 1
+    return log
+
+
+def forked_member(name: str) -> bytes:
+    return make.tar({**full(), name: make.members(forked(), earlier=(4,))[name]})
+
+
+def shuffled_selection() -> bytes:
+    return make.tar(swapped(selected()))
+
+
+PROOF: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "origin: the manifest's": ("origin", lambda: make.tar(full(), origin=make.ORIGIN.replace("waybill", "wayb1ll"))),
+    "origin: another tenant's": ("origin", lambda: make.tar(full(), origin=make.ORIGIN.replace("/2026", "/2027"))),
+    "unsigned: another key": ("unsigned", other_signer),
+    "unsigned: no key": ("unsigned", lambda: make.tar({**full(), "vkeys": f"{make.OTHER.vkey}\n".encode()})),
+    "signature: alone": ("signature", lambda: make.tar({**full(), "checkpoint": full()["checkpoint"].partition(b"\n\n")[0] + f"\n\n{BAD.line}\n".encode()})),
+    "signature: beside a good one": ("signature", lambda: make.tar(signed(full(), BAD))),
+    "signature: of an earlier one": ("signature", lambda: make.tar(replaced(full(), "checkpoints/4", b"\n4\n", b"\n5\n"))),
+    "root: an entry altered": ("root", lambda: make.tar({**full(), "entries.jsonl": make.members(forked())["entries.jsonl"]})),
+    "root: entries swapped": ("root", lambda: make.tar(swapped(full()))),
+    "inclusion: an entry altered": ("inclusion", lambda: make.tar({**selected(), "entries.jsonl": make.members(forked())["entries.jsonl"]})),
+    "inclusion: index": ("inclusion", lambda: bad_proof(b"index 0", b"index 1")),
+    "inclusion: beyond the log": ("inclusion", lambda: make.tar(replaced(selected(), f"proofs/{USUAL.entries[-1]['id']}.tlog-proof", b"index 12", b"index 13"))),
+    "earlier: another root": ("earlier", lambda: forked_member("checkpoints/4")),
+    "earlier: another size": ("earlier", lambda: make.tar({**full(), "checkpoints/4": make.members(USUAL, earlier=(5,))["checkpoints/5"]})),
+    "consistency": ("consistency", lambda: make.tar({**full(), "consistency/4": str(proofs.ConsistencyProof(4, (bytes(32),), note.parse_note(full()["checkpoint"]))).encode()})),
+    "consistency: in a selection": ("consistency", lambda: make.tar({**selected(), "checkpoints/4": make.members(forked(), earlier=(4,))["checkpoints/4"]})),
+    "order": ("order", shuffled_selection),
+    "twice": ("twice", twice),
+    "foreign: tenant": ("foreign", lambda: forged(lambda log: log.entries[-1].update(tenant=ref("tnt", "other")))),
+    "foreign: log": ("foreign", lambda: forged(lambda log: log.entries[-1].update(log="2027"))),
+    "misnamed: law": ("misnamed", lambda: make.tar({**full(), LAW: b'{"rules":[]}'})),
+    "misnamed: configuration": ("misnamed", lambda: make.tar({**full(), CONFIGURATION: b'{"destinations":[]}'})),
+    "surplus": ("surplus", lambda: make.tar({**full(), "entries.jsonl": full()["entries.jsonl"] + leaf.leaf(Log().act("viewed", 9, AT)) + b"\n"})),
+}  # fmt: skip
+
+INCOMPLETE: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "absent": ("absent", lambda: make.tar(full(), absent=[LAW])),
+    "no checkpoint": ("no_checkpoint", lambda: make.tar(without(full(), "checkpoint", "checkpoints/4", "consistency/4"), size=SIZE)),
+    "short: the last": ("short", lambda: make.tar(less(full(), 1))),
+    "short: the last, all claims fitted": ("short", lambda: make.tar(less(full(), 1), size=SIZE - 1, count=SIZE - 1)),
+    "short: count": ("short", lambda: make.tar(full(), count=SIZE + 1)),
+    "size": ("size", lambda: make.tar(selected(), size=SIZE + 1)),
+    "unproved": ("unproved", lambda: make.tar(without(selected(), proof_name(selected())))),
+    "stray": ("stray", lambda: make.tar(less(selected(), 1))),
+    "unconnected: no proof": ("unconnected", lambda: make.tar(without(full(), "consistency/4"))),
+    "unconnected: no checkpoint": ("unconnected", lambda: make.tar(without(full(), "checkpoints/4"))),
+    "no law": ("no_law", lambda: make.tar(without(full(), LAW))),
+    "no configuration": ("no_configuration", lambda: make.tar(without(full(), CONFIGURATION))),
+    "undecided": ("undecided", lambda: forged(lambda log: drop(log, 0))),
+    "undecided: transfer": ("undecided", lambda: forged(lambda log: log.entries[1].update(transfer=ref("trf", 9)))),
+    "gap: attempt": ("gap", lambda: forged(lambda log: log.entries[1].update(attempt=2))),
+    "gap: take": ("gap", lambda: forged(attempt_take)),
+    "no end": ("no_end", lambda: make.tar(make.members(opened()))),
+}  # fmt: skip
+
+
+def barred(decision: str) -> Callable[[Log], None]:
+    def change(log: Log) -> None:
+        held = route(log, 1)
+        assert held["decision"] == "held"
+        if decision == "refused":
+            held.update(decision="refused", rules=[{**held["rules"][0], "verdict": "refused"}])
+        log.attempt(log.entries[0], 1, classes=())
+
+    return change
+
+
+DECISION: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "verdict: milder": ("verdict", lambda: forged(lambda log: rule(log).update(verdict="held"))),
+    "verdict: no rule": ("verdict", lambda: forged(lambda log: route(log).update(rules=[]))),
+    "rule unknown": ("rule_unknown", lambda: forged(lambda log: rule(log).update(id="ANY.invented"))),
+    "rule not yet in force": ("rule_time", lambda: later_law("2026-03-04")),
+    "rule no longer in force": ("rule_time", lambda: later_law("2026-03-01", "effective_to")),
+    "rule ref": ("rule_ref", lambda: forged(lambda log: rule(log).update(ref="GDPR art. 99"))),
+    "classes: beyond the event's": ("classes", lambda: forged(lambda log: route(log).update(classes_out=["content", "location"]))),
+    "classes: although held": ("classes", lambda: forged(lambda log: route(log, 1).update(classes_out=["technical"]))),
+    "place: no country": ("place", lambda: forged(lambda log: route(log)["recipient"].update(country=None))),
+    "place: no processing": ("place", lambda: forged(lambda log: route(log)["recipient"].update(processing=[]))),
+    "place: no recipient": ("place", lambda: forged(lambda log: route(log).update(recipient=None))),
+    "recipient: country": ("recipient", lambda: forged(lambda log: route(log)["recipient"].update(country="FR"))),
+    "recipient: who": ("recipient", lambda: forged(lambda log: route(log)["recipient"].update(id=ref("rcp", 9)))),
+    "recipient: destination": ("recipient", lambda: forged(lambda log: (route(log).update(destination=ref("dst", 9)), log.entries[1].update(destination=ref("dst", 9))))),
+    "recipient: configuration": ("recipient", lambda: reconfigured(lambda c: c["destinations"][0]["recipient"].update(country="GB"))),
+    "barred: held": ("barred", lambda: forged(barred("held"))),
+    "barred: refused": ("barred", lambda: forged(barred("refused"))),
+    "attempt classes": ("attempt_classes", lambda: forged(lambda log: log.entries[1].update(classes=["contact", "content"]))),
+    "attempt destination": ("attempt_destination", lambda: forged(lambda log: log.entries[1].update(destination=ref("dst", "lab")))),
+}  # fmt: skip
+
+
+def everything(log: Log, place: int, *, decision: str = "allowed") -> None:
+    """Let through what was held, by the rules of another route."""
+    route(log, place).update(decision=decision, rules=route(log)["rules"], classes_out=route(log)["classes_out"])
+    log.attempt(log.entries[0], place)
+
+
+REDECIDED: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "redecided: allowed what is held": ("redecided", lambda: forged(lambda log: everything(log, 1))),
+    "redecided: a rule left out": ("redecided", lambda: forged(lambda log: route(log)["rules"].pop())),
+    "redecided: held what is allowed": ("redecided", lambda: forged(lambda log: (drop(log, 1), route(log).update(decision="held", rules=route(log, 1)["rules"], classes_out=[])))),
+    "redecided: not redacted": ("redecided", lambda: forged(lambda log: route(log, 2).update(classes_out=make.CLASSES))),
+    "redecided: other facts": ("redecided", lambda: forged(lambda log: log.entries[0]["facts"]["subject"].update(country="RU"))),
+    "redecided: another basis": ("redecided", lambda: reconfigured(lambda c: c["bases"].pop(0))),
+}  # fmt: skip
+"""What only deciding again can see; the second verifier does not."""
+
+
+def run(main: Callable[[list[str]], int], data: bytes, tmp: Path, *arguments: str) -> int:
+    path = tmp / "bundle.tar"
+    path.write_bytes(data)
+    return main([str(path), *arguments])
+
+
+def first_main(arguments: list[str]) -> int:
+    return cli.main(["verify", *arguments])
+
+
+def faults(data: bytes, tmp: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, set[str]]:
+    capsys.readouterr()
+    code = run(first_main, data, tmp, "--json", *arguments)
+    report = json.loads(capsys.readouterr().out)
+    assert report["code"] == code
+    return code, {fault["fault"] for fault in report["faults"]}
+
+
+CODES = {4: MALFORMED, 1: PROOF, 2: INCOMPLETE, 3: {**DECISION, **REDECIDED}}
+CASES = [pytest.param(code, *case, id=name) for code, cases in CODES.items() for name, case in cases.items()]
+
+
+@pytest.mark.parametrize(("code", "fault", "mutation"), CASES)
+def test_the_fault_has_its_code_when_a_bundle_is_mutated(
+    code: int, fault: str, mutation: Callable[[], bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = mutation()
+
+    found, names = faults(data, tmp_path, capsys)
+
+    assert found == code
+    assert fault in names
+
+
+@pytest.mark.parametrize(("code", "fault", "mutation"), [c for c in CASES if c.id not in REDECIDED])
+def test_the_second_verifier_agrees_when_a_bundle_is_mutated(
+    code: int, fault: str, mutation: Callable[[], bytes], tmp_path: Path
+) -> None:
+    assert run(second.main, mutation(), tmp_path) == code
+
+
+def test_every_fault_has_a_mutation_and_a_line_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "verify.md").read_text("utf-8")
+    mutated = {fault for cases in CODES.values() for fault, _ in cases.values()}
+
+    assert {name: FAULTS[name].stage for cases in CODES.values() for name, _ in cases.values()} == {
+        name: code for code, cases in CODES.items() for name, _ in cases.values()
+    }
+    assert set(FAULTS) - mutated == {"quorum", "seen", "seen_ahead", "seen_unproved"}  # these need an argument: below
+    assert [name for name in FAULTS if f"`{name}`" not in page] == []

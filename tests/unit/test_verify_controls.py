@@ -1,0 +1,348 @@
+"""What must stay 0 in both verifiers, and what the reader's own arguments find."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from chalicelib.core import leaf, note, proofs, times
+from chalicelib.core.law import LawRefused, load_pack
+from chalicelib.core.note import Checkpoint, Signature
+from chalicelib.core.redecide import configuration_of
+from tests.fixtures.audit import make
+from tests.fixtures.audit.made import ref
+from tests.fixtures.audit.make import AT, Log
+from tests.unit import test_verify as mutated
+from tests.unit.test_verify import SIZE, TREE, UNKNOWN, USUAL, faults, first_main, full, run, second, selected, signed
+
+VERIFIERS = pytest.mark.parametrize("main", [first_main, second.main], ids=["ours", "second"])
+Main = Callable[[list[str]], int]
+LATE = times.text(AT + timedelta(days=22, minutes=1))
+HOLD = ("hold", ref("hld", 1))
+
+
+def pax() -> bytes:
+    """The same members in a tar of another maker, times and owners in it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as made:
+        for name, data in mutated.unpacked(make.tar(full())):
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime, info.uname = len(data), 1_772_000_000, "auditor"
+            made.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def with_proofs() -> bytes:
+    found = selected()
+    return make.tar(found, mode="full")
+
+
+def extended() -> bytes:
+    """A checkpoint with a line more."""
+    found = make.members(copy.deepcopy(USUAL))
+    text = Checkpoint(make.ORIGIN, SIZE, TREE.root(SIZE), ("a line more",)).text
+    return make.tar({**found, "checkpoint": str(note.sign_note(text, [make.SIGNER])).encode()})
+
+
+def extra() -> bytes:
+    found = selected()
+    name = mutated.proof_name(found)
+    proof = proofs.parse_inclusion(found[name])
+    return make.tar(
+        {**found, name: str(proofs.InclusionProof(proof.index, proof.hashes, proof.checkpoint, b"x")).encode()}
+    )
+
+
+def of(*steps: Callable[[Log, dict[str, Any]], object], at: Any = AT, days: int = 20) -> bytes:
+    """A log of one event that nothing was sent of, but for what the steps add."""
+    log = Log()
+    decision = log.event("open", at, expires_at=at + timedelta(days=days))
+    for step in steps:
+        step(log, decision)
+    return make.tar(make.members(log))
+
+
+def ended(kind: str, place: int | None) -> Callable[[Log, dict[str, Any]], object]:
+    def step(log: Log, decision: dict[str, Any]) -> None:
+        thing = None if place is None else ("transfer", decision["routes"][place]["transfer"])
+        log.act(kind, (kind, place), AT + timedelta(days=1), event=decision["event"], object=thing, reason="retention")
+
+    return step
+
+
+def superseded(log: Log, decision: dict[str, Any]) -> None:
+    for place in (0, 2):
+        at = AT + timedelta(hours=place + 1)
+        later = log.event("open", at, cause="rechecked", supersedes=decision["id"], minute=times.minute(AT),
+                          routes=[decision["routes"][place]], expires_at=AT + timedelta(days=20))  # fmt: skip
+        log.attempt(later, 0)
+
+
+def held(log: Log, decision: dict[str, Any]) -> None:
+    log.act("held", "hold", event=decision["event"], object=HOLD)
+
+
+def lifted(log: Log, decision: dict[str, Any]) -> None:
+    log.act("released", "lift", AT + timedelta(days=1), event=decision["event"], object=HOLD)
+
+
+CONTROLS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
+    "full": (lambda: make.tar(full()), ()),
+    "selection": (lambda: make.tar(selected()), ()),
+    "an event of a log": (lambda: make.tar(make.members(copy.deepcopy(USUAL), chosen=[0, 1, 2])), ()),
+    "pinned": (lambda: make.tar(full()), ("--vkey", make.SIGNER.vkey)),
+    "pinned beside another": (lambda: make.tar(full()), ("--vkey", make.OTHER.vkey, "--vkey", make.SIGNER.vkey)),
+    "pinned, own keys unknown": (lambda: make.tar({**full(), "vkeys": f"{make.OTHER.vkey}\n".encode()}), ("--vkey", make.SIGNER.vkey)),
+    "an unknown signature": (lambda: make.tar(signed(full(), UNKNOWN[0])), ()),
+    "16 signatures": (lambda: make.tar(signed(full(), *UNKNOWN[:15])), ()),
+    "64 signatures": (lambda: make.tar(signed(full(), *UNKNOWN[:63])), ()),
+    "an extra line": (extra, ()),
+    "a line more in the checkpoint": (extended, ()),
+    "proofs in a full bundle": (with_proofs, ()),
+    "another tar": (pax, ()),
+    "a law without laws": (lambda: mutated.relaw(lambda law: None), ()),
+    "a rule a day beside": (lambda: mutated.later_law("2026-03-03"), ()),
+    "a configuration of destinations only": (lambda: mutated.reconfigured(lambda c: [c.pop(key) for key in ("routes", "sources")]), ()),
+    "open": (lambda: of(), ("--now", times.text(AT + timedelta(days=21)))),
+    "open and overdue until the next day": (lambda: of(), ("--now", times.text(AT + timedelta(days=22)))),
+    "ended by expiry": (lambda: of(ended("expired", 0), ended("expired", 2)), ()),
+    "ended by erasure": (lambda: of(ended("erased", None)), ()),
+    "superseded and delivered": (lambda: of(superseded), ()),
+    "under a hold": (lambda: of(held), ()),
+    "goes on next year": (lambda: of(days=330), ("--now", "2028-01-01T00:00:00Z")),
+    "empty": (lambda: make.tar(make.members(Log())), ()),
+}  # fmt: skip
+
+
+@VERIFIERS
+@pytest.mark.parametrize(("bundle", "arguments"), CONTROLS.values(), ids=CONTROLS)
+def test_nothing_is_at_fault_when_a_bundle_is_genuine(
+    bundle: Callable[[], bytes], arguments: tuple[str, ...], main: Main, tmp_path: Path
+) -> None:
+    assert run(main, bundle(), tmp_path, *arguments) == 0
+
+
+OVERDUE: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
+    "overdue": (lambda: of(), ("--now", LATE)),
+    "one of two ended": (lambda: of(ended("expired", 0)), ()),
+    "the hold was lifted": (lambda: of(held, lifted), ()),
+    "another hold": (lambda: of(lambda log, _: log.act("held", "h", event=ref("evt", 9), object=HOLD)), ()),
+    "failed only": (lambda: of(ended("expired", 0), lambda log, d: log.attempt(d, 2, outcome="failed", code="timeout")), ()),
+}  # fmt: skip
+
+
+@VERIFIERS
+@pytest.mark.parametrize(("bundle", "arguments"), OVERDUE.values(), ids=OVERDUE)
+def test_a_transfer_is_missed_when_it_has_no_end_in_time(
+    bundle: Callable[[], bytes], arguments: tuple[str, ...], main: Main, tmp_path: Path
+) -> None:
+    assert run(main, bundle(), tmp_path, *arguments) == 2
+
+
+# What the reader brings
+
+
+def seen(tmp: Path, size: int, root: bytes | None = None, **given: Any) -> tuple[str, str]:
+    path = tmp / "seen"
+    path.write_text(str(make.checkpoint(root or TREE.root(size), size, **given)), encoding="utf-8")
+    return "--seen", str(path)
+
+
+@VERIFIERS
+@pytest.mark.parametrize(
+    ("size", "other_root", "selection", "code"),
+    [
+        (SIZE, False, False, 0), (SIZE, True, False, 1), (SIZE, True, True, 1), (4, False, False, 0), (4, True, False, 1),
+        (4, False, True, 0), (4, True, True, 1), (7, False, False, 0), (7, True, False, 1), (7, False, True, 2),
+        (SIZE + 1, True, False, 2), (SIZE + 1, True, True, 2),
+    ],
+)  # fmt: skip
+def test_the_log_continues_what_was_seen_or_not(
+    size: int, other_root: bool, selection: bool, code: int, main: Main, tmp_path: Path
+) -> None:
+    data = make.tar(selected() if selection else full())
+
+    assert run(main, data, tmp_path, *seen(tmp_path, size, bytes(32) if other_root else None)) == code
+
+
+@VERIFIERS
+def test_what_was_seen_is_refused_when_it_is_of_another_log_or_unsigned(main: Main, tmp_path: Path) -> None:
+    data = make.tar(full())
+
+    assert run(main, data, tmp_path, *seen(tmp_path, 4, origin="audit.other.example")) == 1
+    assert run(main, data, tmp_path, *seen(tmp_path, 4, signers=[make.OTHER])) == 1
+
+
+@VERIFIERS
+def test_a_quorum_is_reached_when_enough_known_witnesses_cosigned(main: Main, tmp_path: Path) -> None:
+    found = full()
+    text = note.parse_note(found["checkpoint"]).text
+    both = make.tar(signed(found, make.cosigned(text, 0), make.cosigned(text, 1)))
+    one = make.tar(signed(found, make.cosigned(text, 0), make.cosigned(text, 0, 1_772_600_000)))
+    keys = [part for key in make.WITNESS_KEYS for part in ("--witness", key.text)]
+
+    assert run(main, both, tmp_path, *keys, "--quorum", "2") == 0
+    assert run(main, one, tmp_path, *keys, "--quorum", "1") == 0
+    assert run(main, one, tmp_path, *keys, "--quorum", "2") == 2
+    assert run(main, make.tar(found), tmp_path, *keys, "--quorum", "1") == 2
+
+
+@VERIFIERS
+def test_a_cosignature_is_bad_when_a_known_witness_did_not_make_it(main: Main, tmp_path: Path) -> None:
+    key = make.WITNESS_KEYS[0]
+    data = make.tar(signed(full(), Signature(key.name, key.id, bytes(72))))
+
+    assert run(main, data, tmp_path, "--witness", key.text) == 1
+    assert run(main, data, tmp_path) == 0
+
+
+@VERIFIERS
+def test_a_pinned_key_decides_when_the_bundle_brings_its_own(main: Main, tmp_path: Path) -> None:
+    impostor = note.SeedSigner(make.ORIGIN, b"i" * 32)
+    assert run(main, make.tar(full()), tmp_path, "--vkey", impostor.vkey) == 1
+    assert run(main, make.tar(full()), tmp_path, "--vkey", make.OTHER.vkey) == 1
+
+
+@VERIFIERS
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--vkey", "no key"],
+        ["--vkey", make.WITNESS_KEYS[0].text],
+        ["--witness", make.SIGNER.vkey],
+        ["--quorum", "1"],
+        ["--quorum", "many"],
+        ["--seen", "/nowhere"],
+        ["--seen", __file__],
+        ["--now", "today"],
+        ["--unheard-of"],
+    ],
+)
+def test_the_usage_is_wrong_when_an_argument_cannot_be_read(main: Main, arguments: list[str], tmp_path: Path) -> None:
+    try:
+        code: Any = run(main, make.tar(full()), tmp_path, *arguments)
+    except SystemExit as end:
+        code = end.code
+
+    assert code == 64
+
+
+@VERIFIERS
+def test_a_bundle_is_malformed_when_it_cannot_be_read(main: Main, tmp_path: Path) -> None:
+    assert main([str(tmp_path / "nowhere.tar")]) == 4
+    assert main([str(tmp_path)]) == 4
+
+
+# What is told
+
+
+def test_the_report_tells_what_was_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(first_main, make.tar(full()), tmp_path, "--json", "--vkey", make.SIGNER.vkey)
+    told = json.loads(capsys.readouterr().out)
+
+    assert told | {"as_of": None} == {
+        "code": 0, "result": "ok", "origin": make.ORIGIN, "mode": "full", "size": SIZE, "trust": "pinned", "witnesses": 0,
+        "as_of": None, "entries": {"attempted": 8, "decided": 4, "viewed": 1},
+        "transfers": {"decided": 9, "open": 0, "held": 3}, "decisions": {"redecided": 9, "not_redecided": {}},
+        "earlier_checkpoints": 1, "faults": [],
+    }  # fmt: skip
+
+
+def test_a_person_is_told_what_to_do_when_something_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(first_main, make.tar(mutated.less(full(), 1)), tmp_path)
+    said = capsys.readouterr().out
+
+    assert said.startswith("NOT OK: incomplete\n")
+    assert "self-attested" in said
+    assert "[incomplete] there are fewer entries than the log or the manifest says (1)" in said
+    assert "What to do: " in said
+
+
+@pytest.mark.parametrize("control", ["a law without laws", "a configuration of destinations only"])
+def test_it_is_told_when_decisions_were_not_made_again(
+    control: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(first_main, CONTROLS[control][0](), tmp_path)
+
+    assert "Re-decided   0\n" in (said := capsys.readouterr().out)
+    assert "9 not: " in said
+
+
+def test_open_transfers_are_counted_when_there_is_time_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for main in (first_main, second.main):
+        run(main, of(), tmp_path, "--now", times.text(AT))
+
+        assert "2 open" in (said := capsys.readouterr().out) or "2 transfers open" in said
+
+
+def test_all_faults_are_told_when_there_are_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def change(log: Log) -> None:
+        mutated.rule(log).update(ref="GDPR art. 99")
+        log.entries[1].update(attempt=2)
+        log.entries[-1].update(tenant=ref("tnt", "other"))
+
+    code, names = faults(mutated.forged(change), tmp_path, capsys)
+
+    assert code == 1
+    assert names >= {"foreign", "gap", "rule_ref"}
+
+
+# What it stands on
+
+
+def test_a_law_is_the_same_when_it_is_loaded_from_its_own_form() -> None:
+    law = make.decider().law
+    renamed = json.loads(law.canonical)
+    renamed["rules"][0]["ref"] = "GDPR art. 99"
+
+    assert (load_pack(law.canonical).canonical, load_pack(law.canonical).hash) == (law.canonical, law.hash)
+    for other in (b"", b"[]", b"{}", b'{"laws":[]}', b'{"laws":[{"code":1}]}', leaf.canonical(renamed)):
+        with pytest.raises(LawRefused):
+            load_pack(other)
+
+
+def test_a_configuration_is_the_same_when_it_is_read_from_its_document() -> None:
+    document = make.configuration().document
+    again = configuration_of(json.loads(leaf.canonical(document)))
+
+    assert again.document == document
+    assert again.hash == make.configuration().hash
+
+
+def test_no_network_and_no_sdk_is_loaded_when_a_bundle_is_verified(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.tar"
+    path.write_bytes(make.tar(full()))
+    script = (
+        "import sys, cli; code = cli.main(['verify', sys.argv[1]]);"
+        "bad = {'boto3', 'botocore', 'ssl', 'http.client', 'urllib3', 'chalice'} & set(sys.modules); sys.exit(99 if bad else code)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], cwd=Path(cli.__file__).parent, capture_output=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_second_verifier_needs_nothing_when_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.tar"
+    path.write_bytes(make.tar(full()))
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(second.__file__), str(path)], capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, b"ok, 0 transfers open (self-attested)\n")
