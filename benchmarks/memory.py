@@ -112,7 +112,7 @@ class SQS:
         *,
         QueueUrl: str,  # noqa: N803
         MessageBody: str,  # noqa: N803
-        MessageGroupId: str,  # noqa: N803
+        MessageGroupId: str = "",  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
         """Add a message."""
