@@ -336,14 +336,22 @@ def manifest_of(data):
 
 
 def law_of(data):
-    rules = parse(data)["rules"]
-    until = {rule["id"]: rule["effective_to"] and date.fromisoformat(rule["effective_to"]) for rule in rules}
-    need(len(until) == len(rules))
-    return {rule["id"]: (rule["ref"], date.fromisoformat(rule["effective_from"]), until[rule["id"]]) for rule in rules}
+    found, rules = {}, parse(data)["rules"]
+    need(isinstance(rules, list))
+    for rule in rules:
+        need(isinstance(rule["id"], str) and isinstance(rule["ref"], str) and rule["id"] not in found)
+        days = [rule["effective_from"], rule["effective_to"]]
+        need(all(day is None or len(day) == 10 for day in days) and days[0])
+        found[rule["id"]] = (rule["ref"], *(day and date.fromisoformat(day) for day in days))
+    return found
 
 
 def configuration_of(data):
-    return {each["id"]: each["recipient"] for each in parse(data)["destinations"]}
+    rows = parse(data)["destinations"]
+    found = {each["id"]: each.get("recipient") for each in rows}
+    need(isinstance(rows, list))
+    need(all(isinstance(id, str) and (to is None or isinstance(to, dict)) for id, to in found.items()))
+    return found
 
 
 class Check:
@@ -587,7 +595,7 @@ class Check:
                 wrong |= ref != rule["ref"] or since - one > day or (until is not None and until <= day - one)
             if known is not None:
                 there = known.get(route["destination"])
-                unrecorded = recipient is None and (there is None or there["country"] is None)
+                unrecorded = recipient is None and (there is None or there.get("country") is None)
                 wrong |= route["destination"] not in known or not (recipient == there or unrecorded)
             if wrong:
                 self.fault(3, f"{entry['id']}: the decision for {route['transfer']} does not follow")
