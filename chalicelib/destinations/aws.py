@@ -4,7 +4,7 @@ The procedure of every attempt:
 
     1 refuse        the cell's own account, another partition of AWS: the same judgement, in the same words, as at creation
     2 measure       what is larger than the service takes is never sent
-    3 assume        the tenant's role, with the destination's external id
+    3 assume        (an example: prove first) the tenant's role, with the destination's external id
     4 call          once, in the region that the configuration names and in no other
 """
 
@@ -43,6 +43,11 @@ REFUSALS: Mapping[str, str] = {
     "partition": "name things of the partition of AWS that this cell is in: roles of another cannot be assumed",
 }
 """Why a configuration is refused, in the words a tenant reads."""
+
+
+UNPROVED = (
+    "the role has to be assumed with the destination's external id, and not without it: enabling tells what is wrong"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +160,18 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A call, ready to be made. ``size_bytes`` is as the service counts, ``body`` what it carries of the event."""
+    """A call, ready to be made. ``size_bytes`` is as the service counts, ``body`` what it carries of the event.
+
+    ``test`` says that it carries an example: that may be sent before the destination is enabled, so that its role is proved
+    first. Else a tenant could have the cell write under a role that anybody may assume.
+    """
 
     config: Any = field(repr=False)
     access: Access
     arguments: Mapping[str, Any] = field(repr=False)
     body: bytes = field(repr=False)
     size_bytes: int
+    test: bool = False
 
 
 def place(config: RoleConfig) -> Countries | None:
@@ -241,7 +251,8 @@ def parcel(delivery: Delivery, body: bytes, arguments: Mapping[str, Any], size_b
     if delivery.external_id is None:
         raise failure("render", sent=False)
     access = Access(delivery.config.role_arn, delivery.external_id, delivery.destination_id)
-    return Parcel(delivery.config, access, arguments, body, len(body) if size_bytes is None else size_bytes)
+    size = len(body) if size_bytes is None else size_bytes
+    return Parcel(delivery.config, access, arguments, body, size, delivery.test)
 
 
 def with_attributes(delivery: Delivery, body: bytes, arguments: Mapping[str, Any]) -> Parcel:
@@ -279,6 +290,11 @@ def make(
         raise fault
     if one.size_bytes > call.limit_bytes:
         raise failure("too_large", sent=False)
+    proof = aws.prove(one.access) if one.test else Proof.PROVEN
+    if proof is not Proof.PROVEN:
+        fault = failure("unavailable" if proof is Proof.UNKNOWN else "denied", sent=False)
+        fault.detail = UNPROVED
+        raise fault
     region, _ = one.config.home
     try:
         return aws.call(

@@ -31,7 +31,7 @@ SESSIONS_MAX = 1000
 CLIENTS_MAX = 64
 CODES: Mapping[str, tuple[str, ...]] = {
     "throttled": (
-        "Throttling", "Throttled", "RequestThrottled", "ThrottledException", "TooManyRequests", "SlowDown", "OverLimit",
+        "Throttling", "Throttled", "RequestThrottled", "TooManyRequests", "SlowDown", "OverLimit",
         "ProvisionedThroughputExceeded", "LimitExceeded", "RequestLimitExceeded", "BandwidthLimitExceeded",
         "PriorRequestNotComplete", "KMSThrottling", "KmsThrottled",
     ),

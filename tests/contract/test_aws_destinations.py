@@ -59,9 +59,6 @@ WORDS = [(word, code) for code, words in aws_client.CODES.items() for word in wo
 @pytest.mark.parametrize(("word", "code"), WORDS)
 @pytest.mark.parametrize("form", ["{}", "{}Exception", "AWS.SimpleQueueService.{}", "com.amazonaws.kinesis#{}"])
 def test_code_is_the_tables_when_a_service_answers_by_a_word(word: str, code: str, form: str) -> None:
-    if word.endswith("Exception") and form == "{}":
-        pytest.skip("written with its ending only")
-
     fault = aws_client.fault_of(refusal(form.format(word), 400))
 
     assert fault.attempt_code == code
@@ -275,6 +272,31 @@ def test_proof_is_not_answered_from_what_was_kept() -> None:
     maker.sts.trusts = {}
 
     assert of_kind("sqs").prove(delivery("sqs").config, EXTERNAL_ID, "dst_1", clients) is Proof.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("demands", "fault", "code"),
+    [
+        (EXTERNAL_ID, None, "accepted"),
+        (None, None, "denied"),
+        ("wbx_another", None, "denied"),
+        (EXTERNAL_ID, refusal("InternalFailure", 500), "unavailable"),
+    ],
+    ids=["ours", "anybody's", "another's", "no answer"],
+)
+@aws_kinds
+def test_example_is_sent_only_when_the_role_is_proved(
+    kind: str, demands: str | None, fault: Exception | None, code: str
+) -> None:
+    clients, maker = faked(lambda: NOW, ROLE, demands=demands, fault=fault)
+
+    try:
+        found = sent(kind, clients, test=True).code
+    except DeliveryError as refused:
+        found = refused.attempt_code
+
+    assert found == code
+    assert len(maker.service.calls) == (1 if code == "accepted" else 0)
 
 
 # Where it goes
