@@ -10,7 +10,8 @@ from world import World
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
-from chalicelib.flow import dead, deliver, route, sweep
+from chalicelib.flow import dead, deliver, jobs, replay, route, sweep
+from chalicelib.flow.request import Request as Asked
 from infra import engines
 from tests.deployed import HERE, POLICIES, USES, arn, role_arn
 from tests.iam import Request, Verdict, evaluate
@@ -94,6 +95,17 @@ def _dynamodb(operation: str, arguments: dict[str, Any]) -> Iterator[tuple[str, 
     yield action, _resource(table, arguments.get("IndexName"))
 
 
+def _replay(w: Watched) -> None:
+    """A job on all that went to the destination."""
+    row, keys = w.shell.config.tenant(w.tenant), w.shell.config.keys_of(w.tenant)
+    key = ("key", "key_" + "0" * 26)
+    asked = Asked(w.shell, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
+    replay.begin(asked, w.destination, None, None, "any")
+    w.restart()  # a process that has read nothing yet
+    w.shell.sleep = lambda seconds: setattr(w, "clock", w.clock + timedelta(seconds=seconds))
+    w.acting("jobs", lambda: jobs.handle(w.shell))
+
+
 def _live(w: Watched) -> None:
     """Everything that functions do: deliver, fail, park, wake, hold, release, expire, disable, dead-letter, erase."""
     w.connect(recipient={"contract": None})
@@ -119,6 +131,7 @@ def _live(w: Watched) -> None:
             w.clock += timedelta(minutes=10)
         w.failing = lambda name: None
         w.settle()
+    _replay(w)
     row = w.shell.config.tenant(w.tenant)
     w.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
     w.acting("sweep", lambda: sweep.handle(w.shell))
@@ -144,7 +157,16 @@ def test_every_call_is_allowed_by_the_role_of_the_function_that_makes_it() -> No
         is not Verdict.ALLOWED
     ]
     assert refused == []
-    assert {role for role, *_ in w.calls} >= {"hooks", "route", "deliver", "pump", "sweep", "dead-inbox", "dead-outbox"}
+    assert {role for role, *_ in w.calls} >= {
+        "hooks",
+        "route",
+        "deliver",
+        "pump",
+        "jobs",
+        "sweep",
+        "dead-inbox",
+        "dead-outbox",
+    }
 
 
 def _trust(action: str) -> dict[str, Any] | None:
