@@ -23,6 +23,7 @@ from .state import Batch, Order
 TURN_FIRST_S, TURN_WOKEN_S = 1.0, 2.5
 """How far ahead a turn is taken where a limit is set. What was woken looks further than what has just come, so that new
 deliveries cannot starve those that wait."""
+TURNS = 3
 _SLOWING = frozenset({"http_429", "http_503", "throttled"})
 
 
@@ -47,16 +48,26 @@ def ask(batch: Batch, order: Order, destination: Destination, *, woken: bool) ->
     if permission is Permission.NO:
         return max(now, state.not_before or now)
     limit = destination.rate_limit_per_s
-    if limit is not None:
-        within_s = TURN_WOKEN_S if woken else TURN_FIRST_S
-        wait_s = shell.health.take_turn(order["tenant"], destination.id, limit, now, within_s)
-        if wait_s is None:
-            _change(batch, order, now, lambda s: breaker.listed(s, now, limit))
-            return now
-        if wait_s:
-            shell.sleep(wait_s)
+    if limit is not None and not _turn_came(batch, order, limit, TURN_WOKEN_S if woken else TURN_FIRST_S):
+        _change(batch, order, now, lambda s: breaker.listed(s, now, limit))
+        return now
     if permission is Permission.PROBE:
         return _leased(batch, order, now) or now
+    return False
+
+
+def _turn_came(batch: Batch, order: Order, per_s: int, within_s: float) -> bool:
+    """Wait for a turn of the destination; False where none is near. A turn that is slept through is let go."""
+    shell = batch.shell
+    for _ in range(TURNS):
+        now = shell.now()
+        wait_s = shell.health.take_turn(order["tenant"], order["destination"], per_s, now, within_s)
+        if wait_s is None:
+            return False
+        if wait_s:
+            shell.sleep(wait_s)
+        if (shell.now() - now).total_seconds() <= wait_s + 1 / per_s:
+            return True
     return False
 
 
