@@ -1,0 +1,483 @@
+"""Replays and jobs under faults: each once, in order, whatever dies between."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from world import START, Crash, World, world
+
+from chalicelib.core import job as job_form
+from chalicelib.core.errors import Conflict, Unavailable
+from chalicelib.core.job import Job
+from chalicelib.core.tenant import Contract
+from chalicelib.core.transfers import Transfer
+from chalicelib.flow import jobs, read, replay, route
+from chalicelib.flow.lists import Wanted
+from chalicelib.flow.request import Request
+from chalicelib.shell import Shell
+
+KEY = ("key", "key_" + "0" * 26)
+
+
+def request(w: World, seed: str = "request") -> Request:
+    """Ask as a key of the tenant; with one seed it is one request, tried again."""
+    row = w.shell.config.tenant(w.tenant)
+    keys = w.shell.config.keys_of(w.tenant)
+    return Request(w.shell, row.record, row.version, keys, KEY, None, w.asked_at, "req_" + "0" * 26, seed.encode())  # type: ignore[attr-defined]
+
+
+def begin(w: World, outcome: str = "any", seed: str = "request") -> Job:
+    """Begin to replay the destination; who asks tries again when the process dies."""
+    w.asked_at = w.clock  # type: ignore[attr-defined]
+    while True:
+        try:
+            return replay.begin(request(w, seed), w.destination, None, None, outcome)
+        except Crash:
+            w.crashes += 1
+            w.restart()
+
+
+def work(w: World) -> None:
+    """One run of the jobs function; while it rests, time passes."""
+
+    def rest(seconds: float) -> None:
+        w.clock += timedelta(seconds=max(seconds, 0.001))
+
+    w.shell.sleep = rest
+    try:
+        jobs.handle(w.shell)
+    except Crash:
+        w.crashes += 1
+        w.restart()
+
+
+def finish(w: World, job: Job) -> Job:
+    """Let minutes pass until a job has ended."""
+    for _ in range(60):
+        work(w)
+        w.run(timedelta(minutes=1))
+        found = w.shell.jobs.get(w.tenant, job.id, w.clock)
+        assert found is not None
+        if found.state not in job_form.OPEN:
+            return found
+    raise AssertionError("the job never ends")
+
+
+def transfers(w: World) -> list[Transfer]:
+    w.asked_at = w.clock  # type: ignore[attr-defined]
+    return [f.item for f in read.transfers(request(w), Wanted(), "") if f.item is not None]
+
+
+def again(w: World, transfer: str) -> Transfer:
+    """Replay one transfer; who asks tries again when the process dies."""
+    at = w.clock
+    while True:
+        try:
+            return replay.again(w.shell, w.tenant, transfer, KEY, at, "controller_request")
+        except Crash:
+            w.crashes += 1
+            w.restart()
+
+
+def rejected(w: World, number: int, chats: int = 1, **changes: Any) -> None:
+    """Have a destination turn down so many messages, then take what comes."""
+    w.connect(**changes)
+    w.receiver.answer = lambda _: (400, {})
+    for n in range(1, number + 1):
+        w.post(n, chat=100 + n % chats, at=START)
+        w.clock += timedelta(milliseconds=10)
+        if n % 100 == 0:
+            w.settle()
+    w.run(timedelta(minutes=1))
+    w.receiver.answer = lambda _: (204, {})
+    w.receiver.requests.clear()
+
+
+def names(*numbers: int) -> list[str]:
+    return [f"m{n}" for n in numbers]
+
+
+# One transfer
+
+
+def test_one_replay_is_sent_when_the_process_dies_at_any_effect() -> None:
+    for number in itertools.count(1):
+        with world() as w:
+            rejected(w, 1)
+            (old,) = transfers(w)
+            w.effects.clear()
+            w.crash_at = number
+
+            new = again(w, old.id)
+            w.run(timedelta(minutes=1))
+
+            assert w.receiver.texts() == ["m1"]
+            assert new.replays == old.id
+            assert {t.id: t.outcome for t in transfers(w)} == {old.id: "rejected", new.id: "delivered"}
+            assert len(w.of_kind("replayed")) == 1
+            assert len(w.of_kind("decided")) == 2
+            if not w.crashes:
+                assert number > 6
+                return
+
+
+def test_two_requests_at_once_end_as_one_transfer() -> None:
+    with world() as w:
+        rejected(w, 1)
+        (old,) = transfers(w)
+        second: list[Transfer] = []
+
+        def meanwhile(effect: str) -> None:
+            if not second and effect == "before PutItem":  # the first has looked, and is about to write its act
+                w.failing = lambda _: None
+                other = ("key", "key_" + "1" * 26)
+                second.append(replay.again(w.shell, w.tenant, old.id, other, w.clock, "controller_request"))
+
+        w.failing = meanwhile  # type: ignore[assignment]
+        first = replay.again(w.shell, w.tenant, old.id, KEY, w.clock, "controller_request")
+        w.run(timedelta(minutes=1))
+
+        assert [first.id] == [t.id for t in second]
+        assert w.receiver.texts() == ["m1"]
+
+
+def test_replay_comes_last_in_its_lane_when_others_wait() -> None:
+    with world() as w:
+        rejected(w, 1)
+        (old,) = transfers(w)
+        w.receiver.answer = lambda _: (503, {})
+        w.post(2, at=START)
+        w.run(timedelta(minutes=1))
+        again(w, old.id)
+        w.post(3, at=START)
+        w.receiver.answer = lambda _: (204, {})
+        w.run(timedelta(hours=2))
+
+        assert w.receiver.texts() == ["m2", "m1", "m3"]
+
+
+def test_replay_is_held_until_its_basis_comes_when_the_law_asks_for_one_by_now() -> None:
+    with world() as w:
+        rejected(w, 1)
+        w.change(w.recipient, contract=None)
+        (old,) = transfers(w)
+
+        new = again(w, old.id)
+        w.run(timedelta(hours=1))
+        assert (new.outcome, w.receiver.texts()) == ("held", [])
+        w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+        w.run(timedelta(hours=2))
+
+        assert w.receiver.texts() == ["m1"]
+        assert next(t for t in transfers(w) if t.id == new.id).outcome == "delivered"
+
+
+def test_next_replay_names_the_one_before_when_a_replay_is_replayed() -> None:
+    with world() as w:
+        rejected(w, 1)
+        (old,) = transfers(w)
+
+        first = again(w, old.id)
+        w.run(timedelta(minutes=1))
+        second = again(w, first.id)
+        w.run(timedelta(minutes=1))
+        w.clock += timedelta(minutes=1)
+        job = finish(w, begin(w))
+
+        third = next(t for t in transfers(w) if t.replayed_by is None)
+        assert (second.replays, third.replays, job.summary["replayed"]) == (first.id, second.id, 1)
+        assert w.receiver.texts() == ["m1", "m1", "m1"]
+        with pytest.raises(replay.AlreadyReplayed, match=first.id):
+            again(w, old.id)
+
+
+# Many
+
+
+MANY = 300
+"""A dozen pages of a job."""
+
+
+def test_many_are_replayed_once_each_and_in_order() -> None:
+    with world() as w:
+        w.connect(recipient={"granted": False})
+        for number in range(MANY):
+            w.clock += timedelta(milliseconds=10)
+            w.post(number, chat=100 + number % 5, at=START)
+            if number % 10 == 9:
+                w.inbox.run(route.handle)
+        received = [e["event"] for e in sorted(w.of_kind("decided"), key=lambda e: e["receipt"]["received_at"])]
+        w.change(w.recipient, granted=True)
+        w.clock += timedelta(seconds=1)
+        job, before = begin(w, "refused"), w.clock
+
+        for _ in range(3):  # a run of 45 s does 2,250 at most
+            work(w)
+        ended = w.shell.jobs.get(w.tenant, job.id, w.clock)
+
+        orders = [json.loads(m.outgoing.body) for m in w.outbox.messages]
+        assert [o["event"] for o in orders] == received
+        assert len({o["delivery"] for o in orders}) == len({o["event"] for o in orders}) == MANY
+        assert len({o["lane"] for o in orders}) == 5
+        assert ended is not None
+        assert (ended.state, ended.done, ended.total) == ("done", MANY, MANY)
+        assert ended.summary["replayed"] == MANY
+        assert w.clock - before >= timedelta(seconds=(MANY - replay.PAGE) / replay.RATE_PER_S)
+        assert len(w.of_kind("replayed")) == 1
+
+
+def _effects() -> int:
+    with world() as w:
+        rejected(w, 4, chats=2)
+        w.effects.clear()
+        finish(w, begin(w))
+        assert len(w.receiver.texts()) == 4
+        return len(w.effects)
+
+
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_is_replayed_once_when_the_process_dies_at_any_effect(part: int) -> None:
+    for number in range(1 + part, _effects() + 1, PARTS):
+        with world() as w:
+            rejected(w, 4, chats=2)
+            w.effects.clear()
+            w.crash_at = number
+
+            job = finish(w, begin(w))
+            w.run(timedelta(minutes=15))  # what died with a message in hand gets it again
+
+            texts = w.receiver.texts()
+            assert w.crashes == 1
+            assert sorted(set(texts)) == names(1, 2, 3, 4)
+            ids = {h["webhook-id"] for _, h, _, _ in w.receiver.requests}
+            assert len(ids) == 4  # what was sent and not yet written is sent again under its name
+            assert job.state == "done"
+            assert (job.done, job.summary["replayed"]) == (4, 4)
+            assert len(w.of_kind("replayed")) == 1
+            made = [t for t in transfers(w) if t.replays]
+            assert [t.outcome for t in made] == ["delivered"] * 4
+
+
+def test_each_is_replayed_once_when_everything_comes_twice() -> None:
+    with world(doubles=True) as w:
+        rejected(w, 3)
+
+        first = begin(w)
+        second = begin(w)
+        job = finish(w, first)
+        w.shell.jobs.save(replace(job, state="running", due_at=w.clock, lease=""))
+        work(w)
+
+        assert first.id == second.id
+        assert w.receiver.texts() == names(1, 2, 3)
+        assert job.summary["replayed"] == 3
+
+
+def test_what_is_gone_and_what_has_no_way_are_counted() -> None:
+    with world() as w:
+        rejected(w, 3)
+        three, two, one = transfers(w)
+        row = w.shell.data.event(w.tenant, two.event, w.clock)
+        assert row is not None
+        w.shell.data.erase_content(row.key)
+
+        job = finish(w, begin(w, "rejected"))
+        w.change(w.route, enabled=False)
+        w.clock += timedelta(minutes=1)
+        other = finish(w, begin(w, "any", seed="second"))
+
+        assert (job.summary["replayed"], job.summary["skipped"]) == (2, {"gone": 1, "no_route": 0})
+        assert (other.summary["replayed"], other.summary["skipped"]) == (0, {"gone": 1, "no_route": 2})
+        assert len(w.receiver.texts()) == 2
+        assert {one.id, three.id} == {t.replays for t in transfers(w) if t.replays}
+
+
+def test_gone_is_counted_when_a_life_is_over_and_the_table_has_not_noticed() -> None:
+    with world() as w:
+        rejected(w, 2, days=1)
+        job = begin(w, "rejected")
+        w.clock += timedelta(days=1)
+
+        ended = finish(w, job)
+
+        assert (ended.state, ended.summary["replayed"], ended.summary["skipped"]["gone"]) == ("done", 0, 2)
+        assert w.receiver.requests == []
+
+
+def test_only_what_came_to_the_outcome_is_replayed_by_its_last_replay() -> None:
+    with world() as w:
+        rejected(w, 2)
+        w.post(3, at=START)
+        w.run(timedelta(minutes=1))
+        again(w, transfers(w)[-1].id)  # of the first that came in
+        w.run(timedelta(minutes=1))
+        w.receiver.requests.clear()
+
+        job = finish(w, begin(w, "rejected"))
+
+        assert (w.receiver.texts(), job.done, job.summary["replayed"]) == (["m2"], 3, 1)
+
+
+def test_replays_wait_when_the_destination_is_disabled_and_go_when_it_is_enabled() -> None:
+    with world() as w:
+        rejected(w, 2)
+        w.change(w.destination, enabled=False)
+
+        job = finish(w, begin(w))
+        assert (job.summary["replayed"], w.receiver.texts()) == (2, [])
+        w.change(w.destination, enabled=True)
+        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.run(timedelta(minutes=5))
+
+        assert w.receiver.texts() == names(1, 2)
+
+
+def test_job_fails_and_says_why_when_its_destination_is_removed() -> None:
+    with world() as w:
+        rejected(w, 1)
+        job = begin(w)
+        w.shell.config.delete(w.tenant, w.destination)
+
+        ended = finish(w, job)
+
+        assert (ended.state, ended.error) == (
+            "failed",
+            {"code": "conflict", "detail": "the destination was removed"},
+        )
+
+
+def test_one_replay_of_a_destination_runs_at_a_time() -> None:
+    with world() as w:
+        rejected(w, 1)
+        first = begin(w)
+
+        with pytest.raises(Conflict, match=first.id):
+            begin(w, seed="second")
+
+
+# Jobs of any kind
+
+
+def counting(limit: int, seen: list[str]) -> Any:
+    """A kind that counts to a limit, one a piece."""
+
+    def step(shell: Shell, job: Job) -> Job:
+        seen.append(job.tenant)
+        done = job.done + 1
+        return replace(job, done=done, state="done" if done == limit else "running", due_at=shell.now())
+
+    return jobs.Kind(step=lambda: step, scope="read")
+
+
+def given(w: World, kind: str, name: str = "0") -> Job:
+    job = job_form.new("job_" + name * 26, w.tenant, kind, w.clock, {}, {})
+    w.shell.jobs.insert(job)
+    return job
+
+
+def test_tenants_take_turns_however_many_jobs_one_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setitem(jobs.KINDS, "counting", counting(3, seen))
+    with world() as w:
+        w.connect()
+        for name in "0123456":
+            given(w, "counting", name)
+        many = w.tenant
+        w.clock += timedelta(seconds=1)
+        w.connect()
+        given(w, "counting")
+
+        w.clock += timedelta(seconds=1)
+        work(w)
+
+        assert seen[:6] == [many, w.tenant] * 3
+        assert len(seen) == 8 * 3
+
+
+def test_job_fails_with_its_code_when_a_piece_fails_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    def step(shell: Shell, job: Job) -> Job:
+        tries.append((shell.now() - START).total_seconds())
+        if job.done == 0 and len(tries) == 3:
+            return replace(job, done=1)
+        raise Unavailable("down")
+
+    monkeypatch.setitem(jobs.KINDS, "failing", jobs.Kind(step=lambda: step, scope="read"))
+    with world() as w:
+        w.connect()
+        job = given(w, "failing")
+
+        ended = finish(w, job)
+
+        assert ended.error is not None
+        assert (ended.state, ended.error["code"], ended.done) == ("failed", "unavailable", 1)
+        assert len(tries) == 3 + job_form.TRIES_MAX  # what went on begins to count anew
+        assert tries[1] - tries[0] >= job_form.WAITS_S[0]
+
+
+def test_job_fails_when_its_piece_kills_every_process_that_begins_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(shell: Shell, job: Job) -> Job:
+        raise Crash
+
+    monkeypatch.setitem(jobs.KINDS, "deadly", jobs.Kind(step=lambda: step, scope="read"))
+    with world() as w:
+        w.connect()
+        ended = finish(w, given(w, "deadly"))
+
+        assert w.crashes == job_form.TRIES_MAX
+        assert ended.error is not None
+        assert (ended.state, ended.error["code"]) == ("failed", "internal")
+
+
+def test_link_is_made_only_when_a_job_is_done_and_has_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = replace(counting(2, []), url=lambda: lambda shell, job: f"https://results.example/{job.id}")
+    monkeypatch.setitem(jobs.KINDS, "counting", kind)
+    with world() as w:
+        w.connect()
+        job = given(w, "counting")
+        before = jobs.url_of(w.shell, job)
+        after = jobs.url_of(w.shell, finish(w, job))
+
+        assert (before, after) == (None, f"https://results.example/{job.id}")
+
+
+def test_job_is_forgotten_when_its_tenant_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setitem(jobs.KINDS, "counting", counting(1, seen))
+    with world() as w:
+        w.connect()
+        given(w, "counting")
+        w.shell.keys.delete(w.tenant)
+
+        work(w)
+
+        assert seen == []
+        assert [r for r in w.rows("data") if r["pk"]["S"].endswith("#job")] == []
+
+
+def test_run_ends_in_time_when_there_is_always_more_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def step(shell: Shell, job: Job) -> Job:
+        seen.append(job.id)
+        shell.sleep(4)
+        return replace(job, done=job.done + 1, due_at=shell.now())
+
+    monkeypatch.setitem(jobs.KINDS, "endless", jobs.Kind(step=lambda: step, scope="read"))
+    with world() as w:
+        w.connect()
+        job = given(w, "endless")
+
+        work(w)
+
+        assert len(seen) == 12
+        assert w.shell.jobs.get(w.tenant, job.id, w.clock).done == 12  # type: ignore[union-attr]
