@@ -12,7 +12,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 if TYPE_CHECKING:
     from .world import World
 
-READS = frozenset({"get_item", "batch_get_item", "query", "get_queue_url", "decrypt", "scan"})
+READS = frozenset(
+    {"get_item", "batch_get_item", "query", "get_queue_url", "decrypt", "scan", "get_object", "head_object", "list_objects_v2"}
+)
 UNREACHED = "https://aws.invalid"
 
 
@@ -53,6 +55,10 @@ class Queues:
 
     def _send(self, queue: str, message: Mapping[str, Any]) -> str:
         world = self._world
+        if not queue.endswith(".fifo"):
+            sent = world.standard_named(queue).send(message["MessageBody"], world.scheduler.now_s)
+            world.moved.write(f"{sent.body}\n")
+            return sent.id
         return world.queue_named(queue).send(
             message["MessageBody"],
             message["MessageGroupId"],
@@ -91,6 +97,43 @@ class Queues:
         return {}
 
 
+    # Of standard queues, which functions read themselves
+
+    def receive_message(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        MaxNumberOfMessages: int,  # noqa: N803
+        VisibilityTimeout: int,  # noqa: N803
+        AttributeNames: list[str],  # noqa: N803
+    ) -> dict[str, Any]:
+        """Give some messages."""
+        world = self._world
+        queue = world.standard_named(QueueUrl)
+        batch = queue.receive(MaxNumberOfMessages, world.scheduler.now_s, VisibilityTimeout)
+        return {"Messages": [m.record(world.start_ms) for m in batch]}
+
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Delete messages, or forget to: a deleted message may come again."""
+        world = self._world
+        for entry in Entries:
+            if not world.fault_of_task("message_twice", "notices"):
+                world.standard_named(QueueUrl).delete(entry["ReceiptHandle"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    def change_message_visibility_batch(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        Entries: list[Mapping[str, Any]],  # noqa: N803
+    ) -> dict[str, Any]:
+        """Have messages come back sooner or later."""
+        queue, now_s = self._world.standard_named(QueueUrl), self._world.scheduler.now_s
+        for entry in Entries:
+            queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"], now_s)
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+
 def faulty(world: World, service: str, operation: str, act: Callable[[], Any]) -> Any:
     """Make one call, with whatever goes wrong.
 
@@ -107,6 +150,8 @@ def faulty(world: World, service: str, operation: str, act: Callable[[], Any]) -
         raise refused("KMSThrottlingException", operation)
     if service == "sqs" and happens("queue_refuses"):
         raise refused("ThrottlingException", operation)
+    if service == "s3" and happens("bucket_refuses"):
+        raise refused("ServiceUnavailable", operation, 503)
     if service == "dynamodb" and happens("throttle"):
         raise refused("ProvisionedThroughputExceededException", operation)
     if service == "dynamodb" and happens("server_error"):

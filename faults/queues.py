@@ -1,4 +1,4 @@
-"""FIFO queues as SQS documents them: one batch of a group at a time, deduplication for five minutes, redrive.
+"""Queues as SQS documents them. FIFO: one batch of a group at a time, deduplication for five minutes, redrive.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 (read 2026-11-22).
@@ -143,4 +143,49 @@ class Fifo:
             return False
         message.visible_s = now_s + seconds
         self.told(message.visible_s)
+        return True
+
+
+class Standard:
+    """A standard queue: at least once, in no order."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._messages: dict[str, Held] = {}
+        self._sent = 0
+        self._receipts = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[Held]:
+        yield from self._messages.values()
+
+    def send(self, body: str, now_s: float) -> Held:
+        """Take a message."""
+        self._sent += 1
+        message = Held(body, "", "", f"{self.name}-{self._sent}", self._sent, now_s, now_s)
+        self._messages[message.id] = message
+        return message
+
+    def receive(self, limit: int, now_s: float, visibility_s: float) -> list[Held]:
+        """Take up to ``limit`` messages."""
+        batch = [m for m in self._messages.values() if m.visible_s <= now_s][:limit]
+        for message in batch:
+            self._receipts += 1
+            message.receives += 1
+            message.handle = f"{message.id}/{self._receipts}"
+            message.visible_s = now_s + visibility_s
+        return batch
+
+    def delete(self, handle: str) -> None:
+        """Delete a message by a receipt."""
+        self._messages.pop(handle.partition("/")[0], None)
+
+    def change_visibility(self, handle: str, seconds: float, now_s: float) -> bool:
+        """Have a message come back sooner or later; False where it is gone or another has it."""
+        message = self._messages.get(handle.partition("/")[0])
+        if message is None or message.handle != handle:
+            return False
+        message.visible_s = now_s + seconds
         return True

@@ -26,6 +26,10 @@ from .world import REGION, START, Context, World
 STORM_S = 1500.0
 CALM_DAYS = 40
 STEP_S = 60.0
+SCHEDULES = {"on_minute": 1, "on_jobs": 1, "on_seal": 7, "on_hour": 60}
+"""The handlers that the clock runs, and each how many minutes. Sealing is given longer than a cell gives it, for speed."""
+LAST_MINUTES = 15
+"""How long nothing has to happen before all is taken to be at rest."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Round:
         self.receivers = Receivers(self.world)
         self.owners = Owners(self.world, self.receivers)
         self.platforms = Platforms(self.world)
+        self._minutes = 0
 
     def run(self) -> Outcome:
         """Run the round and judge it."""
@@ -137,23 +142,25 @@ class Round:
         return lambda: self.platforms.write(person, pauses)
 
     def _minute(self) -> None:
-        """Run what the clock brings: pump, skipped or doubled at times; sweep each hour."""
+        """Run what the clock brings, each skipped or doubled at times."""
         world = self.world
-        if world.faults.draws("pump_skipped"):
-            world.faults.note(world.tick, world.scheduler.now_s, "pump_skipped", "clock")
-            return
-        world.pump()
-        if world.faults.draws("pump_doubled"):
-            world.faults.note(world.tick, world.scheduler.now_s, "pump_doubled", "clock")
-            world.pump()
+        for name, minutes in SCHEDULES.items():
+            if self._minutes % minutes:
+                continue
+            if world.faults.draws("pump_skipped"):
+                world.faults.note(world.tick, world.scheduler.now_s, "pump_skipped", name)
+                continue
+            world.clock(name)
+            if world.faults.draws("pump_doubled"):
+                world.faults.note(world.tick, world.scheduler.now_s, "pump_doubled", name)
+                world.clock(name)
+        self._minutes += 1
 
     def _storm(self) -> None:
         world = self.world
         began = world.scheduler.now_s
         while self.platforms.busy or self.owners.busy or world.scheduler.now_s < began + STORM_S:
             self._minute()
-            if world.scheduler.now_s % 3600 < 60:
-                world.sweep()
             self._run(60, "storm")
             if world.scheduler.now_s > began + 6 * STORM_S:
                 raise RuntimeError("the storm does not end: platforms or owners wait for ever")
@@ -162,18 +169,18 @@ class Round:
         """Let time run on until nothing waits; minutes in which nothing is due are left out."""
         world = self.world
         end_s = world.scheduler.now_s + CALM_DAYS * 86_400
-        hour = world.scheduler.now_s
+        self._minutes = 0
         while world.scheduler.now_s < end_s:
-            if world.scheduler.now_s >= hour:
-                world.sweep()
-                hour = world.scheduler.now_s + 3600
-            world.pump()
+            self._minute()
             self._run(60, "calm")
             if any(map(len, world.queues.values())):
                 continue
             due = self.next_due()
             if due is None:
-                return
+                if self._minutes > LAST_MINUTES and not any(map(len, world.notices.values())):
+                    return
+                continue
+            self._minutes = 0
             wait_s = (due - world.now()).total_seconds()
             if wait_s > 60:
                 self._run(wait_s, "calm")

@@ -160,6 +160,18 @@ class Tables:
         """Insert rows that are not there, each with its own answer."""
         return {"Responses": [self._insert(*inserted(statement)) for statement in Statements]}
 
+    def execute_statement(self, *, Statement: str, Parameters: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Insert a row that is not there.
+
+        Raises:
+            ClientError: ``DuplicateItemException``, where it is.
+        """
+        answer = self._insert(*inserted({"Statement": Statement, "Parameters": Parameters}))
+        if "Error" in answer:
+            error: Any = {"Error": {"Code": "DuplicateItemException", "Message": ""}}
+            raise ClientError(error, "ExecuteStatement")
+        return {"Items": []}
+
     def _insert(self, table: str, item: Mapping[str, Any]) -> dict[str, Any]:
         try:
             self.put_item(TableName=table, Item=dict(item), ConditionExpression="attribute_not_exists(pk)")

@@ -20,6 +20,7 @@ class Weather:
     queue_takes_half: float = 0.0
     queue_lost_answer: float = 0.0
     key_fault: float = 0.0
+    bucket_refuses: float = 0.0
     message_twice: float = 0.0
     early_return: float = 0.0
     late_poll: float = 0.0
@@ -33,7 +34,8 @@ class Weather:
 
 ODDS = Weather(
     death=0.004, throttle=0.02, lost_answer=0.01, server_error=0.005, slow_call=0.01, queue_refuses=0.02,
-    queue_takes_half=0.05, queue_lost_answer=0.02, key_fault=0.1, message_twice=0.05, early_return=0.03, late_poll=0.05,
+    queue_takes_half=0.05, queue_lost_answer=0.02, key_fault=0.1, bucket_refuses=0.1,
+    message_twice=0.05, early_return=0.03, late_poll=0.05,
     webhook_twice=0.08, skewed_clock=0.3, cold_start=0.05, pump_skipped=0.2, pump_doubled=0.15, answer_fault=0.25,
 )  # fmt: skip
 """What a round of middling weather has."""
