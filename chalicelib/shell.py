@@ -54,8 +54,6 @@ class Shell:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
-    endpoint_url: str | None = None
-    """Where an emulator stands in for the AWS of tenants; never set in a deployed cell."""
     published: dict[tuple[str, str], int] = field(default_factory=dict)
     """By tenant and log: up to which size this process knows it to be published."""
 
@@ -205,10 +203,10 @@ class Shell:
     @cached_property
     def destination_clients(self) -> DestinationClients:
         """What destination kinds send through."""
-        from .destinations.aws_client import Aws, Maker
+        from .destinations.aws_client import Aws
         from .destinations.base import Clients as DestinationClients
 
-        aws = Aws(self.settings.region, self.settings.account, self.now, Maker(self.endpoint_url))
+        aws = Aws(self.settings.region, self.settings.account, self.now)
         return DestinationClients(policy=self.policy, aws=aws)
 
     def admit(self, bucket: str, rate_per_s: float) -> bool:
