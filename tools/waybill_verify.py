@@ -7,7 +7,8 @@ It shares no code with Waybill and needs no package. Exit: 0 ok, 1 proof bad, 2 
 4 malformed, 64 wrong usage. It checks all of stages 1 to 3 and, of the last, what the bundle shows without deciding again:
 the strictest verdict, classes, unknown places, destination and recipient as configured, attempts under held or refused, to
 another destination or of more classes, and that each rule is in the law file, in force, with that article. It does not
-decide again, and of an entry's form it checks fields, ids, times and lists of words, not every list of codes.
+decide again; of an entry's form it checks fields, ids, times and lists of words, not every list of codes; and it reads the
+whole bundle into memory, its members below 8 GiB.
 """
 
 from __future__ import annotations
