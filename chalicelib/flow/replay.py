@@ -32,6 +32,7 @@ from ..store.items import Item
 from ..store.queues import Outgoing, body
 from . import jobs
 from .attempt import decided_anew, judge_again
+from .dirty import tell_or_note
 from .orders import deliveries
 from .request import Request
 
@@ -72,6 +73,7 @@ def redrive(shell: Shell, tenant: str, letter: Item, actor: tuple[str, str]) -> 
     else:
         with contextlib.suppress(AlreadyReplayed):  # by its id: nothing is left for the letter to do
             again(shell, tenant, order["transfer"], actor, shell.now(), "dead_letter")
+    tell_or_note(shell)
     shell.data.remove_dead(tenant, letter["sk"])
 
 
