@@ -1,0 +1,120 @@
+"""How destinations are and their turns, as they are stored, on every engine that is found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.core import breaker
+from chalicelib.core.breaker import Answer, State
+from chalicelib.store.data import DataStore, due_shard, lane_of, list_of
+from chalicelib.store.health import HealthStore, Stored
+from tests.contract.engines import Engine
+from tests.contract.stores import NOW, index, new_id, table
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def data(engine: Engine) -> DataStore:
+    indexes = [index("day", "day", "at"), index("due", "due_shard", "due_at")]
+    return DataStore(table(engine, "data", indexes=indexes), engine.insert_mode)
+
+
+@pytest.fixture
+def health(data: DataStore) -> HealthStore:
+    return HealthStore(data.table)
+
+
+def failed(state: State) -> State:
+    return breaker.after(state, Answer.FAILED, "lane", NOW)
+
+
+def test_nothing_is_stored_when_nothing_changes(health: HealthStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+
+    stored, done = health.change(tenant, destination, health.get(tenant, destination), NOW, lambda state: state)
+
+    assert (stored, done) == (Stored(), False)
+    assert health.get(tenant, destination).version == 0
+
+
+def test_every_change_counts_when_each_saw_an_older_state(health: HealthStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    seen = health.get(tenant, destination)
+
+    for _ in range(3):
+        _, done = health.change(tenant, destination, seen, NOW, failed)
+        assert done
+
+    assert health.get(tenant, destination).state.failures == 3
+    assert health.get(tenant, new_id("dst")) == Stored()
+
+
+def test_one_gets_the_lease_when_two_saw_the_same_state(health: HealthStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    opened, _ = health.change(
+        tenant, destination, Stored(), NOW, lambda _: State(failures=10, probe_at=NOW, wake_at=NOW)
+    )
+
+    def lease(state: State) -> State:
+        may = breaker.may_send(state, NOW) is breaker.Permission.PROBE
+        return breaker.leased(state, NOW) if may else state
+
+    done = [health.change(tenant, destination, opened, NOW, lease)[1] for _ in range(3)]
+
+    assert done == [True, False, False]
+
+
+def test_a_destination_is_due_when_its_lanes_are_to_be_woken(data: DataStore, health: HealthStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    name = f"health#{tenant}#{destination}"
+    assert due_shard(name).startswith("due#")
+
+    health.enable(tenant, destination, NOW, None)
+    assert name in dict(data.due_lanes(NOW + SECOND, 10_000))
+
+    health.change(tenant, destination, health.get(tenant, destination), NOW, lambda _: State(failures=1))
+    assert name not in dict(data.due_lanes(NOW + SECOND, 10_000))
+
+
+def test_lanes_are_listed_in_order_until_they_are_moved(data: DataStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    lanes = [lane_of(tenant, destination, new_id("cnv")) for _ in range(3)]
+    place = list_of(tenant, destination)
+    for number, lane in enumerate(lanes):
+        data.make_head(lane, NOW - number * SECOND, place)
+    data.make_head(lane_of(tenant, destination, new_id("cnv")), NOW)
+
+    found = list(data.listed(tenant, destination, 2))
+    assert [lane for lane, _ in found] == lanes[::-1]
+    dues = dict(found)
+    data.move_head(lanes[0], NOW + SECOND, dues[lanes[0]])
+    data.move_head(lanes[1], NOW + SECOND, dues[lanes[1]], place)
+    data.move_head(lanes[1], NOW, "another time")  # somebody has moved it since
+    assert data.wake_at(lanes[2], NOW)
+
+    assert [lane for lane, _ in data.listed(tenant, destination)] == [lanes[1]]
+
+
+def test_turns_are_evenly_spaced_when_several_processes_take_them(data: DataStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    processes = [HealthStore(data.table) for _ in range(3)]
+
+    waits = [processes[n % 3].take_turn(tenant, destination, 10, NOW, 0.5) for n in range(8)]
+
+    assert waits == [0.0, 0.105, 0.21, 0.315, 0.42, None, None, None]
+    assert processes[0].take_turn(tenant, destination, 10, NOW + SECOND, 0.5) == 0.0
+    assert processes[1].take_turn(tenant, destination, 10, NOW + SECOND, 2) == 0.105
+
+
+def test_what_waits_gets_a_turn_when_new_deliveries_take_every_near_one(health: HealthStore) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    while health.take_turn(tenant, destination, 4, NOW, 1.0) is not None:
+        pass
+
+    woken = health.take_turn(tenant, destination, 4, NOW, 2.5)
+
+    assert woken is not None
+    assert 1.0 < woken <= 2.5
