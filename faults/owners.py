@@ -11,7 +11,7 @@ from chalicelib.api import ALLOWED
 
 from .platforms import Source, new_secret
 from .receivers import Receiver, Receivers
-from .world import OPERATOR_KEY
+from .world import OPERATOR_KEY, SKEW_S
 
 if TYPE_CHECKING:
     from .world import World
@@ -201,10 +201,13 @@ class Owners:
     def _while(self, seconds: float) -> None:
         self.world.scheduler.pause(self.random.uniform(0.2, 1) * seconds)
 
-    def _barred(self, destinations: list[Destination], begin: Callable[[], None], end: Callable[[], None]) -> None:
-        """Have nothing sent to destinations for a while."""
+    def _barred(
+        self, destinations: list[Destination], begin: Callable[[], None], end: Callable[[], None], settle_s: float = 0
+    ) -> None:
+        """Have nothing sent to destinations for a while, from ``settle_s`` seconds after it was forbidden."""
         begun = self.world.tick
         begin()
+        self.world.scheduler.pause(settle_s)
         spans = [(d, Span(begun, self.world.tick)) for d in destinations]
         for destination, span in spans:
             destination.barred.append(span)
@@ -247,7 +250,8 @@ class Owners:
             self.ask(tenant.key, "POST", f"/v1/bases/{old}/withdrawal", {})
 
         if kind == "instruction":
-            self._barred(tenant.destinations, withdraw, lambda: self._basis(tenant, kind))
+            # A withdrawal counts from its time on: a process whose clock is late sees it so much later.
+            self._barred(tenant.destinations, withdraw, lambda: self._basis(tenant, kind), 2 * SKEW_S + 1)
         else:  # it stands on something else meanwhile, or is held
             withdraw()
             self._while(300)

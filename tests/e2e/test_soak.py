@@ -1,0 +1,80 @@
+"""The fault rounds in small: the promise is kept, a seed is a run, and a cell that breaks the promise is caught."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import app
+from chalicelib.core.audit import Entry
+from chalicelib.destinations import vetted
+from chalicelib.flow import messages
+from chalicelib.store.audit import AuditStore, Stored
+from faults import rounds
+
+EVENTS = 40
+
+
+@contextlib.contextmanager
+def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
+    real = getattr(thing, name)
+    setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        setattr(thing, name, real)
+
+
+def broken(seed: int = 11, events: int = EVENTS) -> set[str]:
+    return {b.promise for b in rounds.play("moto", seed, events).broken}
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_promise_is_kept_when_everything_fails_at_times(seed: int) -> None:
+    outcome = rounds.play("moto", seed, EVENTS)
+
+    assert [str(b) for b in outcome.broken] == []
+    assert outcome.ends["delivered"] > 0
+    assert sum(outcome.faults.values()) > 50
+
+
+def test_same_run_again_when_the_seed_is_the_same() -> None:
+    first, second = rounds.play("moto", 13, 15), rounds.play("moto", 13, 15)
+
+    assert first.digest == second.digest
+    assert first.faults == second.faults
+
+
+def test_caught_when_attempts_are_not_written_down() -> None:
+    real = AuditStore.append
+
+    def forgetful(store: AuditStore, entry: Entry) -> Stored:
+        return Stored(entry, new=True) if entry["kind"] == "attempted" else real(store, entry)
+
+    with replaced(AuditStore, "append", forgetful):
+        found = broken(events=15)
+
+    assert "ended" in found
+
+
+def test_caught_when_messages_are_acknowledged_before_they_are_done() -> None:
+    with replaced(messages, "send_back", lambda *_: []), replaced(app.flow.deliver, "send_back", lambda *_: []):
+        found = broken()
+
+    assert found & {"ended", "idle"}
+
+
+def test_caught_when_a_secret_is_logged() -> None:
+    real = vetted.Answer
+
+    def talkative(status: int, headers: Any, body: bytes, truncated: bool = False) -> vetted.Answer:
+        print(app.shell().config._snapshots and "Kanarienvogel")
+        return real(status, headers, body, truncated)
+
+    with replaced(vetted, "Answer", talkative):
+        found = broken(events=15)
+
+    assert "private" in found
