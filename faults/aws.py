@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from .world import World
 
 READS = frozenset(
-    {"get_item", "batch_get_item", "query", "get_queue_url", "decrypt", "scan", "get_object", "head_object", "list_objects_v2"}
+    {
+        "get_item",
+        "batch_get_item",
+        "query",
+        "get_queue_url",
+        "decrypt",
+        "scan",
+        "get_object",
+        "head_object",
+        "list_objects_v2",
+    }
 )
 UNREACHED = "https://aws.invalid"
 
@@ -95,7 +105,6 @@ class Queues:
         if not world.queue_named(QueueUrl).change_visibility(ReceiptHandle, VisibilityTimeout, world.scheduler.now_s):
             raise refused("InvalidParameterValue", "ChangeMessageVisibility")
         return {}
-
 
     # Of standard queues, which functions read themselves
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
 CONTRACT = {"id": "dpa-1", "sha256": "ab" * 32, "valid_from": "2026-01-01", "valid_until": None}
 EVIDENCE = "sha256:" + "cd" * 32
-RETRIES = ([], [5], [5, 60], [2, 20, 200], [5, 300, 1800], [5, 60, 300, 1800, 3600], None)
+RETRIES: tuple[list[int] | None, ...] = ([], [5], [5, 60], [2, 20, 200], [5, 300, 1800], [5, 60, 300, 1800, 3600], None)
 REDACTIONS = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
 TRIES = 250
 Json = dict[str, Any]
@@ -395,4 +395,3 @@ CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
     "tenant closed": Owners.close,
 }
 """What may change, by what it is called."""
-

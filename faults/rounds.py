@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from chalicelib.core import times
 from chalicelib.core.errors import Conflict, NotFound
@@ -128,7 +128,7 @@ class Round:
             self.world.scheduler.spawn(write, context=Context())
         for tenant in self.owners.tenants:
             pauses = [self.random.uniform(10, 250) for _ in range(12)]
-            self.world.scheduler.spawn(lambda t=tenant, p=pauses: self.owners.live(t, p), context=Context())
+            self.world.scheduler.spawn(functools.partial(self.owners.live, tenant, pauses), context=Context())
         now_s = self.world.scheduler.now_s
         for receiver in self.receivers.all.values():
             for _ in range(self.random.choice((0, 0, 1, 2))):

@@ -29,7 +29,9 @@ _COMPARE: Mapping[str, Callable[[str, str], bool]] = {
 }  # fmt: skip
 
 
-def condition(text: str, names: Mapping[str, str], values: Mapping[str, Any]) -> list[tuple[str, Callable[[str], bool]]]:
+def condition(
+    text: str, names: Mapping[str, str], values: Mapping[str, Any]
+) -> list[tuple[str, Callable[[str], bool]]]:
     """Read a key condition: the attributes that it is about, and what each has to be.
 
     Raises:
@@ -93,7 +95,9 @@ class Tables:
         """Return every row of a table."""
         return list(self._rows(table))
 
-    def _candidates(self, name: str, terms: list[tuple[str, Callable[[str], bool]]], index: str | None) -> Iterator[Row]:
+    def _candidates(
+        self, name: str, terms: list[tuple[str, Callable[[str], bool]]], index: str | None
+    ) -> Iterator[Row]:
         if index is not None:  # sparse: only rows that have its attributes are looked at further
             wanted = {attribute for attribute, _ in terms}
             for group in self._tables[name].items.values():
@@ -126,10 +130,7 @@ class Tables:
             arguments.get("ExpressionAttributeNames", {}),
             arguments["ExpressionAttributeValues"],
         )
-        keys = [
-            key["AttributeName"]
-            for key in (table.get_index(index).schema if index is not None else table.schema)
-        ]
+        keys = [key["AttributeName"] for key in (table.get_index(index).schema if index is not None else table.schema)]
         base = [key["AttributeName"] for key in table.schema]
         order = [*keys[1:], *(base if index is not None else ())]
         found = [

@@ -43,9 +43,7 @@ ODDS = Weather(
 
 def draw(randomness: random.Random) -> Weather:
     """Draw a round's weather: each fault absent, middling, or three times as bad."""
-    return Weather(
-        **{f.name: getattr(ODDS, f.name) * randomness.choice((0, 0.3, 1, 1, 1, 3)) for f in fields(Weather)}
-    )
+    return Weather(**{f.name: getattr(ODDS, f.name) * randomness.choice((0, 0.3, 1, 1, 1, 3)) for f in fields(Weather)})
 
 
 @dataclass(frozen=True)

@@ -330,9 +330,10 @@ class World:
             if gone is not None and gone.copies < 2 and self.faults.draws("message_twice"):
                 self.faults.note(self.tick, self.scheduler.now_s, "message_twice", name)
                 later = self.faults.random.choice((0.1, 1, 30, 400, 1500))
-                self.scheduler.at(
-                    self.scheduler.now_s + later, lambda m=gone: queue.copy(m, self.scheduler.now_s)
-                )
+                self.scheduler.at(self.scheduler.now_s + later, self._copier(queue, gone))
+
+    def _copier(self, queue: Fifo, message: Held) -> Callable[[], None]:
+        return lambda: queue.copy(message, self.scheduler.now_s)
 
     def _move(self, what: str, queue: str, messages: list[Held]) -> None:
         """Note what became of messages, by the event, transfer or lane that each is about."""
@@ -388,10 +389,14 @@ class World:
     @contextlib.contextmanager
     def running(self) -> Iterator[World]:
         """Put this world in the place of Lambda: the handlers' shell, deliver's threads, the log."""
-        shell_before, threads, wait = app.shell, deliver._threads, deliver.wait
-        app.shell = self.shell
-        deliver._threads = lambda: self.scheduler  # type: ignore[assignment,return-value]
-        deliver.wait = self.scheduler.join  # type: ignore[assignment]
+        replaced = {
+            (app, "shell"): self.shell,
+            (deliver, "_threads"): lambda: self.scheduler,
+            (deliver, "wait"): self.scheduler.join,
+        }
+        before = {place: getattr(*place) for place in replaced}
+        for (module, name), value in replaced.items():
+            setattr(module, name, value)
         handlers = logging.getLogger("waybill").handlers
         streams = [(h, h.stream) for h in handlers if isinstance(h, logging.StreamHandler)]
         for handler, _ in streams:
@@ -406,5 +411,6 @@ class World:
             sys.stdout = printed
             for handler, stream in streams:
                 handler.setStream(stream)
-            app.shell, deliver._threads, deliver.wait = shell_before, threads, wait
+            for (module, name), value in before.items():
+                setattr(module, name, value)
             install(None)
