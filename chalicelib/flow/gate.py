@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ..core import breaker, times
+from ..core import audit, breaker, times
 from ..core.breaker import Answer, Notice, Permission, State, may_send
 from ..core.errors import NotFound, PreconditionFailed
 from ..core.operational import source_id
@@ -166,8 +166,21 @@ def disable(batch: Batch, order: Order, because: Literal["gone", "failing"]) -> 
     try:
         row = batch.shell.config.get(tenant, destination)
         changed = row.record.model_copy(update={"enabled": False, "disabled_because": because})
-        if row.record.enabled:
-            batch.shell.config.replace(tenant, changed, row.version)
+        if not row.record.enabled:
+            return
+        batch.shell.config.replace(tenant, changed, row.version)
     except (NotFound, PreconditionFailed):
         return  # deleted or changed meanwhile: the next attempt sees it as it is then
+    now = batch.shell.now()
+    entry = audit.act(
+        "config_changed",
+        tenant=tenant,
+        minute=times.minute(now),
+        at=now,
+        actor=("service", "deliver"),
+        request=order["delivery"],
+        object=("destination", destination),
+        reason=f"destination_{because}",
+    )
+    batch.shell.audit.append(entry)
     warning("destination_disabled", tenant=tenant, destination=destination, because=because)

@@ -1,0 +1,511 @@
+"""A destination that fails, asks for time, has a limit or is disabled: nothing lost, nothing reordered, nothing done in vain."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from world import SECRET, START, Receiver, World, world
+
+from chalicelib.core import breaker, ids
+from chalicelib.core.breaker import Answer, Permission, State, may_send
+from chalicelib.core.tenant import Destination, Retry, Route
+from chalicelib.flow import deliver, route
+from infra import engines
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+LONG = Retry(delays_s=(5, 300, 1800, *[7200] * 17))
+
+
+def told(receiver: Receiver) -> list[tuple[str, dict[str, Any]]]:
+    """The operational events that arrived, in order."""
+    return [(b["data"]["native_kind"], b["data"]["raw"]) for _, _, b, status in receiver.requests if status == 204]
+
+
+def tell_to(w: World, receiver: Receiver | None = None) -> str:
+    """Route what the cell tells to a receiver, or to the world's own destination."""
+    at, destination = w.clock, w.destination
+    config = w.shell.config
+    if receiver is not None:
+        destination = ids.sortable("dst", at, w.randomness.randbytes(11))
+        config.insert(
+            w.tenant,
+            Destination(id=destination, name="desk", kind="http", recipient=w.recipient, created_at=at),
+            {"config": {"url": receiver.url}, "signing": [{"secret": SECRET, "until": None}]},
+        )
+    declared = {
+        "name": "told",
+        "pattern": {"channel": ["waybill"]},
+        "destination": destination,
+        "purpose": "operations",
+    }
+    config.insert(w.tenant, Route(id=ids.sortable("rte", at, w.randomness.randbytes(11)), created_at=at, **declared))  # type: ignore[arg-type]
+    return destination
+
+
+def state_of(w: World) -> State:
+    return w.shell.health.get(w.tenant, w.destination).state
+
+
+def failed(w: World, times: int) -> None:
+    """Note failures on two lanes, as so many attempts would."""
+
+    def step(state: State) -> State:
+        for number in range(times):
+            state = breaker.after(state, Answer.FAILED, f"lane {number % 2}", w.clock)
+        return state
+
+    health = w.shell.health
+    health.change(w.tenant, w.destination, health.get(w.tenant, w.destination), w.clock, step)
+
+
+def ends(w: World) -> Counter[str]:
+    """How often each allowed transfer has ended."""
+    found = Counter(e["transfer"] for e in w.of_kind("attempted") if e["outcome"] != "failed")
+    found.update(e["object"]["id"] for e in w.of_kind("expired"))
+    return found
+
+
+def all_ended_once_in_order(w: World, texts: list[list[str]]) -> None:
+    """Every transfer has one end, every lane (given by its texts) its order, and nothing is left behind."""
+    transfers = {r["transfer"] for e in w.of_kind("decided") for r in e["routes"]}
+    assert ends(w) == dict.fromkeys(transfers, 1)
+    arrived = list(dict.fromkeys(w.receiver.texts()))
+    for lane in texts:
+        assert [t for t in arrived if t in lane] == lane
+    assert len(arrived) == sum(map(len, texts))
+    assert not w.inbox.messages
+    assert not w.outbox.messages
+    assert not [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")]
+
+
+def test_only_probes_are_sent_and_no_attempt_is_used_up_when_a_destination_is_down() -> None:
+    with world() as w:
+        w.connect()
+        back = START + 3 * HOUR
+        w.receiver.answer = lambda _: (503, {}) if w.clock < back else (204, {})
+        for number in range(12):
+            w.post(number, chat=100 + number)
+        w.run(MINUTE)
+        assert state_of(w).opened_at is not None
+        before = len(w.receiver.requests)
+
+        for number in range(12, 52):
+            w.post(number, chat=100 + number)
+        w.run(2 * HOUR)
+
+        probes = len(w.receiver.requests) - before
+        assert 1 <= probes <= 8  # after 1, 2, 4, 8, 16 and 30 minutes
+        w.run(3 * HOUR)
+        all_ended_once_in_order(w, [[f"m{n}"] for n in range(52)])
+        attempts = Counter(e["transfer"] for e in w.of_kind("attempted"))
+        assert max(attempts.values()) <= 4
+
+
+def test_parked_lanes_are_left_alone_when_the_breaker_is_open() -> None:
+    with world() as w:
+        w.connect()
+        failed(w, 10)
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(30):
+            w.post(number, chat=100 + number)
+        w.run(timedelta(seconds=50))
+        before, effects = w.outbox.sent, len(w.effects)
+
+        w.run(HOUR)
+
+        assert w.receiver.requests
+        assert w.outbox.sent - before <= 12  # a probe now and then, its own retries; not thirty lanes a minute
+        assert len(w.effects) - effects < 200
+        assert sum(1 for _ in w.shell.data.listed(w.tenant, w.destination)) > 20
+
+
+def test_backlog_drains_at_a_bounded_rate_in_the_order_of_each_lane_when_a_destination_is_back() -> None:
+    with world() as w:
+        w.connect()
+        failed(w, 10)
+        for number in range(60):
+            w.post(number, chat=100 + number % 30)
+        w.settle()
+        assert w.receiver.requests == []
+        slept: list[float] = []
+        w.shell.sleep = slept.append
+
+        w.run(timedelta(minutes=10))
+
+        all_ended_once_in_order(w, [[f"m{n}", f"m{n + 30}"] for n in range(30)])
+        assert slept == [1.0]  # 25 lanes in the first second, the others in the next
+        assert state_of(w).failures == 0
+
+
+def test_nothing_is_written_when_a_healthy_destination_takes_what_it_is_sent() -> None:
+    with world() as w:
+        w.connect()
+
+        w.post(1)
+        w.run(MINUTE)
+
+        assert w.receiver.texts() == ["m1"]
+        assert [r for r in w.rows("data") if r["pk"]["S"].startswith(("health#", "turns#"))] == []
+
+
+def test_all_lanes_wait_when_one_is_answered_with_retry_after() -> None:
+    with world() as w:
+        w.connect()
+        answers = iter([(429, {"Retry-After": "600"})])
+        w.receiver.answer = lambda _: next(answers, (204, {}))
+        w.post(1, chat=100)
+        w.run(timedelta(seconds=1))
+
+        w.post(2, chat=200)
+        w.run(timedelta(minutes=9))
+        assert w.receiver.texts() == []
+        w.run(timedelta(minutes=3))
+
+        all_ended_once_in_order(w, [["m1"], ["m2"]])
+        assert sorted(e["attempt"] for e in w.of_kind("attempted")) == [1, 1, 2]
+
+
+def test_given_back_and_not_parked_when_a_destination_asks_for_seconds() -> None:
+    with world() as w:
+        w.connect()
+        answers = iter([(503, {"Retry-After": "4"})])
+        w.receiver.answer = lambda _: next(answers, (204, {}))
+        w.post(1, chat=100)
+        w.settle()
+
+        w.post(2, chat=200)
+        w.run(timedelta(seconds=20))
+
+        all_ended_once_in_order(w, [["m1"], ["m2"]])
+        assert not [e for e in w.effects if e == "before DeleteItem"]  # no row was ever parked
+
+
+def test_disabled_after_five_days_of_failure_and_nothing_is_lost_when_it_is_enabled_again() -> None:
+    with world() as w:
+        w.connect(destination={"retry": LONG})
+        desk = Receiver()
+        tell_to(w, desk)
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(1, 5):
+            w.post(number, chat=100 + number % 2)
+            w.run(timedelta(hours=33), every=HOUR)
+
+        row = w.shell.config.get(w.tenant, w.destination).record
+        assert (row.enabled, row.disabled_because) == (False, "failing")
+        percents = [
+            data["percent"] for kind, data in told(desk) if kind in ("destination.failing", "destination.disabled")
+        ]
+        assert percents == [50, 70, 90, 100]
+        tried, woken = len(w.receiver.requests), w.outbox.sent
+        w.post(5, chat=101)
+        w.post(6, chat=101)
+        w.run(timedelta(hours=12), every=HOUR)
+        assert len(w.receiver.requests) == tried
+        assert w.outbox.sent - woken <= 8  # two deliveries, and two lanes that are looked at about every six hours
+
+        w.receiver.answer = lambda _: (204, {})
+        w.change(w.destination, enabled=True, disabled_because=None)
+        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.run(timedelta(hours=3))
+
+        own = {
+            r["transfer"]: e["event"]
+            for e in w.of_kind("decided")
+            for r in e["routes"]
+            if r["destination"] == w.destination
+        }
+        ended = ends(w)
+        assert [ended[transfer] for transfer in own] == [1] * 6
+        given_up = {e["transfer"] for e in w.of_kind("attempted") if e["outcome"] == "gave_up"}
+        arrived = w.receiver.texts()
+        assert len(arrived) == 6 - len(given_up) >= 3
+        assert [t for t in arrived if t in ("m5", "m6")] == ["m5", "m6"]
+        desk.close()
+
+
+def test_expired_with_an_entry_when_a_destination_stays_disabled() -> None:
+    with world() as w:
+        w.connect(days=1, destination={"enabled": False})
+
+        w.post(1)
+        w.post(2)
+        w.run(timedelta(hours=25), every=timedelta(minutes=10))
+
+        assert [e["reason"] for e in w.of_kind("expired")] == ["retention", "retention"]
+        assert not [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")]
+
+
+def test_the_tenant_is_told_of_nothing_but_technical_data_when_the_breaker_opens_and_closes() -> None:
+    with world() as w:
+        w.connect()
+        desk = Receiver()
+        tell_to(w, desk)
+        back = START + timedelta(minutes=10)
+        w.receiver.answer = lambda _: (503, {}) if w.clock < back else (204, {})
+        for number in range(12):
+            w.post(number, chat=100 + number)
+
+        w.run(HOUR)
+
+        since = told(desk)[0][1]["failing_since"]
+        data = {"destination": w.destination, "failing_since": since}
+        assert told(desk) == [("destination.opened", data), ("destination.closed", data)]
+        receipts = [e["receipt"] for e in w.of_kind("decided") if e["receipt"]["channel"] == "waybill"]
+        assert [(r["kind"], r["classes"], r["subjects"]) for r in receipts] == [("system", ["technical"], [])] * 2
+        assert {r["source"] for r in receipts} <= set(w.shell.config.snapshot(w.tenant).configuration.sources)
+        desk.close()
+
+
+def test_the_tenant_is_told_once_when_a_destination_is_gone() -> None:
+    with world(doubles=True) as w:
+        w.connect()
+        desk = Receiver()
+        tell_to(w, desk)
+        w.receiver.answer = lambda _: (410, {})
+
+        w.post(1)
+        w.run(MINUTE)
+        w.post(2)
+        w.run(HOUR)
+
+        ((kind, data),) = told(desk)
+        assert (kind, data["because"], data["destination"]) == ("destination.disabled", "gone", w.destination)
+        assert [e["reason"] for e in w.of_kind("config_changed")] == ["destination_gone"]
+        desk.close()
+
+
+def test_system_events_cause_none_when_their_own_destination_fails() -> None:
+    with world() as w:
+        w.connect()
+        tell_to(w)  # what is told of the destination goes to the destination itself
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(12):
+            w.post(number, chat=100 + number)
+
+        w.run(timedelta(hours=12), every=timedelta(minutes=5))
+
+        events = [e for e in w.of_kind("decided") if e["receipt"]["channel"] == "waybill"]
+        assert len(events) == 1  # that the breaker has opened
+
+
+# A process that dies, calls that are throttled, queues that deliver twice
+
+
+@contextmanager
+def by_hand(w: World) -> Iterator[None]:
+    """What the test does is not what the cell does: nothing fails here."""
+    failing, crash_at = w.failing, w.crash_at
+    w.failing, w.crash_at = (lambda name: None), None
+    yield
+    w.failing, w.crash_at = failing, crash_at
+
+
+def _open(w: World) -> None:
+    """The breaker opens with the first message, its probes fail, then the destination is back."""
+    back = START + timedelta(minutes=5)
+    w.receiver.answer = lambda _: (503, {}) if w.clock < back else (204, {})
+    with by_hand(w):
+        failed(w, 9)
+    _post(w)
+    w.run(timedelta(minutes=20), every=timedelta(minutes=2))
+
+
+def _asked(w: World) -> None:
+    """The first message is answered with a wish for time."""
+    back = START + timedelta(minutes=4)
+    wait = lambda: str(int((back - w.clock).total_seconds()))  # noqa: E731
+    w.receiver.answer = lambda _: (429, {"Retry-After": wait()}) if w.clock < back else (204, {})
+    _post(w)
+    w.run(timedelta(minutes=20), every=timedelta(minutes=2))
+
+
+def _limited(w: World) -> None:
+    """Three messages come at once where one every other second is taken."""
+    with by_hand(w):
+        w.change(w.destination, rate_limit_per_s=1)
+    _post(w)
+    w.run(timedelta(minutes=20), every=timedelta(minutes=2))
+
+
+def _disabled(w: World) -> None:
+    """The destination was failing for five days when the first message comes; somebody enables it later."""
+    w.receiver.answer = lambda _: (503, {}) if w.clock < START + MINUTE else (204, {})
+    with by_hand(w):
+        for hour in range(-150, 0, 30):
+            w.clock = START + timedelta(hours=hour)
+            failed(w, 1)
+        w.clock = START
+    _post(w)
+    w.run(timedelta(minutes=6), every=timedelta(minutes=2))
+    with by_hand(w):
+        w.change(w.destination, enabled=True, disabled_because=None)
+        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+    w.run(timedelta(minutes=16), every=timedelta(minutes=2))
+
+
+def _post(w: World) -> None:
+    for number, chat in ((1, 100), (2, 200), (3, 100)):
+        while w.post(number, chat=chat, at=START).status != 200:
+            assert w.failing is not None
+        w.settle()
+
+
+JOURNEYS: dict[str, Callable[[World], None]] = {
+    "open": _open,
+    "asked for time": _asked,
+    "limited": _limited,
+    "disabled": _disabled,
+}
+LANES = [["m1", "m3"], ["m2"]]
+
+
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_each_transfer_ends_once_in_order_when_the_process_dies_at_any_effect(journey: str, part: int) -> None:
+    with world() as w:
+        w.connect()
+        w.effects.clear()
+        JOURNEYS[journey](w)
+        all_ended_once_in_order(w, LANES)
+        # Dying behind an effect is dying before the next one.
+        effects = [
+            n for n, name in enumerate(w.effects, 1) if not name.startswith("after ") and not name.endswith(".sent")
+        ]
+
+    for number in effects[part::PARTS]:
+        with world() as w:
+            w.connect()
+            w.effects.clear()
+            w.crash_at = number
+
+            JOURNEYS[journey](w)
+
+            all_ended_once_in_order(w, LANES)
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_each_transfer_ends_once_in_order_when_the_queues_deliver_everything_twice(journey: str) -> None:
+    with world(doubles=True) as w:
+        w.connect()
+
+        JOURNEYS[journey](w)
+
+        all_ended_once_in_order(w, LANES)
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+@pytest.mark.parametrize("effect", ["before PutItem", "before UpdateItem"])
+def test_each_transfer_ends_once_in_order_when_aws_throttles_every_third_call(journey: str, effect: str) -> None:
+    with world() as w:
+        w.connect()
+        calls = itertools.count()
+        document: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}}
+        fault = ClientError(document, effect)
+        w.failing = lambda name: fault if name == effect and next(calls) % 3 == 2 else None
+
+        JOURNEYS[journey](w)
+
+        all_ended_once_in_order(w, LANES)
+
+
+class Real(World):
+    """A world whose clock runs, from its own start. Each call of the engine is by itself, as DynamoDB's writes are."""
+
+    def restart(self) -> None:
+        super().restart()
+        began, lock = time.monotonic(), threading.Lock()
+        self.shell.now = lambda: START + timedelta(seconds=time.monotonic() - began)
+        self.shell.monotonic, self.shell.sleep = time.monotonic, time.sleep
+        make = self.shell.clients.get("dynamodb")._make_api_call
+
+        def alone(operation: str, arguments: Any) -> Any:
+            with lock:
+                return make(operation, arguments)
+
+        self.shell.clients.get("dynamodb")._make_api_call = alone
+
+
+def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_once() -> None:
+    limit, done = 10, threading.Event()
+    arrived: list[tuple[datetime, str]] = []
+    turns: list[float] = []
+    with engines.moto() as engine:
+        w = Real()
+        w.start(engine)
+        w.connect(destination={"rate_limit_per_s": limit, "retry": LONG})
+        w.clock = w.shell.now()
+        for number in range(40):
+            w.post(number, chat=100 + number % 16)
+        while w.inbox.run(route.handle):
+            pass
+
+        def answer(body: dict[str, Any]) -> tuple[int, dict[str, str]]:
+            arrived.append((w.shell.now(), body["data"]["message"]["text"]))
+            return 204, {}
+
+        def invocations() -> None:
+            while not done.is_set():
+                w.clock = w.shell.now()
+                if not w.outbox.run(deliver.handle):
+                    time.sleep(0.02)
+
+        take = w.shell.health.take_turn
+
+        def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
+            wait_s = take(tenant, destination, per_s, now, within_s)
+            if wait_s is not None:
+                turns.append((now - START).total_seconds() + wait_s)
+            return wait_s
+
+        w.shell.health.take_turn = taken  # type: ignore[method-assign]
+        w.receiver.answer = answer
+        threads = [threading.Thread(target=invocations) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + 30
+        while len(arrived) < 40 and time.monotonic() < until:
+            w.pump()
+            time.sleep(0.1)
+        done.set()
+        for thread in threads:
+            thread.join()
+        w.close()
+
+        texts = [text for _, text in sorted(arrived)]
+        assert sorted(texts) == sorted(f"m{n}" for n in range(40))
+        for chat in range(16):
+            assert [t for t in texts if int(t[1:]) % 16 == chat] == [f"m{n}" for n in range(chat, 40, 16)]
+        turns.sort()
+        assert len(turns) >= 40
+        assert min(after - before for before, after in itertools.pairwise(turns)) > 1 / limit
+        moments = sorted(at for at, _ in arrived)
+        seconds = [sum(1 for at in moments if first <= at < first + timedelta(seconds=1)) for first in moments]
+        assert max(seconds) <= limit + 4  # a busy machine takes its time between a turn and what arrives
+        assert {e["attempt"] for e in w.of_kind("attempted")} == {1}
+
+
+def test_one_probes_when_many_ask_at_once() -> None:
+    with world() as w:
+        w.connect()
+        failed(w, 10)
+        w.receiver.answer = lambda _: (503, {})
+        w.clock += 2 * MINUTE
+        for number in range(8):
+            w.post(number, chat=100 + number)
+
+        w.settle()
+
+        assert len(w.receiver.requests) == 1
+        assert may_send(state_of(w), w.clock) is Permission.NO
