@@ -1,0 +1,79 @@
+"""How a destination does, as the API shows it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from chalicelib.core import breaker
+from chalicelib.core.breaker import Answer, State
+from chalicelib.store.data import lane_of, list_of
+from tests.api_cell import Api, cell, tenant
+
+__all__ = ["cell", "tenant"]
+
+CLOSED = {
+    "state": "closed",
+    "disabled_because": None,
+    "consecutive_failures": 0,
+    "failing_since": None,
+    "opened_at": None,
+    "next_probe_at": None,
+    "not_before": None,
+    "waiting": {"lanes": 0, "more": False},
+}
+
+
+def failing(api: Api, destination: str) -> str:
+    """Have ten attempts fail, and two lanes wait. Return the tenant."""
+    own = str(api.get("/v1/tenant").json["id"])
+    now, health = api.clock.at, api.shell.health
+
+    def step(state: State) -> State:
+        for number in range(10):
+            state = breaker.after(state, Answer.FAILED, f"lane {number}", now)
+        return state
+
+    health.change(own, destination, health.get(own, destination), now, step)
+    for conversation in ("cnv_1", "cnv_2"):
+        lane = lane_of(own, destination, conversation)
+        api.shell.data.make_head(lane, now + timedelta(hours=6), list_of(own, destination))
+    return own
+
+
+def test_closed_when_nothing_is_wrong(tenant: Api) -> None:
+    destination = tenant.connect()["destination"]
+
+    assert tenant.get(f"/v1/destinations/{destination}/health").json == CLOSED
+
+
+def test_open_then_half_open_then_disabled_when_a_destination_fails(tenant: Api) -> None:
+    destination = tenant.connect()["destination"]
+    own, path = failing(tenant, destination), f"/v1/destinations/{destination}/health"
+
+    shown = tenant.get(path).json
+    assert (shown["state"], shown["consecutive_failures"]) == ("open", 10)
+    assert shown["waiting"] == {"lanes": 2, "more": False}
+    assert shown["next_probe_at"] > shown["opened_at"] == shown["failing_since"]
+
+    now, health = tenant.clock.at, tenant.shell.health
+    health.change(own, destination, health.get(own, destination), now, lambda state: breaker.leased(state, now))
+    assert tenant.get(path).json["state"] == "half_open"
+
+    tenant.post(f"/v1/destinations/{destination}/disable")
+    shown = tenant.get(path).json
+    assert (shown["state"], shown["next_probe_at"]) == ("disabled", None)
+
+
+def test_what_waits_is_woken_when_a_destination_is_enabled(tenant: Api) -> None:
+    destination = tenant.connect()["destination"]
+    own = failing(tenant, destination)
+    for _ in range(2):
+        assert tenant.post(f"/v1/destinations/{destination}/enable").status == 200
+
+        state = tenant.shell.health.get(own, destination).state
+        assert breaker.wakes(state, tenant.clock.at) == (breaker.WAKES_PER_S, True)
+        assert tenant.get(f"/v1/destinations/{destination}/health").json["state"] == "closed"
+
+
+def test_not_found_when_a_destination_is_unknown(tenant: Api) -> None:
+    assert tenant.get("/v1/destinations/dst_" + "0" * 26 + "/health").status == 404
