@@ -105,7 +105,10 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the event: no conversation, so ``system``. ``webhook-id`` names it, however often it is sent."""
+    """Yield the event: no conversation, so ``system``. ``webhook-id`` names it, however often it is sent.
+
+    It has no time of its own: ``webhook-timestamp`` is that of the attempt, another one each time it is sent.
+    """
     document = parse_json(request.body)
     yield Draft(
         kind=Kind.SYSTEM,
