@@ -21,7 +21,7 @@ from ..core.errors import NotGenuine
 from ..core.event import Draft, Kind
 from . import base
 from .base import Ignored, Inbound, Reply
-from .fields import id_, parse_json, same, seconds, word
+from .fields import id_, parse_json, same, word
 
 KIND = "standard_webhooks"
 KEEPS_RAW = True
@@ -114,6 +114,5 @@ def normalise(request: Inbound) -> Iterator[Item]:
         kind=Kind.SYSTEM,
         native_kind=word(document.get("type")),
         dedupe_id=id_(_header(request.headers, "id")),
-        occurred_at=seconds(_header(request.headers, "timestamp")),
         raw=document,
     )
