@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from . import merkle, tiles, times
@@ -22,12 +24,11 @@ BATCH_ENTRIES = 50_000
 BATCH = "batches/"
 
 # Parsing each entry would cost more than all else that sealing does. In canonical JSON names are sorted and a quotation mark
-# inside a text has a backslash before it: none of these is found in a text, and the first of each is the entry's own (what
-# stands before ``id`` are an actor and facts, whose ids begin otherwise).
-_HEAD = re.compile(rb'"at":"([0-9TZ:.-]{24})"')
-_ID = re.compile(rb'"id":"(ent_[0-9a-z]{26})"')
-_LOG = re.compile(rb'"log":"([0-9]{4})"')
-_TENANT = re.compile(rb'"tenant":"(tnt_[0-9a-z]{26})"')
+# inside a text has a backslash before it, so that none of these is found in a text. Only an entry itself has ``id``, ``kind``
+# and ``log`` behind each other; and of the objects that may stand before its ``at``, none has one.
+_AT = re.compile(rb'"at":"([0-9TZ:.-]{24})"')
+_NAME = re.compile(rb',"id":"(ent_[0-9a-z]{26})","kind":"[a-z_]+","log":"([0-9]{4})"')
+_GROUNDS = re.compile(rb'"(rules|config)_hash":"([0-9a-f]{64})"')
 
 
 class Row(NamedTuple):
@@ -89,10 +90,10 @@ def row(entry_id: str, tenant: str, log: str, leaf: bytes) -> Row:
     Raises:
         AuditBroken: it is another entry's, another log's or another tenant's.
     """
-    at, found, of_log, owner = (p.search(leaf) for p in (_HEAD, _ID, _LOG, _TENANT))
-    if at is None or found is None or of_log is None or owner is None:
+    at, name = _AT.search(leaf), _NAME.search(leaf)
+    if at is None or name is None:
         raise AuditBroken("an audit row holds no entry")
-    if found[1].decode() != entry_id or of_log[1].decode() != log or owner[1].decode() != tenant:
+    if name[1].decode() != entry_id or name[2].decode() != log or f'"tenant":"{tenant}"'.encode() not in leaf:
         raise AuditBroken("an audit row holds another entry than its key names")
     return Row(at[1].decode(), entry_id, leaf)
 
@@ -116,14 +117,14 @@ def integrate(last: Seal | None, rows: Sequence[Row], horizon: datetime) -> tupl
         batch=f"{BATCH}{first}-{hashlib.sha256(data).hexdigest()}",
         horizon=max(limit, last.horizon) if last else limit,
         min_at=ordered[0].at,
-        max_at=max(r.at for r in ordered),
+        max_at=ordered[-1].at,
         prev_root=last.root if last else merkle.EMPTY_ROOT.hex(),
     )
     return seal, data
 
 
 def check(last: Seal | None, seal: Seal, data: bytes) -> list[bytes]:
-    """Check that a seal follows the one before it and holds just the entries of its batch. Return these.
+    """Check that a seal follows the one before it and holds just the entries of its batch, in their order. Return these.
 
     Raises:
         AuditBroken: it does not: nothing of it may be signed.
@@ -139,12 +140,28 @@ def check(last: Seal | None, seal: Seal, data: bytes) -> list[bytes]:
     tree = tree.extended(merkle.leaf_hash(leaf) for leaf in leaves)
     if tree.root().hex() != seal.root or tuple(h.hex() for h in tree.hashes) != seal.range:
         raise AuditBroken("a seal's root is not that of its entries")
+    order = [_head(leaf) for leaf in leaves]
+    if any(one >= other for one, other in pairwise(order)):
+        raise AuditBroken("the entries of a seal are not in their order, or one is there twice")
+    ats = [at for at, _ in order]
+    # Lookups go by these: with others, a sealed entry would not be found, and would be sealed again.
+    if (seal.min_at, seal.max_at) != (ats[0], ats[-1]) or max(ats[-1], last.horizon if last else "") > seal.horizon:
+        raise AuditBroken("a seal tells of other times than its entries")
     return leaves
 
 
-def may_hold(seal: Seal, ats: Iterable[str]) -> bool:
-    """Say whether an entry of one of these times can be in a seal."""
-    return any(at <= seal.horizon and seal.min_at <= at <= seal.max_at for at in ats)
+def _head(leaf: bytes) -> tuple[str, str]:
+    """Return the time and the id of a leaf. Raises as ``ids_of``."""
+    at, name = _AT.search(leaf), _NAME.search(leaf)
+    if at is None or name is None:
+        raise AuditBroken("a batch holds what is no entry")
+    return at[1].decode(), name[1].decode()
+
+
+def may_hold(seal: Seal, ats: Sequence[str]) -> bool:
+    """Say whether an entry of one of these times, which are in order, can be in a seal."""
+    first = bisect_left(ats, seal.min_at)
+    return first < len(ats) and ats[first] <= min(seal.max_at, seal.horizon)
 
 
 def ids_of(leaves: Iterable[bytes]) -> Iterator[str]:
@@ -154,7 +171,13 @@ def ids_of(leaves: Iterable[bytes]) -> Iterator[str]:
         AuditBroken: a leaf is not an entry.
     """
     for leaf in leaves:
-        found = _ID.search(leaf)
+        found = _NAME.search(leaf)
         if found is None:
             raise AuditBroken("a batch holds what is no entry")
         yield found[1].decode()
+
+
+def grounds(batch: bytes) -> tuple[set[str], set[str]]:
+    """Return the hashes of the laws, and of the configurations, that the decisions of a batch name."""
+    found = {(kind, digest.decode()) for kind, digest in _GROUNDS.findall(batch)}
+    return {h for kind, h in found if kind == b"rules"}, {h for kind, h in found if kind == b"config"}

@@ -4,16 +4,18 @@ For one log: 1 publish the last seal, if a crash left it unpublished → 2 read 
 4 write the batch, **commit** by inserting the seal → 5 full tiles and entry bundles → 6 sign, write ``checkpoints/{size}`` →
 7 put ``checkpoint``. Each step can be run again; before 4's commit a crash leaves an orphan batch, after it the next run
 finishes. Of two sealers at once one inserts the seal, and the other begins anew.
+
+Whatever contradicts what was signed before is not signed: a log that stands still and alarms is better than one that forks.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
-from ..core import merkle, note, seal, tiles, times
-from ..core.errors import AuditBroken, AuditUnavailable, NotFound, WaybillError
+from ..core import audit, merkle, note, seal, tiles, times
+from ..core.errors import AuditBroken, AuditUnavailable, NotFound
 from ..core.seal import Row, Seal
 from ..observe import count, error
 from ..shell import Shell
@@ -53,8 +55,9 @@ def handle(shell: Shell) -> int:
             buckets = sorted({bucket for one in notices for bucket in one.notice.buckets})
             (done if not tenant or seal_log(shell, tenant, log, buckets) else back).extend(receipts)
             sealed += 1
-        except WaybillError as fault:
-            error("seal_failed", fault, tenant=tenant, log=log)  # its notices come back by themselves
+        except Exception as fault:  # noqa: BLE001  (one log's fault is not another's; its notices come back by themselves)
+            error("seal_failed", fault, tenant=tenant, log=log)
+            count("audit_broken" if isinstance(fault, AuditBroken) else "seals_failed")
     shell.notices.remove(done)
     shell.notices.give_back(back)
     if sealed:
@@ -73,12 +76,16 @@ def due(shell: Shell, tenant: str, notices: Sequence[Received]) -> bool:
         minutes = None  # erased; its log is sealed all the same
     if minutes is not None:
         interval = timedelta(minutes=minutes)
-    # The clock that calls this runs once a minute: what is due before its next run is due now.
     return min(one.sent_at for one in notices) + interval <= shell.now()
 
 
-def seal_log(shell: Shell, tenant: str, log: str, buckets: Iterable[str]) -> bool:
+def seal_log(
+    shell: Shell, tenant: str, log: str, buckets: Iterable[str], batch_entries: int = seal.BATCH_ENTRIES
+) -> bool:
     """Seal what some buckets hold. Return False if entries are left that were too young.
+
+    Args:
+        batch_entries: at most so many in one seal.
 
     Raises:
         AuditBroken: what is stored contradicts itself; nothing is signed.
@@ -92,13 +99,16 @@ def seal_log(shell: Shell, tenant: str, log: str, buckets: Iterable[str]) -> boo
             publish(shell, one, last)  # 1
         horizon = shell.now() - LAG
         rows, young = _unsealed(shell, one, last, buckets, horizon)  # 2
-        if not rows:
-            return not young
-        made, data = seal.integrate(last, sorted(rows)[: seal.BATCH_ENTRIES], horizon)  # 3
-        shell.evidence.put(one.prefix + made.batch, data)  # 4
-        if one.seals.insert(tenant, log, made):
+        while rows:
+            made, data = seal.integrate(last, rows[:batch_entries], horizon)  # 3
+            shell.evidence.put(one.prefix + made.batch, data)  # 4
+            if not one.seals.insert(tenant, log, made):
+                break  # another sealer was first: what it sealed is not known here
             publish(shell, one, made)
             count("entries_sealed", made.count)
+            last, rows = made, rows[batch_entries:]
+        else:
+            return not young
     raise AuditUnavailable("other sealers keep being faster; the next run goes on")
 
 
@@ -110,12 +120,14 @@ def sealed_log(shell: Shell, tenant: str, log: str) -> SealedLog:
 def _unsealed(
     shell: Shell, one: SealedLog, last: Seal | None, buckets: Iterable[str], horizon: datetime
 ) -> tuple[list[Row], bool]:
-    """Read the entries of buckets that no seal holds, and whether younger ones were left."""
+    """Read the entries of buckets that no seal holds, in the order of the log, and whether younger ones were left."""
     limit = times.text(horizon) if last is None else max(times.text(horizon), last.horizon)
     rows, young = [], False
     for bucket in buckets:
         for entry_id, leaf in shell.audit.bucket(one.tenant, one.log, bucket):
             try:
+                if audit.partition_of(one.tenant, entry_id) != f"{one.tenant}#{bucket}":
+                    raise AuditBroken("an audit row is in another partition than its own")
                 row = seal.row(entry_id, one.tenant, one.log, leaf)
             except AuditBroken as fault:
                 error("audit_row_broken", fault, tenant=one.tenant, log=one.log, entry=entry_id)
@@ -126,7 +138,7 @@ def _unsealed(
             else:
                 rows.append(row)
     known = one.indexes({row.id: row.at for row in rows}, last)
-    return [row for row in rows if row.id not in known], young
+    return sorted(row for row in rows if row.id not in known), young
 
 
 # Publishing
@@ -140,51 +152,77 @@ def publish(shell: Shell, one: SealedLog, made: Seal) -> None:
     """
     if shell.published.get((one.tenant, one.log), -1) >= made.size:
         return
-    current = shell.evidence.get(one.prefix + "checkpoint")
-    if current is None or opened(shell, one, current).size < made.size:
+    name = f"{one.prefix}checkpoint"
+    text, version = shell.evidence.get_version(name)
+    newest = opened(shell, one, text) if text is not None else None
+    if newest is None or newest.size < made.size:
         _publish_grounds(shell, one, made)
         _publish_tiles(shell, one, made)
-        text = _sign(shell, one, made)
+        text = _sign(shell, one, made, newest)
         shell.evidence.put(f"{one.prefix}checkpoints/{made.size}", text, NOTE_TYPE)
-        shell.evidence.replace(f"{one.prefix}checkpoint", text, NOTE_TYPE)
+        if not shell.evidence.replace(name, text, NOTE_TYPE, version):
+            # Another sealer is at this log. What it wrote there may be older or newer: look again.
+            publish(shell, one, made)
+    elif _signed(shell, one, made.size) != bytes.fromhex(made.root):
+        raise AuditBroken("another tree of this size was signed")
     if len(shell.published) > 10_000:
         shell.published.clear()
     shell.published[one.tenant, one.log] = made.size
 
 
 def _publish_tiles(shell: Shell, one: SealedLog, made: Seal) -> None:
+    first, end = made.first // tiles.WIDTH, made.size // tiles.WIDTH
+    leaves = one.leaves(first * tiles.WIDTH, end * tiles.WIDTH)  # read in one go: a batch may be too large to be kept
     for tile in tiles.full_tiles(made.first, made.size):
         if tile.level == 0:
-            start = tile.index * tiles.WIDTH
-            leaves = list(one.leaves(start, start + tiles.WIDTH))
-            shell.evidence.put(one.prefix + tiles.entries_path(tile.index), tiles.bundle(leaves))
-            data = b"".join(map(merkle.leaf_hash, leaves))
+            entries = list(islice(leaves, tiles.WIDTH))
+            shell.evidence.put(one.prefix + tiles.entries_path(tile.index), tiles.bundle(entries))
+            data = b"".join(map(merkle.leaf_hash, entries))
         else:
             data = one.tile(tile)
         shell.evidence.put(one.prefix + tile.path, data)
 
 
-def _sign(shell: Shell, one: SealedLog, made: Seal) -> bytes:
-    """Sign the checkpoint of a seal, after reading the seal itself and checking that it continues what was signed."""
-    stored = one.seals.get(one.tenant, one.log, made.first)
-    if stored != made:
+def _sign(shell: Shell, one: SealedLog, made: Seal, newest: note.Checkpoint | None) -> bytes:
+    """Sign the checkpoint of a seal, after reading the seal itself and checking that it continues what was signed.
+
+    Args:
+        newest: what stands in the place of the newest checkpoint.
+    """
+    if one.seals.get(one.tenant, one.log, made.first) != made:
         raise AuditBroken("a seal is not the one that was inserted")
-    before = one.seals.holding(one.tenant, one.log, made.first - 1) if made.first else None
+    before = None
     if made.first:
-        signed = shell.evidence.get(f"{one.prefix}checkpoints/{made.first}")
-        if signed is None:
+        before = one.seals.holding(one.tenant, one.log, made.first - 1)
+        if before is None or before.size != made.first:
+            raise AuditBroken("a seal of the log is missing")
+        if newest is None or newest.size < made.first:
             # A crash came before the last seal was published, and this one was made by a sealer that did not see it.
-            if before is None:
-                raise AuditBroken("a seal of the log is missing")
+            shell.published.pop((one.tenant, one.log), None)
             publish(shell, one, before)
-            signed = shell.evidence.get(f"{one.prefix}checkpoints/{made.first}")
-        checkpoint = opened(shell, one, signed or b"")
-        if checkpoint.size != made.first or checkpoint.root.hex() != made.prev_root:
+        if _signed(shell, one, made.first) != bytes.fromhex(made.prev_root):
             raise AuditBroken("a seal continues another tree than the one that was signed")
+    if newest is not None and newest.size > made.first:
+        raise AuditBroken("the log was signed beyond the seal before this one")
     seal.check(before, made, one.fixed(made.batch))
     checkpoint = note.Checkpoint(shell.origin(one.tenant, one.log), made.size, bytes.fromhex(made.root))
     signer = note.RemoteSigner(checkpoint.origin, shell.signer.public_key, shell.signer.sign)
     return str(note.sign_note(checkpoint.text, [signer])).encode()
+
+
+def _signed(shell: Shell, one: SealedLog, size: int) -> bytes:
+    """Return the root that was signed for a size.
+
+    Raises:
+        AuditBroken: none was, or not by this cell.
+    """
+    text = shell.evidence.get_fixed(f"{one.prefix}checkpoints/{size}")
+    if text is None:
+        raise AuditBroken("the checkpoint of a seal is missing")
+    checkpoint = opened(shell, one, text)
+    if checkpoint.size != size:
+        raise AuditBroken("a checkpoint is of another size than its name")
+    return checkpoint.root
 
 
 def opened(shell: Shell, one: SealedLog, text: bytes) -> note.Checkpoint:
@@ -205,16 +243,13 @@ def opened(shell: Shell, one: SealedLog, text: bytes) -> note.Checkpoint:
 
 def _publish_grounds(shell: Shell, one: SealedLog, made: Seal) -> None:
     """Publish the law and the configuration that the sealed decisions name, as far as this cell still has them."""
-    wanted: set[tuple[str, str]] = set()
-    for leaf in one.batch(made):
-        entry = json.loads(leaf)
-        if entry["kind"] == "decided":
-            wanted |= {("rules", entry["rules_hash"]), ("config", entry["config_hash"])}
-    for kind, digest in sorted(wanted):
-        if kind == "rules" and digest == shell.law.hash.removeprefix("sha256:"):
-            shell.evidence.put(f"rules/{digest}.json", shell.law.canonical, "application/json")
-        elif kind == "config":
-            keep_configuration(shell, one.tenant, digest)
+    laws, configurations = seal.grounds(one.fixed(made.batch))
+    if shell.law.hash.removeprefix("sha256:") in laws:
+        shell.evidence.put(
+            f"rules/{shell.law.hash.removeprefix('sha256:')}.json", shell.law.canonical, "application/json"
+        )
+    for digest in sorted(configurations):
+        keep_configuration(shell, one.tenant, digest)
 
 
 def keep_configuration(shell: Shell, tenant: str, digest: str) -> None:

@@ -21,10 +21,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..core.errors import AuditUnavailable, WrongRegion
+from ..core.errors import AuditBroken, AuditUnavailable, WrongRegion
 from .items import code_of
 
 CACHE_BYTES = 32 * 1024 * 1024
+# ConditionalRequestConflict: another write of the same key was under way. Source:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html (read 2026-11-22).
+_RACED = "ConditionalRequestConflict"
 _THERE = frozenset({"PreconditionFailed", "412"})
 _GONE = frozenset({"NoSuchKey", "404", "NotFound"})
 
@@ -59,9 +62,10 @@ class Evidence:
         return client
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> bool:
-        """Write an object once. Return False if there is one already: it stays as it is.
+        """Write an object once. Return False if it is there already, from an earlier run or another sealer.
 
         Raises:
+            AuditBroken: another object is there: it stays as it is, and nothing may rest on it.
             AuditUnavailable: it is not known to be written; the same call may succeed later.
         """
         if key in self._known:
@@ -71,6 +75,8 @@ class Evidence:
         except ClientError as error:
             if code_of(error) not in _THERE:
                 raise AuditUnavailable(f"the evidence bucket did not take an object ({code_of(error)})") from error
+            if self.get(key) != data:
+                raise AuditBroken("another object stands in the evidence bucket where this one belongs") from error
             self._note(key)
             return False
         except BotoCoreError as error:
@@ -84,16 +90,28 @@ class Evidence:
                 self._known.clear()
             self._known.add(key)
 
-    def replace(self, key: str, data: bytes, content_type: str) -> None:
+    def replace(self, key: str, data: bytes, content_type: str, version: str | None) -> bool:
         """Write an object in place of what is there; the bucket allows it for a log's ``checkpoint`` only.
+
+        Args:
+            version: what ``get_version`` said of the object that is to be replaced; None if there was none.
+
+        Returns:
+            False if another version is there by now: it stays as it is.
 
         Raises:
             AuditUnavailable: it is not known to be written; the same call may succeed later.
         """
+        only = {"IfMatch": version} if version is not None else {"IfNoneMatch": "*"}
         try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
-        except (ClientError, BotoCoreError) as error:
-            raise AuditUnavailable("the evidence bucket did not take a checkpoint; try again") from error
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, **only)
+        except ClientError as error:
+            if code_of(error) in {*_THERE, *_GONE, _RACED}:
+                return False
+            raise AuditUnavailable(f"the evidence bucket did not take a checkpoint ({code_of(error)})") from error
+        except BotoCoreError as error:
+            raise AuditUnavailable("the evidence bucket does not answer; try again") from error
+        return True
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None if there is none.
@@ -101,11 +119,16 @@ class Evidence:
         Raises:
             AuditUnavailable: the bucket does not answer.
         """
+        return self.get_version(key)[0]
+
+    def get_version(self, key: str) -> tuple[bytes | None, str | None]:
+        """Read an object and the name of its version, for ``replace``; None and None if there is none. Raises as ``get``."""
         try:
-            return bytes(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+            return bytes(answer["Body"].read()), str(answer["ETag"])
         except ClientError as error:
             if code_of(error) in _GONE:
-                return None
+                return None, None
             raise AuditUnavailable(f"the evidence bucket did not give an object ({code_of(error)})") from error
         except BotoCoreError as error:
             raise AuditUnavailable("the evidence bucket does not answer; try again") from error

@@ -6,6 +6,7 @@ What is published in full tiles is read from them; the rest, at most 255 hashes 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,8 +46,11 @@ class SealedLog:
         return data
 
     def batch(self, one: Seal) -> list[bytes]:
-        """Read the leaves of a seal. Raises as ``fixed``."""
-        leaves = tiles.unbundle(self.fixed(one.batch))
+        """Read the leaves of a seal. Raises as ``fixed``, and where what is there is not what was sealed."""
+        data = self.fixed(one.batch)
+        if hashlib.sha256(data).hexdigest() != one.batch.rpartition("-")[2]:
+            raise AuditBroken("a batch is not the one that its seal names")
+        leaves = tiles.unbundle(data)
         if len(leaves) != one.count:
             raise AuditBroken("a batch holds more or fewer entries than its seal says")
         return leaves
@@ -99,10 +103,15 @@ class SealedLog:
         found: dict[str, int] = {}
         if not waiting:
             return found
-        for one in self.seals.after(self.tenant, self.log, self._first_that_may_hold(min(waiting.values()), last)):
-            if seal.may_hold(one, waiting.values()):
-                places = enumerate(seal.ids_of(self.batch(one)), one.first)
-                found |= {entry_id: index for index, entry_id in places if waiting.pop(entry_id, None) is not None}
+        times = sorted(waiting.values())
+        for one in self.seals.after(self.tenant, self.log, self._first_that_may_hold(times[0], last)):
+            if not seal.may_hold(one, times):
+                continue
+            places = enumerate(seal.ids_of(self.batch(one)), one.first)
+            here = {entry_id: index for index, entry_id in places if waiting.pop(entry_id, None) is not None}
+            if here:
+                found |= here
+                times = sorted(waiting.values())
             if not waiting:
                 break
         return found
