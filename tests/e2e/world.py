@@ -33,13 +33,15 @@ from chalicelib.core.tenant import (
     Source,
     Tenant,
 )
-from chalicelib.flow import dead, deliver, pump, receive, route
+from chalicelib.flow import dead, deliver, pump, receive, route, seal
 from chalicelib.flow.messages import Message
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell
+from chalicelib.store import signer
 from chalicelib.store.notices import Notice, Received
 from chalicelib.store.queues import Outgoing
 from chalicelib.store.region import Clients
+from chalicelib.store.signer import Signer
 from infra import engines, local
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -50,7 +52,9 @@ RECEIVES_MAX = 10
 CLASSES = ("identifier", "contact", "name", "content", "media", "location", "behaviour", "technical")
 
 
-WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "GenerateDataKeyWithoutPlaintext"})
+WRITES = frozenset(
+    {"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "GenerateDataKeyWithoutPlaintext", "PutObject"}
+)
 
 
 class Crash(BaseException):
@@ -191,8 +195,31 @@ class NoticeQueue:
 
     def give_back(self, receipts: Iterable[str]) -> None:
         for receipt in receipts:
-            notice, sent, _ = self.messages[receipt]
-            self.messages[receipt] = (notice, sent, self.world.clock)
+            if receipt in self.messages:
+                notice, sent, _ = self.messages[receipt]
+                self.messages[receipt] = (notice, sent, self.world.clock)
+
+    def again(self) -> None:
+        """Show every notice once more, hidden ones too, as an at-least-once queue may."""
+        self.messages = {r: (notice, sent, self.world.clock) for r, (notice, sent, _) in self.messages.items()}
+
+
+class CountedSigner:
+    """The cell's key, every use of which is an effect. It remembers what it signed."""
+
+    def __init__(self, world: World, inner: Signer) -> None:
+        self.world, self.inner = world, inner
+
+    @property
+    def public_key(self) -> bytes:
+        return self.inner.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        self.world.effect("before Sign")
+        signature = self.inner.sign(message)
+        self.world.signed.append(message)
+        self.world.effect("after Sign")
+        return signature
 
 
 class Receiver:
@@ -240,6 +267,7 @@ class World:
     effects: list[str] = field(default_factory=list)
     crashes: int = 0
     failing: Callable[[str], Exception | None] = lambda name: None
+    signed: list[bytes] = field(default_factory=list)
 
     def start(self, engine: engines.Engine) -> None:
         self.engine = engine
@@ -295,6 +323,7 @@ class World:
         )
         self.shell.inbox, self.shell.outbox = self.inbox, self.outbox  # type: ignore[assignment]
         self.shell.notices = self.notices  # type: ignore[assignment]
+        self.shell.signer = CountedSigner(self, signer.from_file(Path(SEED)))
 
     # What is declared
 
@@ -392,6 +421,14 @@ class World:
     def pump(self) -> None:
         try:
             pump.handle(self.shell)
+        except Crash:
+            self.crashes += 1
+            self.restart()
+
+    def seal(self) -> None:
+        """Run the sealer, as its clock does each minute."""
+        try:
+            seal.handle(self.shell)
         except Crash:
             self.crashes += 1
             self.restart()
