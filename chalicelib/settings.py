@@ -19,6 +19,11 @@
 | ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
 | ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
 | ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
+| ``WAYBILL_ENGINE`` | what the store is: ``dynamodb`` on AWS, or a home without a region: ``ydb``, ``alternator`` |
+| ``WAYBILL_DYNAMODB_URL`` | such a home only: where its tables are |
+| ``WAYBILL_SQS_URL`` | such a home only: where its queues are |
+| ``WAYBILL_S3_URL`` | such a home only: where its evidence bucket is |
+| ``WAYBILL_MASTER_KEY`` | such a home only: a file with the key that tenants' keys are wrapped under |
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from .core.errors import Misconfigured
 
@@ -53,6 +59,10 @@ class Settings:
     operator_domain: str = "waybill.localhost"
     seal_s: float = 300
     seal_seed: str = ""
+    engine: str = "dynamodb"
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Base addresses by service, of a home without a region; on AWS there are none."""
+    master_key: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,8 +71,29 @@ class Settings:
         return f"waybill-{self.cell}"
 
 
+ENDPOINTS = {"dynamodb": "WAYBILL_DYNAMODB_URL", "sqs": "WAYBILL_SQS_URL", "s3": "WAYBILL_S3_URL"}
+"""The settings that name a home's addresses, by service."""
+
+
 def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
+
+
+def _endpoints(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for service, name in ENDPOINTS.items():
+        text = environ.get(name, "").rstrip("/")
+        if not text:
+            continue
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            good = False
+        if not good or "@" in parts.netloc or parts.query or parts.fragment:
+            raise Misconfigured(f"{name} is a base address such as https://tables.example:8000")
+        found[service] = text
+    return found
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -76,7 +107,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         raise Misconfigured(f"set {', '.join(missing)} in the environment")
     if environ.get("WAYBILL_REGION", environ["AWS_REGION"]) != environ["AWS_REGION"]:
         raise Misconfigured("AWS_REGION is not the cell's home region: deploy the cell where WAYBILL_REGION says")
-    insert = environ.get("WAYBILL_INSERT", "partiql")
+    engine = environ.get("WAYBILL_ENGINE") or "dynamodb"
+    insert = environ.get("WAYBILL_INSERT") or ("partiql" if engine == "dynamodb" else "put")
     if insert not in ("partiql", "put"):
         raise Misconfigured("WAYBILL_INSERT is partiql or put")
     account = environ.get("WAYBILL_ACCOUNT", "")
@@ -107,4 +139,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),
         seal_s=seal_s,
         seal_seed=environ.get("WAYBILL_SEAL_SEED", ""),
+        engine=engine,
+        endpoints=_endpoints(environ),
+        master_key=environ.get("WAYBILL_MASTER_KEY", ""),
     )

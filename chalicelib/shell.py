@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from . import law as laws
 from .core.errors import Misconfigured
 from .settings import Settings, from_environment
+from .store import engines
 from .store.items import Table
 from .store.region import Clients
 
@@ -65,6 +66,13 @@ class Shell:
         """Tenants' keys."""
         from .store.keys import KeyStore
 
+        if self.settings.master_key:
+            from pathlib import Path
+
+            from .store.local_keys import from_file
+
+            local = from_file(Path(self.settings.master_key))
+            return KeyStore(lambda: local, self.settings.cell, self._table("people"), self.monotonic)
         alias = f"alias/{self.settings.prefix}"
         return KeyStore(lambda: self.clients.get("kms"), alias, self._table("people"), self.monotonic)
 
@@ -235,12 +243,10 @@ def shell() -> Shell:
     """Return the process's shell, built from the environment when first asked for.
 
     Raises:
-        Misconfigured: a setting is missing, or the country is not the region's.
+        Misconfigured: a setting is missing, the country is not the region's, or the engine cannot do what is needed.
     """
     if not _installed:
         settings = from_environment(os.environ)
-        home = laws.region_country(settings.region)
-        if settings.country != home:
-            raise Misconfigured(f"the region {settings.region} is in {home}: set WAYBILL_COUNTRY to it")
-        _installed.append(Shell(settings, Clients(settings.region)))
+        engines.check(engines.profile(settings.engine), settings)
+        _installed.append(Shell(settings, Clients(settings.region, endpoints=settings.endpoints)))
     return _installed[0]

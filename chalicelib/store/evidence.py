@@ -14,9 +14,11 @@ Every object is one single ``PutObject`` with ``If-None-Match``, which the bucke
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from hashlib import md5
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -71,7 +73,7 @@ class Evidence:
         if key in self._known:
             return False
         try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+            self._write(key, data, content_type, IfNoneMatch="*")
         except ClientError as error:
             if code_of(error) not in _THERE:
                 raise AuditUnavailable(f"the evidence bucket did not take an object ({code_of(error)})") from error
@@ -83,6 +85,13 @@ class Evidence:
             raise AuditUnavailable("the evidence bucket does not answer; try again") from error
         self._note(key)
         return True
+
+    def _write(self, key: str, data: bytes, content_type: str, **conditions: str) -> None:
+        # A bucket with a default lock takes nothing without a checksum, and not every make of bucket knows a newer one.
+        checksum = base64.b64encode(md5(data, usedforsecurity=False).digest()).decode()
+        self._s3.put_object(
+            Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, ContentMD5=checksum, **conditions
+        )
 
     def _note(self, key: str) -> None:
         with self._lock:
@@ -104,7 +113,7 @@ class Evidence:
         """
         only = {"IfMatch": version} if version is not None else {"IfNoneMatch": "*"}
         try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, **only)
+            self._write(key, data, content_type, **only)
         except ClientError as error:
             if code_of(error) in {*_THERE, *_GONE, _RACED}:
                 return False

@@ -1,13 +1,15 @@
 """Clients that can only be of the home region.
 
-``Clients`` is the one place that makes a boto3 client. A client for another region cannot be asked for, an address that
-the environment points elsewhere is refused, and each client is made once, when first used.
+``Clients`` is the one place that makes a boto3 client. A client for another region cannot be asked for, and each client is
+made once, when first used. A home without a region has one address for each service that it has: a client of another
+address, or of a service that it does not have, cannot be made.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import boto3
@@ -29,13 +31,20 @@ class Clients:
 
     Args:
         make: makes a client of a service; replaced by tests and benchmarks that count or fail calls.
+        endpoints: of a home without a region, the address of each service; none where AWS is the home.
     """
 
-    def __init__(self, region: str, make: Callable[[str, str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        region: str,
+        make: Callable[[str, str], Any] | None = None,
+        endpoints: Mapping[str, str] | None = None,
+    ) -> None:
         if not region or region.startswith("aws-") or "global" in region:
             raise WrongRegion("the home region must be a real region")
         self.region = region
-        self._make = make or make_client
+        self._endpoints = dict(endpoints or {})
+        self._make = make or (partial(make_client_at, self._endpoints) if self._endpoints else make_client)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -47,6 +56,8 @@ class Clients:
         """
         if region is not None and region != self.region:
             raise WrongRegion("clients exist for the home region only")
+        if self._endpoints and service not in self._endpoints:
+            raise WrongRegion(f"this home has no {service}: a client of it would be elsewhere")
         client = self._clients.get(service)
         if client is None:
             with self._lock:
@@ -55,6 +66,8 @@ class Clients:
                     client = self._make(service, self.region)
                     if client.meta.region_name != self.region:
                         raise WrongRegion("a client of another region was made")
+                    if self._endpoints and client.meta.endpoint_url.rstrip("/") != self._endpoints[service]:
+                        raise WrongRegion("a client of another address than the home's was made")
                     self._clients[service] = client
         return client
 
@@ -62,3 +75,24 @@ class Clients:
 def make_client(service: str, region: str) -> Any:
     """Make a plain client of a region."""
     return boto3.session.Session(region_name=region).client(service, config=Config(region_name=region, **_CONFIG))  # type: ignore[call-overload]
+
+
+_AT_HOME: dict[str, Any] = {
+    # What understands S3's calls need not understand its host names, nor checksums in trailers.
+    "s3": {"addressing_style": "path"},
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+
+
+def make_client_at(endpoints: Mapping[str, str], service: str, region: str) -> Any:
+    """Make a plain client of one address.
+
+    Its credentials are those of the profile named as the service is, where the shared credentials file has one: a home made
+    of several systems has a key for each. Otherwise they are the environment's, as everywhere.
+    """
+    session = boto3.session.Session(region_name=region)
+    if service in session.available_profiles:
+        session = boto3.session.Session(region_name=region, profile_name=service)
+    config = Config(region_name=region, **_CONFIG | _AT_HOME)
+    return session.client(service, endpoint_url=endpoints[service], config=config)  # type: ignore[call-overload]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ..core.errors import AuditUnavailable, Misconfigured
 from .items import call
+from .local_keys import read_private
 
 SEED_BYTES = 32
 
@@ -51,15 +51,13 @@ def from_file(path: Path) -> SeedSigner:
     Raises:
         Misconfigured: there is none, it is not one, or others may read it.
     """
+    text = read_private(path, "WAYBILL_SEAL_SEED").strip()
     try:
-        mode, text = path.stat().st_mode, path.read_text("ascii").strip()
         seed = bytes.fromhex(text)
-    except (OSError, ValueError) as error:
-        raise Misconfigured("WAYBILL_SEAL_SEED names no readable file of 64 hex digits") from error
+    except ValueError as error:
+        raise Misconfigured("the file of WAYBILL_SEAL_SEED holds 64 hex digits") from error
     if len(seed) != SEED_BYTES:
         raise Misconfigured("the file of WAYBILL_SEAL_SEED holds 64 hex digits")
-    if stat.S_IMODE(mode) & 0o077:
-        raise Misconfigured("the file of WAYBILL_SEAL_SEED is open to others; set its mode to 0600")
     return SeedSigner(seed)
 
 
