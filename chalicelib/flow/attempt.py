@@ -78,6 +78,8 @@ def deliver(
     destination = snapshot.configuration.destinations.get(order["destination"])
     route = snapshot.configuration.routes.get(order["route"])
     if destination is None or route is None:
+        if order["decision"] == "held":  # what is not allowed to leave is not attempted
+            return _expire(batch, order, "removed", now)
         return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
     document = one.row.open(one.data_key, shell.settings.region)
     classes = classes_of(document)

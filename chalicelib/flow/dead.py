@@ -102,7 +102,21 @@ def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     batch = Batch(shell)
     order = dict(order)
     found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
-    if not found.ended and batch.snapshot(order["tenant"]) is not None:
+    open_ = not found.ended and batch.snapshot(order["tenant"]) is not None
+    if open_ and order["decision"] == "held":  # what is not allowed to leave is not attempted
+        entry = audit.act(
+            "expired",
+            tenant=order["tenant"],
+            minute=order["minute"],
+            at=shell.now(),
+            actor=("service", "dead_outbox"),
+            request=order["decided"],
+            event=order["event"],
+            object=("transfer", order["transfer"]),
+            reason="dead_letter",
+        )
+        shell.audit.append(entry)
+    elif open_:
         entry = audit.attempted(
             tenant=order["tenant"],
             at=shell.now(),

@@ -157,8 +157,9 @@ def park(batch: Batch, sequence: str, waits: Waits) -> None:
     waiting = {**order, "due_at": times.text(waits.due_at)}
     if held:
         waiting.setdefault("held_since", times.text(batch.shell.now()))
-    batch.shell.data.park(order["lane"], sequence, waiting, times.parse(order["expires_at"]), held)
+    # The head first: a row without one would be looked at by nobody, a head without a row is removed when it is due.
     batch.shell.data.make_head(order["lane"], *_place(batch, waits))
+    batch.shell.data.park(order["lane"], sequence, waiting, times.parse(order["expires_at"]), held)
     count("parked", state="held" if held else "listed" if waits.listed else "retry")
 
 
