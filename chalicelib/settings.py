@@ -16,6 +16,7 @@
 | ``WAYBILL_KEY_RATE_PER_S`` | requests a second that one API key may make of one process |
 | ``WAYBILL_SOURCE_RATE_PER_S`` | webhooks a second that one process takes for one source |
 | ``WAYBILL_EVIDENCE_BUCKET`` | the bucket that sealed logs are published in |
+| ``WAYBILL_EXPORTS_BUCKET`` | the bucket that results of jobs are in, for a day |
 | ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
 | ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
 | ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
@@ -56,6 +57,7 @@ class Settings:
     key_rate_per_s: int = 50
     source_rate_per_s: int = 500
     evidence_bucket: str = ""
+    exports_bucket: str = ""
     operator_domain: str = "waybill.localhost"
     seal_s: float = 300
     seal_seed: str = ""
@@ -136,6 +138,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         key_rate_per_s=key_rate,
         source_rate_per_s=source_rate,
         evidence_bucket=environ.get("WAYBILL_EVIDENCE_BUCKET", ""),
+        exports_bucket=environ.get("WAYBILL_EXPORTS_BUCKET", ""),
         operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),
         seal_s=seal_s,
         seal_seed=environ.get("WAYBILL_SEAL_SEED", ""),

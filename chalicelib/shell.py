@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.data import DataStore
     from .store.door import DoorStore
     from .store.evidence import Evidence
+    from .store.exports import Exports, Link
     from .store.health import HealthStore
     from .store.jobs import JobStore
     from .store.keys import KeyStore
@@ -54,6 +55,8 @@ class Shell:
     random: Callable[[int], bytes] = os.urandom
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    link: Link | None = None
+    """How results of jobs are reached without a key; None: by links that S3 honours."""
     rates: dict[str, tuple[float, float]] = field(default_factory=dict)
     published: dict[tuple[str, str], int] = field(default_factory=dict)
     """By tenant and log: up to which size this process knows it to be published."""
@@ -146,6 +149,16 @@ class Shell:
         if not self.settings.evidence_bucket:
             raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET to the bucket that sealed logs are published in")
         return Evidence(lambda: self.clients.get("s3"), self.settings.evidence_bucket, self.settings.region)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """The exports bucket."""
+        from .store.exports import Exports
+
+        if not self.settings.exports_bucket:
+            raise Misconfigured("set WAYBILL_EXPORTS_BUCKET to the bucket that results of jobs are in")
+        settings = self.settings
+        return Exports(lambda: self.clients.get("s3"), settings.exports_bucket, settings.region, self.link)
 
     @cached_property
     def notices(self) -> Notices:

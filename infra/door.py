@@ -6,13 +6,16 @@ It reads a body that is too large away before it answers, so that the client see
 from __future__ import annotations
 
 import base64
+import hmac
 import logging
+import secrets
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 BODY_MAX_BYTES = 6 * 1024 * 1024
 DRAIN_MAX_BYTES = 64 * 1024 * 1024
@@ -99,6 +102,9 @@ class DoorServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], app: Any) -> None:
         super().__init__(address, Door)
         self.app = app
+        self.export: Callable[[str], bytes] | None = None
+        """Reads a result of a job by its key."""
+        self._link_key = secrets.token_bytes(32)
         # Chalice keeps the current request on the app: one API request at a time.
         self.one_api_request = threading.Lock()
 
@@ -106,6 +112,24 @@ class DoorServer(ThreadingHTTPServer):
         """Answer at once: no Nagle."""
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().server_bind()
+
+    def link(self, key: str, name: str, for_s: int) -> str:
+        """Return an address of this door that needs no key and gives a result of a job for some seconds."""
+        expires = str(int(time.time()) + for_s)
+        query = urlencode({"key": key, "expires": expires, "mac": self._mac(key, name, expires)})
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}/exports/{quote(name)}?{query}"
+
+    def _mac(self, *parts: str) -> str:
+        return hmac.digest(self._link_key, "\n".join(parts).encode(), "sha256").hex()
+
+    def _exported(self, name: str, query: str) -> tuple[int, dict[str, str], bytes]:
+        asked = dict(parse_qsl(query))
+        key, expires = asked.get("key", ""), asked.get("expires", "")
+        genuine = hmac.compare_digest(asked.get("mac", "").encode(), self._mac(key, name, expires).encode())
+        if self.export is None or not genuine or int(expires) < time.time():
+            return 403, {"content-type": "text/plain"}, b"this link is not, or no longer, good; ask for the job again"
+        saved = {"content-type": "application/x-tar", "content-disposition": f'attachment; filename="{name}"'}
+        return 200, saved, self.export(key)
 
     def answer_request(
         self, method: str, target: str, headers: list[tuple[str, str]], body: bytes | None
@@ -117,6 +141,8 @@ class DoorServer(ThreadingHTTPServer):
                 method, parts.path, parts.query, headers, body if body is not None else b"0" * (BODY_MAX_BYTES + 1)
             )
             return _read_answer(self.app_module.hooks(event, None))
+        if parts.path.startswith("/exports/") and method == "GET":
+            return self._exported(parts.path.removeprefix("/exports/"), parts.query)
         from chalicelib.api import gateway
 
         with self.one_api_request:

@@ -121,6 +121,7 @@ def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
             "insert": engine.insert,
             "allow_cidrs": LOOPBACK,
             "evidence_bucket": f"waybill-{CELL}-evidence-{engine.account}",
+            "exports_bucket": f"waybill-{CELL}-exports-{engine.account}",
             "seal_s": options.seal_s,
             "seal_seed": "" if engine.signs else str(make_seed(Path(scratch))),
             "key_rate_per_s": 1000,
@@ -235,8 +236,11 @@ def running(options: Options) -> Iterator[Cell]:
         server = DoorServer(("127.0.0.1", options.port), app.app)
         url = f"http://127.0.0.1:{server.server_address[1]}"
         shell = Shell(
-            Settings(**{**vars(settings), "hooks_url": url}), Clients(settings.region, make=engine.make_client)
+            Settings(**{**vars(settings), "hooks_url": url}),
+            Clients(settings.region, make=engine.make_client),
+            link=server.link,
         )
+        server.export = lambda key: shell.exports.get(key)
         install(shell)
         cell = Cell(url, operator_key, engine, shell, threading.Event())
         threads = [threading.Thread(target=server.serve_forever, args=(0.1,), name="door")]

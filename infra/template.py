@@ -187,7 +187,7 @@ def buckets(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) 
         properties = resource["Properties"]
         create: Document = {
             "Bucket": properties["BucketName"],
-            "ObjectLockEnabledForBucket": properties["ObjectLockEnabled"],
+            "ObjectLockEnabledForBucket": properties.get("ObjectLockEnabled", False),
         }
         if region != "us-east-1":
             create["CreateBucketConfiguration"] = {"LocationConstraint": region}

@@ -124,6 +124,7 @@ QUEUES["notices"] = arn("sqs", "waybill-eu1-notices")
 CELL_KEY, AUDIT_KEY = arn("kms", "alias/waybill-eu1"), arn("kms", "alias/waybill-eu1-audit")
 SEAL_KEY = arn("kms", "alias/waybill-eu1-seal")
 BUCKET = f"arn:aws:s3:::waybill-eu1-evidence-{ACCOUNT}"
+EXPORTS = f"arn:aws:s3:::waybill-eu1-exports-{ACCOUNT}"
 # Under which circumstances a key is used.
 USES: dict[str, Mapping[str, str]] = {
     "directly": HERE,

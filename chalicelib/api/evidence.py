@@ -1,13 +1,18 @@
-"""``/v1/audit``: the checkpoints, keys and proofs of the tenant's logs, as texts that public tools read."""
+"""``/v1/audit``: the checkpoints, keys and proofs of the tenant's logs, as texts that public tools read, and bundles of it all."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from .. import flow
 from ..core.event import Time
+from ..core.ids import ALPHABET, LENGTH
+from ..core.selection import Query
 from ..core.tenant import Record
-from .endpoint import Call, ListQuery, Resource
+from .endpoint import Call, Empty, ListQuery, Resource
+from .jobs import ShownJob, shown
 from .problems import Answer
 
 evidence = Resource("evidence")
@@ -31,6 +36,35 @@ class ProofQuery(Record):
     """To which published size; the newest unless given."""
 
     size: int | None = Field(default=None, ge=1, le=2**53)
+
+
+def _id(prefix: str) -> object:
+    return Field(pattern=rf"^{prefix}_[{ALPHABET}]{{{LENGTH}}}$")
+
+
+class BundleAsked(Empty):
+    """What a bundle shall hold: all of a log, or what a query selects; fields of the query are for a selection only."""
+
+    log: str | None = Field(default=None, pattern=LOG)
+    mode: Literal["full", "selection"]
+    after: Time | None = None
+    before: Time | None = None
+    subject: Annotated[str, _id("sub")] | None = None
+    event: Annotated[str, _id("evt")] | None = None
+    destination: Annotated[str, _id("dst")] | None = None
+
+    @property
+    def wanted(self) -> Query:
+        """The query."""
+        return Query(self.after, self.before, self.subject, self.event, self.destination)
+
+    @model_validator(mode="after")
+    def _fits(self) -> BundleAsked:
+        if self.mode == "full" and self.wanted != Query():
+            raise ValueError("after, before, subject, event and destination are for the mode selection")
+        if self.after is not None and self.before is not None and self.after >= self.before:
+            raise ValueError("before must be later than after")
+        return self
 
 
 class ShownKey(Record):
@@ -70,6 +104,13 @@ def prove(call: Call) -> Answer:
 def prove_growth(call: Call) -> Answer:
     """Prove that the log of an earlier size is the beginning of the newest, in the form of a tlog-witness request."""
     return _text(flow.proofs.consistency(call.request, call.query.log, call.query.old))
+
+
+@evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleAsked, answer=ShownJob, status=202)
+def make_bundle(call: Call) -> Answer:
+    """Make an evidence bundle of what is sealed now; a job does it, and its ``url`` links to the tar."""
+    asked: BundleAsked = call.body
+    return Answer(202, shown(call, flow.bundle.begin(call.request, asked.log, asked.mode, asked.wanted)))
 
 
 RESOURCES = (evidence,)

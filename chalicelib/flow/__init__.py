@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import (
+        bundle,
         configure,
         connect,
         dead,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = (
+    "bundle",
     "configure",
     "connect",
     "dead",

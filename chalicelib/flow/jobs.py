@@ -49,12 +49,12 @@ class Kind:
             ``cursor``, ``done`` and ``summary`` moved on, ``due_at`` where it wants a rest, and ``state`` done at the end.
             It raises a ``RequestError`` where no further try can help.
         scope: what a key needs to see such a job.
-        url: loads what links to the result of one that is done; None where there is no result.
+        url: loads what links to the result of one that is done, or says that it is gone; None where there is no result.
     """
 
     step: Callable[[], Step]
     scope: Scope
-    url: Callable[[], Callable[[Shell, Job], str]] | None = None
+    url: Callable[[], Callable[[Shell, Job], str | None]] | None = None
 
 
 def _replay() -> Step:
@@ -63,7 +63,22 @@ def _replay() -> Step:
     return step
 
 
-KINDS: dict[str, Kind] = {"replay": Kind(step=_replay, scope="read")}
+def _bundle() -> Step:
+    from .bundle import step
+
+    return step
+
+
+def _bundle_url() -> Callable[[Shell, Job], str | None]:
+    from .bundle import url
+
+    return url
+
+
+KINDS: dict[str, Kind] = {
+    "replay": Kind(step=_replay, scope="read"),
+    "bundle": Kind(step=_bundle, scope="audit", url=_bundle_url),
+}
 """What there is to do. Each is loaded when it is needed."""
 
 

@@ -72,9 +72,15 @@ class Clients:
         return client
 
 
+# Otherwise links to objects would name S3's global address, and be resolved elsewhere.
+_ON_AWS: dict[str, Any] = {"s3": {"addressing_style": "virtual"}}
+
+
 def make_client(service: str, region: str) -> Any:
     """Make a plain client of a region."""
-    return boto3.session.Session(region_name=region).client(service, config=Config(region_name=region, **_CONFIG))  # type: ignore[call-overload]
+    return boto3.session.Session(region_name=region).client(
+        service, config=Config(region_name=region, **_CONFIG | _ON_AWS)
+    )  # type: ignore[call-overload]
 
 
 _AT_HOME: dict[str, Any] = {

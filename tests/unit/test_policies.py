@@ -17,6 +17,7 @@ from tests.deployed import (
     DYNAMODB,
     DYNAMODB_RESOURCES,
     ELSEWHERE,
+    EXPORTS,
     GUARDRAILS,
     HERE,
     INDEXES,
@@ -120,7 +121,13 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
     "route": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
     "deliver": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
     "pump": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER},
-    "jobs": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
+    "jobs": {
+        **_BOTH_BY_DYNAMODB,
+        **_SENDER,
+        **_BUCKET,
+        **_TENANT,
+        **{(SEAL_KEY, use): "GetPublicKey" for use in USES},
+    },
     "sweep": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
     "seal": {
         **_BOTH_BY_DYNAMODB,
@@ -248,9 +255,20 @@ _OBJECTS = {
         "checkpoint": "logs/tnt_1/2026/checkpoint",
     }.items()
 }
+_EXPORTS = {"part": f"{EXPORTS}/parts/job_1/entries-0", "bundle": f"{EXPORTS}/bundles/job_1.tar"}
 MAY_S3: dict[str, dict[str, str]] = {
     "seal": {**dict.fromkeys(_OBJECTS, "GetObject PutObject"), "bucket": "ListBucket"},
-    "api": {**dict.fromkeys(_OBJECTS, "GetObject"), "configuration": "GetObject PutObject", "bucket": "ListBucket"},
+    "jobs": {
+        **dict.fromkeys(_OBJECTS, "GetObject"),
+        **dict.fromkeys(_EXPORTS, "GetObject PutObject"),
+        **dict.fromkeys(("bucket", "exports"), "ListBucket"),
+    },
+    "api": {
+        **dict.fromkeys(_OBJECTS, "GetObject"),
+        "configuration": "GetObject PutObject",
+        "bundle": "GetObject",
+        "bucket": "ListBucket",
+    },
 }
 
 
@@ -259,7 +277,9 @@ def test_s3_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> No
     expected = {(a, name) for name, actions in MAY_S3.get(role, {}).items() for a in actions.split()}
     asked = {
         **_OBJECTS,
+        **_EXPORTS,
         "bucket": BUCKET,
+        "exports": EXPORTS,
         "other": "arn:aws:s3:::others",
         "object of another": "arn:aws:s3:::others/logs/1",
     }

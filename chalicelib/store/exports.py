@@ -1,0 +1,111 @@
+"""The exports bucket: results of jobs, and the parts that they are made of, for a day. Nothing in it is evidence by itself.
+
+| key | what |
+|---|---|
+| ``parts/{job}/…`` | what pieces of a job leave for its later ones |
+| ``bundles/{job}.tar`` | an evidence bundle |
+
+Whoever writes a key twice writes the same bytes. The bucket's lifecycle removes everything, unfinished uploads too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ..core.errors import Unavailable, WrongRegion
+from .items import code_of
+
+LIFE = timedelta(days=1)
+"""How long an object is there at least, as the bucket's lifecycle counts."""
+_GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+
+Link = Callable[[str, str, int], str]
+"""Makes an address of an object out of its key, the name to save it under, and the seconds that it is to live."""
+
+
+class Exports:
+    """Read and write objects of the exports bucket.
+
+    Args:
+        client: makes the S3 client of the home region when first used.
+        bucket: the bucket's name.
+        link: how objects are reached without a key where that is not by S3: the local cell has a door of its own.
+    """
+
+    def __init__(self, client: Callable[[], Any], bucket: str, region: str, link: Link | None = None) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._region = region
+        self._link = link
+
+    @property
+    def _s3(self) -> Any:
+        client = self._client()
+        if client.meta.region_name != self._region:
+            raise WrongRegion("the exports bucket has a client of the home region only")
+        return client
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        """Make one call.
+
+        Raises:
+            Unavailable: the bucket refuses it or does not answer; the same call may succeed later.
+        """
+        try:
+            return getattr(self._s3, operation)(Bucket=self._bucket, **arguments)
+        except ClientError as error:
+            raise Unavailable(f"the exports bucket refused a call ({code_of(error)}); try again") from error
+        except BotoCoreError as error:
+            raise Unavailable("the exports bucket does not answer; try again") from error
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object. Raises as ``get``."""
+        self._call("put_object", Key=key, Body=data, ContentType="application/octet-stream")
+
+    def get(self, key: str) -> bytes:
+        """Read an object.
+
+        Raises:
+            Unavailable: it is not there, or the bucket does not answer.
+        """
+        return bytes(self._call("get_object", Key=key)["Body"].read())
+
+    def has(self, key: str) -> bool:
+        """Say whether there is an object. Raises ``Unavailable``."""
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if code_of(error) in _GONE:
+                return False
+            raise Unavailable(f"the exports bucket refused a call ({code_of(error)}); try again") from error
+        except BotoCoreError as error:
+            raise Unavailable("the exports bucket does not answer; try again") from error
+        return True
+
+    def begin(self, key: str, content_type: str) -> str:
+        """Begin to upload an object in parts. Return the upload's id. Raises ``Unavailable``."""
+        return str(self._call("create_multipart_upload", Key=key, ContentType=content_type)["UploadId"])
+
+    def part(self, key: str, upload: str, number: int, data: bytes) -> str:
+        """Upload a part, the first being 1; all but the last have at least 5 MiB. Return its tag. Raises ``Unavailable``.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html (read 2026-11-22).
+        """
+        return str(self._call("upload_part", Key=key, UploadId=upload, PartNumber=number, Body=data)["ETag"])
+
+    def finish(self, key: str, upload: str, tags: Sequence[str]) -> None:
+        """Make the object of its parts, whose tags are given in order. Raises ``Unavailable``."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, start=1)]
+        self._call("complete_multipart_upload", Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+
+    def link(self, key: str, name: str, for_s: int) -> str:
+        """Return an address under which an object can be read without a key for a time, to be saved as ``name``. No call is made."""
+        if self._link is not None:
+            return self._link(key, name, for_s)
+        saved = f'attachment; filename="{name}"'
+        arguments = {"Bucket": self._bucket, "Key": key, "ResponseContentDisposition": saved}
+        return str(self._s3.generate_presigned_url("get_object", Params=arguments, ExpiresIn=for_s))
