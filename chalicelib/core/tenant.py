@@ -23,6 +23,18 @@ def _country(code: str) -> str:
 
 Country = Annotated[str, AfterValidator(_country)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _seen(text: str) -> str:
+    # A zero-width space is neither white space nor seen.
+    if not any(c.isprintable() and not c.isspace() for c in text):
+        raise ValueError("must not be blank: somebody answers by this name")
+    return text
+
+
+Answerable = Annotated[Label, AfterValidator(_seen)]
+"""The name or contact of somebody who answers for data; never blank."""
+
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:#/-]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Evidence = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{2,64}$")]
@@ -49,9 +61,9 @@ class Record(BaseModel):
 class Controller(Record):
     """The legal entity that answers for the tenant's data; none of it may be blank."""
 
-    legal_name: Label
+    legal_name: Answerable
     country: Country
-    contact: Label
+    contact: Answerable
 
 
 class Retention(Record):
@@ -160,8 +172,8 @@ class LegalStatus(Record):
 class RecipientSettings(Party):
     """What a tenant declares of a recipient. ``onward: []`` declares none, null is unknown."""
 
-    legal_name: Label
-    contact: Label
+    legal_name: Answerable
+    contact: Answerable
     contract: Contract | None = None
     classes: tuple[DataClass, ...] | None = None
     onward: tuple[OnwardParty, ...] | None = Field(default=None, max_length=50)

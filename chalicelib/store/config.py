@@ -256,6 +256,11 @@ class ConfigStore:
         key = {"pk": tenant, "sk": f"rcp#{record.id}#v{record.version}"}
         self._table.insert({**key, "doc": record.model_dump_json(by_alias=True), "version": 1})
 
+    def kept_version(self, tenant: str, recipient: str, version: int) -> Recipient | None:
+        """Return an earlier version of a recipient, as it was declared; None where none was kept."""
+        item = self._table.get({"pk": tenant, "sk": f"rcp#{recipient}#v{version}"})
+        return parse(Recipient, item["doc"]) if item else None
+
     def withdraw(self, tenant: str, basis: Basis) -> Basis:
         """Store a basis's withdrawal beside it, once; return the basis as it is stored from now on."""
         key = {"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"}
