@@ -326,6 +326,10 @@ class Made:
     events: int = 0
 
 
+Prove = Callable[[list[Made], Say, float], None]
+"""What goes on where the journey ends, with so many seconds to wait for each thing."""
+
+
 def _set_up(api: Gateway, operator: Tenant, sink: Sink, situation: Situation) -> Made:
     created = operator(
         "POST",
@@ -497,8 +501,13 @@ def _check_log(made: Made) -> int:
     return entries
 
 
-def run(api: Gateway, hooks: Gateway, operator_key: str, say: Say, timeout_s: float = 60) -> list[Line]:
+def run(
+    api: Gateway, hooks: Gateway, operator_key: str, say: Say, prove: Prove | None = None, timeout_s: float = 60
+) -> list[Line]:
     """Make the whole journey and return the table's rows.
+
+    Args:
+        prove: goes on from here, when all transfers have ended.
 
     Raises:
         JourneyError: something is not as it should be.
@@ -524,6 +533,8 @@ def run(api: Gateway, hooks: Gateway, operator_key: str, say: Say, timeout_s: fl
             raise JourneyError("a delivery's signature did not verify")
         if not all(line.as_expected for line in lines):
             raise JourneyError("a transfer did not end as the law and the routes say")
+        if prove is not None:
+            prove(made, say, timeout_s)
         return lines
     finally:
         sink.close()

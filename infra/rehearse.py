@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import journey
+from . import journey, proving
 from .deploy import DeployFault, Deployment
 from .package import BadPackage, Package, package
 from .template import ROOT
@@ -210,6 +210,7 @@ def main() -> int:
                     journey.Gateway(stand.hooks_url),
                     stand.operator_key,
                     step,
+                    proving.run,
                     timeout_s=JOURNEY_LIMIT_S,
                 )
                 step(f"{len(lines)} transfers ended as the law and the routes say")
