@@ -18,6 +18,9 @@
 | ``WAYBILL_EVIDENCE_BUCKET`` | the bucket that sealed logs are published in |
 | ``WAYBILL_EXPORTS_BUCKET`` | the bucket that results of jobs are in, for a day |
 | ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
+| ``WAYBILL_OPERATOR_NAME`` | the legal entity that runs the cell, who answers for the router's own duties |
+| ``WAYBILL_OPERATOR_CONTACT`` | how the operator is reached about data |
+| ``WAYBILL_OPERATOR_COUNTRY`` | where the operator is established; unknown unless given |
 | ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
 | ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
 | ``WAYBILL_ENGINE`` | what the store is: ``dynamodb`` on AWS, or a home without a region: ``ydb``, ``alternator`` |
@@ -59,6 +62,9 @@ class Settings:
     evidence_bucket: str = ""
     exports_bucket: str = ""
     operator_domain: str = "waybill.localhost"
+    operator_name: str = ""
+    operator_contact: str = ""
+    operator_country: str | None = None
     seal_s: float = 300
     seal_seed: str = ""
     engine: str = "dynamodb"
@@ -140,6 +146,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         evidence_bucket=environ.get("WAYBILL_EVIDENCE_BUCKET", ""),
         exports_bucket=environ.get("WAYBILL_EXPORTS_BUCKET", ""),
         operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),
+        operator_name=environ.get("WAYBILL_OPERATOR_NAME", "").strip(),
+        operator_contact=environ.get("WAYBILL_OPERATOR_CONTACT", "").strip(),
+        operator_country=environ.get("WAYBILL_OPERATOR_COUNTRY") or None,
         seal_s=seal_s,
         seal_seed=environ.get("WAYBILL_SEAL_SEED", ""),
         engine=engine,

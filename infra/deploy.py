@@ -21,8 +21,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,12 @@ STACK_LIMIT_S: Final = 1800
 # empty new one.
 _IRREPLACEABLE: Final = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
 _ENDED_WELL: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+OPERATOR: Final = {
+    "OperatorName": "WAYBILL_OPERATOR_NAME",
+    "OperatorContact": "WAYBILL_OPERATOR_CONTACT",
+    "OperatorCountry": "WAYBILL_OPERATOR_COUNTRY",
+}
+"""Who runs the cell, as its answers name them: parameters of the template, and the variables that they are taken from."""
 _NOTHING_TO_DO: Final = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -65,6 +71,8 @@ class Deployment:
     say: Callable[[str], None]
     endpoint: str | None = None
     operator_domain: str = ""
+    operator: Mapping[str, str] = field(default_factory=dict)
+    """Who runs the cell: values by parameter, of ``OPERATOR``."""
 
     def __post_init__(self) -> None:
         self.stack = f"waybill-{self.made.cell.name}"
@@ -145,8 +153,17 @@ class Deployment:
         ]
         if self.endpoint is None:
             parameters.append(self._parameter("OperatorDomain", self.operator_domain, "WAYBILL_OPERATOR_DOMAIN", new))
+            known = set() if new else self._parameters()  # a stack of before these parameters has no value of theirs
+            for key, variable in OPERATOR.items():
+                value = self.operator.get(key, "").strip()
+                if value or key in known or key != "OperatorCountry":  # which is the one that may stay unknown
+                    parameters.append(self._parameter(key, value, variable, key not in known))
         else:
             parameters.append({"ParameterKey": "OperatorDomain", "ParameterValue": "waybill.localhost"})
+            parameters.append(
+                {"ParameterKey": "OperatorName", "ParameterValue": "Rehearsal Cell Operator (fictitious)"}
+            )
+            parameters.append({"ParameterKey": "OperatorContact", "ParameterValue": "operator@waybill.example"})
             parameters.append({"ParameterKey": "EvidenceLock", "ParameterValue": "GOVERNANCE"})
         self.change_set = f"deploy-{time.time_ns()}"
         self.cloudformation.create_change_set(
@@ -177,7 +194,7 @@ class Deployment:
         if value:
             return {"ParameterKey": key, "ParameterValue": value}
         if new:
-            raise DeployFault(f"set {variable} for the first deployment (docs/deploy.md, step 3)")
+            raise DeployFault(f"set {variable}: the stack has no value of it yet (docs/deploy.md, step 3)")
         return {"ParameterKey": key, "UsePreviousValue": True}
 
     def _wait_for_change_set(self) -> list[Document] | None:
@@ -236,6 +253,10 @@ class Deployment:
             if fault.response["Error"]["Code"] == "ValidationError" and "does not exist" in _said(fault):
                 return None
             raise
+
+    def _parameters(self) -> set[str]:
+        stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
+        return {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
 
     def _outputs(self) -> dict[str, str]:
         stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
@@ -315,6 +336,7 @@ def main() -> int:
                 os.environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
                 say,
                 operator_domain=os.environ.get("WAYBILL_OPERATOR_DOMAIN", ""),
+                operator={key: os.environ.get(variable, "") for key, variable in OPERATOR.items()},
             )
             deployed = deployment.run(arguments.plan)
     except NoCredentialsError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import deploy, emulator, package, rehearse, template
 
@@ -108,3 +109,53 @@ def test_an_event_stays_as_it_is_when_no_queue_sent_it(event: Any) -> None:
     emulator.complete(event, [{"messages": [{"receipt_handle": "a", "group_id": "g"}]}])
 
     assert repr(event) == before
+
+
+class Stack:
+    """CloudFormation with one stack of given parameters, or with none."""
+
+    def __init__(self, parameters: list[str] | None) -> None:
+        self.parameters = parameters
+        self.given: list[dict[str, Any]] = []
+
+    def describe_stacks(self, StackName: str) -> Any:
+        if self.parameters is None:
+            answer = {"Error": {"Code": "ValidationError", "Message": f"{StackName} does not exist"}}
+            raise ClientError(answer, "DescribeStacks")
+        parameters = [{"ParameterKey": key} for key in self.parameters]
+        return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters}]}
+
+    def create_change_set(self, **arguments: Any) -> None:
+        self.given = arguments["Parameters"]
+
+    def describe_change_set(self, **_: Any) -> Any:
+        return {"Status": "CREATE_COMPLETE", "Changes": []}
+
+
+def deployment(tmp_path: Path, stack: Stack, **operator: str) -> deploy.Deployment:
+    made = package.package("eu1", tmp_path, APP)
+    found = deploy.Deployment(made, "ab" * 32, lambda _: None, operator_domain="cell.example", operator=operator)
+    found.cloudformation = stack
+    return found
+
+
+@pytest.mark.parametrize("name", ["", "   "])
+@pytest.mark.parametrize("known", [None, ["OperatorKeySha256", "OperatorDomain"]])
+def test_deploying_is_refused_when_nobody_answers_for_the_cell(
+    tmp_path: Path, known: list[str] | None, name: str
+) -> None:
+    made = deployment(tmp_path, Stack(known), OperatorName=name, OperatorContact="privacy@cell.example")
+
+    with pytest.raises(deploy.DeployFault, match="WAYBILL_OPERATOR_NAME"):
+        made._change_set("https://packages.example/template.json")
+
+
+def test_the_operator_is_asked_for_once_when_the_stack_knows_who_it_is(tmp_path: Path) -> None:
+    stack = Stack(["OperatorKeySha256", "OperatorDomain", "OperatorName", "OperatorContact"])
+    made = deployment(tmp_path, stack, OperatorCountry="DE")
+
+    made._change_set("https://packages.example/template.json")
+
+    given = {p["ParameterKey"]: p.get("ParameterValue", "as it is") for p in stack.given}
+    assert given["OperatorName"] == given["OperatorContact"] == "as it is"
+    assert given["OperatorCountry"] == "DE"
