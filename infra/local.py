@@ -123,6 +123,8 @@ def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
             "evidence_bucket": f"waybill-{CELL}-evidence-{engine.account}",
             "exports_bucket": f"waybill-{CELL}-exports-{engine.account}",
             "seal_s": options.seal_s,
+            "operator_name": "Local Cell Operator (fictitious)",
+            "operator_contact": "operator@waybill.example",
             "seal_seed": "" if engine.signs else str(make_seed(Path(scratch))),
             "key_rate_per_s": 1000,
             "source_rate_per_s": 5000,
