@@ -42,9 +42,10 @@ def _decide(arguments: argparse.Namespace) -> int:
     try:
         law = decide.load(arguments.law)
     except WaybillError as error:
-        print(f"waybill decide: {error.detail}", file=sys.stderr)
+        print(f"waybill {arguments.command}: {error.detail}", file=sys.stderr)
         return 2
-    return _lines(lambda line: decide.answer(line, law, arguments.strict))
+    answer = decide.explained if arguments.command == "explain" else decide.answer
+    return _lines(lambda line: answer(line, law, arguments.strict))
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -142,9 +143,10 @@ def _parser() -> argparse.ArgumentParser:
     reads = "Reads JSON lines, writes JSON lines, one for one; touches no network and no store."
     command("normalise", _normalise, "judge webhook requests and turn them into canonical events", reads)
     command("match", _match, "say whether events match event patterns", reads)
-    decide = command("decide", _decide, "decide transfers by law", f"{reads} Exit 2 where the rules do not load.")
-    decide.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
-    decide.add_argument("--strict", action="store_true", help="hold what rests on a rule whose reading is unsure")
+    for name, help in (("decide", "decide transfers by law"), ("explain", "decide transfers by law and say why")):
+        decide = command(name, _decide, help, f"{reads} Exit 2 where the rules do not load.")
+        decide.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
+        decide.add_argument("--strict", action="store_true", help="hold what rests on a rule whose reading is unsure")
     verify = command(
         "verify",
         _verify,

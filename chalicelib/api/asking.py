@@ -22,6 +22,7 @@ from ..core.tenant import (
     RouteSettings,
     SourceSettings,
 )
+from ..core.transfers import RuleShown
 from ..flow.lists import Found
 from .endpoint import Call, Form, ListQuery, Resource, checked_value
 from .problems import Answer
@@ -70,14 +71,25 @@ class GapShown(Record):
     supply: str | None
 
 
+class FormalityShown(Record):
+    """Days that a rule makes a flow wait: after a filing, or for one."""
+
+    rule: str
+    ref: str
+    kind: Literal["wait", "file"]
+    days: int
+
+
 class Readiness(Record):
-    """What a flow comes to as things stand, and everything that it lacks."""
+    """What a flow comes to as things stand, everything that it lacks, and how many days that takes at the least."""
 
     decision: Literal["allowed", "redacted", "held", "refused"]
     ready: bool
-    rules: list[dict[str, str]]
+    rules: list[RuleShown]
     missing: list[GapShown]
-    refused: list[dict[str, str]]
+    refused: list[RuleShown]
+    days_needed: int
+    formalities: list[FormalityShown]
 
 
 class RouteReadiness(Readiness):
@@ -108,7 +120,7 @@ class Preview(Record):
     matched: bool
     explanation: list[dict[str, Any]]
     decision: Literal["allowed", "redacted", "held", "refused"]
-    rules: list[dict[str, str]]
+    rules: list[RuleShown]
     missing: list[str]
     body: Any
     fault: RenderFault | None

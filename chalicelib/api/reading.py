@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
@@ -15,7 +16,7 @@ from ..core import times
 from ..core.entry import Conversation, DestinationId, EventId, SourceId, Subject
 from ..core.errors import Invalid
 from ..core.event import Event, Kind
-from ..core.transfers import Outcome, Transfer
+from ..core.transfers import Outcome, RuleShown, Transfer
 from ..flow.lists import Found, Wanted
 from .endpoint import Call, Empty, Form, Resource, TimeQuery
 from .problems import Answer
@@ -68,7 +69,7 @@ class Hold(Form):
     event: str
     route: str
     destination: str
-    rules: list[dict[str, str]]
+    rules: list[RuleShown]
     missing: list[str]
     held_since: str
     expires_at: str
@@ -95,6 +96,15 @@ def _only(steps: Iterable[Found], keep: Callable[[Any], bool], show: Callable[[A
     for step in steps:
         kept = step.item is not None and keep(step.item)
         yield replace(step, item=show(step.item) if kept else None)
+
+
+def _marked(call: Call, document: dict[str, Any]) -> dict[str, Any]:
+    """Say of the rules of a transfer or a hold how they stand."""
+    return {**document, "rules": call.shell.law.marked(document["rules"])}
+
+
+def _transfer(call: Call, transfer: Transfer) -> dict[str, Any]:
+    return _marked(call, transfer.model_dump())
 
 
 @events.endpoint("GET", "/v1/events", scope="read", query=EventsQuery, answer=Event, listed=True)
@@ -139,13 +149,13 @@ def index_transfers(call: Call) -> Answer:
         steps = flow.read.transfers_of_event(call.request, asked.event, call.position())
     else:
         steps = flow.read.transfers(call.request, wanted, call.position())
-    return call.listed(_only(steps, keep, Transfer.model_dump))
+    return call.listed(_only(steps, keep, partial(_transfer, call)))
 
 
 @transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
 def show_transfer(call: Call) -> Answer:
     """Show a transfer with its attempts."""
-    return Answer(200, flow.read.transfer(call.request, call.thing("trf")).model_dump())
+    return Answer(200, _transfer(call, flow.read.transfer(call.request, call.thing("trf"))))
 
 
 @holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
@@ -158,13 +168,13 @@ def index_holds(call: Call) -> Answer:
     def keep(hold: dict[str, Any]) -> bool:
         return bool(after <= hold["held_since"] < before)
 
-    return call.listed(_only(flow.read.holds(call.request, call.position()), keep, dict))
+    return call.listed(_only(flow.read.holds(call.request, call.position()), keep, partial(_marked, call)))
 
 
 @holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
 def decide(call: Call) -> Answer:
     """Have a held transfer decided again now; what comes of it shows in the transfer."""
-    return Answer(201, flow.read.decide_hold(call.request, call.thing("hld")).model_dump())
+    return Answer(201, _transfer(call, flow.read.decide_hold(call.request, call.thing("hld"))))
 
 
 def _shown(entry: dict[str, Any], index: int | None = None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class _Reliance:
     """What this permit brings with it is not fulfilled."""
 
 
-_Place = tuple[Party | None, str | None]
+Place = tuple[Party | None, str | None]
 
 
 class Case:
@@ -53,6 +53,7 @@ class Case:
         self.derived: dict[str, Answer] = {}
         self.sent: frozenset[str] | None = None
         self.parties: list[Party] = []
+        self.judgements: dict[str, Judgement] = {}
 
     # 1. What goes where.
 
@@ -70,7 +71,8 @@ class Case:
         if not self.only_incident and self.op not in ENDS:
             self.evidence()
         for file in (self.law.any, *files):
-            _Judgement(self, file).run()
+            self.judgements[file.code] = Judgement(self, file)
+            self.judgements[file.code].run()
         if not self.findings and not self.only_incident:
             self.hold(law_files.LAW_UNKNOWN, ["law:ANY"])
 
@@ -202,8 +204,8 @@ class Case:
         )
 
 
-class _Judgement:
-    """One law's part in a case."""
+class Judgement:
+    """One law's part in a case; it can be asked on once it has run."""
 
     def __init__(self, case: Case, file: LawFile) -> None:
         self.case = case
@@ -239,7 +241,7 @@ class _Judgement:
             if not (reliance.failed and reliance.replaceable):
                 self.case.used |= reliance.records
 
-    def ask(self, condition: Condition, place: _Place) -> Answer:
+    def ask(self, condition: Condition, place: Place) -> Answer:
         scene = self.scene
         scene.party, scene.destination = place
         scene.relied = None
@@ -298,7 +300,7 @@ class _Judgement:
 
     # The rules.
 
-    def places(self, rule: Rule) -> Iterator[_Place]:
+    def places(self, rule: Rule) -> Iterator[Place]:
         """Yield what a rule must be asked about: once, each party, or each country of each party."""
         conditions = [rule.when] if rule.require is None else [rule.when, rule.require]
         if not self.case.parties or not any(c.per_party for c in conditions):
@@ -333,7 +335,7 @@ class _Judgement:
                 if reliance is not None:
                     reliance.failed = True
 
-    def apply(self, rule: Rule, asked: Answer, place: _Place, hop: str | None) -> bool:
+    def apply(self, rule: Rule, asked: Answer, place: Place, hop: str | None) -> bool:
         """Apply a rule whose condition holds; say whether it holds or denies."""
         case = self.case
         if rule.kind == "retain":

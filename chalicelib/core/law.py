@@ -9,9 +9,10 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,7 +82,7 @@ RAISED = (LAW_UNKNOWN, EVIDENCE, CLASSES, ROUTE_REDACT, RESTRICT, UNSETTLED, FAC
 """What no file holds, because the evaluator, or the tenant's kill switch, raises it itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Law:
     """A compiled set of law files. ``hash`` names it in every decision; equal hashes are equal law."""
 
@@ -90,6 +91,30 @@ class Law:
     files: tuple[LawFile, ...]
     hash: str
     canonical: bytes
+
+    @cached_property
+    def provisions(self) -> Mapping[str, Provision]:
+        """Whatever a decision can name, by id."""
+        return {p.id: p for p in (*RAISED, *(p for f in (self.any, *self.files) for p in f.provisions()))}
+
+    @cached_property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """The rules as their files have them, by id, dates being dates."""
+        tables = (f.table for f in (self.any, *self.files))
+        return {row["id"]: _with_dates(row) for table in tables for row in table.get("rule", ())}
+
+    def file(self, code: str) -> LawFile:
+        """Return the file of a jurisdiction that this law has."""
+        return next(f for f in (self.any, *self.files) if f.code == code)
+
+    def marked(self, rules: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+        """Say of rules, as decisions and entries name them, how they stand; nothing of one that this law has not."""
+        marked: list[dict[str, Any]] = []
+        for rule in rules:
+            known = self.provisions.get(rule["id"])
+            standing = {"settled": known.settled, "confidence": known.confidence} if known is not None else {}
+            marked.append({"id": rule["id"], "ref": rule["ref"], "verdict": rule["verdict"], **standing})
+        return marked
 
     def document(self) -> dict[str, Any]:
         """Return ``waybill.law/1``: the files as JSON, and every id that a decision can name with its time in force."""

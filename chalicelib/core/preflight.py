@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .bases import BasisKind
@@ -32,6 +32,19 @@ _FIRST = ("contract", "scc")
 KINDS = (*_FIRST, *(k.value for k in BasisKind if k.value not in _FIRST))
 """The kinds of records in the order in which they are proposed: what is usual before what is an exception."""
 _GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
+
+_WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"law:([A-Z]{2})\Z"),
+        "nothing to declare: there is no law file for {0} yet, so that nothing is sent under its law",
+    ),
+    (
+        re.compile(r"calendar\.([A-Z_]+)\.(\d{4})\Z"),
+        "the law file {0} lacks the holidays of {1}: rest on a permit without a wait",
+    ),
+    (re.compile(r"bases\.(.+)\.([a-z_]+)\Z"), "declare the record {0} anew with its {1}"),
+)
+"""What no call supplies, or none that is made of the path alone."""
 
 CURES: Mapping[str, str] = {"ANY.instruction": "basis:ANY.instruction", "ANY.grant": "recipient.granted"}
 """Refusals that a record lifts, and the path of what is missing."""
@@ -66,6 +79,28 @@ class Gap:
     rule: str
     ref: str
     supply: str | None
+    kinds: tuple[str, ...] = ()
+    """The kinds of records of which each would do."""
+
+    @property
+    def hop(self) -> str | None:
+        """Whom the record must be about, where that matters."""
+        gap = _GAP.match(self.path)
+        return gap["hop"] if gap is not None else None
+
+    def words(self) -> str:
+        """Say in words what would help."""
+        gap = _GAP.match(self.path)
+        if gap is not None:
+            of = f" for {gap['hop']}" if gap["hop"] else ""
+            if self.kinds:
+                return f"declare a record of the kind {' or '.join(self.kinds)}{of} ({self.ref})"
+            return f"supply what {gap['law']}.{gap['name']} asks for{of} ({self.ref})"
+        for form, said in _WORDS:
+            found = form.match(self.path)
+            if found is not None:
+                return f"{said.format(*found.groups())} ({self.ref})"
+        return f"declare {self.path} ({self.ref})"
 
     def document(self) -> dict[str, str | None]:
         """Return the gap as the API shows it."""
@@ -74,11 +109,13 @@ class Gap:
 
 @dataclass(frozen=True)
 class Examined:
-    """A decision as things stand, every gap, and the rules that refuse whatever is supplied."""
+    """A decision as things stand, every gap, the rules that refuse whatever is supplied, and what is decided with the gaps
+    filled."""
 
     decision: Decision
     gaps: tuple[Gap, ...]
     refused: tuple[Mapping[str, str], ...]
+    filled: Decision
 
 
 def examine(facts: Facts, decide: Decide, names: Mapping[str, str] | None = None) -> Examined:
@@ -94,12 +131,14 @@ def examine(facts: Facts, decide: Decide, names: Mapping[str, str] | None = None
         path = next((p for p in _needs(now) if p not in gaps), None)
         if path is None:
             break
-        facts, after, supply = _fill(path, facts, now, decide)
+        facts, after, supply, kinds = _fill(path, facts, now, decide)
         rule, ref = _asked_by(path, now, after)
-        gaps[path] = Gap(path, rule, ref, _named(supply, names))
+        gap = Gap(path, rule, ref, _named(supply, names), kinds)
+        no_call = supply is None and any(form.match(path) for form, _ in _WORDS)
+        gaps[path] = replace(gap, supply=gap.words()) if no_call else gap
         now = after
     refused = tuple(now.selected_rules()) if now.verdict == "refused" else ()
-    return Examined(first, tuple(gaps[p] for p in sorted(gaps)), refused)
+    return Examined(first, tuple(gaps[p] for p in sorted(gaps)), refused, now)
 
 
 def _named(call: str | None, names: Mapping[str, str]) -> str | None:
@@ -117,17 +156,23 @@ def _needs(decision: Decision) -> list[str]:
     return sorted({*decision.missing, *cured})
 
 
-def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> tuple[Facts, Decision, str | None]:
-    """Return facts in which the gap is filled, what is decided on them, and the call; as they were where nothing fills it."""
+_Filled = tuple[Facts, Decision, str | None, tuple[str, ...]]
+
+
+def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> _Filled:
+    """Return facts in which the gap is filled, what is decided on them, the call, and the kinds of records that would do.
+
+    Where nothing fills it the facts are as they were.
+    """
     if path in SUPPLIES:
         call, value = SUPPLIES[path]
         filled = _with(facts, path.split("."), value(facts))
-        return filled, decide(filled), call
+        return filled, decide(filled), call, ()
     gap = _GAP.match(path)
     if gap is None:
-        return facts, now, None
+        return facts, now, None, ()
     law = gap["law"] if gap["law"] != "ANY" else None
-    recipient = gap["hop"] if gap["hop"] and gap["hop"].startswith("rcp_") else None
+    recipient = gap["hop"]
     bases = list(facts.get("bases") or ())
     fits: dict[str, tuple[Facts, Decision]] = {}
     for kind in (gap["name"],) if gap["name"] in KINDS else KINDS:
@@ -136,15 +181,15 @@ def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> tuple[Facts
         if path not in _needs(after):
             fits[kind] = candidate, after
     if not fits:
-        return facts, now, None
+        return facts, now, None, ()
     first, *others = fits
     record = dict(fits[first][0]["bases"][-1])
-    for name in _FIELDS:  # what the gap is filled without need not be supplied
+    for name in _FIELDS:  # what the gap is filled without, and no other rule misses, need not be supplied
         less = {n: v for n, v in record.items() if n != name}
-        if path not in _needs(decide({**facts, "bases": [*bases, less]})):
+        if set(_needs(decide({**facts, "bases": [*bases, less]}))) <= set(_needs(fits[first][1])):
             record = less
     other = f" or another of the kinds {', '.join(others)}" if others else ""
-    return (*fits[first], _call_of(record) + other)
+    return *fits[first], _call_of(record) + other, tuple(fits)
 
 
 def _call_of(record: Mapping[str, Any]) -> str:

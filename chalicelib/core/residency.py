@@ -19,7 +19,7 @@ from .decision import Decision, Finding
 from .judgement import Case
 from .law import FACTS, Law
 
-__all__ = ["Decider", "Decision", "decide", "refuse"]
+__all__ = ["Decider", "Decision", "decide", "judged", "refuse"]
 
 
 def refuse(law: Law, error: str, document: object = None) -> Decision:
@@ -42,15 +42,20 @@ def decide(facts: object, law: Law, *, strict: bool = False) -> Decision:
     Args:
         strict: hold what would rest on a permit of unsure standing.
     """
+    return judged(facts, law, strict)[0]
+
+
+def judged(facts: object, law: Law, strict: bool = False) -> tuple[Decision, Case | None]:
+    """Decide, and return the case as well; None where there is none since these are no facts."""
     read, problems = reading.read(facts)
     if read is None:
-        return refuse(law, "; ".join(problems), facts)
+        return refuse(law, "; ".join(problems), facts), None
     wanted = read.values.get("rules_version")
     if wanted is not None and wanted != law.version:
-        return refuse(law, f"rules_version: the rules here are {law.version}", facts)
+        return refuse(law, f"rules_version: the rules here are {law.version}", facts), None
     case = Case(read, law, strict)
     case.judge()
-    return case.decision(facts)
+    return case.decision(facts), case
 
 
 class Decider:

@@ -55,11 +55,13 @@ class _Shown(BaseModel):
 
 
 class RuleShown(_Shown):
-    """A rule that a decision rests on, and its article."""
+    """A rule that a decision rests on, and its article; how it stands where the law in force still has it."""
 
     id: str
     ref: str
     verdict: str
+    settled: bool | None = None
+    confidence: Literal["verified", "memory", "unsure"] | None = None
 
 
 class Attempt(_Shown):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
-from ..core import times
+from ..core import explanation, times
 from ..core.configuration import Configuration
-from ..core.decision import Decision
 from ..core.errors import DeliveryError, NotFound, RefusedByLaw
 from ..core.event import OPERATIONAL, DataClass, classes_of
 from ..core.ids import derived
 from ..core.pattern import Pattern
-from ..core.plan import Facts, combine, judge, route_facts, source_facts
-from ..core.preflight import examine
+from ..core.plan import Facts, judge, route_facts, source_facts
+from ..core.readiness import readiness
 from ..core.redaction import redact
 from ..core.tenant import (
     Basis,
@@ -113,13 +111,12 @@ def as_viewed(request: Request, configuration: Configuration, document: dict[str
 
 
 def explain(request: Request, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the decision on facts, with every rule."""
-    decision: Decision = request.shell.decider.decide(dict(facts))
-    return decision.document()
+    """Return the decision on facts with every rule, explained."""
+    return explanation.explain(dict(facts), request.shell.law)
 
 
 def explain_route(request: Request, document: Mapping[str, Any], route: Route) -> dict[str, Any]:
-    """Return the decision on delivering an event along a route as things stand, with every rule."""
+    """Return the decision on delivering an event along a route as things stand, explained."""
     configuration = snapshot_of(request).configuration
     base = event_facts(request, configuration, document, "store")
     return explain(request, route_facts(base, configuration, route))
@@ -146,7 +143,7 @@ def preview(request: Request, document: dict[str, Any], settings: RouteSettings)
         "matched": matched,
         "explanation": explanation,
         "decision": judgement.verdict,
-        "rules": [{"id": r["id"], "ref": r["ref"], "verdict": r["verdict"]} for r in judgement.rules],
+        "rules": request.shell.law.marked(judgement.rules),
         "missing": list(judgement.missing),
         "body": body,
         "fault": fault,
@@ -284,19 +281,14 @@ def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[s
 def _preflight(
     request: Request, configuration: Configuration, source: Source, route: Route, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    now: datetime = request.shell.now()
-    base = source_facts(configuration, source, request.cell, op="store", classes=ALL_CLASSES, now=now, received_at=now)
-    decide = request.shell.decider.decide
-    store = examine(base, decide, names)
-    facts = route_facts(base, configuration, route)
-    deliver = examine(facts, decide, names)
-    judgement = combine(store.decision, deliver.decision, tuple(facts["bases"]))
-    gaps = {gap.path: gap for gap in (*store.gaps, *deliver.gaps)}
-    refused = {rule["id"]: dict(rule) for rule in (*store.refused, *deliver.refused)}
-    return {
-        "decision": judgement.verdict,
-        "ready": judgement.verdict in ("allowed", "redacted"),
-        "rules": [{"id": r["id"], "ref": r["ref"], "verdict": r["verdict"]} for r in judgement.rules],
-        "missing": [gaps[path].document() for path in sorted(gaps)],
-        "refused": [refused[rule] for rule in sorted(refused)],
-    }
+    return readiness(
+        configuration,
+        source,
+        route,
+        request.cell,
+        classes=ALL_CLASSES,
+        now=request.shell.now(),
+        law=request.shell.law,
+        decide=request.shell.decider.decide,
+        names=names,
+    )

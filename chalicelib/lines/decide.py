@@ -1,4 +1,4 @@
-"""``waybill decide``: facts in, decisions out, one JSON line for one; no network, no store, no credentials."""
+"""``waybill decide`` and ``waybill explain``: facts in, decisions out, one JSON line for one; no network, no store, no credentials."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import law as laws
+from ..core.explanation import explain
 from ..core.law import FINES, Law, load_law
 from ..core.residency import decide, refuse
+
+_NOT_JSON = "not a line of JSON with every key once"
 
 
 def load(folder: str | Path | None) -> Law:
@@ -32,10 +35,23 @@ def load(folder: str | Path | None) -> Law:
 def answer(line: str, law: Law, strict: bool = False) -> dict[str, Any]:
     """Decide one line. A line that is not a facts object is denied, with ``error`` saying why."""
     try:
-        facts = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        facts = _facts(line)
     except (ValueError, RecursionError):
-        return refuse(law, "not a line of JSON with every key once").document()
+        return refuse(law, _NOT_JSON).document()
     return decide(facts, law, strict=strict).document()
+
+
+def explained(line: str, law: Law, strict: bool = False) -> dict[str, Any]:
+    """Decide one line as ``answer`` does, and explain the decision."""
+    try:
+        facts = _facts(line)
+    except (ValueError, RecursionError):
+        return {**explain(None, law), "error": _NOT_JSON}
+    return explain(facts, law, strict=strict)
+
+
+def _facts(line: str) -> Any:
+    return json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
