@@ -1,0 +1,456 @@
+"""Sealing over a cell whose process may die, double and be overtaken at any step: one log, whole, signed once a size."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from logs import act, append, assert_whole, leaves, let_seal, of_log, sizes, stored
+from world import START, Crash, World, world
+
+from chalicelib.channels.base import Inbound
+from chalicelib.core.errors import AuditUnavailable, Unavailable
+from chalicelib.flow import dirty, seal
+from chalicelib.store.notices import Notice
+
+
+def everything(w: World, log: str = "2026") -> None:
+    """Seal what waits, however often it takes."""
+    w.notices.again()
+    for _ in range(4):
+        let_seal(w)
+    assert w.notices.messages == {}
+    assert_whole(w, log)
+
+
+# What is sealed, and when
+
+
+def test_a_journey_is_one_whole_log_when_it_is_sealed() -> None:
+    with world() as w:
+        w.connect()
+        for number in range(3):
+            w.post(number)
+            w.run(timedelta(minutes=3))
+            w.seal()
+
+        everything(w)
+
+        kinds = [json.loads(leaf)["kind"] for leaf in leaves(w)]
+        assert sorted(kinds) == ["attempted"] * 3 + ["decided"] * 3
+        assert len(sizes(of_log(w))) > 1
+
+
+@pytest.mark.parametrize(("waits_s", "sealed"), [(299, False), (300, True)])
+def test_few_entries_are_sealed_when_the_oldest_has_waited_long_enough(waits_s: int, sealed: bool) -> None:
+    with world() as w:
+        w.connect()
+        append(w, act(w, 1))
+
+        w.clock += timedelta(seconds=waits_s)
+        w.seal()
+
+        assert bool(of_log(w)) is sealed
+        assert bool(w.notices.messages) is not sealed
+
+
+def test_a_tenants_own_interval_counts_when_it_has_one() -> None:
+    with world() as w:
+        w.connect()
+        row = w.shell.config.tenant(w.tenant)
+        w.shell.config.replace_tenant(row.record.model_copy(update={"seal_minutes": 60}), row.version)
+        append(w, act(w, 1))
+
+        let_seal(w, 59)
+        before = of_log(w)
+        let_seal(w, 1)
+
+        assert (before, sizes(of_log(w))) == ({}, [1])
+
+
+@pytest.mark.parametrize(("number", "sealed"), [(255, 0), (256, 256), (1000, 1000)])
+def test_many_entries_are_sealed_at_once_when_they_were_written_in_one_millisecond(number: int, sealed: int) -> None:
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(number)))
+
+        let_seal(w, 0.1)
+
+        assert sum(1 for name in of_log(w) if name.startswith("checkpoints/")) == (sealed > 0)
+        everything(w)
+        order = [(e["at"], e["id"]) for e in map(json.loads, leaves(w))]
+        assert order == sorted(order) and len(order) == number
+
+
+def test_what_is_younger_than_five_seconds_is_left_when_the_rest_is_sealed() -> None:
+    with world() as w:
+        w.connect()
+        append(w, act(w, 1))
+        w.clock += timedelta(minutes=5)
+        append(w, act(w, 2, at=w.clock, minute=START))
+
+        w.seal()
+        first = len(leaves(w))
+        left = len(w.notices.messages)
+        w.clock += timedelta(seconds=5)
+        w.seal()
+
+        assert (first, left, len(leaves(w))) == (1, 2, 2)
+        assert_whole(w)
+
+
+def test_an_entry_gets_a_higher_index_when_it_comes_into_a_sealed_minute() -> None:
+    with world() as w:
+        w.connect()
+        append(w, act(w, 1), act(w, 2))
+        let_seal(w)
+        late = act(w, 3, at=START, minute=START)
+        append(w, late)
+
+        let_seal(w)
+
+        assert assert_whole(w)[2]["id"] == late["id"]
+
+
+def test_seals_split_when_more_waits_than_one_may_hold() -> None:
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(530)), tell_too=False)
+        w.clock += timedelta(minutes=1)
+        buckets = [b for found in w.shell.audit.take_touched().values() for b in found]
+
+        done = seal.seal_log(w.shell, w.tenant, "2026", buckets, batch_entries=100)
+
+        assert done
+        assert [s.count for s in w.shell.seals.after(w.tenant, "2026", 0)] == [100] * 5 + [30]
+        assert_whole(w)
+
+
+def test_reads_are_not_doubled_when_everything_is_sealed_at_the_first_try() -> None:
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(20)))
+        read: list[str] = []
+        bucket = w.shell.audit.bucket
+        w.shell.audit.bucket = lambda t, y, b: (read.append(b), bucket(t, y, b))[1]  # type: ignore[method-assign]
+
+        let_seal(w)
+
+        assert len(read) == len(set(read)) > 0
+
+
+# Deaths, doubles, races
+
+
+def _journey(w: World) -> None:
+    """Two seals, the second one of a decision, an attempt and acts."""
+    w.connect()
+    append_safely(w, 0, 3)
+    for _ in range(3):
+        let_seal(w, 6)
+    w.post(2)
+    w.run(timedelta(minutes=1))
+    append_safely(w, 3, 6)
+    for _ in range(3):
+        let_seal(w, 6)
+
+
+def _full_tile(w: World) -> None:
+    """A seal that fills a tile which an earlier seal began."""
+    w.connect()
+    append_safely(w, 0, 2)
+    for _ in range(3):
+        let_seal(w, 6)
+    append_safely(w, 2, 260)
+    for _ in range(3):
+        let_seal(w, 6)
+
+
+def append_safely(w: World, first: int, end: int) -> None:
+    """Append as who is told by a queue: a process that dies is run again."""
+    at = w.clock
+    while True:
+        try:
+            append(w, *(act(w, n, at=at) for n in range(first, end)))
+            return
+        except Crash:
+            w.crashes += 1
+            w.restart()
+
+
+def _steps(w: World) -> list[int]:
+    """The effects of sealing, by number. Dying after one is dying before the next."""
+    names = ("before PutObject", "before Sign", "notices.")
+    at = {n for n, name in enumerate(w.effects, 1) if name.startswith(names)}
+    # The seal's own row is the PutItem behind the batch.
+    for n, name in enumerate(w.effects, 1):
+        if name == "after PutObject" and w.effects[n : n + 1] == ["before PutItem"]:
+            at |= {n + 1, n + 2}
+    return sorted(at)
+
+
+@pytest.mark.parametrize(("scene", "part"), [(_journey, 0), (_journey, 1), (_full_tile, 0)])
+def test_the_log_is_whole_when_the_process_dies_at_any_step_of_sealing(
+    scene: Callable[[World], None], part: int
+) -> None:
+    with world() as w:
+        scene(w)
+        numbers = _steps(w)
+        everything(w)
+        if scene is _full_tile:  # the other scene has all but the puts of the second seal
+            numbers = [n for n in numbers if w.effects[n - 1] == "before PutObject"][-4:]
+
+    assert len(numbers) >= 4
+    for number in numbers[part::2] if scene is _journey else numbers:
+        with world(crash_at=number) as w:
+            scene(w)
+            everything(w)
+            assert w.crashes == 1, number
+
+
+def test_nothing_is_signed_when_the_signer_does_not_answer() -> None:
+    with world() as w:
+        w.connect()
+        append(w, act(w, 1))
+        w.failing = lambda name: AuditUnavailable("down") if name == "before Sign" else None
+
+        let_seal(w)
+        left = dict(w.notices.messages)
+        w.failing = lambda name: None
+
+        assert (len(left), sizes(of_log(w))) == (1, [])
+        everything(w)
+
+
+class _Pair:
+    """Two processes: the second runs to its end at a chosen effect of the first."""
+
+    def __init__(self, w: World, at: int) -> None:
+        self.w, self.at, self.count = w, at, 0
+        self.effect = w.effect
+        w.effect = self.step  # type: ignore[method-assign]
+
+    def step(self, name: str) -> None:
+        self.count += 1
+        if self.count == self.at:
+            first = self.w.shell
+            self.w.restart()
+            append(self.w, act(self.w, 1000, at=START), tell_too=False)  # the second sealer sees an entry more
+            seal.seal_log(self.w.shell, self.w.tenant, "2026", _buckets(self.w))
+            self.w.shell = first
+        self.effect(name)
+
+
+def _buckets(w: World) -> list[str]:
+    return sorted({r["pk"]["S"].partition("#")[2] for r in w.rows("audit-2026") if "leaf" in r})
+
+
+def _two_sealers(w: World, at: int) -> int:
+    w.connect()
+    append(w, *(act(w, n) for n in range(4)), tell_too=False)
+    w.clock += timedelta(minutes=1)
+    seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+    append(w, *(act(w, n) for n in range(4, 7)), tell_too=False)
+    w.clock += timedelta(minutes=1)
+    w.restart()
+    pair = _Pair(w, at)
+    seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+    return pair.count
+
+
+def test_one_log_comes_out_when_two_sealers_interleave_at_any_step() -> None:
+    with world() as w:
+        steps = _two_sealers(w, at=0)
+        assert_whole(w)
+
+    assert steps >= 10
+    for number in range(1, steps + 1):
+        with world() as w:
+            _two_sealers(w, at=number)
+            assert_whole(w)
+
+
+def test_the_newest_checkpoint_stays_when_a_slow_sealer_comes_late_with_an_older_one() -> None:
+    with world() as w:
+        w.connect()
+        append(w, act(w, 1))
+        w.clock += timedelta(minutes=1)
+        puts: list[None] = []
+
+        def overtake(name: str) -> Exception | None:
+            if name == "before PutObject" and (puts.append(None) or len(puts)) == 3:  # batch, checkpoints/1, checkpoint
+                w.failing = lambda name: None
+                slow = w.shell
+                w.restart()
+                append(w, act(w, 2, at=START))
+                seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+                w.shell = slow
+            return None
+
+        w.failing = overtake
+        seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+
+        found = of_log(w)
+        assert sizes(found) == [1, 2]
+        assert found["checkpoint"] == found["checkpoints/2"]
+        assert_whole(w)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_log_is_whole_when_notices_double_and_two_sealers_take_the_same(seed: int) -> None:
+    chance = random.Random(seed)
+    with world() as w:
+        w.connect()
+        for step in range(12):
+            append(w, *(act(w, step * 100 + n) for n in range(chance.randint(1, 60))))
+            w.clock += timedelta(minutes=chance.choice([0, 1, 6]), seconds=chance.randint(0, 50))
+            if chance.random() < 0.5:
+                w.notices.again()
+            if chance.random() < 0.3:
+                w.restart()
+            w.crash_at = len(w.effects) + chance.randint(1, 12) if chance.random() < 0.5 else None
+            w.seal()
+            w.crash_at = None
+
+        everything(w)
+
+
+def test_another_log_is_sealed_when_one_cannot_be() -> None:
+    with world() as w:
+        w.connect()
+        append(w, act(w, 1))
+        w.notices.send([Notice("tnt_" + "0" * 26, "2026", ("000000#0",), 1)])
+        good = w.shell.seals.last
+
+        def last(tenant: str, log: str) -> Any:
+            if tenant != w.tenant:
+                raise KeyError("nobody thought of this")
+            return good(tenant, log)
+
+        w.shell.seals.last = last  # type: ignore[method-assign]
+        let_seal(w)
+
+        assert sizes(of_log(w)) == [1]
+        assert len(w.notices.messages) == 1
+
+
+def test_nothing_is_lost_when_the_queue_does_not_take_a_notice() -> None:
+    with world() as w:
+        w.connect()
+        w.failing = lambda name: Unavailable("down") if name == "notices.send" else None
+        with pytest.raises(Unavailable):
+            append(w, act(w, 1))
+        w.failing = lambda name: None
+
+        dirty.tell(w.shell)
+
+        everything(w)
+
+
+# Clocks
+
+
+@pytest.mark.parametrize(
+    "jumps",
+    [
+        [timedelta(minutes=m) for m in (10, -10, 10)],
+        [timedelta(minutes=m) for m in (-10, 10, -10)],
+        [timedelta(days=1), timedelta(days=-1)],
+        [timedelta(days=-1), timedelta(days=1), timedelta(days=-1)],
+    ],
+)
+def test_the_log_is_whole_when_the_clock_jumps(jumps: list[timedelta]) -> None:
+    with world() as w:
+        w.connect()
+        for step, jump in enumerate(jumps):
+            append(w, *(act(w, step * 100 + n) for n in range(3)))
+            let_seal(w, 6)
+            w.clock += jump
+            append(w, *(act(w, step * 100 + 50 + n) for n in range(3)))
+            w.notices.again()
+            let_seal(w, 6)
+        w.clock = START + timedelta(days=3)
+
+        everything(w)
+
+        horizons = [s.horizon for s in w.shell.seals.after(w.tenant, "2026", 0)]
+        assert horizons == sorted(horizons)
+
+
+# The year's turn
+
+EVE = datetime(2026, 12, 31, 23, 58, tzinfo=UTC)
+
+
+def test_a_year_has_two_whole_logs_when_a_transfer_goes_across_its_turn() -> None:
+    with world(clock=EVE) as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        w.post(1)
+        w.run(timedelta(minutes=10))
+        w.receiver.answer = lambda _: (204, {})
+        w.post(2)
+        w.run(timedelta(hours=3))
+        w.notices.again()
+
+        for _ in range(3):
+            let_seal(w)
+
+        old, new = assert_whole(w, "2026"), assert_whole(w, "2027")
+        attempts = [e["outcome"] for e in old if e["kind"] == "attempted"]
+        assert attempts[-1] == "delivered"  # an attempt is in its decision's log
+        assert {e["kind"] for e in new} == {"decided", "attempted"}
+
+
+def test_an_event_is_in_one_log_when_it_is_redelivered_after_the_turn() -> None:
+    with world(clock=EVE, doubles=True) as w:
+        w.connect()
+        w.post(1)
+        w.run(timedelta(minutes=1))
+        w.clock = EVE + timedelta(minutes=30)
+        w.post(1, at=EVE)
+        w.run(timedelta(minutes=10))
+        w.post(2, at=EVE)  # comes late: its minute was last year's, whose log is still open
+        w.run(timedelta(minutes=10))
+        w.notices.again()
+        for _ in range(3):
+            let_seal(w)
+
+        events = [e["event"] for e in assert_whole(w, "2026") if e["kind"] == "decided"]
+        assert len(events) == len(set(events)) == 2
+        assert stored(w, "2027") == []
+
+
+def test_a_late_event_is_in_the_new_log_when_the_old_one_is_closed() -> None:
+    with world(clock=datetime(2027, 1, 9, tzinfo=UTC)) as w:
+        w.connect()
+        w.post(1, at=EVE)
+        w.run(timedelta(minutes=10))
+        w.post(1, at=EVE)
+        w.run(timedelta(minutes=10))
+
+        everything(w, "2027")
+
+        assert stored(w, "2026") == []
+
+
+def test_one_entry_is_sealed_when_a_platform_without_times_posts_again_an_hour_later() -> None:
+    with world() as w:
+        w.connect()
+        pressed = {
+            "id": "77", "from": {"id": 100, "is_bot": False, "first_name": "Canary Person"}, "data": "yes",
+            "inline_message_id": "a", "chat_instance": "1",
+        }  # fmt: skip
+        body = json.dumps({"update_id": 9, "callback_query": pressed}).encode()
+        headers = {"content-type": "application/json", "x-telegram-bot-api-secret-token": "hook-secret"}
+        for _ in range(2):
+            w.hook(Inbound("POST", f"https://h/hooks/{w.source}", headers, {}, body, w.clock))
+            w.run(timedelta(hours=1))
+
+        everything(w)
+
+        assert [json.loads(leaf)["kind"] for leaf in leaves(w)] == ["decided"]
