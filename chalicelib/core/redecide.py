@@ -15,10 +15,11 @@ from . import times
 from .bases import BasisDocuments
 from .configuration import Configuration, configuration_document
 from .errors import AuditBroken
-from .plan import Cell, Decide, Judgement, judge, source_facts
+from .plan import Cell, Decide, Facts, Judgement, judge, source_facts
+from .switches import Switch
 from .tenant import Destination, Recipient, Route, Source, Tenant
 
-FACTS = frozenset({"now", "subject", "special", "held_since"})
+FACTS = frozenset({"now", "subject", "special", "held_since", "switch"})
 """The facts of an entry that this version takes into account; a decision on others is not made again."""
 _SAID_ELSEWHERE = "-"
 """Stands for the names and contacts that a record must have and its document never holds."""
@@ -80,9 +81,11 @@ def _read(document: Mapping[str, Any]) -> Configuration:
         )
         for r in document["routes"]
     ]
+    switches = [Switch.model_validate({**s, **since, "reason": _SAID_ELSEWHERE}) for s in document.get("switches", ())]
     configuration = Configuration(
         tenant,
         0,
+        switches={s.id: s for s in switches},
         sources={s.id: s for s in sources},
         recipients={r.id: r for r in recipients},
         destinations={d.id: d for d in destinations},
@@ -96,22 +99,18 @@ def _read(document: Mapping[str, Any]) -> Configuration:
     return configuration
 
 
-def redecide(
-    entry: Mapping[str, Any], route: Mapping[str, Any], configuration: Configuration, decide: Decide
-) -> Judgement | None:
-    """Decide one route of a ``decided`` entry again.
+def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts | None:
+    """Build the facts of storing that a ``decided`` entry was written on.
 
     Returns:
-        The judgement; None where the entry or the configuration does not tell enough.
+        The facts; None where the entry or the configuration does not tell enough.
     """
     facts, receipt = entry["facts"], entry["receipt"]
     source = configuration.sources.get(receipt["source"])
-    declared = configuration.routes.get(route["route"])
-    if source is None or declared is None or not {"now", "subject", "special"} <= set(facts) <= FACTS:
+    if source is None or not {"now", "subject", "special"} <= set(facts) <= FACTS:
         return None
     try:
         now = times.parse(str(facts["now"]))
-        held_since = times.parse(str(facts["held_since"])) if facts.get("held_since") is not None else None
     except ValueError:
         return None
     store = receipt["store"]
@@ -126,6 +125,32 @@ def redecide(
     )
     base["subject"] = facts["subject"]
     base["data"] = {**base["data"], "special": facts["special"]}
-    # A route may have been led elsewhere while this transfer was under way: the transfer was not.
-    declared = declared.model_copy(update={"destination": route["destination"]})
+    return base
+
+
+def declared_route(route: Mapping[str, Any], configuration: Configuration) -> Route | None:
+    """Return the route of a decision as it was declared, leading where the transfer was to go; None where it is not there.
+
+    A route may have been led elsewhere while a transfer was under way: the transfer was not.
+    """
+    declared = configuration.routes.get(route["route"])
+    return declared.model_copy(update={"destination": route["destination"]}) if declared is not None else None
+
+
+def redecide(
+    entry: Mapping[str, Any], route: Mapping[str, Any], configuration: Configuration, decide: Decide
+) -> Judgement | None:
+    """Decide one route of a ``decided`` entry again.
+
+    Returns:
+        The judgement; None where the entry or the configuration does not tell enough.
+    """
+    base, declared = store_facts(entry, configuration), declared_route(route, configuration)
+    if base is None or declared is None:
+        return None
+    held = entry["facts"].get("held_since")
+    try:
+        held_since = times.parse(str(held)) if held is not None else None
+    except ValueError:
+        return None
     return judge(configuration, declared, decide(base), base, decide, held_since)
