@@ -17,7 +17,7 @@ help: ## List the targets
 
 setup: .venv/.ready ## Make .venv with everything, from the pinned requirements
 
-.venv/.ready: requirements.txt requirements-dev.txt constraints.txt
+.venv/.ready: requirements.txt requirements-serve.txt requirements-dev.txt constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not found. Set PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned requirements into .venv (a minute or two the first time)"

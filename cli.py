@@ -48,6 +48,23 @@ def _decide(arguments: argparse.Namespace) -> int:
     return _lines(lambda line: answer(line, law, arguments.strict))
 
 
+def _preflight(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from chalicelib.core.errors import WaybillError
+    from chalicelib.lines import decide, preflight
+
+    try:
+        law = decide.load(arguments.law)
+        plan = preflight.read(arguments.routes.read_text(encoding="utf-8"), datetime.now(UTC))
+    except (WaybillError, preflight.WrongFile, OSError, UnicodeDecodeError) as error:
+        print(f"waybill preflight: {error}", file=sys.stderr)
+        return preflight.WRONG
+    report = preflight.examine(plan, law)
+    print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else preflight.as_text(report))
+    return preflight.exit_code(report)
+
+
 def _verify(arguments: argparse.Namespace) -> int:
     from chalicelib.lines import verify
 
@@ -88,6 +105,16 @@ def _local(arguments: argparse.Namespace) -> int:
     )
 
 
+def _serve(arguments: argparse.Namespace) -> int:
+    from infra import serve
+
+    if arguments.init:
+        return serve.init(arguments.lock)
+    if arguments.check:
+        return serve.check()
+    return serve.serve(serve.Options(arguments.host, arguments.port, arguments.threads, arguments.clock_s))
+
+
 def _redrive(arguments: argparse.Namespace) -> int:
     from chalicelib.core.errors import WaybillError
     from chalicelib.core.ids import is_id
@@ -124,6 +151,13 @@ def _port(text: str) -> int:
     return port
 
 
+def _threads(text: str) -> int:
+    threads = int(text)
+    if not 1 <= threads <= 256:
+        raise argparse.ArgumentTypeError("threads from 1 to 256")
+    return threads
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0.05 <= seconds <= 86_400:
@@ -147,6 +181,16 @@ def _parser() -> argparse.ArgumentParser:
         decide = command(name, _decide, help, f"{reads} Exit 2 where the rules do not load.")
         decide.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
         decide.add_argument("--strict", action="store_true", help="hold what rests on a rule whose reading is unsure")
+    preflight = command(
+        "preflight",
+        _preflight,
+        "say what planned flows lack, by law, before anything is sent",
+        "Offline. Exit 0 where all may be sent, 1 where something is held, 2 refused, 3 where a file is wrong.",
+    )
+    preflight.usage_code = 3
+    preflight.add_argument("routes", type=Path, metavar="ROUTES.toml", help="the planned flows")
+    preflight.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
+    preflight.add_argument("--json", action="store_true", help="report for a program")
     verify = command(
         "verify",
         _verify,
@@ -178,6 +222,28 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=5,
         help="seconds that an entry of the log waits at most to be sealed (%(default)s)",
+    )
+    serve = command(
+        "serve",
+        _serve,
+        "serve a cell at a home without an AWS region",
+        "Runs with the settings of the cell; logs JSON lines; finishes what is in hand at SIGTERM. Exit 1 where the "
+        "settings or the engine will not do.",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="to listen on; TLS ends in front of it (%(default)s)")
+    serve.add_argument("--port", type=_port, default=8080, help="of the HTTP door; 0 is a free one (%(default)s)")
+    serve.add_argument("--threads", type=_threads, default=16, help="that answer requests (%(default)s)")
+    serve.add_argument(
+        "--clock-s", type=_seconds, default=10, help="seconds between looks at lanes, jobs and logs (%(default)s)"
+    )
+    only = serve.add_mutually_exclusive_group()
+    only.add_argument("--check", action="store_true", help="only check the settings and the engine")
+    only.add_argument("--init", action="store_true", help="only make tables, queues and buckets; what is there stays")
+    serve.add_argument(
+        "--lock",
+        choices=("COMPLIANCE", "GOVERNANCE"),
+        default="COMPLIANCE",
+        help="how --init locks the evidence bucket; nobody can undo %(default)s",
     )
     redrive = command(
         "redrive",

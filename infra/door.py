@@ -136,17 +136,17 @@ class DoorServer(ThreadingHTTPServer):
     ) -> tuple[int, dict[str, str], bytes]:
         """Answer one request; ``body`` None is one that was too large to keep."""
         parts = urlsplit(target)
-        if parts.path.startswith("/hooks/"):
-            event = http_api_event(
-                method, parts.path, parts.query, headers, body if body is not None else b"0" * (BODY_MAX_BYTES + 1)
-            )
-            return _read_answer(self.app_module.hooks(event, None))
         if parts.path.startswith("/exports/") and method == "GET":
             return self._exported(parts.path.removeprefix("/exports/"), parts.query)
+        return answer_request(method, target, headers, body, lambda e: self.app_module.hooks(e, None), self._api)
+
+    def _api(
+        self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes | None
+    ) -> Mapping[str, Any]:
         from chalicelib.api import gateway
 
         with self.one_api_request:
-            return _read_answer(gateway.handle(self.app, method, parts.path, parts.query, headers, body))
+            return gateway.handle(self.app, method, path, query, headers, body)
 
     @property
     def app_module(self) -> Any:
@@ -154,6 +154,29 @@ class DoorServer(ThreadingHTTPServer):
         import app
 
         return app
+
+
+def answer_request(
+    method: str,
+    target: str,
+    headers: list[tuple[str, str]],
+    body: bytes | None,
+    hooks: Callable[[dict[str, Any]], Mapping[str, Any]],
+    api: Callable[[str, str, str, list[tuple[str, str]], bytes | None], Mapping[str, Any]],
+) -> tuple[int, dict[str, str], bytes]:
+    """Answer one request by the API that its path belongs to.
+
+    Args:
+        target: path and query as on the wire.
+        body: None where it was too large to keep.
+    """
+    parts = urlsplit(target)
+    if parts.path.startswith("/hooks/"):
+        event = http_api_event(
+            method, parts.path, parts.query, headers, body if body is not None else b"0" * (BODY_MAX_BYTES + 1)
+        )
+        return _read_answer(hooks(event))
+    return _read_answer(api(method, parts.path, parts.query, headers, body))
 
 
 def http_api_event(method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import ipaddress
 import json
-import logging
 import os
 import secrets
 import signal
@@ -23,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib import law
 from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import Misconfigured, WaybillError
@@ -33,16 +30,16 @@ from chalicelib.settings import Settings
 from chalicelib.shell import Shell, install
 from chalicelib.store.region import Clients
 
-from . import engines, template
+from . import engines, making, template
 from .door import DoorServer
 from .engines import Engine
+from .feeders import FEEDERS, Sequence, clock, feed_until
+from .feeders import feed_once as feed_once
+from .feeders import sqs_event as sqs_event
 
 CELL = "local"
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1}
-"""Threads that feed each queue's handler."""
 HANDLERS = {"inbox": "on_inbox", "outbox": "on_outbox", "inbox-dead": "on_inbox_dead", "outbox-dead": "on_outbox_dead"}
-IDLE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -89,16 +86,10 @@ def make_resources(engine: Engine, cell: str, region: str, country: str) -> None
         if key.alias not in aliases and (engine.signs or key.create["KeyUsage"] != "SIGN_VERIFY"):
             made = kms.create_key(**key.create)["KeyMetadata"]["KeyId"]
             kms.create_alias(AliasName=key.alias, TargetKeyId=made)
-    for table in template.tables(cell, region, country, engine.account):
-        with contextlib.suppress(dynamodb.exceptions.ResourceInUseException):
-            dynamodb.create_table(**table.create)
-            if table.ttl:
-                dynamodb.update_time_to_live(**table.ttl)
-    for queue in template.queues(cell, region, country, engine.account):
-        sqs.create_queue(**queue.create)
+    making.make_tables(dynamodb, template.tables(cell, region, country, engine.account))
+    making.make_queues(sqs, template.queues(cell, region, country, engine.account))
     for bucket in template.buckets(cell, region, country, engine.account):
-        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-            s3.create_bucket(**bucket.create)
+        making.make_bucket(s3, bucket)
 
 
 @contextlib.contextmanager
@@ -143,89 +134,10 @@ def make_seed(folder: Path) -> Path:
 # Queues and clock
 
 
-def sqs_event(messages: list[dict[str, Any]], region: str, queue: str) -> dict[str, Any]:
-    """Build the event of Lambda's SQS mapping."""
-    return {
-        "Records": [
-            {
-                "messageId": m["MessageId"],
-                "receiptHandle": m["ReceiptHandle"],
-                "body": m["Body"],
-                "attributes": m["Attributes"],
-                "messageAttributes": {},
-                "md5OfBody": m["MD5OfBody"],
-                "eventSource": "aws:sqs",
-                "eventSourceARN": f"arn:aws:sqs:{region}:{template.LOCAL_ACCOUNT}:{queue}",
-                "awsRegion": region,
-            }
-            for m in messages
-        ]
-    }
-
-
-class Sequence:
-    """Number a queue's messages in the order they are first received in, for an engine whose own numbers do not grow."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def stamp(self, message: dict[str, Any]) -> None:
-        """Give a message its number; the same one each time."""
-        with self._lock:
-            number = self._numbers.setdefault(message["MessageId"], len(self._numbers))
-        message["Attributes"]["SequenceNumber"] = f"{number:020d}"
-
-
-def feed_once(
-    sqs: Any, url: str, region: str, queue: str, handler: Callable[[Any, Any], Any], sequence: Sequence | None = None
-) -> int:
-    """Give one batch of a queue to its handler, and delete what it took. Return how many messages there were."""
-    received = sqs.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageSystemAttributeNames=["All"]
-    ).get("Messages", [])
-    if not received:
-        return 0
-    if sequence is not None:
-        for message in received:
-            sequence.stamp(message)
-    answer = handler(sqs_event(received, region, queue), None)
-    back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
-    done = [m for m in received if m["MessageId"] not in back]
-    if done:
-        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(done)]
-        sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-    return len(received)
-
-
 def _feeder(cell: Cell, name: str, handler: Callable[[Any, Any], Any], sequence: Sequence | None) -> Callable[[], None]:
     queue = f"waybill-{CELL}-{name}.fifo"
-
-    def run() -> None:
-        sqs = cell.engine.make_client("sqs", cell.shell.settings.region)
-        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-        idle = IDLE_S
-        while not cell.stopping.is_set():
-            try:
-                took = feed_once(sqs, url, cell.shell.settings.region, queue, handler, sequence)
-            except (ClientError, BotoCoreError):
-                took = 0
-            idle = IDLE_S if took else min(idle * 1.5, 0.2)
-            if not took:
-                cell.stopping.wait(idle)
-
-    return run
-
-
-def _clock(cell: Cell, period_s: float, run: Callable[[], Any]) -> Callable[[], None]:
-    def tick() -> None:
-        while not cell.stopping.wait(period_s):
-            try:
-                run()
-            except Exception:
-                logging.getLogger("waybill.local").exception("schedule")
-
-    return tick
+    sqs = cell.engine.make_client("sqs", cell.shell.settings.region)
+    return feed_until(cell.stopping, sqs, cell.shell.settings.region, queue, handler, sequence)
 
 
 @contextlib.contextmanager
@@ -251,10 +163,16 @@ def running(options: Options) -> Iterator[Cell]:
             sequence = None if engine.sequences else Sequence()
             feeder = _feeder(cell, name, handler, sequence)
             threads += [threading.Thread(target=feeder, name=name) for _ in range(number)]
-        threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: pump.handle(shell)), name="pump"))
-        threads.append(threading.Thread(target=_clock(cell, options.pump_s, lambda: jobs.handle(shell)), name="jobs"))
-        threads.append(threading.Thread(target=_clock(cell, 3600, lambda: sweep.handle(shell)), name="sweep"))
-        threads.append(threading.Thread(target=_clock(cell, options.seal_s, lambda: seal.handle(shell)), name="seal"))
+        threads.append(
+            threading.Thread(target=clock(cell.stopping, options.pump_s, lambda: pump.handle(shell)), name="pump")
+        )
+        threads.append(
+            threading.Thread(target=clock(cell.stopping, options.pump_s, lambda: jobs.handle(shell)), name="jobs")
+        )
+        threads.append(threading.Thread(target=clock(cell.stopping, 3600, lambda: sweep.handle(shell)), name="sweep"))
+        threads.append(
+            threading.Thread(target=clock(cell.stopping, options.seal_s, lambda: seal.handle(shell)), name="seal")
+        )
         for thread in threads:
             thread.daemon = True
             thread.start()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from chalicelib.store.engines import Profile, profile
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONFIG: Final = ROOT / ".chalice" / "config.json"
 RESOURCES: Final = ROOT / "infra" / "resources.json"
@@ -49,9 +51,14 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The arguments with which boto3 makes one bucket."""
+    """The arguments with which boto3 makes one bucket.
+
+    ``lock_years`` is how long its objects are locked, ``expire_days`` when they go; None where they are not, or stay.
+    """
 
     create: Document
+    lock_years: int | None
+    expire_days: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +144,15 @@ def resolve(value: Any, found: Mapping[str, Document], region: str, account: str
     return _Resolver(found, region, account).value(value)
 
 
-def tables(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Table]:
-    """Return the cell's tables as arguments of ``create_table``, ``update_time_to_live`` and ``update_continuous_backups``."""
+AWS: Final = profile("dynamodb")
+
+
+def tables(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT, engine: Profile = AWS) -> list[Table]:
+    """Return the cell's tables as arguments of ``create_table``, ``update_time_to_live`` and ``update_continuous_backups``.
+
+    Args:
+        engine: what they are made on; only what it can do is asked for.
+    """
     made = []
     for resource in _of_type("AWS::DynamoDB::Table", resources(cell, region, country, account)):
         create = dict(resource["Properties"])
@@ -150,38 +164,50 @@ def tables(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -
         del create["SSESpecification"]["SSEEnabled"]
         if "StreamSpecification" in create:
             create["StreamSpecification"] = {"StreamEnabled": True, **create["StreamSpecification"]}
+        if "ttl" not in engine.capabilities:
+            ttl = None
+        backed_up = backups["PointInTimeRecoveryEnabled"] and "pitr" in engine.capabilities
         made.append(
             Table(
-                create,
+                table_on(engine, create),
                 None if ttl is None else {**name, "TimeToLiveSpecification": ttl},
-                {**name, "PointInTimeRecoverySpecification": backups}
-                if backups["PointInTimeRecoveryEnabled"]
-                else None,
+                {**name, "PointInTimeRecoverySpecification": backups} if backed_up else None,
             )
         )
     return made
 
 
-def queues(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Queue]:
-    """Return the cell's queues as arguments of ``create_queue``, each dead-letter queue before the queue that needs it."""
+def table_on(engine: Profile, create: Document) -> Document:
+    """Return the arguments of ``create_table`` as far as an engine knows them, its tags added."""
+    made = {name: value for name, value in create.items() if not engine.create_table or name in engine.create_table}
+    for index in made.get("GlobalSecondaryIndexes", ()):
+        if index["Projection"]["ProjectionType"] not in engine.projections:
+            index["Projection"] = {"ProjectionType": engine.projections[0]}
+    if engine.table_tags:
+        made["Tags"] = [{"Key": name, "Value": value} for name, value in engine.table_tags.items()]
+    return made
+
+
+def queues(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT, engine: Profile = AWS) -> list[Queue]:
+    """Return the cell's queues as arguments of ``create_queue``, each dead-letter queue before the queue that needs it.
+
+    Args:
+        engine: what they are made beside; only attributes that its queues know are named.
+    """
     made = []
     for resource in _of_type("AWS::SQS::Queue", resources(cell, region, country, account)):
         properties = dict(resource["Properties"])
         name, tags = properties.pop("QueueName"), properties.pop("Tags")
-        made.append(
-            Queue(
-                {
-                    "QueueName": name,
-                    "Attributes": {k: _attribute(v) for k, v in properties.items()},
-                    "tags": {tag["Key"]: tag["Value"] for tag in tags},
-                }
-            )
-        )
+        known = {k: v for k, v in properties.items() if not engine.create_queue or k in engine.create_queue}
+        create: Document = {"QueueName": name, "Attributes": {k: _attribute(v) for k, v in known.items()}}
+        if engine.on_aws:
+            create["tags"] = {tag["Key"]: tag["Value"] for tag in tags}
+        made.append(Queue(create))
     return sorted(made, key=lambda queue: "RedrivePolicy" in queue.create["Attributes"])
 
 
-def buckets(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> list[Bucket]:
-    """Return the cell's buckets as arguments of ``create_bucket``; what locks and encrypts them is not for emulators."""
+def buckets(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT, engine: Profile = AWS) -> list[Bucket]:
+    """Return the cell's buckets as arguments of ``create_bucket``; what encrypts them is not for emulators."""
     made = []
     for resource in _of_type("AWS::S3::Bucket", resources(cell, region, country, account)):
         properties = resource["Properties"]
@@ -189,9 +215,11 @@ def buckets(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) 
             "Bucket": properties["BucketName"],
             "ObjectLockEnabledForBucket": properties.get("ObjectLockEnabled", False),
         }
-        if region != "us-east-1":
+        if engine.on_aws and region != "us-east-1":
             create["CreateBucketConfiguration"] = {"LocationConstraint": region}
-        made.append(Bucket(create))
+        lock, life = properties.get("ObjectLockConfiguration"), properties.get("LifecycleConfiguration")
+        years = lock["Rule"]["DefaultRetention"]["Years"] if lock else None
+        made.append(Bucket(create, years, life["Rules"][0]["ExpirationInDays"] if life else None))
     return made
 
 

@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lamb
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -70,7 +71,7 @@ def event(method: str, path: str, query: str, headers: Iterable[tuple[str, str]]
 def handle(
     app: Chalice, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes | None
 ) -> Mapping[str, Any]:
-    """Answer a request as API Gateway and the lambda together would, in the lambda's form. Not thread-safe: Chalice is not.
+    """Answer a request as API Gateway and the lambda together would, in the lambda's form. As thread-safe as ``app`` is.
 
     Args:
         body: None where it was too large to be read.
@@ -80,3 +81,29 @@ def handle(
     if method not in METHODS:
         return dict(respond(of_status(405)).to_dict())
     return dict(app(event(method, path, query, headers, body), None))
+
+
+class Threaded(Chalice):  # type: ignore[misc,unused-ignore]
+    """The app where threads share it: Chalice keeps the current request on the app, and here each thread has its own."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._here = threading.local()
+        super().__init__(*arguments, **named)
+
+    @property
+    def current_request(self) -> Any:
+        """The request that this thread answers."""
+        return getattr(self._here, "request", None)
+
+    @current_request.setter
+    def current_request(self, request: Any) -> None:
+        self._here.request = request
+
+    @property
+    def lambda_context(self) -> Any:
+        """What Lambda would tell of this call."""
+        return getattr(self._here, "context", None)
+
+    @lambda_context.setter
+    def lambda_context(self, context: Any) -> None:
+        self._here.context = context

@@ -1,0 +1,78 @@
+"""Asking a home's engine, queues and bucket whether they do what their profile says, before a cell stands on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.core.errors import Misconfigured
+from chalicelib.shell import Shell
+from chalicelib.store.engines import profile
+from chalicelib.store.items import Table, code_of
+
+from .feeders import FEEDERS
+
+OBJECT = "checks/written-once"
+
+
+def check(cell: Shell) -> None:
+    """Ask the home of a cell.
+
+    Raises:
+        Misconfigured: something is not there, or does not do what is needed; the text names it and what to do.
+    """
+    for what, ask in (("tables", _tables), ("queues", _queues), ("evidence bucket", _bucket)):
+        try:
+            ask(cell)
+        except ClientError as fault:
+            raise Misconfigured(
+                f"the {what} cannot be used ({code_of(fault)}): waybill serve --init makes them"
+            ) from fault
+        except BotoCoreError as fault:
+            raise Misconfigured(f"the {what} cannot be reached ({type(fault).__name__})") from fault
+
+
+def _tables(cell: Shell) -> None:
+    settings = cell.settings
+    client = cell.clients.get("dynamodb")
+    table = Table(client, f"{settings.prefix}-config", settings.region)
+    key = {"pk": f"check#{cell.random(8).hex()}", "sk": "check"}
+    table.insert(key)
+    try:
+        if table.insert(key):
+            raise Misconfigured(f"{settings.engine} lacks conditional_put: it put an item that was there already")
+    finally:
+        table.delete(key)
+    for name in ("data", "people", f"audit-{cell.now().year}"):
+        client.describe_table(TableName=f"{settings.prefix}-{name}")
+
+
+def _queues(cell: Shell) -> None:
+    sqs, prefix = cell.clients.get("sqs"), cell.settings.prefix
+    for name in FEEDERS:
+        url = sqs.get_queue_url(QueueName=f"{prefix}-{name}.fifo")["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        if found.get("FifoQueue") != "true":
+            raise Misconfigured(f"the queue {name} keeps no order: make it as a FIFO queue")
+    sqs.get_queue_url(QueueName=f"{prefix}-notices")
+
+
+def _bucket(cell: Shell) -> None:
+    if not cell.settings.evidence_bucket:
+        raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET to the bucket that sealed logs are published in")
+    s3: Any = cell.clients.get("s3")
+    cell.evidence.put(OBJECT, b"written once\n", "text/plain")
+    try:
+        s3.put_object(Bucket=cell.settings.evidence_bucket, Key=OBJECT, Body=b"written twice\n", IfNoneMatch="*")
+    except ClientError as fault:
+        if code_of(fault) not in ("PreconditionFailed", "412"):
+            raise
+    else:
+        raise Misconfigured("the evidence bucket overwrites objects: it must honour If-None-Match")
+    if "deny_per_action" not in profile(cell.settings.engine).capabilities:
+        found = s3.get_object_lock_configuration(Bucket=cell.settings.evidence_bucket)["ObjectLockConfiguration"]
+        if not found.get("Rule"):
+            raise Misconfigured(
+                "the evidence bucket locks nothing, and nothing else keeps the log: give it a default lock"
+            )
