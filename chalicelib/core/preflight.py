@@ -11,8 +11,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
+from . import times
 from .bases import BasisKind
 from .decision import Decision
 from .event import DataClass
@@ -23,12 +25,13 @@ Decide = Callable[[Facts], Decision]
 ROUNDS_MAX = 30
 _DIGEST = "sha256:" + "0" * 64
 _LONG_AGO, _FAR = "2000-02-01", "2199-01-01"
-_FIELDS: Mapping[str, Any] = {
-    **dict.fromkeys(("signed_on", "notified_on", "filed_on", "given_on"), _LONG_AGO),
-    **dict.fromkeys(("unmodified", "separate_document", "written", "special", "occasional"), True),
-}
-"""Fields that some rules ask of a record, and what meets them."""
-_FIRST = ("contract", "scc")
+_DATES = ("signed_on", "notified_on", "filed_on", "given_on")
+_FLAGS = ("unmodified", "separate_document", "written", "special", "occasional")
+_FIELDS = (*_DATES, *_FLAGS)
+"""Fields that some rules ask of a record."""
+_WAITS = timedelta(days=90)
+"""Longer than any wait of a law, and short enough that its days of rest are known."""
+_FIRST = ("contract", "scc", "notification-filed")
 KINDS = (*_FIRST, *(k.value for k in BasisKind if k.value not in _FIRST))
 """The kinds of records in the order in which they are proposed: what is usual before what is an exception."""
 _GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
@@ -176,7 +179,7 @@ def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> _Filled:
     bases = list(facts.get("bases") or ())
     fits: dict[str, tuple[Facts, Decision]] = {}
     for kind in (gap["name"],) if gap["name"] in KINDS else KINDS:
-        candidate = {**facts, "bases": [*bases, _record(kind, law, recipient)]}
+        candidate = {**facts, "bases": [*bases, _record(kind, law, recipient, facts)]}
         after = decide(candidate)
         if path not in _needs(after):
             fits[kind] = candidate, after
@@ -201,8 +204,12 @@ def _call_of(record: Mapping[str, Any]) -> str:
     return f"POST /v1/bases {json.dumps(body, ensure_ascii=False)}"
 
 
-def _record(kind: str, law: str | None, recipient: str | None) -> dict[str, Any]:
+def _record(kind: str, law: str | None, recipient: str | None, facts: Facts) -> dict[str, Any]:
     """A record of a kind that meets every condition on its fields that a date or a yes can meet."""
+    try:
+        acted = (times.parse(str(facts.get("now"))) - _WAITS).date().isoformat()
+    except (ValueError, OverflowError):
+        acted = _LONG_AGO  # facts without a clock are refused whatever they hold
     return {
         "id": "assumed",
         "kind": kind,
@@ -211,7 +218,8 @@ def _record(kind: str, law: str | None, recipient: str | None) -> dict[str, Any]
         "valid_from": _LONG_AGO,
         "valid_until": _FAR,
         "evidence": _DIGEST,
-        **_FIELDS,
+        **dict.fromkeys(_DATES, acted),
+        **dict.fromkeys(_FLAGS, True),
     }
 
 
