@@ -19,7 +19,7 @@ from ..shell import Shell
 from ..store.queues import body
 from .dirty import tell
 from .messages import Message, with_followers
-from .state import ATTEMPTS_MAX, Batch, look
+from .state import ATTEMPTS_MAX, Batch, look, up_to_date
 
 
 def handle_inbox(shell: Shell, messages: list[Message]) -> list[str]:
@@ -102,7 +102,8 @@ def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     batch = Batch(shell)
     order = dict(order)
     found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
-    open_ = not found.ended and batch.snapshot(order["tenant"]) is not None
+    order, found = up_to_date(batch, order, found, ATTEMPTS_MAX)  # a decision that was made meanwhile may be its end
+    open_ = not found.ended and order["decision"] != "refused" and batch.snapshot(order["tenant"]) is not None
     if open_ and order["decision"] == "held":  # what is not allowed to leave is not attempted
         entry = audit.act(
             "expired",

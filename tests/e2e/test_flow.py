@@ -14,7 +14,7 @@ from chalicelib.channels.base import Inbound
 from chalicelib.core import signature
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
-from chalicelib.flow import deliver, replay, route
+from chalicelib.flow import dead, deliver, replay, route
 from chalicelib.store.data import lane_of
 
 HOUR = timedelta(hours=1)
@@ -360,6 +360,42 @@ def test_ended_with_an_entry_when_a_message_is_dead_lettered(queue: str) -> None
         (act,) = w.of_kind("replayed")
         (again,) = [e for e in w.of_kind("decided") if e["cause"] == "replayed"]
         assert again["by"] == act["id"]
+
+
+def _dead_letter(w: World) -> None:
+    """Have the last message of the outbox dead-lettered, whatever was done with it."""
+    (held,) = w.outbox.messages
+    w.dead_outbox._add(held.outgoing)
+
+
+def test_no_second_end_is_written_when_a_refused_delivery_is_dead_lettered() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1)
+        w.inbox.run(route.handle)
+        _dead_letter(w)
+        w.change(w.recipient, granted=False)
+        w.outbox.run(deliver.handle)
+
+        w.dead_outbox.run(dead.handle_outbox)
+
+        assert [e["routes"][0]["decision"] for e in w.of_kind("decided")] == ["allowed", "refused"]
+        assert w.of_kind("attempted") == []
+
+
+def test_a_held_transfer_ends_by_an_act_when_it_is_dead_lettered() -> None:
+    with world() as w:
+        w.connect(recipient={"contract": None})
+        w.post(1)
+        w.inbox.run(route.handle)
+        _dead_letter(w)
+
+        w.dead_outbox.run(dead.handle_outbox)
+        w.run(timedelta(hours=80), every=timedelta(hours=4))
+
+        (act,) = w.of_kind("expired")
+        assert (act["reason"], act["object"]["kind"]) == ("dead_letter", "transfer")
+        assert w.of_kind("attempted") == []
 
 
 def test_no_personal_datum_is_in_the_clear_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
