@@ -103,6 +103,7 @@ class _Account:
     def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
         config: Config = parcel.config
         self._config = config
+        self.account = config.host
         self._service = calls.Service(clients, f"https://{config.host}", {}, parcel.at, config.api_url)
         self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
 

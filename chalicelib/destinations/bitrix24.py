@@ -134,6 +134,7 @@ class _Portal:
 
     def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
         config: Config = parcel.config
+        self.account = urlsplit(config.url.get_secret_value()).netloc
         self._app = config.app
         root = config.url.get_secret_value().rstrip("/") + ("/rest" if config.app else "")
         self._rest = calls.Service(clients, root, {}, parcel.at, config.api_url)

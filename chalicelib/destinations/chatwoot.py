@@ -141,6 +141,7 @@ class _Account:
 
     def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
         config: Config = parcel.config
+        self.account = f"{config.url}/{config.account_id}"
         self._inbox = config.inbox_id
         self._ref = parcel.conversation or "none"
         self._message = parcel.message
@@ -204,7 +205,7 @@ class _Account:
         return None
 
     def _name(self, contact: str) -> str:
-        return f"conversation:{contact}:{self._ref}"
+        return f"conversation:{self.account}/{self._inbox}:{contact}:{self._ref}"
 
     def _conversation(self, contact: str, gone: str | None = None) -> str:
         """Return the conversation of a contact: steps a to f. Raises ``contacts.Gone``."""

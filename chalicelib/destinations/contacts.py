@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -81,6 +81,11 @@ class Parcel:
 
 class Crm(Protocol):
     """What the procedure asks of a CRM. Everything raises ``DeliveryError`` besides what is said."""
+
+    @property
+    def account(self) -> str:
+        """What tells this account of the CRM from every other that the destination may be changed to. Its contacts are
+        remembered by it: a contact's number is somebody else's in another account."""
 
     def find(self, person: Person) -> str | None:
         """Return the contact's id: by the external ids in order, then by phone; of several the oldest."""
@@ -177,30 +182,31 @@ def find_or_make(person: Person, crm: Crm, memory: Memory, gone: str | None = No
     Raises:
         DeliveryError: ``contended``, or what the CRM came to.
     """
-    known = _remembered(person, memory, gone)  # 1
+    names = {name: f"contact:{crm.account}:{name}" for name in person.names}
+    known = _remembered(names.values(), memory, gone)  # 1
     if known is not None:
         return known
     held: list[str] = []
     try:
         for name in sorted(person.names):  # 2
-            if not memory.claim(f"contact:{name}", CLAIM_S):
+            if not memory.claim(names[name], CLAIM_S):
                 raise vetted.failure("contended", sent=gone is not None)
-            held.append(name)
-        known = _remembered(person, memory, gone)  # 3
+            held.append(names[name])
+        known = _remembered(names.values(), memory, gone)  # 3
         if known is None:
             known = _found_or_made(person, crm)
             if known == gone:
                 raise vetted.failure("unavailable")
         for name in person.names:  # 6
-            memory.put(f"contact:{name}", known, KEEP_S)
+            memory.put(names[name], known, KEEP_S)
         return known
     finally:
         for name in held:  # 7
-            memory.release(f"contact:{name}")
+            memory.release(name)
 
 
-def _remembered(person: Person, memory: Memory, gone: str | None) -> str | None:
-    found = (memory.get(f"contact:{name}") for name in person.names)
+def _remembered(names: Iterable[str], memory: Memory, gone: str | None) -> str | None:
+    found = (memory.get(name) for name in names)
     return next((contact for contact in found if contact is not None and contact != gone), None)
 
 

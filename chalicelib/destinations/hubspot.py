@@ -108,6 +108,9 @@ class _Account:
     def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
         config: Config = parcel.config
         self._config = config
+        # Only the credentials tell which account it is.
+        credential = config.app.refresh_token if config.app else config.token
+        self.account = credential.get_secret_value() if credential else ""
         self._service = calls.Service(clients, API, {}, parcel.at, config.api_url)
         self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
 

@@ -136,6 +136,34 @@ def test_contact_and_conversation_are_found_again_when_everything_is_forgotten()
     assert (len(vendor.contacts), len(vendor.conversations), len(messages(vendor))) == (1, 1, 2)
 
 
+@pytest.mark.parametrize("part", ["account_id", "url"])
+def test_message_goes_to_nobody_else_when_the_destination_is_changed_to_another_account(part: str) -> None:
+    memory = Remembered()
+    with running(Chatwoot()) as old, running(Chatwoot()) as new:
+        send(old, memory)
+        stranger = new.add_contact(name="s-t-r-a-n-g-e-r", identifier="telegram:1")
+        assert stranger["id"] in old.contacts  # one number, two people
+        new.account = {"account_id": 4, "url": 3}[part]
+        config = {"account_id": new.account}
+
+        send(new, memory, number=2, config=config)
+
+        (conversation,) = new.conversations.values()
+        assert new.contacts[conversation["contact_id"]]["identifier"] == "telegram:77001"
+
+
+def test_conversation_is_opened_in_the_new_inbox_when_the_destination_is_changed_to_one() -> None:
+    memory = Remembered()
+    with running(Chatwoot()) as vendor:
+        send(vendor, memory)
+        vendor.inbox = INBOX + 1
+
+        send(vendor, memory, number=2, config={"inbox_id": INBOX + 1})
+
+        assert [len(c["messages"]) for c in vendor.conversations.values()] == [1, 1]
+        assert len(vendor.contacts) == 1
+
+
 def test_conversation_of_another_inbox_is_left_alone_when_it_is_of_the_same_conversation() -> None:
     with running(Chatwoot()) as vendor:
         send(vendor, Remembered())

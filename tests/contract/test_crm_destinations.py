@@ -13,11 +13,12 @@ import pytest
 from chalicelib.core.errors import DeliveryError
 from chalicelib.core.retry import CODES
 from chalicelib.core.sealing import TenantKeys
+from chalicelib.destinations import of_kind
 from chalicelib.store.memory import DestinationMemory
 from tests.contract.crm import NOW, PHONE, Crash, Process, Rows, document, send
 from tests.contract.engines import Engine
 from tests.contract.stores import Ticks, new_id, table
-from tests.fixtures.destinations.crm import VENDORS, Vendor, answer
+from tests.fixtures.destinations.crm import TOKEN, VENDORS, Vendor, answer
 
 HIDDEN = (
     "p-e-r-s-o-n", "c-o-n-t-e-n-t", "491700000001", "s-e-r-v-e-r", "webhook", "l-o-n-g", "c-l-i-e-n-t", "r-e-f-r", "a-c-c-e-s-s",
@@ -233,9 +234,29 @@ def test_refused_attempt_leaves_no_claim_when_it_ends(vendor: Vendor) -> None:
     assert send(vendor, Process(rows)) == "accepted"
 
 
+def test_message_goes_to_nobody_else_when_the_destination_is_changed_to_another_account(vendor: Vendor) -> None:
+    rows = Rows()
+    send(vendor, Process(rows), 1)
+    ours = next(iter(vendor.contacts))
+    with type(vendor)().serving() as other:
+        stranger = other.new(name="s-t-r-a-n-g-e-r")
+        other.access = "of-another-account"
+        own = {"amocrm": {"host": "sud.amocrm.ru"}, "hubspot": {"token": other.access}}.get(vendor.KIND, {})
+        config = of_kind(vendor.KIND).Config.model_validate({**other.config(), **own})
+
+        send(other, Process(rows), 2, config=config)
+
+        assert stranger == ours  # one number, two people
+        (attached_to,) = {contact for contact, _ in other.messages}
+        assert other.contacts[attached_to]["name"] == "p-e-r-s-o-n"
+
+
 def test_attempt_is_contended_and_nothing_is_sent_when_somebody_is_making_the_contact(vendor: Vendor) -> None:
     rows = Rows()
-    Process(rows).claim("contact:telegram:77", 30)
+    account = {"bitrix24": vendor.url.removeprefix("http://"), "amocrm": "nord.amocrm.ru", "hubspot": TOKEN}[
+        vendor.KIND
+    ]
+    Process(rows).claim(f"contact:{account}:telegram:77", 30)
 
     error = fault(vendor, Process(rows))
 

@@ -16,7 +16,7 @@ from chalicelib.flow import deliver, route
 from chalicelib.store.memory import DestinationMemory
 from infra import engines
 from tests.deployed import HERE, POLICIES, role_arn
-from tests.fixtures.destinations.crm import Amocrm, Bitrix24, Hubspot, Vendor, answer
+from tests.fixtures.destinations.crm import TOKEN, Amocrm, Bitrix24, Hubspot, Vendor, answer
 from tests.iam import Request, Verdict, evaluate
 
 
@@ -105,7 +105,7 @@ def test_contact_is_remembered_no_more_when_the_tenant_is_closed() -> None:
         ours = DestinationMemory(
             w.shell.data.table, w.shell.config.keys_of(w.tenant), w.tenant, w.destination, w.shell.now, w.shell.random
         )
-        assert ours.get("contact:telegram:100") == "100"
+        assert ours.get(f"contact:{TOKEN}:telegram:100") == "100"
 
         w.shell.config.erase_tenant(w.tenant)
 
