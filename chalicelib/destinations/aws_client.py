@@ -302,10 +302,13 @@ class Maker:
             service, region_name=region, config=config, endpoint_url=self._endpoint_url, **credentials
         )
 
+        _, _, suffix = (urlsplit(made.meta.endpoint_url).hostname or "").partition(f".{region}.")
+
         def stays(request: Any, **_: Any) -> None:
             # The S3 client follows a bucket to whatever region it is in; a decision was about the region that is named.
+            # What stands before it proves nothing: a bucket can be called like a region.
             host = urlsplit(request.url).hostname or ""
-            if host not in self._hosts and region not in host.split("."):
+            if host not in self._hosts and not (suffix and host.endswith(f".{region}.{suffix}")):
                 raise _Elsewhere
 
         made.meta.events.register_first("before-send", stays)

@@ -302,7 +302,8 @@ def test_example_is_sent_only_when_the_role_is_proved(
 # Where it goes
 
 
-def test_nothing_goes_to_another_region_when_a_bucket_says_that_it_is_there() -> None:
+@pytest.mark.parametrize("bucket", ["events-example", "eu-central-1"])  # a bucket can be called like a region
+def test_nothing_goes_to_another_region_when_a_bucket_says_that_it_is_there(bucket: str) -> None:
     hosts: list[str] = []
     client = aws_client.Maker()("s3", "eu-central-1", Session("key", "secret", "token", NOW))
 
@@ -317,14 +318,15 @@ def test_nothing_goes_to_another_region_when_a_bucket_says_that_it_is_there() ->
     made = {"s3": client, "sts": tenant_aws.Sts(lambda: NOW, {ROLE: None})}
     clients = tenant_aws.clients(lambda service, *_: made[service], lambda: NOW)
 
+    config = of_kind("s3").Config(role_arn=ROLE, bucket=bucket, region="eu-central-1")
     codes = []
     for _ in range(2):  # what the first answer taught the client is not used by the second
         with pytest.raises(DeliveryError) as error:
-            sent("s3", clients)
+            sent("s3", clients, config=config)
         codes.append(error.value.attempt_code)
 
     assert codes == ["not_found", "not_found"]
-    assert hosts == ["events-example.s3.eu-central-1.amazonaws.com"]
+    assert hosts == [f"{bucket}.s3.eu-central-1.amazonaws.com"]
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "us-east-1", "cn-north-1", "eusc-de-east-1"])
