@@ -64,6 +64,8 @@ def moto() -> Iterator[Engine]:
     """Run moto inside this process, one call at a time: its tables know no locks."""
     from moto import mock_aws
 
+    from .moto_queues import searched
+
     lock = threading.RLock()
     make = _client(None)
 
@@ -78,7 +80,7 @@ def moto() -> Iterator[Engine]:
         client._make_api_call = one_at_a_time
         return client
 
-    with mock_aws():
+    with mock_aws(), searched():
         yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
 
 
