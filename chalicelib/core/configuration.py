@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .bases import BasisDocuments
+from .switches import Switch
 from .tenant import Basis, Destination, Recipient, Route, Source, Tenant
 
 if TYPE_CHECKING:  # patterns are compiled where events are matched; most functions only name a configuration
@@ -42,6 +43,7 @@ class Configuration:
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     routes: Mapping[str, Route] = field(default_factory=dict)
     bases: Mapping[str, Basis] = field(default_factory=dict)
+    switches: Mapping[str, Switch] = field(default_factory=dict)
 
     @cached_property
     def index(self) -> RouteIndex[str]:
@@ -117,7 +119,10 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
     def by_id(records: Iterable[Any]) -> list[Any]:
         return sorted(records, key=lambda r: str(r.id))
 
+    # What few tenants have stands here only where there is any.
+    rare = {"switches": [s.document() for s in by_id(configuration.switches.values())]}
     return {
+        **{name: values for name, values in rare.items() if values},
         "schema": "waybill.config/1",
         "tenant": {
             "id": tenant.id,

@@ -17,6 +17,7 @@ from .configuration import Configuration
 from .entry import VERDICTS
 from .residency import Decision
 from .retention import expires_at
+from .switches import RULE, stopped_by
 from .tenant import Destination, Recipient, Route, Source
 from .transfers import delivery_id, transfer_id
 
@@ -46,7 +47,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The decision for one event along one route: the stricter of storing it and delivering it."""
+    """The decision for one event along one route: the stricter of storing it and delivering it.
+
+    ``switch`` is the tenant's switch that refused it before the law was asked.
+    """
 
     verdict: str
     rules: tuple[Mapping[str, str], ...]
@@ -55,6 +59,7 @@ class Judgement:
     classes_out: tuple[str, ...]
     basis: str | None
     retry_at: str | None
+    switch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,8 +196,12 @@ def judge(
     decide: Decide,
     held_since: datetime | None = None,
 ) -> Judgement:
-    """Decide one route, given the decision and the facts of storing the event."""
+    """Decide one route, given the decision and the facts of storing the event. The tenant's switches come before the law."""
     facts = route_facts(base, configuration, route, held_since)
+    if configuration.switches:
+        switch = stopped_by(configuration.switches, route.destination, facts, times.parse(base["now"]))
+        if switch is not None:
+            return Judgement("refused", (RULE,), (), (), (), None, None, switch.id)
     return combine(store, decide(facts), tuple(facts["bases"]))
 
 
@@ -246,8 +255,19 @@ def plan(
         transfers=tuple(transfers),
         expires_at=expires_at(configuration.tenant, source, received_at),
         keep=store.verdict != "refused",
-        facts={"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]},
+        facts=entry_facts(base, tuple(t.judgement for t in transfers)),
     )
+
+
+def entry_facts(base: Facts, judgements: tuple[Judgement, ...]) -> Facts:
+    """Return the facts that a ``decided`` entry keeps: those that neither its receipt nor the configuration tells.
+
+    Args:
+        base: the facts of storing the event, by which the routes were judged.
+    """
+    facts: Facts = {"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]}
+    switches = [j.switch for j in judgements if j.switch is not None]
+    return {**facts, "switch": min(switches)} if switches else facts
 
 
 def routes_of(transfers: tuple[Planned, ...]) -> list[Entry]:

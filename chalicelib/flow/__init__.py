@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         route,
         seal,
         sweep,
+        switches,
         terms,
         trial,
     )
@@ -55,6 +56,7 @@ __all__ = (
     "route",
     "seal",
     "sweep",
+    "switches",
     "terms",
     "trial",
 )

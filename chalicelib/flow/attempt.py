@@ -14,7 +14,17 @@ from typing import Any
 from ..core import audit, times
 from ..core.errors import DeliveryError, OurError
 from ..core.event import classes_of
-from ..core.plan import Cell, Judgement, Planned, judge, recipient_of, routes_of, source_facts
+from ..core.plan import (
+    Cell,
+    Facts,
+    Judgement,
+    Planned,
+    entry_facts,
+    judge,
+    recipient_of,
+    routes_of,
+    source_facts,
+)
 from ..core.redaction import redact
 from ..core.retention import hold_ends_at
 from ..core.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
@@ -83,7 +93,8 @@ def deliver(
         return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
     document = one.row.open(one.data_key, shell.settings.region)
     classes = classes_of(document)
-    judgement = judge_again(shell, snapshot, order, classes, now, held_since)
+    base = facts_again(shell, snapshot, order, classes, now)
+    judgement = judge_again(shell, snapshot, order, base, held_since)
     if judgement.verdict == "held" and order["decision"] == "held":
         return _still_held(batch, order, judgement, held_since or now, now)
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
@@ -91,7 +102,7 @@ def deliver(
     recipient = recipient_of(snapshot.configuration, destination)
     wanted = (judgement.verdict, sorted(judgement.classes_out), recipient)
     while wanted != (order["decision"], order["classes_out"], order["recipient"]):  # again where somebody was faster
-        order = _redecide(batch, order, snapshot, judgement, recipient, now)
+        order = _redecide(batch, order, snapshot, base, judgement, recipient, now)
         if order["decision"] == "refused":
             return Ended()
     if order["decision"] == "held":
@@ -102,30 +113,28 @@ def deliver(
     return _send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
 
 
-def judge_again(
-    shell: Shell,
-    snapshot: Snapshot,
-    order: Order,
-    classes: list[str],
-    now: datetime,
-    held_since: datetime | None = None,
-) -> Judgement:
-    """Decide an order's event along its route, as the law and the records are now."""
-    configuration = snapshot.configuration
-    route = configuration.routes[order["route"]]
-    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
-        route = route.model_copy(update={"destination": order["destination"]})
-    base = source_facts(
-        configuration,
-        configuration.sources[order["source"]],
+def facts_again(shell: Shell, snapshot: Snapshot, order: Order, classes: list[str], now: datetime) -> Facts:
+    """Build the facts of storing an order's event, as the law and the records are now."""
+    return source_facts(
+        snapshot.configuration,
+        snapshot.configuration.sources[order["source"]],
         Cell(shell.settings.region, shell.settings.country),
         op="store",
         classes=classes,
         now=now,
         received_at=times.parse(order["received_at"]),
     )
+
+
+def judge_again(
+    shell: Shell, snapshot: Snapshot, order: Order, base: Facts, held_since: datetime | None = None
+) -> Judgement:
+    """Decide an order's event along its route on the facts of ``facts_again``."""
+    route = snapshot.configuration.routes[order["route"]]
+    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
+        route = route.model_copy(update={"destination": order["destination"]})
     decide = shell.decider.decide
-    return judge(configuration, route, decide(base), base, decide, held_since)
+    return judge(snapshot.configuration, route, decide(base), base, decide, held_since)
 
 
 def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:
@@ -165,6 +174,7 @@ def _redecide(
     batch: Batch,
     order: Order,
     snapshot: Snapshot,
+    base: Facts,
     judgement: Judgement,
     recipient: Mapping[str, Any] | None,
     now: datetime,
@@ -178,13 +188,16 @@ def _redecide(
         by = _act(batch, order, "released", "basis_given", now)["id"]
     planned = Planned(order["route"], order["transfer"], order["delivery"], order["destination"], recipient, judgement)
     cause = "released" if by else "rechecked"
-    entry = decided_anew(batch.shell, first, (planned,), snapshot, now, cause=cause, by=by, supersedes=order["decided"])
+    entry = decided_anew(
+        batch.shell, first, base, (planned,), snapshot, now, cause=cause, by=by, supersedes=order["decided"]
+    )
     return following(order, batch.shell.audit.append(entry).entry)
 
 
 def decided_anew(
     shell: Shell,
     first: Mapping[str, Any],
+    base: Facts,
     planned: tuple[Planned, ...],
     snapshot: Snapshot,
     now: datetime,
@@ -194,7 +207,11 @@ def decided_anew(
     supersedes: str | None = None,
 ) -> audit.Entry:
     """Make a later decision on the event of ``first``, for some of its routes. The caller appends it, and follows what
-    then stands in the log."""
+    then stands in the log.
+
+    Args:
+        base: the facts that it was made on.
+    """
     return audit.decided(
         tenant=first["tenant"],
         minute=audit.minute_of(first["id"]),
@@ -202,7 +219,7 @@ def decided_anew(
         event=first["event"],
         receipt=first["receipt"],
         expires_at=times.parse(first["expires_at"]),
-        facts={**first["facts"], "now": times.text(now)},
+        facts=entry_facts(base, tuple(p.judgement for p in planned)),
         rules_hash=shell.law.hash.removeprefix("sha256:"),
         config_hash=snapshot.configuration.hash,
         routes=routes_of(planned),

@@ -47,7 +47,10 @@ def hash_now(request: Request) -> str:
 
 def noted(request: Request, thing: str, reason: str, before: str) -> None:
     """Write that the configuration has changed."""
-    kinds = {"tnt": "tenant", "src": "source", "dst": "destination", "rte": "route", "rcp": "recipient", "bas": "basis"}
+    kinds = {
+        "tnt": "tenant", "src": "source", "dst": "destination", "rte": "route", "rcp": "recipient", "bas": "basis",
+        "swi": "switch",
+    }  # fmt: skip
     kind = kinds.get(thing[:3], thing[:3])
     configuration = request.shell.config.snapshot(request.tenant.id).configuration
     if configuration.hash != before:

@@ -31,7 +31,7 @@ from ..store.data import EventRow
 from ..store.items import Item
 from ..store.queues import Outgoing, body
 from . import jobs
-from .attempt import decided_anew, judge_again
+from .attempt import decided_anew, facts_again, judge_again
 from .dirty import tell_or_note
 from .orders import deliveries
 from .request import Request
@@ -194,20 +194,17 @@ def _decided(
     """Decide an event anew along the routes of transfers that have ended."""
     configuration = snapshot.configuration
     planned = []
+    receipt = {"source": first["receipt"]["source"], "received_at": first["receipt"]["received_at"]}
+    base = facts_again(shell, snapshot, receipt, classes_of(document), now)
     for one in ended:
-        order = {
-            "route": one.route,
-            "destination": one.destination,
-            "source": first["receipt"]["source"],
-            "received_at": first["receipt"]["received_at"],
-        }
+        order = {**receipt, "route": one.route, "destination": one.destination}
         transfer = transfer_id(audit.minute_of(first["id"]), one.event, f"{one.route}\n{by}")
-        judgement = judge_again(shell, snapshot, order, classes_of(document), now)
+        judgement = judge_again(shell, snapshot, order, base)
         recipient = recipient_of(configuration, configuration.destinations[one.destination])
         planned.append(
             Planned(one.route, transfer, delivery_id(transfer), one.destination, recipient, judgement),
         )
-    return decided_anew(shell, first, tuple(planned), snapshot, now, cause="replayed", by=by)
+    return decided_anew(shell, first, base, tuple(planned), snapshot, now, cause="replayed", by=by)
 
 
 # Many transfers

@@ -31,6 +31,7 @@ from ..core.configuration import Configuration
 from ..core.errors import Misconfigured, NotFound, PreconditionFailed
 from ..core.operational import source_of
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
+from ..core.switches import Switch
 from ..core.tenant import (
     ApiKey,
     Basis,
@@ -56,6 +57,7 @@ RECORDS: Mapping[str, type[Record]] = {
     "rte": Route,
     "bas": Basis,
     "key": ApiKey,
+    "swi": Switch,
 }
 """What is stored under each prefix."""
 
@@ -415,5 +417,6 @@ class ConfigStore:
             destinations=found["dst"],
             routes=found["rte"],
             bases=found["bas"],
+            switches=found["swi"],
         )
         return Snapshot(configuration, self._keys.of(tenant), self._table.region, self._now(), sealed)
