@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,6 +64,49 @@ def _preflight(arguments: argparse.Namespace) -> int:
     report = preflight.examine(plan, law)
     print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else preflight.as_text(report))
     return preflight.exit_code(report)
+
+
+def _what_if(arguments: argparse.Namespace) -> int:
+    import tempfile
+    from datetime import UTC, datetime
+
+    from chalicelib.core import what_if as periods
+    from chalicelib.core.errors import WaybillError
+    from chalicelib.lines import what_if
+    from infra import fetch
+
+    if (arguments.bundle is None) == (arguments.url is None) or (arguments.url is None) != (arguments.key_file is None):
+        arguments.refuse("give --bundle, or --url and --key-file")
+    try:
+        law, until = what_if.draft(arguments.law), datetime.now(UTC)
+        with tempfile.TemporaryDirectory(prefix="waybill-") as folder:
+            files = [arguments.bundle]
+            if arguments.url is not None:
+                key = arguments.key_file.read_text(encoding="utf-8").strip()
+                after = periods.since(arguments.since, until)
+                files = list(fetch.bundles(arguments.url, key, after, until, Path(folder)))
+            report = what_if.of_files(files, law, arguments.since, until if arguments.url is not None else None)
+    except (WaybillError, what_if.BadBundle, fetch.NotFetched, OSError, ValueError) as error:
+        print(f"waybill what-if: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else what_if.as_text(report))
+    return 1 if report["changed"] else 0
+
+
+def _selfcheck(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from chalicelib.core.errors import WaybillError
+    from chalicelib.lines import decide, selfcheck
+
+    try:
+        law = decide.load(arguments.law)
+    except (WaybillError, OSError, UnicodeDecodeError) as error:
+        print(f"waybill selfcheck: {error}", file=sys.stderr)
+        return 2
+    report = selfcheck.examine(law, arguments.today or datetime.now(UTC).date())
+    print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else selfcheck.as_text(report))
+    return selfcheck.exit_code(report)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -191,6 +235,27 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_argument("routes", type=Path, metavar="ROUTES.toml", help="the planned flows")
     preflight.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
     preflight.add_argument("--json", action="store_true", help="report for a program")
+    what_if = command(
+        "what-if",
+        _what_if,
+        "say what a draft of the law would have changed for past transfers",
+        "Exit 0 where nothing would change, 1 where something would, 2 where something cannot be read.",
+    )
+    what_if.add_argument("--law", type=Path, metavar="DIR", required=True, help="the draft's rule files")
+    what_if.add_argument("--since", metavar="P30D", default="P30D", help="how far back (%(default)s)")
+    what_if.add_argument("--bundle", type=Path, metavar="FILE", help="a bundle of evidence; offline")
+    what_if.add_argument("--url", metavar="URL", help="a cell's address, to have a bundle made there")
+    what_if.add_argument("--key-file", type=Path, metavar="FILE", help="a file with a key of scope audit")
+    what_if.add_argument("--json", action="store_true", help="report for a program")
+    selfcheck = command(
+        "selfcheck",
+        _selfcheck,
+        "list the rules that are to be checked again, and those that nobody can be sure of",
+        "Offline. Exit 0, or 1 where a rule was not compared with its source for 90 days, 2 where rules do not load.",
+    )
+    selfcheck.add_argument("--law", type=Path, metavar="DIR", help="rule files to use instead of the installed ones")
+    selfcheck.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the day to judge by (today)")
+    selfcheck.add_argument("--json", action="store_true", help="report for a program")
     verify = command(
         "verify",
         _verify,

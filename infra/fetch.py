@@ -1,0 +1,77 @@
+"""Fetch bundles of evidence from a cell, as anybody with a key of scope ``audit`` can."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from chalicelib.core import times
+
+WAIT_S = 900
+"""How long a job is waited for."""
+POLL_S = 2.0
+
+
+class NotFetched(Exception):
+    """A cell did not give what was asked for; the text says which step failed, and holds no key."""
+
+
+def bundles(
+    url: str, key: str, after: datetime, before: datetime, folder: Path, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Path]:
+    """Have a bundle made of each log that holds entries of a time, and fetch it into a folder.
+
+    Raises:
+        NotFetched: the cell refused, did not answer, or did not finish in time.
+    """
+    if not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise NotFetched("give the cell's address with https://")
+    for year in range(after.year, before.year + 1):
+        asked = {"mode": "selection", "log": f"{year:04d}", "after": times.text(after), "before": times.text(before)}
+        status, job = _call(url, key, "POST", "/v1/audit/bundle", asked)
+        if status == 404:  # nothing of that year is sealed
+            continue
+        job = _finished(url, key, _demand(status, job, 202, "asking for a bundle"), sleep)
+        path = folder / f"{year:04d}.tar"
+        try:
+            with urllib.request.urlopen(str(job["url"]), timeout=60) as answer:
+                path.write_bytes(answer.read())
+        except (OSError, ValueError):
+            raise NotFetched("the bundle could not be fetched") from None
+        yield path
+
+
+def _finished(url: str, key: str, job: dict[str, Any], sleep: Callable[[float], None]) -> dict[str, Any]:
+    for _ in range(int(WAIT_S / POLL_S)):
+        if job["state"] == "done" and job["url"]:
+            return job
+        if job["state"] == "failed":
+            raise NotFetched("the cell could not make the bundle")
+        sleep(POLL_S)
+        job = _demand(*_call(url, key, "GET", f"/v1/jobs/{job['id']}"), 200, "asking for the job")
+    raise NotFetched("the bundle was not made in time")
+
+
+def _demand(status: int, answer: Any, wanted: int, step: str) -> dict[str, Any]:
+    if status != wanted or not isinstance(answer, dict):
+        raise NotFetched(f"{step} was answered {status}")
+    return answer
+
+
+def _call(url: str, key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    data = json.dumps(body).encode() if body is not None else None
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url.rstrip("/") + path, data=data, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, None
+    except (OSError, ValueError):
+        raise NotFetched("the cell does not answer") from None
