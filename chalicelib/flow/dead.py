@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core import audit, times
 from ..core.errors import Misconfigured, NotFound, Unavailable, WaybillError
+from ..core.retention import expires_at
 from ..core.retry import Outcome
 from ..core.sealing import open_sealed, unpack
 from ..observe import count, error, warning
@@ -74,11 +75,14 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     except NotFound:
         return  # the tenant is closed: nothing of it is kept, and its log says so
     minute = times.minute(received_at)
+    ends = received_at + timedelta(days=snapshot.configuration.tenant.retention.default_days)
     try:
         sealed = base64.b64decode(str(order["sealed"]))
         document = unpack(open_sealed(snapshot.keys.queue, sealed, f"{shell.settings.region}/{event}"))
         if not document["occurred_at_is_receipt"]:
             minute = times.minute(times.parse(document["occurred_at"]))
+        source = snapshot.configuration.sources.get(document["source"])
+        ends = expires_at(snapshot.configuration.tenant, source, received_at) if source else ends
     except WaybillError as fault:
         error("dead_letter_unreadable", fault)  # it is ended all the same, under the minute of its receipt
     entry = audit.act(
@@ -92,8 +96,7 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
         reason="dead_letter",
     )
     shell.audit.append(entry)
-    days = snapshot.configuration.tenant.retention.default_days
-    _park(shell, "inbox", message, tenant, event, minute, received_at + timedelta(days=days))
+    _park(shell, "inbox", message, tenant, event, minute, ends)
 
 
 def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:

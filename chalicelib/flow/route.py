@@ -137,11 +137,38 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
         if refused is not None:
             failed[work.message.id] = refused
     works = _in_order([w.message for w in works], works, failed)
+    _end_expired(shell, works, now, failed)
+    works = _in_order([w.message for w in works], works, failed)
     shell.outbox.send(  # 5
         message for w in works for message in deliveries(w.snapshot.configuration, w.entry, w.owner, now)
     )
     for channel, number in Counter(str(work.document["channel"]) for work in works).items():
         count("events", number, channel=channel)
+
+
+def _end_expired(shell: Shell, works: list[Work], now: datetime, failed: dict[str, BaseException]) -> None:
+    """End what came too late: an event that waited in its queue for longer than it lives, or was replayed after that."""
+    late = [
+        w
+        for w in works
+        if times.parse(w.entry["expires_at"]) <= now and any(r["decision"] != "refused" for r in w.entry["routes"])
+    ]
+    acts = [
+        audit.act(
+            "expired",
+            tenant=w.tenant,
+            minute=audit.minute_of(w.entry["id"]),
+            at=now,
+            actor=("service", "route"),
+            request=w.entry["id"],
+            event=w.entry["event"],
+            reason="retention",
+        )
+        for w in late
+    ]
+    for work, outcome in zip(late, shell.audit.append_many(acts), strict=True):
+        if isinstance(outcome, BaseException):
+            failed[work.message.id] = outcome
 
 
 def _find_people(shell: Shell, works: Iterable[Work]) -> dict[str, Person]:

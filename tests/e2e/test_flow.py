@@ -368,6 +368,19 @@ def _dead_letter(w: World) -> None:
     w.dead_outbox._add(held.outgoing)
 
 
+def test_an_event_ends_with_an_entry_when_it_waits_in_its_queue_for_longer_than_it_lives() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1)
+        w.clock += timedelta(days=40)
+
+        w.run(timedelta(minutes=3))
+
+        (act,) = w.of_kind("expired")
+        assert (act["reason"], act["object"]) == ("retention", None)
+        assert w.receiver.requests == []
+
+
 def test_no_second_end_is_written_when_a_refused_delivery_is_dead_lettered() -> None:
     with world() as w:
         w.connect()
