@@ -69,14 +69,16 @@ def due(shell: Shell, tenant: str, notices: Sequence[Received]) -> bool:
     """Say whether a log's waiting entries are many enough, or have waited long enough."""
     if sum(one.notice.count for one in notices) >= ENTRIES:
         return True
-    interval = timedelta(seconds=shell.settings.seal_s)
     try:
         minutes = shell.config.tenant(tenant).record.seal_minutes
     except NotFound:
         minutes = None  # erased; its log is sealed all the same
-    if minutes is not None:
-        interval = timedelta(minutes=minutes)
-    return min(one.sent_at for one in notices) + interval <= shell.now()
+    return min(one.sent_at for one in notices) + interval(shell, minutes) <= shell.now()
+
+
+def interval(shell: Shell, minutes: int | None) -> timedelta:
+    """Return how long an entry waits at most, where its tenant says so many minutes or nothing."""
+    return timedelta(minutes=minutes) if minutes is not None else timedelta(seconds=shell.settings.seal_s)
 
 
 def seal_log(

@@ -1,4 +1,4 @@
-"""Sweep: each hour, end what TTL alone may not.
+"""Sweep: each hour, end what TTL alone may not, and find what waits too long to be sealed.
 
 What waits in lanes ends when its lane is looked at, which is at least once a day, so that no end depends on this job. A
 closed tenant ends here: its master key and all it declared are deleted, which leaves every copy of its content, in
@@ -8,24 +8,40 @@ backups and queues too, unreadable.
 from __future__ import annotations
 
 from ..core import audit, times
-from ..observe import count, info
+from ..core.errors import AuditBroken
+from ..core.tenant import Tenant
+from ..observe import count, error, info
 from ..shell import Shell
 from .dirty import tell
+from .reconcile import due, reconcile
 
 UNTIL_S = 500
 
 
 def handle(shell: Shell) -> int:
-    """Erase closed tenants. Return how many."""
+    """Erase closed tenants, and reconcile the logs of those whose hour it is. Return how many were erased."""
     started = shell.monotonic()
-    erased = 0
+    erased, now = 0, shell.now()
+    open_ones: list[Tenant] = []
     for tenant in list(shell.config.tenants()):
         if shell.monotonic() - started > UNTIL_S:
             break
-        if shell.config.tenant(tenant).record.state == "closed":
+        record = shell.config.tenant(tenant).record
+        if record.state == "closed":
             _erase(shell, tenant)
             erased += 1
+        elif due(tenant, now):
+            open_ones.append(record)
     tell(shell)
+    for record in open_ones:
+        if shell.monotonic() - started > UNTIL_S:
+            count("reconciliations_late")
+            break
+        try:
+            reconcile(shell, record)
+        except Exception as fault:  # noqa: BLE001  (one log's fault is not another's)
+            error("reconciliation_failed", fault, tenant=record.id)
+            count("audit_broken" if isinstance(fault, AuditBroken) else "reconciliations_failed")
     if erased:
         count("tenants_erased", erased)
     return erased

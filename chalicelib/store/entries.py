@@ -187,6 +187,11 @@ class Entries:
                 return Page(tuple(entries), _last_id(ids.encode(day * _DAY + _DAY - 1, 6), 7))
         return Page(tuple(entries), None)
 
+    def day_buckets(self, tenant: str, log: str, day: int) -> list[str]:
+        """Return the buckets of a log that hold entries of a day (since 1970), in order. Raises ``Unavailable``."""
+        low, high = f"ent_{ids.encode(day * _DAY, 6)}{'0' * 20}", _last_id(ids.encode(day * _DAY + _DAY - 1, 6), 7)
+        return sorted(self._buckets(tenant, day, (log,), low, high))
+
     def bucket(self, tenant: str, log: str, bucket: str) -> Iterator[tuple[str, bytes]]:
         """Yield the ids and leaves of a log's entries in a bucket, ``{minute}#{shard}``, as they are stored (consistent).
 
