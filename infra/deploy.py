@@ -36,7 +36,13 @@ from .template import Document, UnknownStage, cell_of, guardrails
 STACK_LIMIT_S: Final = 1800
 # Losing one of these loses evidence, content or the keys to it. CloudFormation would retain most of them, but beside an
 # empty new one.
-_IRREPLACEABLE: Final = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
+_IRREPLACEABLE: Final = (
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::SQS::Queue",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+)
 _ENDED_WELL: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 OPERATOR: Final = {
     "OperatorName": "WAYBILL_OPERATOR_NAME",

@@ -1,25 +1,49 @@
-"""Name an audit entry that was changed or removed.
+"""Name an audit row that was changed or removed, and keep what it was.
 
 The template carries this file's text as the body of a function that the audit tables' streams call, filtered to MODIFY and
-REMOVE. Entries are only ever inserted, so to be called at all is the alarm. It writes the key, never an image: a key holds
-refs only, and whoever looks into it finds the rest under point-in-time recovery.
+REMOVE. Rows are only ever inserted, so to be called at all is the alarm. Its log says the key, which holds refs only; the old
+image goes to the evidence bucket, where nobody can replace or delete it.
 """
 
+import functools
 import json
+import os
 from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+
+@functools.cache
+def client() -> Any:
+    """Make the S3 client of the function's own region."""
+    return boto3.client("s3")
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Write one line for each record: what was done to which entry of which table."""
+    """Write one line for each record: what was done to which row of which table; then keep the row as it was.
+
+    Raises:
+        ClientError: the bucket did not take an image; the stream gives its records again.
+    """
     for record in event["Records"]:
         change = record["dynamodb"]
         line = {
-            "level": "ERROR",
-            "message": "audit entry changed",
             "change": record["eventName"],
             "table": record["eventSourceARN"].split("/")[1],
             "pk": change["Keys"]["pk"]["S"],
             "sk": change["Keys"]["sk"]["S"],
             "sequence": change["SequenceNumber"],
         }
-        print(json.dumps(line))
+        print(json.dumps({"level": "ERROR", "message": "audit entry changed", **line}))
+        try:
+            client().put_object(
+                Bucket=os.environ["WAYBILL_EVIDENCE_BUCKET"],
+                Key=f"tripwire/{line['table']}/{line['sequence']}.json",
+                Body=json.dumps({**line, "old": change.get("OldImage")}).encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":  # kept by an earlier try
+                raise

@@ -53,6 +53,7 @@ KEY_POLICIES = {
     for name, resource in FOUND.items()
     if resource.get("Type") == "AWS::KMS::Key"
 }
+BUCKET_POLICY = resolved(FOUND["EvidenceBucketPolicy"]["Properties"]["PolicyDocument"])
 GUARDRAILS = template.guardrails(CELL)
 
 # The questions
@@ -96,9 +97,20 @@ KMS = sorted(_BOTO.get_service_model("kms").operation_names)
 SQS = sorted(_BOTO.get_service_model("sqs").operation_names)
 # Calls that are authorised under the names of what they do, and actions without a call of that name.
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html (read 2026-11-22)
-S3 = sorted(
-    {*_BOTO.get_service_model("s3").operation_names, "ListBucket", "DeleteObjectVersion", "BypassGovernanceRetention"}
-)
+ONLY_S3_ACTIONS = {
+    "BypassGovernanceRetention",
+    "DeleteObjectVersion",
+    "ListBucket",
+    "PutBucketObjectLockConfiguration",
+    "PutBucketPublicAccessBlock",
+    "PutEncryptionConfiguration",
+    "PutLifecycleConfiguration",
+    "PutObjectVersionAcl",
+    "PutReplicationConfiguration",
+    "ReplicateDelete",
+    "ReplicateObject",
+}
+S3 = sorted({*_BOTO.get_service_model("s3").operation_names, *ONLY_S3_ACTIONS})
 LOGS = sorted(_BOTO.get_service_model("logs").operation_names)
 
 CONFIG, DATA, PEOPLE = table("config"), table("data"), table("people")

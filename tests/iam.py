@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 # What an organisation attaches to every account unless told otherwise.
 FULL_ACCESS: Document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
-_ELEMENTS = {"Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "Condition"}
+_ELEMENTS = {"Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 
 
 class Verdict(Enum):
@@ -86,6 +86,8 @@ def statements(document: Document) -> list[Mapping[str, Any]]:
             raise UnknownElement(f"effect {statement['Effect']}")
         if ("Action" in statement) == ("NotAction" in statement):
             raise UnknownElement("a statement has either Action or NotAction")
+        if ("Resource" in statement) == ("NotResource" in statement):
+            raise UnknownElement("a statement has either Resource or NotResource")
     return list(found)
 
 
@@ -103,7 +105,7 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool:
     return (
         _principal(statement.get("Principal"), request.principal)
         and _action(statement, request.action)
-        and any(_arn_like(pattern, request.resource) for pattern in _list(statement["Resource"]))
+        and _resource(statement, request.resource)
         and all(conditions)
     )
 
@@ -121,6 +123,12 @@ def _action(statement: Mapping[str, Any], action: str) -> bool:
     wanted = _list(statement["Action"] if "Action" in statement else statement["NotAction"])
     named = any(_like(pattern.lower(), action.lower()) for pattern in wanted)
     return named if "Action" in statement else not named
+
+
+def _resource(statement: Mapping[str, Any], resource: str) -> bool:
+    wanted = _list(statement["Resource"] if "Resource" in statement else statement["NotResource"])
+    named = any(_arn_like(pattern, resource) for pattern in wanted)
+    return named if "Resource" in statement else not named
 
 
 def _list(value: Any) -> list[str]:

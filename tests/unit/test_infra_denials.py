@@ -17,6 +17,8 @@ from tests.deployed import (
     ACCOUNT,
     AUDIT,
     AUDIT_KEY,
+    BUCKET,
+    BUCKET_POLICY,
     CELL_KEY,
     CONFIG,
     DATA,
@@ -32,6 +34,8 @@ from tests.deployed import (
     POLICIES,
     REGION,
     ROLES,
+    S3,
+    SEAL_KEY,
     role_arn,
 )
 from tests.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
@@ -103,6 +107,67 @@ def _denied_by_key(document: Mapping[str, Any], _: str = "") -> Denied:
     }
 
 
+def _denied_by_bucket(document: Mapping[str, Any], _: str = "") -> Denied:
+    """What the bucket's policy denies: an action on the bucket, an object, or a log's newest checkpoint."""
+    ways = {
+        "": TLS,
+        " once": {**TLS, "s3:if-none-match": "*"},
+        " in the clear": {**HERE, "aws:SecureTransport": "false"},
+    }
+    return {
+        (f"{principal} {action}{way}", resource)
+        for principal in (ADMIN, BREAK_GLASS)
+        for action in S3
+        for way, context in ways.items()
+        for resource in (BUCKET, OBJECT, CHECKPOINT, OTHERS + "/k")
+        if evaluate(Request(principal, f"s3:{action}", resource, context), [FULL_ACCESS], document) is Verdict.DENIED
+    }
+
+
+TLS = {**HERE, "aws:SecureTransport": "true"}
+OBJECT, CHECKPOINT = BUCKET + "/logs/tnt_1/2026/checkpoints/7", BUCKET + "/logs/tnt_1/2026/checkpoint"
+OTHERS = "arn:aws:s3:::others"
+_CHANGES_OBJECTS = (
+    "DeleteObject DeleteObjectVersion PutObjectRetention PutObjectLegalHold BypassGovernanceRetention"
+).split()
+_CHANGES_COPIES = "PutObjectAcl PutObjectVersionAcl ReplicateObject ReplicateDelete".split()
+_TOUCHES_BUCKET = (
+    "DeleteBucket DeleteBucketPolicy PutBucketPolicy PutBucketVersioning PutBucketObjectLockConfiguration "
+    "PutLifecycleConfiguration PutEncryptionConfiguration PutBucketPublicAccessBlock"
+).split()
+DENIED_BY_BUCKET: Denied = {
+    *(
+        (f"{p} {a}{way}", r)
+        for p in (ADMIN, BREAK_GLASS)
+        for a in (*_CHANGES_OBJECTS, *_CHANGES_COPIES)
+        for way in ("", " once")
+        for r in (OBJECT, CHECKPOINT)
+    ),
+    # Nothing is written over but a log's newest checkpoint.
+    *((f"{p} PutObject", r) for p in (ADMIN, BREAK_GLASS) for r in (BUCKET, OBJECT, OTHERS + "/k")),
+    *(
+        (f"{ADMIN} {a}{way}", BUCKET)
+        for a in (*_TOUCHES_BUCKET, "PutReplicationConfiguration")
+        for way in ("", " once")
+    ),
+    *((f"{p} {a} in the clear", r) for p in (ADMIN, BREAK_GLASS) for a in S3 for r in (BUCKET, OBJECT, CHECKPOINT)),
+    *((f"{p} PutObject in the clear", OTHERS + "/k") for p in (ADMIN, BREAK_GLASS)),
+}
+
+
+def _denied_by_seal_key(document: Mapping[str, Any], _: str = "") -> Denied:
+    return {
+        (principal, action)
+        for principal in (ADMIN, BREAK_GLASS, role_arn("api"), role_arn("seal"))
+        for action in KMS
+        if evaluate(Request(principal, f"kms:{action}", SEAL_KEY, HERE), [FULL_ACCESS], document) is Verdict.DENIED
+    }
+
+
+DENIED_BY_SEAL_KEY: Denied = {
+    *((p, "Sign") for p in (ADMIN, BREAK_GLASS, role_arn("api"))),
+    *((p, a) for p in (ADMIN, role_arn("api"), role_arn("seal")) for a in ("ScheduleKeyDeletion", "DisableKey")),
+}
 DENIED_BY_KEY: Denied = {(ADMIN, "ScheduleKeyDeletion"), (ADMIN, "DisableKey")}
 
 
@@ -111,6 +176,8 @@ def _denied_by_guardrails(document: Mapping[str, Any], _: str = "") -> Denied:
     for who in (ADMIN, BREAK_GLASS):
         calls += [(who, f"dynamodb:{a}", r, HERE) for a in DYNAMODB for r in (DATA, AUDIT[0], INDEXES["subject"])]
         calls += [(who, f"kms:{a}", CELL_KEY, HERE) for a in KMS]
+        calls += [(who, f"s3:{a}", r, HERE) for a in S3 for r in (BUCKET, OBJECT, OTHERS, OTHERS + "/k")]
+    calls += [(who, "kms:Sign", SEAL_KEY, HERE) for who in (role_arn("seal"), role_arn("api"))]
     calls += [(ADMIN, a, r, HERE) for a, r in GUARDED]
     calls += [(ADMIN, a, r, ELSEWHERE) for a, r in (*GUARDED_ELSEWHERE, *LEFT_ELSEWHERE)]
     calls += [(ADMIN, a, EDGE[1], {**HERE, **kind}) for a in EDGE[0] for kind in ENDPOINTS.values()]
@@ -175,6 +242,15 @@ DENIED_BY_GUARDRAILS: Denied = {
     *((f"{ADMIN} kms:{a}", CELL_KEY) for a in _ENDS_KEYS),
     *((f"{who} kms:{a}", CELL_KEY) for who in (ADMIN, BREAK_GLASS) for a in ("ReplicateKey", "UpdatePrimaryRegion")),
     (f"{ADMIN} kms:CreateKey", "*{'kms:MultiRegion': 'true'}"),
+    *((f"{who} s3:{a}", OBJECT) for who in (ADMIN, BREAK_GLASS) for a in _CHANGES_OBJECTS),
+    *((f"{ADMIN} s3:{a}", r) for a in _TOUCHES_BUCKET for r in (BUCKET, OBJECT)),
+    *(
+        (f"{who} s3:PutReplicationConfiguration", r)
+        for who in (ADMIN, BREAK_GLASS)
+        for r in (BUCKET, OBJECT, OTHERS, OTHERS + "/k")
+    ),
+    *((f"{who} kms:Sign", CELL_KEY) for who in (ADMIN, BREAK_GLASS)),
+    (f"{role_arn('api')} kms:Sign", SEAL_KEY),
     *((f"{ADMIN} {a}", r) for a, r in GUARDED),
     *((f"{ADMIN} {a}", f"elsewhere {r}") for a, r in GUARDED_ELSEWHERE),
     *((f"{ADMIN} {a}", f"{EDGE[1]}{ENDPOINTS['EDGE']}") for a in EDGE[0]),
@@ -196,6 +272,8 @@ LAYERS = {
     "table": (LOCKS[AUDIT[0]], _denied_by_lock, "", DENIED_BY_LOCK),
     "key": (KEY_POLICIES[CELL_KEY], _denied_by_key, "", DENIED_BY_KEY),
     "audit key": (KEY_POLICIES[AUDIT_KEY], _denied_by_key, "", DENIED_BY_KEY),
+    "seal key": (KEY_POLICIES[SEAL_KEY], _denied_by_seal_key, "", DENIED_BY_SEAL_KEY),
+    "bucket": (BUCKET_POLICY, _denied_by_bucket, "", DENIED_BY_BUCKET),
     "account": (GUARDRAILS, _denied_by_guardrails, "", DENIED_BY_GUARDRAILS),
 }
 
@@ -228,7 +306,7 @@ def _without_one_deny(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[s
 UNASKED = {"KeysStayInOneRegion kms:SynchronizeMultiRegionKey"}
 
 
-@pytest.mark.parametrize("layer", ["role route", "role break-glass", "table", "key", "account"])
+@pytest.mark.parametrize("layer", ["role route", "role break-glass", "table", "key", "seal key", "bucket", "account"])
 def test_a_verdict_changes_when_any_one_deny_is_removed(layer: str) -> None:
     document, denied_by, role, expected = LAYERS[layer]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import template
@@ -162,32 +165,73 @@ def test_a_stage_is_refused_when_it_is_unknown() -> None:
         template.cell_of("nowhere")
 
 
-def test_the_tripwire_names_the_key_and_no_image_when_an_entry_changed(capsys: pytest.CaptureFixture[str]) -> None:
-    space: dict[str, object] = {}
+class Bucket:
+    """An S3 client that keeps what is put, once."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.down = False
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, IfNoneMatch: str, **_: str) -> None:
+        code = "ServiceUnavailable" if self.down else "PreconditionFailed" if Key in self.objects else None
+        if code is not None:
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, "PutObject")
+        assert (Bucket, IfNoneMatch) == ("waybill-eu1-evidence-1", "*")
+        self.objects[Key] = Body
+
+
+def _tripwire(monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> Callable[[Any, None], None]:
+    """The function as it is written into the template."""
+    space: dict[str, Any] = {}
     exec(template.fragment(Cell(*EU))["Resources"]["Tripwire"]["Properties"]["Code"]["ZipFile"], space)
-    record = {
-        "eventName": "REMOVE",
-        "eventSourceARN": "arn:aws:dynamodb:eu-central-1:1:table/waybill-eu1-audit-2026/stream/x",
-        "dynamodb": {
-            "Keys": {"pk": {"S": "p"}, "sk": {"S": "s"}},
-            "SequenceNumber": "7",
-            "OldImage": {"leaf": {"B": "Y2FuYXJ5"}},
-        },
-    }
+    space["client"] = lambda: bucket
+    monkeypatch.setenv("WAYBILL_EVIDENCE_BUCKET", "waybill-eu1-evidence-1")
+    handler: Callable[[Any, None], None] = space["handler"]
+    return handler
 
-    space["handler"]({"Records": [record, record]}, None)  # type: ignore[operator]
 
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(lines) == 2
-    assert lines[0] == {
-        "level": "ERROR",
-        "message": "audit entry changed",
+CHANGED = {
+    "eventName": "REMOVE",
+    "eventSourceARN": "arn:aws:dynamodb:eu-central-1:1:table/waybill-eu1-audit-2026/stream/x",
+    "dynamodb": {
+        "Keys": {"pk": {"S": "p"}, "sk": {"S": "s"}},
+        "SequenceNumber": "7",
+        "OldImage": {"leaf": {"B": "Y2FuYXJ5"}},
+    },
+}
+
+
+def test_the_tripwire_names_the_key_and_keeps_the_image_when_an_entry_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket()
+
+    _tripwire(monkeypatch, bucket)({"Records": [CHANGED, CHANGED]}, None)
+
+    said = {
         "change": "REMOVE",
         "table": "waybill-eu1-audit-2026",
         "pk": "p",
         "sk": "s",
         "sequence": "7",
     }
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [{"level": "ERROR", "message": "audit entry changed", **said}] * 2
+    assert {name: json.loads(data) for name, data in bucket.objects.items()} == {
+        "tripwire/waybill-eu1-audit-2026/7.json": {**said, "old": {"leaf": {"B": "Y2FuYXJ5"}}}
+    }
+
+
+def test_the_tripwire_fails_when_the_bucket_does_not_take_the_image(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket()
+    bucket.down = True
+
+    with pytest.raises(ClientError):  # the stream gives the record again
+        _tripwire(monkeypatch, bucket)({"Records": [CHANGED]}, None)
+
+    assert '"sk": "s"' in capsys.readouterr().out
 
 
 def test_the_tripwire_fits_when_it_is_written_into_the_template() -> None:

@@ -11,6 +11,7 @@ from tests.deployed import (
     AUDIT,
     AUDIT_KEY,
     BUCKET,
+    BUCKET_POLICY,
     CELL_KEY,
     CONFIG,
     DATA,
@@ -128,7 +129,7 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
         **_TENANT,
         **{(SEAL_KEY, use): "GetPublicKey" for use in USES},
     },
-    "sweep": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
+    "sweep": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT, (AUDIT_KEY, "by S3"): "Decrypt"},
     "seal": {
         **_BOTH_BY_DYNAMODB,
         **_RECEIVER,
@@ -145,11 +146,14 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
     },
     "dead-inbox": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
     "dead-outbox": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
-    "tripwire": {(AUDIT_KEY, "by DynamoDB"): "Decrypt"},
+    "tripwire": {(AUDIT_KEY, "by DynamoDB"): "Decrypt", (AUDIT_KEY, "by S3"): "GenerateDataKey"},
     "break-glass": {
-        (key, use): "DescribeKey GetKeyPolicy PutKeyPolicy DisableKey EnableKey"
-        for key in (CELL_KEY, AUDIT_KEY)
-        for use in USES
+        **{
+            (key, use): "DescribeKey GetKeyPolicy PutKeyPolicy DisableKey EnableKey"
+            for key in (CELL_KEY, AUDIT_KEY)
+            for use in USES
+        },
+        **{(SEAL_KEY, use): "DescribeKey GetKeyPolicy DisableKey EnableKey" for use in USES},
     },
 }
 
@@ -253,11 +257,17 @@ _OBJECTS = {
         "law": "rules/00.json",
         "batch": "logs/tnt_1/2026/batches/0-00",
         "checkpoint": "logs/tnt_1/2026/checkpoint",
+        "changed row": "tripwire/waybill-eu1-audit-2026/1.json",
     }.items()
 }
 _EXPORTS = {"part": f"{EXPORTS}/parts/job_1/entries-0", "bundle": f"{EXPORTS}/bundles/job_1.tar"}
 MAY_S3: dict[str, dict[str, str]] = {
-    "seal": {**dict.fromkeys(_OBJECTS, "GetObject PutObject"), "bucket": "ListBucket"},
+    "seal": {
+        **dict.fromkeys(("configuration", "law", "batch", "checkpoint"), "GetObject PutObject"),
+        "bucket": "ListBucket",
+    },
+    "sweep": {"batch": "GetObject", "checkpoint": "GetObject", "bucket": "ListBucket"},
+    "tripwire": {"changed row": "PutObject"},
     "jobs": {
         **dict.fromkeys(_OBJECTS, "GetObject"),
         **dict.fromkeys(_EXPORTS, "GetObject PutObject"),
@@ -289,6 +299,41 @@ def test_s3_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> No
         for action in S3
         for name, resource in asked.items()
         if evaluate(Request(role_arn(role), f"s3:{action}", resource, HERE), [POLICIES[role]]) is Verdict.ALLOWED
+    }
+
+    assert allowed == expected
+
+
+_WAYS = {
+    "over": {**HERE, "aws:SecureTransport": "true"},
+    "once": {**HERE, "aws:SecureTransport": "true", "s3:if-none-match": "*"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_evidence_is_written_once_when_the_buckets_policy_is_asked_too(role: str) -> None:
+    mine = MAY_S3.get(role, {})
+    asked = {**_OBJECTS, "bucket": BUCKET}
+    expected = {
+        (action, name, way)
+        for name in set(mine) & set(asked)
+        for action in mine[name].split()
+        for way in _WAYS
+        if action != "PutObject" or way == "once" or name == "checkpoint"
+    }
+
+    allowed = {
+        (action, name, way)
+        for action in S3
+        for name, resource in asked.items()
+        for way, context in _WAYS.items()
+        if evaluate(
+            Request(role_arn(role), f"s3:{action}", resource, context),
+            [POLICIES[role]],
+            BUCKET_POLICY,
+            [FULL_ACCESS, GUARDRAILS],
+        )
+        is Verdict.ALLOWED
     }
 
     assert allowed == expected

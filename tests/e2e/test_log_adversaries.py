@@ -1,0 +1,452 @@
+"""Who notices what is done to a log by somebody who has rights that nobody should have. Each test names who.
+
+Before the seal no proof covers a row: there it is the roles (which cannot), the stream's tripwire (which copies what was there),
+or nobody. Afterwards it is the sealer, which refuses to sign; the cell, which checks what it gives away; or the auditor.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from logs import BUCKET, REGION, act, append, assert_whole, faults, key, leaves, let_seal, objects, of_log, sizes, tar
+from world import World, world
+
+from chalicelib.core import leaf, note, seal, tiles, times
+from chalicelib.core.errors import AuditBroken
+from chalicelib.core.seal import Row
+from chalicelib.core.verify import Trust, verify
+from chalicelib.flow import seal as sealer
+from chalicelib.store import signer
+from infra import tripwire
+from tests.deployed import AUDIT, POLICIES, ROLES, role_arn
+from tests.iam import FULL_ACCESS, Request, Verdict, evaluate
+
+TABLE = "waybill-test-audit-2026"
+
+
+class Intruder:
+    """Somebody with every right to the tables and the bucket, past all roles and policies."""
+
+    def __init__(self, w: World) -> None:
+        self.w = w
+        self.db = w.engine.make_client("dynamodb", REGION)
+        self.s3 = w.engine.make_client("s3", REGION)
+        self.changes: list[dict[str, Any]] = []
+
+    def row(self, number: int, log: str = "2026") -> dict[str, Any]:
+        """The n-th entry's row."""
+        rows = [r for r in self.w.rows(f"audit-{log}") if "leaf" in r and r["pk"]["S"].startswith(self.w.tenant)]
+        return sorted(rows, key=lambda r: r["sk"]["S"])[number]
+
+    def seal_row(self, place: int) -> dict[str, Any]:
+        rows = [r for r in self.w.rows("audit-2026") if r["pk"]["S"] == f"{self.w.tenant}#seal#2026"]
+        return sorted(rows, key=lambda r: r["sk"]["S"])[place]
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Write a row; what the table's stream would tell of it is kept."""
+        old = self.db.put_item(TableName=TABLE, Item=row, ReturnValues="ALL_OLD").get("Attributes")
+        self.tell("MODIFY" if old else "INSERT", row, old)
+
+    def delete(self, row: dict[str, Any]) -> None:
+        self.db.delete_item(TableName=TABLE, Key={"pk": row["pk"], "sk": row["sk"]})
+        self.tell("REMOVE", row, row)
+
+    def tell(self, name: str, row: dict[str, Any], old: dict[str, Any] | None) -> None:
+        change: dict[str, Any] = {"Keys": {"pk": row["pk"], "sk": row["sk"]}}
+        change["SequenceNumber"] = f"{len(self.changes) + 1:021d}"
+        if old is not None:  # a stream's record says bytes in base64
+            change["OldImage"] = {
+                n: {"B": base64.b64encode(v["B"]).decode()} if "B" in v else v for n, v in old.items()
+            }
+        source = f"{AUDIT[0].replace('eu1', 'test')}/stream/2026"
+        self.changes.append({"eventName": name, "eventSourceARN": source, "dynamodb": change})
+
+    def rewrite(self, row: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Return a row whose entry says something else, in every form right."""
+        entry = json.loads(leaf.inflate(row["leaf"]["B"]))
+        change(entry)
+        return {**row, "leaf": {"B": leaf.deflate(leaf.canonical(entry))}}
+
+    def replace(self, name: str, data: bytes) -> None:
+        self.s3.put_object(Bucket=BUCKET, Key=f"logs/{self.w.tenant}/2026/{name}", Body=data)
+
+    def paged(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Let the tripwire see what its mapping lets through; return the keys that it names."""
+        seen = [c for c in self.changes if c["eventName"] in ("MODIFY", "REMOVE")]
+        monkeypatch.setenv("WAYBILL_EVIDENCE_BUCKET", BUCKET)
+        monkeypatch.setattr(tripwire, "client", lambda: self.s3)
+        tripwire.handler({"Records": seen}, None)
+        return [c["dynamodb"]["Keys"]["sk"]["S"] for c in seen]
+
+
+@contextmanager
+def sealed_cell(entries: int = 6) -> Iterator[tuple[World, Intruder]]:
+    """A log with two seals, and a fresh process."""
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(entries // 2)))
+        let_seal(w)
+        append(w, *(act(w, n) for n in range(entries // 2, entries)))
+        let_seal(w)
+        w.restart()
+        yield w, Intruder(w)
+
+
+@contextmanager
+def waiting_cell() -> Iterator[tuple[World, Intruder]]:
+    """Three entries that wait to be sealed."""
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(3)))
+        yield w, Intruder(w)
+
+
+def more(w: World, number: int = 900) -> None:
+    """Something new is written and sealed, if it can be."""
+    append(w, act(w, number))
+    w.notices.again()
+    let_seal(w)
+
+
+def lie(entry: dict[str, Any]) -> None:
+    entry["actor"]["id"] = "key_" + "1" * 26
+
+
+def kept_copies(w: World) -> list[dict[str, Any]]:
+    return [json.loads(data) for name, data in sorted(objects(w).items()) if name.startswith("tripwire/")]
+
+
+# Before the seal
+
+CHANGES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete")
+
+
+def test_the_roles_refuse_when_a_function_of_ours_is_told_to_change_a_row() -> None:
+    verdicts = {
+        evaluate(Request(role_arn(role), f"dynamodb:{action}", table, {"aws:RequestedRegion": REGION}),
+                 [POLICIES[role], FULL_ACCESS])
+        for role in ROLES if role != "break-glass" for action in CHANGES for table in AUDIT
+    }  # fmt: skip
+
+    assert verdicts == {Verdict.DENIED}
+
+
+def test_the_tripwire_notices_when_a_row_is_deleted_before_it_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with waiting_cell() as (w, intruder):
+        gone = intruder.row(1)
+        intruder.delete(gone)
+
+        let_seal(w)
+
+        # Nobody else can: the log is whole without it.
+        assert faults(w) == (0, set()) and len(leaves(w)) == 2
+        assert intruder.paged(monkeypatch) == [gone["sk"]["S"]]
+        (copy,) = kept_copies(w)
+        assert copy["change"] == "REMOVE"
+        assert json.loads(leaf.inflate(base64.b64decode(copy["old"]["leaf"]["B"])))["id"] == gone["sk"]["S"]
+
+
+def test_the_tripwire_notices_when_a_row_is_altered_before_it_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with waiting_cell() as (w, intruder):
+        row = intruder.row(0)
+        intruder.put(intruder.rewrite(row, lie))
+
+        let_seal(w)
+
+        # In every form it is an entry: the log proves the lie from its seal on, and no seal before it.
+        assert faults(w) == (0, set())
+        assert intruder.paged(monkeypatch) == [row["sk"]["S"]]
+        (copy,) = kept_copies(w)
+        assert b"1111111" not in leaf.inflate(base64.b64decode(copy["old"]["leaf"]["B"]))
+
+
+def test_the_sealer_notices_when_two_rows_are_swapped_before_they_are_sealed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with waiting_cell() as (w, intruder):
+        first, other = intruder.row(0), intruder.row(1)
+        intruder.put({**first, "leaf": other["leaf"]})
+        intruder.put({**other, "leaf": first["leaf"]})
+
+        let_seal(w)
+
+        assert capsys.readouterr().out.count('"audit_broken":1') == 2
+        assert len(leaves(w)) == 1 and faults(w) == (0, set())
+        assert len(intruder.paged(monkeypatch)) == 2
+
+
+def test_the_sealer_notices_when_a_row_is_copied_into_another_partition(capsys: pytest.CaptureFixture[str]) -> None:
+    with waiting_cell() as (w, intruder):
+        row = intruder.row(0)
+        elsewhere = {**row, "pk": {"S": f"{w.tenant}#000000#0"}}
+        intruder.put(elsewhere)
+
+        w.clock += timedelta(minutes=10)
+        buckets = ["000000#0", row["pk"]["S"].partition("#")[2]]
+        sealer.seal_log(w.shell, w.tenant, "2026", buckets)
+        let_seal(w)
+
+        assert capsys.readouterr().out.count('"audit_broken":1') == 1
+        ids = [json.loads(one)["id"] for one in leaves(w)]
+        assert len(ids) == len(set(ids)) == 3 and faults(w) == (0, set())
+
+
+@pytest.mark.parametrize("junk", [b"", b"not an entry", b'{"at":"2026-11-20T09:00:00.000Z"}'])
+def test_the_sealer_notices_when_a_row_is_made_rubbish_before_it_is_sealed(
+    junk: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with waiting_cell() as (w, intruder):
+        intruder.put({**intruder.row(0), "leaf": {"B": leaf.deflate(junk)}})
+
+        let_seal(w)
+
+        assert '"audit_broken":1' in capsys.readouterr().out
+        assert len(leaves(w)) == 2 and faults(w) == (0, set())
+
+
+def test_nobody_notices_when_an_entry_is_invented_by_a_role_that_may_insert() -> None:
+    with waiting_cell() as (w, _):
+        append(w, act(w, 77))  # well-formed: what a function writes is not proved, only that it stays
+
+        let_seal(w)
+
+        assert faults(w) == (0, set()) and len(leaves(w)) == 4
+
+
+# After the seal: the table
+
+
+def test_the_log_still_proves_a_row_that_is_deleted_after_it_was_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with sealed_cell() as (w, intruder):
+        gone = intruder.row(0)
+        intruder.delete(gone)
+
+        more(w)
+
+        assert gone["sk"]["S"] in {json.loads(one)["id"] for one in leaves(w)}
+        assert faults(w) == (0, set())
+        assert intruder.paged(monkeypatch) == [gone["sk"]["S"]]
+
+
+def test_the_log_still_proves_the_first_form_when_a_row_is_altered_after_it_was_sealed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with sealed_cell() as (w, intruder):
+        row = intruder.row(0)
+        intruder.put(intruder.rewrite(row, lie))
+        w.notices.again()
+
+        more(w)
+
+        assert all(b"key_" + b"1" * 26 not in one for one in leaves(w))
+        assert faults(w) == (0, set())
+        assert intruder.paged(monkeypatch) == [row["sk"]["S"]]
+
+
+def test_the_auditor_notices_when_a_sealed_row_gets_another_time_and_is_sealed_again() -> None:
+    with sealed_cell() as (w, intruder):
+        row = intruder.row(0)
+        intruder.put(intruder.rewrite(row, lambda e: e.update(at=times.text(w.clock))))
+        bucket = row["pk"]["S"].partition("#")[2]
+        w.clock += timedelta(minutes=1)
+
+        sealer.seal_log(w.shell, w.tenant, "2026", [bucket])
+
+        code, found = faults(w)
+        assert (code, found) == (1, {"twice"})
+
+
+# After the seal: seals
+
+
+def test_the_sealer_refuses_when_the_last_seal_is_deleted() -> None:
+    with sealed_cell() as (w, intruder):
+        before = of_log(w)
+        intruder.delete(intruder.seal_row(-1))
+
+        append(w, act(w, 900, at=w.clock - timedelta(minutes=16)))  # it sorts before what was sealed then
+        w.notices.again()
+        w.clock += timedelta(minutes=10)
+        buckets = sorted({r["pk"]["S"].partition("#")[2] for r in w.rows("audit-2026") if "leaf" in r})
+        with pytest.raises(AuditBroken):
+            sealer.seal_log(w.shell, w.tenant, "2026", buckets)
+
+        after = of_log(w)
+        assert sizes(after) == sizes(before)
+        assert after["checkpoint"] == before["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("field", "refused"),
+    [("root", True), ("range", True), ("count", True), ("prev_root", False), ("min_at", False), ("horizon", False)],
+)
+def test_the_sealer_refuses_when_the_last_seal_says_another_tree(
+    field: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sealed_cell() as (w, intruder):
+        before = of_log(w)
+        row = intruder.seal_row(-1)
+        document = json.loads(row["seal"]["S"])
+        changed = {
+            "root": "00" * 32, "range": ["00" * 32] * len(document["range"]), "count": document["count"] + 1,
+            "prev_root": "00" * 32, "min_at": "2026-01-01T00:00:00.000Z", "horizon": "2026-01-01T00:00:00.000Z",
+        }  # fmt: skip
+        intruder.put({**row, "seal": {"S": json.dumps(document | {field: changed[field]})}})
+
+        more(w)
+
+        after = of_log(w)
+        assert sizes(after) == ([3, 6] if refused else [3, 6, 7])
+        assert {n: after[n] for n in before if n != "checkpoint"} == {n: before[n] for n in before if n != "checkpoint"}
+        assert faults(w) == (0, set()) or refused  # what no root rests on is harmless to the proofs
+        assert intruder.paged(monkeypatch) == [row["sk"]["S"]]
+
+
+def test_the_sealer_refuses_when_it_is_fed_another_prefix() -> None:
+    with sealed_cell() as (w, intruder):
+        before, told = of_log(w), len(w.signed)
+        rows = [Row(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
+        for _ in (0, 1):
+            intruder.delete(intruder.seal_row(0))
+        forged, data = seal.integrate(None, rows[1:], w.clock)
+        next_one, next_data = seal.integrate(forged, rows[:1], w.clock)
+        for one, content in ((forged, data), (next_one, next_data)):
+            intruder.replace(one.batch, content)
+            assert w.shell.seals.insert(w.tenant, "2026", one)
+
+        with pytest.raises(AuditBroken):
+            sealer.publish(w.shell, sealer.sealed_log(w.shell, w.tenant, "2026"), next_one)
+        with pytest.raises(AuditBroken):
+            sealer.publish(w.shell, sealer.sealed_log(w.shell, w.tenant, "2026"), forged)
+        more(w)
+
+        assert w.signed[told:] == []
+        assert sizes(of_log(w)) == sizes(before) and of_log(w)["checkpoint"] == before["checkpoint"]
+
+
+# After the seal: the bucket
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_cell_and_the_auditor_notice_when_a_batch_is_replaced(place: int) -> None:
+    with sealed_cell() as (w, intruder):
+        one = list(w.shell.seals.after(w.tenant, "2026", 0))[place]
+        data = of_log(w)[one.batch]
+        forged = tiles.bundle([leaf.canonical({**json.loads(x), "reason": "retention"}) for x in tiles.unbundle(data)])
+        intruder.replace(one.batch, forged)
+
+        with pytest.raises(AuditBroken):
+            list(sealer.sealed_log(w.shell, w.tenant, "2026").leaves(0, 6))
+
+        code, found = faults(w)
+        assert code == 1 and "root" in found
+
+
+def test_the_sealer_refuses_when_a_tile_stands_in_its_place_already() -> None:
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(256)))
+        Intruder(w).replace("tile/0/000", b"\0" * 32 * 256)
+
+        let_seal(w)
+
+        assert sizes(of_log(w)) == [] and w.signed == []
+
+
+def test_the_sealer_refuses_when_a_checkpoint_of_another_key_is_put_in_the_newest_ones_place(tmp_path: Any) -> None:
+    with sealed_cell() as (w, intruder):
+        path = tmp_path / "other"
+        path.touch(0o600)
+        path.write_text("11" * 32)
+        forged = _checkpoint(w, signer.from_file(path), 6, b"\1" * 32)
+        intruder.replace("checkpoint", forged)
+
+        more(w)
+
+        assert sizes(of_log(w)) == [3, 6]
+        # An auditor who pinned the log's key does not know the other one.
+        assert faults(w)[0] == 1 and "unsigned" in faults(w)[1]
+
+
+def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key() -> None:
+    with sealed_cell() as (w, intruder):
+        mine = tar(w)  # what the auditor keeps
+        seen = of_log(w)["checkpoint"]
+        rows = [Row(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
+        assert verify(mine, Trust(vkeys=(key(w),))).code == 0
+        for _ in range(2):
+            intruder.delete(intruder.seal_row(0))
+        fork, data = seal.integrate(None, rows[1:], w.clock)
+        intruder.replace(fork.batch, data)
+        assert w.shell.seals.insert(w.tenant, "2026", fork)
+        # Who has the key as well signs whatever he likes.
+        signed = _checkpoint(w, w.shell.signer, fork.size, bytes.fromhex(fork.root))
+        for name in ("checkpoint", f"checkpoints/{fork.size}"):
+            intruder.replace(name, signed)
+        for old in (3, 6):
+            intruder.s3.delete_object(Bucket=BUCKET, Key=f"logs/{w.tenant}/2026/checkpoints/{old}")
+
+        alone = verify(tar(w), Trust(vkeys=(key(w),)))
+        compared = verify(tar(w), Trust(vkeys=(key(w),), seen=_seen(seen)))
+
+        assert alone.code == 0  # by itself a fork is a log like any other
+        assert (compared.code, {f.name for f in compared.faults}) == (2, {"seen_ahead"})
+
+
+def test_the_auditor_notices_when_an_old_checkpoint_is_served() -> None:
+    with sealed_cell() as (w, intruder):
+        seen = _seen(of_log(w)["checkpoint"])
+        intruder.replace("checkpoint", of_log(w)["checkpoints/3"])
+
+        report = verify(_cut(w, 3), Trust(vkeys=(key(w),), seen=seen))
+
+        assert report.code == 2 and {f.name for f in report.faults} == {"seen_ahead"}
+
+
+def test_it_is_harmless_when_an_old_checkpoint_is_in_the_newest_ones_place() -> None:
+    with sealed_cell() as (w, intruder):
+        intruder.replace("checkpoint", of_log(w)["checkpoints/3"])
+
+        more(w)
+
+        assert_whole(w)  # the sealer goes on from what its seals and their own checkpoints say
+
+
+@pytest.mark.parametrize("name", ["checkpoints/6", "checkpoint"])
+def test_the_sealer_goes_on_or_refuses_when_a_checkpoint_is_gone(name: str) -> None:
+    with sealed_cell() as (w, intruder):
+        intruder.s3.delete_object(Bucket=BUCKET, Key=f"logs/{w.tenant}/2026/{name}")
+
+        more(w)
+
+        if name == "checkpoint":
+            assert_whole(w)
+        else:
+            assert sizes(of_log(w)) == [3]  # it stands still: what was signed can no longer be read
+
+
+def _checkpoint(w: World, by: Any, size: int, root: bytes) -> bytes:
+    origin = w.shell.origin(w.tenant, "2026")
+    text = note.Checkpoint(origin, size, root).text
+    return str(note.sign_note(text, [note.RemoteSigner(origin, by.public_key, by.sign)])).encode()
+
+
+def _seen(text: bytes) -> tuple[note.Note, note.Checkpoint]:
+    signed = note.parse_note(text)
+    return signed, note.parse_checkpoint(signed.text)
+
+
+def _cut(w: World, size: int) -> bytes:
+    """A bundle of the log as it was at an earlier size."""
+    seals: Callable[..., Any] = w.shell.seals.after
+    w.shell.seals.after = lambda t, y, first: (s for s in seals(t, y, first) if s.first < size)  # type: ignore[method-assign,assignment]
+    try:
+        return tar(w)
+    finally:
+        w.shell.seals.after = seals  # type: ignore[method-assign]
