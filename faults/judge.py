@@ -189,10 +189,15 @@ class Judge:
             if self.closed(transfer.tenant):
                 continue
             terminal = {(a["attempt"], a["outcome"]) for a in transfer.attempts if a["outcome"] in ENDS}
+            # An attempt that two made at once has a take of each: where one of them delivered, that is its end.
+            terminal = {(n, o) for n, o in terminal if o == "delivered" or (n, "delivered") not in terminal}
             ends = {outcome for _, outcome in terminal}
+            expiries = [a for a in transfer.acts if a["kind"] == "expired"]
+            if transfer.replayed:
+                expiries = [a for a in expiries if a["reason"] != "dead_letter"]  # that end is what a replay takes back
             if transfer.in_force == "refused":
                 ends.add("refused")
-            elif any(a["kind"] == "expired" for a in transfer.acts) and not (terminal or transfer.replayed):
+            elif expiries and not terminal:
                 ends.add("expired")
             if not ends and any(a["kind"] == "erased" for a in transfer.acts):
                 ends.add("erased")
