@@ -171,8 +171,8 @@ def change_destination(call: Call) -> Answer:
     settings = checked_value(
         DestinationSettings, merge(flow.configure.settings_of(row.record, DestinationSettings), patch)
     )
-    if "config" in call.body:
-        config = merge(flow.connect.config_of(call.request, row)["config"], config)
+    if "config" in call.body:  # null is no configuration, and is told so
+        config = merge(flow.connect.config_of(call.request, row)["config"], config) or {}
     row = flow.connect.change_destination(call.request, row.record.id, settings, config, call.expected)
     return _shown(row)
 

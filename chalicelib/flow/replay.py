@@ -228,11 +228,12 @@ def begin(request: Request, destination: str, after: datetime | None, before: da
     shell.config.get(tenant, destination)
     sources = shell.config.snapshot(tenant).configuration.sources.values()
     longest = max([request.tenant.retention.default_days, *(s.retention_days or 0 for s in sources)])
+    kept = timedelta(days=longest)
     before = min(before or request.at, request.at)
-    after = after if after is not None else before - timedelta(days=longest)
+    after = after if after is not None else max(before, times.EARLIEST + kept) - kept
     if after >= before:
         raise _invalid("body.before", "not_after", "before must be later than after, and after must have passed")
-    if before - after > timedelta(days=longest):
+    if before - after > kept:
         text = f"ask for {longest} days at most: events are not kept for longer"
         raise _invalid("body.after", "too_long", text)
     for job in jobs.open_jobs(request):

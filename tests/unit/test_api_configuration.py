@@ -233,6 +233,7 @@ def test_destination_changes_and_goes_only_when_no_route_leads_to_it(tenant: Api
     assert sealed["config"] == {"url": "http://127.0.0.1:9000/in", "headers": {"x-team": "canary"}}
     assert len(sealed["signing"]) == 1
     assert tenant.call("PATCH", path, {"config": {"url": "https://10.1.1.1/"}}).status == 422
+    assert tenant.call("PATCH", path, {"config": None}).json["errors"][0]["loc"] == "body.config.url"
     assert tenant.call("DELETE", path).json["code"] == "conflict"
     assert tenant.call("DELETE", f"/v1/routes/{tenant.made['route']}").status == 204
     assert tenant.call("DELETE", path).status == 204

@@ -225,6 +225,8 @@ HOSTILE: list[tuple[Any, str]] = [
     ({"outcome": "any", "after": "2026-01-01T00:00:00Z", "before": "2026-03-01T00:00:00Z"}, "body.after"),
     ({"outcome": "any", "after": "2099-01-01T00:00:00Z"}, "body.before"),
     ({"outcome": "any", "after": "0001-01-01T00:00:00+14:00"}, "body.after"),
+    ({"outcome": "any", "before": "0001-01-01T00:00:00Z"}, "body.before"),
+    ({"outcome": "any", "before": "1969-12-31T23:59:59Z"}, "body.before"),
 ]
 
 
