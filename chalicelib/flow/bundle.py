@@ -29,7 +29,7 @@ from .proofs import current_log, newest
 from .request import Request
 from .seal import opened, sealed_log
 
-FULL_MAX = 2_000_000
+FULL_MAX = 1_000_000
 """Entries of a full bundle: their hash is one piece, since no library lets go on with a digest in another process."""
 SELECTED_MAX = 50_000
 """Entries of a selection, each of which has a file of its own."""
