@@ -6,7 +6,7 @@ makes anyway, and nothing is written. ``core.breaker`` has the states.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -90,7 +90,8 @@ def _change(batch: Batch, order: Order, now: datetime, step: Callable[[State], S
 def answer_of(code: str, sent: bool) -> Answer:
     """Say what an attempt's code tells of the destination: what it refuses it has at least answered."""
     if CODES[code] is Outcome.FAILED:
-        return Answer.FAILED
+        # Another delivery of ours was in the way.
+        return Answer.NOTHING if code == "contended" else Answer.FAILED
     return Answer.TAKEN if sent else Answer.NOTHING
 
 
@@ -139,6 +140,8 @@ def tell(batch: Batch, order: Order) -> None:
         return
     told = batch.health(order).state.notices
     for notice in told:
+        if notice.type in _DISABLED:
+            _write_down(batch, order, notice)
         once = f"{order['destination']}\n{times.text(notice.since)}\n{notice.percent}"
         data = _data(order["destination"], notice)
         notify(batch.shell, order["tenant"], _TYPES.get(notice.type, notice.type), data, once, order["destination"])
@@ -146,22 +149,27 @@ def tell(batch: Batch, order: Order) -> None:
 
 
 _TYPES = {"destination.gone": "destination.disabled"}
+_DISABLED: Mapping[str, Literal["gone", "failing"]] = {"destination.gone": "gone", "destination.disabled": "failing"}
+"""The notices of what ends in a disabled destination, and why it is."""
 
 
 def _data(destination: str, notice: Notice) -> dict[str, Any]:
     data: dict[str, Any] = {"destination": destination}
     if notice.type == "destination.gone":
-        return {**data, "because": "gone", "at": times.text(notice.since)}
+        return {**data, "because": _DISABLED[notice.type], "at": times.text(notice.since)}
     data["failing_since"] = times.text(notice.since)
     if notice.percent:
         data["percent"] = notice.percent
-    if notice.type == "destination.disabled":
-        data["because"] = "failing"
+    if notice.type in _DISABLED:
+        data["because"] = _DISABLED[notice.type]
     return data
 
 
 def disable(batch: Batch, order: Order, because: Literal["gone", "failing"]) -> None:
-    """Disable a destination that takes nothing any more. What arrives for it waits in its lanes until it expires."""
+    """Disable a destination that takes nothing any more. What arrives for it waits in its lanes until it expires.
+
+    A crash before its entry leaves the notice, and whoever tells of that writes the entry first.
+    """
     tenant, destination = order["tenant"], order["destination"]
     try:
         row = batch.shell.config.get(tenant, destination)
@@ -171,16 +179,28 @@ def disable(batch: Batch, order: Order, because: Literal["gone", "failing"]) -> 
         batch.shell.config.replace(tenant, changed, row.version)
     except (NotFound, PreconditionFailed):
         return  # deleted or changed meanwhile: the next attempt sees it as it is then
-    now = batch.shell.now()
+    warning("destination_disabled", tenant=tenant, destination=destination, because=because)
+    for notice in batch.health(order).state.notices:
+        if _DISABLED.get(notice.type) == because:
+            _write_down(batch, order, notice)
+
+
+def _write_down(batch: Batch, order: Order, notice: Notice) -> None:
+    """Write the entry of a destination that was disabled, once for each reason, however often it is asked for."""
+    tenant, destination, because = order["tenant"], order["destination"], _DISABLED[notice.type]
+    try:
+        if batch.shell.config.get(tenant, destination).record.disabled_because != because:
+            return  # it was deleted, or changed by somebody meanwhile
+    except NotFound:
+        return
     entry = audit.act(
         "config_changed",
         tenant=tenant,
-        minute=times.minute(now),
-        at=now,
+        minute=times.minute(notice.since),
+        at=batch.shell.now(),
         actor=("service", "deliver"),
-        request=order["delivery"],
+        request=f"disable:{times.text(notice.since)}",
         object=("destination", destination),
         reason=f"destination_{because}",
     )
     batch.shell.audit.append(entry)
-    warning("destination_disabled", tenant=tenant, destination=destination, because=because)
