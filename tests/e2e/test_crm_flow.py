@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import deaths
 import pytest
 from test_roles import Watched
 from world import World, raw, world
@@ -59,10 +60,7 @@ def test_messages_are_on_one_contact_for_each_person_when_people_write() -> None
         assert memory(w) and not any(text in shown for text in (b"telegram", b"Canary", b"cnv_", b":100"))
 
 
-PARTS = 4
-
-
-@pytest.mark.parametrize("part", range(PARTS))
+@deaths.in_parts
 def test_contact_and_messages_are_there_once_when_the_process_dies_at_any_effect(part: int) -> None:
     with connected(Bitrix24()) as w:
         w.post(1)
@@ -70,7 +68,7 @@ def test_contact_and_messages_are_there_once_when_the_process_dies_at_any_effect
         before = len(w.effects)
         w.run(timedelta(minutes=1))
         effects = len(w.effects)
-    for number in range(before + 1 + part, effects + 1, PARTS):
+    for number in deaths.at(range(before + 1, effects + 1), 6, part):
         vendor = Bitrix24()
         with connected(vendor) as w:
             w.post(1)

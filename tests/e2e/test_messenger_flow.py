@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import deaths
 import pytest
 from world import World, world
 
@@ -96,8 +97,9 @@ def die_at(w: World, number: int) -> None:
     assert outcomes(w)[-1] == ("delivered", "accepted")
 
 
-def test_message_is_there_once_when_the_process_dies_at_any_effect_of_sending_to_discord() -> None:
-    for number in effects_of_sending(Discord()):
+@deaths.in_parts
+def test_message_is_there_once_when_the_process_dies_at_any_effect_of_sending_to_discord(part: int) -> None:
+    for number in deaths.at(effects_of_sending(Discord()), 4, part):
         vendor = Discord()
         with connected(vendor) as w:
             die_at(w, number)
@@ -105,8 +107,9 @@ def test_message_is_there_once_when_the_process_dies_at_any_effect_of_sending_to
             assert len(vendor.messages) == 1, f"died at effect {number}"
 
 
-def test_contact_conversation_and_message_are_there_once_when_the_process_dies_at_any_effect() -> None:
-    for number in effects_of_sending(Chatwoot()):
+@deaths.in_parts
+def test_contact_conversation_and_message_are_there_once_when_the_process_dies_at_any_effect(part: int) -> None:
+    for number in deaths.at(effects_of_sending(Chatwoot()), 6, part):
         vendor = Chatwoot()
         with connected(vendor) as w:
             die_at(w, number)

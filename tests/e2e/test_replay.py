@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import deaths
 import pytest
 from world import START, Crash, World, world
 
@@ -105,8 +105,20 @@ def names(*numbers: int) -> list[str]:
 # One transfer
 
 
-def test_one_replay_is_sent_when_the_process_dies_at_any_effect() -> None:
-    for number in itertools.count(1):
+def _effects_of_one() -> int:
+    with world() as w:
+        rejected(w, 1)
+        (old,) = transfers(w)
+        w.effects.clear()
+        again(w, old.id)
+        w.run(timedelta(minutes=1))
+        assert w.receiver.texts() == ["m1"]
+        return len(w.effects)
+
+
+@deaths.in_parts
+def test_one_replay_is_sent_when_the_process_dies_at_any_effect(part: int) -> None:
+    for number in deaths.at(range(1, _effects_of_one() + 1), 5, part):
         with world() as w:
             rejected(w, 1)
             (old,) = transfers(w)
@@ -114,16 +126,15 @@ def test_one_replay_is_sent_when_the_process_dies_at_any_effect() -> None:
             w.crash_at = number
 
             new = again(w, old.id)
-            w.run(timedelta(minutes=1))
+            w.run(timedelta(minutes=15))  # what died with a message in hand gets it again
 
-            assert w.receiver.texts() == ["m1"]
+            assert w.crashes == 1
+            assert set(w.receiver.texts()) == {"m1"}, f"died at effect {number}"
+            assert len({h["webhook-id"] for _, h, _, _ in w.receiver.requests}) == 1
             assert new.replays == old.id
             assert {t.id: t.outcome for t in transfers(w)} == {old.id: "rejected", new.id: "delivered"}
             assert len(w.of_kind("replayed")) == 1
             assert len(w.of_kind("decided")) == 2
-            if not w.crashes:
-                assert number > 6
-                return
 
 
 def test_two_requests_at_once_end_as_one_transfer() -> None:
@@ -240,12 +251,9 @@ def _effects() -> int:
         return len(w.effects)
 
 
-PARTS = 4
-
-
-@pytest.mark.parametrize("part", range(PARTS))
+@deaths.in_parts
 def test_each_is_replayed_once_when_the_process_dies_at_any_effect(part: int) -> None:
-    for number in range(1 + part, _effects() + 1, PARTS):
+    for number in deaths.at(range(1, _effects() + 1), 6, part):
         with world() as w:
             rejected(w, 4, chats=2)
             w.effects.clear()
@@ -256,7 +264,7 @@ def test_each_is_replayed_once_when_the_process_dies_at_any_effect(part: int) ->
 
             texts = w.receiver.texts()
             assert w.crashes == 1
-            assert sorted(set(texts)) == names(1, 2, 3, 4)
+            assert sorted(set(texts)) == names(1, 2, 3, 4), f"died at effect {number}"
             ids = {h["webhook-id"] for _, h, _, _ in w.receiver.requests}
             assert len(ids) == 4  # what was sent and not yet written is sent again under its name
             assert job.state == "done"
