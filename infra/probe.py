@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from hashlib import md5
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +13,7 @@ from chalicelib.core.errors import Misconfigured
 from chalicelib.shell import Shell
 from chalicelib.store.engines import profile
 from chalicelib.store.items import Table, code_of
+from chalicelib.store.local_keys import from_file
 
 from .feeders import FEEDERS
 
@@ -22,7 +26,8 @@ def check(cell: Shell) -> None:
     Raises:
         Misconfigured: something is not there, or does not do what is needed; the text names it and what to do.
     """
-    for what, ask in (("tables", _tables), ("queues", _queues), ("evidence bucket", _bucket)):
+    _keys(cell)
+    for what, ask in (("tables", _tables), ("queues", _queues), ("buckets", _bucket)):
         try:
             ask(cell)
         except ClientError as fault:
@@ -58,21 +63,41 @@ def _queues(cell: Shell) -> None:
     sqs.get_queue_url(QueueName=f"{prefix}-notices")
 
 
+def _keys(cell: Shell) -> None:
+    if "key_service" in profile(cell.settings.engine).capabilities:
+        return
+    from_file(Path(cell.settings.master_key))
+    _ = cell.signer.public_key
+
+
 def _bucket(cell: Shell) -> None:
-    if not cell.settings.evidence_bucket:
-        raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET to the bucket that sealed logs are published in")
-    s3: Any = cell.clients.get("s3")
-    cell.evidence.put(OBJECT, b"written once\n", "text/plain")
-    try:
-        s3.put_object(Bucket=cell.settings.evidence_bucket, Key=OBJECT, Body=b"written twice\n", IfNoneMatch="*")
-    except ClientError as fault:
-        if code_of(fault) not in ("PreconditionFailed", "412"):
-            raise
-    else:
+    settings, s3 = cell.settings, cell.clients.get("s3")
+    if not (settings.evidence_bucket and settings.exports_bucket):
+        raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET and WAYBILL_EXPORTS_BUCKET to the cell's buckets")
+    if _write_once(s3, settings.evidence_bucket) and _write_once(s3, settings.evidence_bucket):
         raise Misconfigured("the evidence bucket overwrites objects: it must honour If-None-Match")
-    if "deny_per_action" not in profile(cell.settings.engine).capabilities:
-        found = s3.get_object_lock_configuration(Bucket=cell.settings.evidence_bucket)["ObjectLockConfiguration"]
+    if "deny_per_action" not in profile(settings.engine).capabilities:
+        try:
+            found = s3.get_object_lock_configuration(Bucket=settings.evidence_bucket)["ObjectLockConfiguration"]
+        except ClientError as fault:
+            if code_of(fault) != "ObjectLockConfigurationNotFoundError":
+                raise
+            found = {}
         if not found.get("Rule"):
             raise Misconfigured(
                 "the evidence bucket locks nothing, and nothing else keeps the log: give it a default lock"
             )
+    s3.head_bucket(Bucket=settings.exports_bucket)
+
+
+def _write_once(s3: Any, bucket: str) -> bool:
+    """Write an object unless it is there. Return whether the bucket took it."""
+    body = b"written once\n"
+    checksum = base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()  # what is locked needs one
+    try:
+        s3.put_object(Bucket=bucket, Key=OBJECT, Body=body, ContentMD5=checksum, IfNoneMatch="*")
+    except ClientError as fault:
+        if code_of(fault) not in ("PreconditionFailed", "412"):
+            raise
+        return False
+    return True

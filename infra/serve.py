@@ -65,6 +65,7 @@ class JsonLines(logging.Formatter):
 def _log() -> None:
     out = logging.StreamHandler(sys.stdout)
     out.setFormatter(JsonLines())
+    out.addFilter(lambda record: record.name != "waybill")  # our own lines are written already
     logging.basicConfig(level=logging.WARNING, handlers=[out])
 
 

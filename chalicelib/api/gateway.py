@@ -80,7 +80,10 @@ def handle(
         return dict(respond(of_fault(TooLarge("the body is over 1 MiB"))).to_dict())
     if method not in METHODS:
         return dict(respond(of_status(405)).to_dict())
-    return dict(app(event(method, path, query, headers, body), None))
+    answer = dict(app(event(method, path, query, headers, body), None))
+    if not any(name.lower() == "content-type" for name in answer["headers"]):
+        answer["headers"] = {**answer["headers"], "Content-Type": "application/json"}
+    return answer
 
 
 class Threaded(Chalice):  # type: ignore[misc,unused-ignore]

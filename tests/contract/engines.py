@@ -2,12 +2,14 @@
 
 moto runs in this process; it proves conditional puts only, since it accepts a duplicate INSERT and is not atomic. ministack
 (a package) and DynamoDB Local (``WAYBILL_DYNAMODB_LOCAL_JAR`` names its jar, and java is installed) run as processes of
-their own, started once a session, and take INSERT as AWS does.
+their own, started once a session, and take INSERT as AWS does. For homes outside AWS, moto plays ``ydb`` and ``alternator``:
+what those lack is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import itertools
 import os
@@ -25,6 +27,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto import mock_aws
+
+from chalicelib.store.engines import profile
+from tests.contract.profiles import Shim, create_table, shim
 
 REGION = "eu-central-1"
 JAR = "WAYBILL_DYNAMODB_LOCAL_JAR"
@@ -44,6 +49,7 @@ class Engine:
     url: str | None = None
     region: str = REGION
     prefix: str = field(default_factory=lambda: f"waybill-test{os.getpid()}x{next(_prefixes)}")
+    shim: Shim | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -53,9 +59,10 @@ class Engine:
         if service not in self._clients:
             # One try a call: a test that injects a fault sees each call of ours once.
             config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-            self._clients[service] = boto3.client(
+            client = boto3.client(
                 service, region_name=self.region, endpoint_url=self.url, config=config, **_CREDENTIALS
             )
+            self._clients[service] = self.shim.over(client) if self.shim else client
         return self._clients[service]
 
     def create_table(self, name: str, range_key: bool = True, indexes: list[dict[str, Any]] | None = None) -> str:
@@ -69,13 +76,15 @@ class Engine:
             keys.append({"AttributeName": "sk", "KeyType": "RANGE"})
         named = {k["AttributeName"] for k in itertools.chain(keys, *(i["KeySchema"] for i in indexes or []))}
         table = f"{self.prefix}-{name}"
-        self.client("dynamodb").create_table(
-            TableName=table,
-            KeySchema=keys,
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in sorted(named)],
-            BillingMode="PAY_PER_REQUEST",
-            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
-        )
+        create = {
+            "TableName": table,
+            "KeySchema": keys,
+            "AttributeDefinitions": [{"AttributeName": n, "AttributeType": "S"} for n in sorted(named)],
+            "BillingMode": "PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": copy.deepcopy(indexes)} if indexes else {}),
+        }
+        played = self.shim.profile if self.shim else profile("dynamodb")
+        self.client("dynamodb").create_table(**create_table(played, create))
         return table
 
     def create_audit_table(self, year: str) -> str:
@@ -101,9 +110,12 @@ def _jar() -> str | None:
     return jar if jar and Path(jar).is_file() and shutil.which("java") else None
 
 
+PLAYED = ("ydb", "alternator")
+
+
 def found() -> list[str]:
-    """Name the engines that this machine has."""
-    names = ["moto"]
+    """Name the engines that this machine has, and those that are played."""
+    names = ["moto", *PLAYED]
     if importlib.util.find_spec("ministack"):
         names.append("ministack")
     if _jar():
@@ -172,9 +184,12 @@ def dynamodb_local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 @pytest.fixture(params=found())
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Run the test on every engine that is found."""
-    if request.param == "moto":
+    if request.param in ("moto", *PLAYED):
+        services, over = {"dynamodb", "sqs", "s3"}, shim(request.param) if request.param in PLAYED else None
         with mock_aws():
-            one = Engine("moto", "put", frozenset({"dynamodb", "sqs", "kms", "s3"}), atomic=False)
+            one = Engine(
+                request.param, "put", frozenset(services | (set() if over else {"kms"})), atomic=False, shim=over
+            )
             yield one
             one.close()
         return

@@ -1,0 +1,333 @@
+"""A home without an AWS region as its operator meets it: ``waybill serve`` as processes, a person's data of RU kept in RU."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core.note import parse_note, parse_vkey
+from infra import engines, making, template
+from infra.journey import CLASSES, CONTRACT, EVIDENCE, Gateway, Sink, Tenant, telegram
+from infra.local import wait_until
+
+ROOT = Path(__file__).parents[2]
+REGION, OPERATOR_KEY = "ru-home1", "wb_operator_" + secrets.token_urlsafe(24)
+
+
+@dataclass
+class Home:
+    """Tables, queues and buckets in the country, and the settings of a cell there."""
+
+    environment: dict[str, str]
+    endpoint: str
+    folder: Path
+
+    def run(self, *options: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run ``waybill serve`` to its end."""
+        return subprocess.run(
+            [sys.executable, "cli.py", "serve", *options], cwd=ROOT, env={**self.environment, **changes},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Served]:
+        """Serve until the block ends, at the latest."""
+        log = self.folder / f"{time.monotonic_ns()}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "cli.py", "serve", "--port", "0", "--clock-s", "0.5"], cwd=ROOT, env=self.environment,
+                stdout=output, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        try:
+            served = Served(process, log)
+            wait_until(lambda: served.lines("serving") or process.poll() is not None, 30)
+            yield served
+        finally:
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Served:
+    """A running process."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    ended: list[int] = field(default_factory=list)
+
+    def lines(self, message: str) -> list[dict[str, Any]]:
+        """Return the log lines with a message; every whole line is JSON."""
+        text = self.log.read_text("utf-8")
+        return [
+            d
+            for d in map(json.loads, text.splitlines(keepends=False)[: text.count("\n")])
+            if d.get("message") == message
+        ]
+
+    @property
+    def gateway(self) -> Gateway:
+        """Its door."""
+        return Gateway(self.lines("serving")[0]["url"])
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def private(folder: Path, name: str) -> str:
+    path = folder / name
+    path.touch(0o600)
+    path.write_text(secrets.token_hex(32))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    folder = tmp_path_factory.mktemp("home")
+    with engines.ministack(REGION) as engine:
+        url = str(engine.endpoint)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WAYBILL_"))}
+        yield Home(
+            kept
+            | {
+                "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION,
+                "WAYBILL_CELL": "ru1", "WAYBILL_COUNTRY": "RU", "WAYBILL_ENGINE": "alternator",
+                "WAYBILL_DYNAMODB_URL": url, "WAYBILL_SQS_URL": url, "WAYBILL_S3_URL": url,
+                "WAYBILL_EVIDENCE_BUCKET": "waybill-ru1-evidence", "WAYBILL_EXPORTS_BUCKET": "waybill-ru1-exports",
+                "WAYBILL_MASTER_KEY": private(folder, "master.key"), "WAYBILL_SEAL_SEED": private(folder, "seal.seed"),
+                "WAYBILL_OPERATOR_KEY_SHA256": hashlib.sha256(OPERATOR_KEY.encode()).hexdigest(),
+                "WAYBILL_ALLOW_CIDRS": "127.0.0.0/8", "WAYBILL_SEAL_S": "0.5",
+            },
+            url,
+            folder,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(empty: Home) -> Home:
+    refused = empty.run("--check")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "waybill serve --init makes them" in refused.stderr
+    for _ in range(2):
+        made = empty.run("--init", "--lock", "GOVERNANCE")
+        assert made.returncode == 0, made.stderr
+    return empty
+
+
+@dataclass
+class Shop:
+    """A tenant of RU that sends messages to a recipient of RU."""
+
+    tenant: Tenant
+    source: str
+    secret: dict[str, str]
+    name: str
+
+    def post(self, door: Gateway, number: int, text: str) -> int:
+        """Be the messenger: all messages are of one conversation."""
+        post = telegram(self.secret, 1, int(time.time()))
+        document = json.loads(post.body)
+        document["update_id"] += number
+        document["message"] |= {"message_id": number, "text": text}
+        status, _, _ = door.call("POST", f"/hooks/{self.source}", json.dumps(document).encode(), post.headers)
+        return status
+
+
+def shop(api: Gateway, sink: Sink) -> Shop:
+    """Set a tenant up, as the README does."""
+    controller = {"legal_name": "Sever OOO", "country": "RU", "contact": "privacy@sever.example"}
+    created = Tenant(api, OPERATOR_KEY)(
+        "POST",
+        "/v1/tenants",
+        {
+            "name": "Sever", "edition": "enterprise", "tenant_class": "general", "retention": {"default_days": 30},
+            "controller": controller,
+        },
+    )  # fmt: skip
+    tenant = Tenant(api, created["key"]["secret"])
+    secret = {"secret_token": secrets.token_hex(16)}
+    source = tenant(
+        "POST",
+        "/v1/sources",
+        {"channel": "telegram", "name": "bot", "secret": secret, "subject_country": "RU", "special": []},
+    )
+    for kind in ("instruction", "contract"):
+        tenant(
+            "POST", "/v1/bases", {"kind": kind, "valid_from": "2026-01-01", "valid_until": None, "evidence": EVIDENCE}
+        )
+    recipient = tenant(
+        "POST",
+        "/v1/recipients",
+        {
+            "legal_name": "Sever CRM OOO", "contact": "dpo@crm.example", "entity_country": "RU",
+            "processing_countries": ["RU"], "role": "processor", "contract": CONTRACT, "classes": CLASSES, "onward": [],
+            "granted": True,
+        },
+    )  # fmt: skip
+    # The law of RU asks, besides, on what ground this one recipient may have the data.
+    tenant(
+        "POST",
+        "/v1/bases",
+        {
+            "kind": "contract-necessity", "law": "RU", "recipient": recipient["id"], "valid_from": "2026-01-01",
+            "valid_until": None, "evidence": EVIDENCE,
+        },
+    )  # fmt: skip
+    name = created["tenant"]["id"]
+    destination = tenant(
+        "POST",
+        "/v1/destinations",
+        {"name": "crm", "kind": "http", "config": {"url": f"{sink.url}/{name}"}, "recipient": recipient["id"]},
+    )
+    sink.secrets[name] = destination["signing_secret"]
+    route = {
+        "name": "messages", "pattern": {"kind": ["message"]}, "destination": destination["id"],
+        "purpose": "customer_support", "mode": "replicate",
+    }  # fmt: skip
+    made = tenant("POST", "/v1/routes", route)
+    (line,) = tenant("GET", f"/v1/preflight?route={made['id']}")["data"]
+    assert line["ready"], line["missing"]
+    return Shop(tenant, source["id"], secret, name)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    made = Sink()
+    yield made
+    made.close()
+
+
+def texts(sink: Sink, one: Shop) -> list[str]:
+    return [body["data"]["message"]["text"] for body in sink.received.get(one.name, [])]
+
+
+def test_home_is_fit_when_it_was_made(home: Home) -> None:
+    done = home.run("--check")
+
+    assert (done.returncode, done.stdout) == (0, "fit to serve: alternator in RU\n"), done.stderr
+
+
+def test_nothing_is_lost_or_doubled_when_the_process_ends_and_another_begins(home: Home, sink: Sink) -> None:
+    with home.serving() as first:
+        one = shop(first.gateway, sink)
+        assert first.gateway.call("GET", "/healthz")[1]["country"] == "RU"
+        assert one.post(first.gateway, 1, "one") == 200
+        wait_until(lambda: texts(sink, one) == ["one"])
+        assert [one.post(first.gateway, n, f"message {n}") for n in range(2, 12)] == [200] * 10
+
+        assert first.stop() == 0
+        assert first.lines("stopped")
+
+    with home.serving() as second:
+        one.tenant.api = second.gateway
+        assert one.post(second.gateway, 12, "last") == 200
+        wait_until(lambda: "last" in texts(sink, one), 30)
+        assert texts(sink, one) == ["one", *(f"message {n}" for n in range(2, 12)), "last"]
+        transfers = list(one.tenant.all("/v1/transfers"))
+        assert {(t["decision"], t["outcome"]) for t in transfers} == {("allowed", "delivered")}
+        assert len(transfers) == 12
+
+        authorised = {"Authorization": f"Bearer {one.tenant.key}"}
+        entry = next(one.tenant.all(f"/v1/audit/entries?event={transfers[0]['event']}"))["entry"]
+        proof = f"/v1/audit/entries/{entry['id']}/proof"
+        wait_until(lambda: second.gateway.call("GET", proof, headers=authorised)[0] == 200, 30)
+        status, checkpoint, _ = second.gateway.call("GET", "/v1/audit/checkpoint", headers=authorised)
+        (key,) = one.tenant("GET", "/v1/audit/keys")["data"]
+        assert status == 200
+        assert parse_note(checkpoint.encode()).check([parse_vkey(key["vkey"])])
+        assert checkpoint.startswith(f"audit.waybill.localhost/{REGION}/{one.name}/")
+        assert second.stop() == 0
+
+
+def test_order_is_kept_when_processes_serve_side_by_side(home: Home, sink: Sink) -> None:
+    with home.serving() as first, home.serving() as second:
+        one = shop(first.gateway, sink)
+        doors = [first.gateway, second.gateway]
+
+        posted = [one.post(doors[n % 2], n, f"message {n}") for n in range(1, 21)]
+
+        assert posted == [200] * 20
+        wait_until(lambda: len(texts(sink, one)) >= 20, 30)
+        assert texts(sink, one) == [f"message {n}" for n in range(1, 21)]
+        assert [first.stop(), second.stop()] == [0, 0]
+
+
+def test_what_is_too_large_is_refused_and_the_next_request_is_answered(home: Home) -> None:
+    with home.serving() as served:
+        for path in ("/hooks/src_x", "/v1/sources"):
+            assert served.gateway.call("POST", path, b"0" * 7_000_000)[0] == 413
+        assert served.gateway.call("GET", "/nowhere")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"WAYBILL_COUNTRY": "KZ"}, "AWS_REGION names the country first"),
+        ({"WAYBILL_ENGINE": "dynamodb"}, "AWS has no region in RU"),
+        ({"WAYBILL_INSERT": "partiql"}, "insert_only_partiql"),
+        ({"WAYBILL_MASTER_KEY": "/nowhere/master.key"}, "WAYBILL_MASTER_KEY names no readable file"),
+        ({"WAYBILL_S3_URL": "https://s3.eu-central-1.amazonaws.com"}, "WAYBILL_S3_URL is an address of AWS"),
+        (
+            {"WAYBILL_EVIDENCE_BUCKET": "waybill-ru1-nothing"},
+            "the buckets cannot be used (NoSuchBucket): waybill serve --init",
+        ),
+        ({"WAYBILL_CELL": "ru2"}, "the tables cannot be used"),
+        ({"WAYBILL_SQS_URL": "http://127.0.0.1:1"}, "the queues cannot be reached"),
+    ],
+)
+def test_process_ends_with_a_remedy_when_the_home_will_not_do(home: Home, changes: dict[str, str], told: str) -> None:
+    done = home.run("--check", **changes)
+
+    assert done.returncode == 1
+    assert told in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_nothing_is_served_when_the_home_will_not_do(home: Home) -> None:
+    done = home.run("--port", "0", WAYBILL_CELL="ru2")
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "the tables cannot be used" in done.stderr
+
+
+def test_bucket_without_a_lock_is_refused(home: Home) -> None:
+    with engines.ministack(REGION) as other:
+        s3 = other.make_client("s3", REGION)
+        for name in ("waybill-ru1-evidence", "waybill-ru1-exports"):
+            making.make_bucket(s3, template.Bucket({"Bucket": name}, None, None))
+
+        done = home.run("--check", WAYBILL_S3_URL=str(other.endpoint))
+
+    assert done.returncode == 1
+    assert "the evidence bucket locks nothing" in done.stderr, done.stderr
+
+
+def test_no_resources_are_made_where_a_deployment_makes_them(home: Home) -> None:
+    plain = {name: "" for name in home.environment if name.endswith("_URL")}
+
+    done = home.run(
+        "--init",
+        WAYBILL_ENGINE="dynamodb",
+        AWS_REGION="eu-central-1",
+        WAYBILL_COUNTRY="DE",
+        WAYBILL_MASTER_KEY="",
+        **plain,
+    )
+
+    assert done.returncode == 1
+    assert "in AWS a deployment makes them" in done.stderr
