@@ -10,7 +10,7 @@ WORKERS ?= 2
 SPACE := $(subst x,,x x)
 export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(CURDIR))/constraints.txt
 
-.PHONY: help setup run demo test check bench package rehearse deploy regions law-pages soak load fuzz clean
+.PHONY: help setup run demo test check bench package rehearse deploy regions law-pages soak load deaths fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ soak: setup ## Play random worlds under random faults and judge them (MINUTES=10
 
 load: setup ## Load a local cell over HTTP, and see what an event costs as the stores fill (EVENTS=500)
 	@$(BIN)/python -m benchmarks.load --events $(or $(EVENTS),500)
+
+deaths: setup ## Have the process die at every effect of every journey, some ten minutes
+	@WAYBILL_DEATHS=all $(BIN)/python -m pytest -n $(WORKERS) tests/e2e -k "dies_at_any"
 
 fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…)
 	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k hostile -n $(WORKERS)
