@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from .package import BadPackage, Package, package
+from .package import BadPackage, Package, package, year_warnings
 from .template import Document, UnknownStage, cell_of, guardrails
 
 STACK_LIMIT_S: Final = 1800
@@ -99,6 +100,8 @@ class Deployment:
         if self.endpoint is None and '"WAYBILL_ALLOW_CIDRS"' in self.made.template.read_text("utf-8"):
             raise DeployFault("this stage lets destinations name loopback addresses: it is for rehearsals, not for AWS")
         account = str(self.sts.get_caller_identity()["Account"])
+        for line in year_warnings(json.loads(self.made.template.read_text("utf-8")), datetime.now(UTC).date()):
+            self.say(f"warning: {line}")
         self.say(f"account {account}, region {self.made.cell.region}, stack {self.stack}")
         address = self._upload(account)
         if self._change_set(address):

@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,6 +166,63 @@ def template_faults(template: Document, cell: Cell, functions: list[str]) -> Ite
         if resource.get("Type") == "AWS::IAM::Role" and name not in known:
             yield f"{name}: a role without a policy of its own in .chalice"
     yield from _rest_faults(resources.get("RestAPI", {}).get("Properties", {}))
+    yield from _evidence_faults(resources)
+
+
+# What must be denied to everybody, break-glass too, whatever else the bucket's policy says.
+_OBJECTS_STAY: Final = frozenset(
+    {
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:PutObjectRetention",
+        "s3:PutObjectLegalHold",
+        "s3:BypassGovernanceRetention",
+    }
+)
+_LOCK_YEARS: Final = 7
+
+
+def _evidence_faults(resources: Mapping[str, Document]) -> Iterator[str]:
+    """The bucket without which a log is no evidence: locked, versioned, encrypted with our key, closed, kept."""
+    bucket, policy_of = resources.get("EvidenceBucket", {}), resources.get("EvidenceBucketPolicy", {})
+    if bucket.get("Type") != "AWS::S3::Bucket" or policy_of.get("Type") != "AWS::S3::BucketPolicy":
+        yield "EvidenceBucket: the bucket or its policy is missing"
+        return
+    properties = bucket["Properties"]
+    lock = properties.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
+    if not properties.get("ObjectLockEnabled") or lock.get("Mode") not in ({"Ref": "EvidenceLock"}, "COMPLIANCE"):
+        yield "EvidenceBucket: its objects are not locked"
+    elif lock.get("Years", 0) < _LOCK_YEARS:
+        yield f"EvidenceBucket: its objects are locked for less than {_LOCK_YEARS} years"
+    if properties.get("VersioningConfiguration") != {"Status": "Enabled"}:
+        yield "EvidenceBucket: without versions an object could be written over"
+    rules = properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [])
+    if [r["ServerSideEncryptionByDefault"].get("SSEAlgorithm") for r in rules] != ["aws:kms"]:
+        yield "EvidenceBucket: it is not encrypted with the audit key"
+    if list(properties.get("PublicAccessBlockConfiguration", {}).values()) != [True] * 4:
+        yield "EvidenceBucket: it could be opened to the public"
+    if bucket.get("DeletionPolicy") != "Retain" or bucket.get("UpdateReplacePolicy") != "Retain":
+        yield "EvidenceBucket: it would go with its stack"
+    denied = [
+        s
+        for s in policy_of.get("Properties", {}).get("PolicyDocument", {}).get("Statement", [])
+        if s["Effect"] == "Deny" and s["Principal"] == "*"
+    ]
+    stays = {a for s in denied if "Condition" not in s and "/*" in json.dumps(s.get("Resource")) for a in s["Action"]}
+    if missing := sorted(_OBJECTS_STAY - stays):
+        yield f"EvidenceBucketPolicy: {', '.join(missing)} is not denied to everybody"
+    once = {"Null": {"s3:if-none-match": "true"}}
+    if not any(s["Action"] == "s3:PutObject" and s.get("Condition") == once for s in denied):
+        yield "EvidenceBucketPolicy: an object could be written over"
+
+
+def year_warnings(template: Document, today: date) -> Iterator[str]:
+    """Yield what a template lacks for the year that comes; from November on, for entries of December may belong to it."""
+    wanted = {today.year} | ({today.year + 1} if today.month >= 11 else set())
+    names = [str(r.get("Properties", {}).get("TableName", "")) for r in template["Resources"].values()]
+    for year in sorted(wanted):
+        if not any(name.endswith(f"-audit-{year}") for name in names):
+            yield f"there is no audit table for {year}: add AuditTable{year} and TripwireOn{year} (docs/operations.md)"
 
 
 def _function_faults(name: str, resource: Document, cell: Cell) -> Iterator[str]:
@@ -230,6 +288,12 @@ def check() -> list[str]:
     return faults
 
 
+def warnings() -> list[str]:
+    """Return what is not wrong yet but will be."""
+    cell = cell_of(next(iter(json.loads(CONFIG.read_text("utf-8"))["stages"])))
+    return list(year_warnings(fragment(cell), datetime.now(UTC).date()))
+
+
 def main() -> int:
     """Package the stage that the command line names, or check all."""
     parser = argparse.ArgumentParser(prog="python -m infra.package", description="Package a stage for deployment.")
@@ -238,6 +302,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="check the templates of all stages instead")
     arguments = parser.parse_args()
     if arguments.check:
+        for line in warnings():
+            print(f"warning: {line}", file=sys.stderr)
         faults = check()
         print("\n".join(faults or ["the templates of all stages are sound"]))
         return 1 if faults else 0

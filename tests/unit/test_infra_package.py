@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,64 @@ def _another_role(d: dict[str, Any]) -> None:
     d["Resources"]["ExtraRole"] = {"Type": "AWS::IAM::Role", "Properties": {}}
 
 
+def _bucket(d: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = d["Resources"]["EvidenceBucket"]["Properties"]
+    return found
+
+
+def _denials(d: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = d["Resources"]["EvidenceBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    return {statement["Sid"]: statement for statement in found}
+
+
+def _no_bucket(d: dict[str, Any]) -> None:
+    del d["Resources"]["EvidenceBucket"]
+
+
+def _no_bucket_policy(d: dict[str, Any]) -> None:
+    del d["Resources"]["EvidenceBucketPolicy"]
+
+
+def _unlocked(d: dict[str, Any]) -> None:
+    del _bucket(d)["ObjectLockConfiguration"]
+
+
+def _governed(d: dict[str, Any]) -> None:
+    _bucket(d)["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Mode"] = "GOVERNANCE"
+
+
+def _short_lock(d: dict[str, Any]) -> None:
+    _bucket(d)["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Years"] = 1
+
+
+def _unversioned(d: dict[str, Any]) -> None:
+    _bucket(d)["VersioningConfiguration"]["Status"] = "Suspended"
+
+
+def _plain(d: dict[str, Any]) -> None:
+    del _bucket(d)["BucketEncryption"]
+
+
+def _public(d: dict[str, Any]) -> None:
+    _bucket(d)["PublicAccessBlockConfiguration"]["BlockPublicPolicy"] = False
+
+
+def _unretained(d: dict[str, Any]) -> None:
+    del d["Resources"]["EvidenceBucket"]["DeletionPolicy"]
+
+
+def _deletable(d: dict[str, Any]) -> None:
+    _denials(d)["ObjectsStay"]["Action"].remove("s3:DeleteObject")
+
+
+def _deletable_by_some(d: dict[str, Any]) -> None:
+    _denials(d)["ObjectsStay"]["Condition"] = {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::1:role/some"}}
+
+
+def _replaceable(d: dict[str, Any]) -> None:
+    del _denials(d)["ObjectsAreWrittenOnce"]["Condition"]
+
+
 FAULTS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_rename, "not name it after the cell"),
     (_unreported, "ReportBatchItemFailures"),
@@ -138,6 +197,18 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_gone, "no such function"),
     (_no_role, "SweepRole"),
     (_another_role, "without a policy of its own"),
+    (_no_bucket, "is missing"),
+    (_no_bucket_policy, "is missing"),
+    (_unlocked, "are not locked"),
+    (_governed, "are not locked"),
+    (_short_lock, "less than 7 years"),
+    (_unversioned, "without versions"),
+    (_plain, "not encrypted"),
+    (_public, "to the public"),
+    (_unretained, "go with its stack"),
+    (_deletable, "s3:DeleteObject is not denied"),
+    (_deletable_by_some, "is not denied to everybody"),
+    (_replaceable, "written over"),
 ]
 
 
@@ -156,6 +227,27 @@ def test_a_fault_is_found_when_a_template_has_one(
 
 def test_no_fault_is_found_when_a_template_is_sound(eu1: dict[str, Any]) -> None:
     assert list(package.template_faults(eu1, template.cell_of("eu1"), FUNCTIONS)) == []
+
+
+@pytest.mark.parametrize(
+    ("today", "lacking"),
+    [
+        (date(2026, 10, 31), []),
+        (date(2026, 11, 1), []),
+        (date(2027, 10, 31), []),
+        (date(2027, 11, 1), ["2028"]),
+        (date(2029, 3, 1), ["2029"]),
+    ],
+)
+def test_next_years_table_is_missed_from_november_on(eu1: dict[str, Any], today: date, lacking: list[str]) -> None:
+    tables = {name for name in eu1["Resources"] if name.startswith("AuditTable")}
+    known = {
+        name: r for name, r in eu1["Resources"].items() if name not in tables - {"AuditTable2026", "AuditTable2027"}
+    }
+
+    found = list(package.year_warnings({"Resources": known}, today))
+
+    assert [line.partition("table for ")[2][:4] for line in found] == lacking
 
 
 def _archive(members: dict[str, bytes]) -> zipfile.ZipFile:
