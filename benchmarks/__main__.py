@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import calls, channels, coldstart, cpu, decisions, leaf, matching, prices
+from . import calls, channels, coldstart, cpu, decisions, leaf, matching, prices, sealing
 from .results import Result, from_document, table
 
 OUT = Path(__file__).with_name("out.json")
@@ -34,6 +34,7 @@ GROUPS: dict[str, Callable[[bool], list[Result]]] = {
     "coldstart": coldstart.run,
     "matching": lambda quick: _quietly(matching.run),
     "leaf": lambda quick: _quietly(leaf.run),
+    "sealing": sealing.run,
     "channels": channels.run,
     "decisions": decisions.run,
     "prices": lambda quick: prices.run(*_counts()),
