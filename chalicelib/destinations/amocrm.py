@@ -127,18 +127,24 @@ class _Account:
         return made
 
     def has(self, contact: str, mark: str) -> bool:
-        path = f"/api/v4/contacts/{contact}/notes?order[id]=desc&limit={NOTES_LOOKED_AT}"
-        return contacts.shows(self._call("GET", path), mark)
+        path = f"/api/v4/contacts/{contact}"
+        answer = self._answer("GET", f"{path}/notes?order[id]=desc&limit={NOTES_LOOKED_AT}")
+        if answer.ok:
+            return contacts.shows(answer, mark)
+        raise self._fault(answer, path)
 
     def attach(self, contact: str, parcel: Parcel) -> None:
         note = {"note_type": "common", "params": {"text": parcel.text}}
         path = f"/api/v4/contacts/{contact}"
         answer = self._answer("POST", f"{path}/notes", [note])
-        if answer.ok:
-            return
+        if not answer.ok:
+            raise self._fault(answer, path)
+
+    def _fault(self, answer: calls.Answer, path: str) -> Exception:
+        """Return what a refusal about a contact comes to: ``Gone`` where the contact is."""
         if answer.status in (400, 404) and self._is_gone(path):
-            raise contacts.Gone
-        raise calls.fault_of(answer)
+            return contacts.Gone()
+        return calls.fault_of(answer)
 
     def _is_gone(self, path: str) -> bool:
         answer = self._answer("GET", path)

@@ -96,6 +96,20 @@ def test_contact_is_made_anew_when_the_remembered_one_is_gone(vendor: Vendor) ->
     assert [contact for contact, _ in vendor.messages] == [old, new, new]
 
 
+def test_contact_is_made_anew_when_it_went_between_two_attempts(vendor: Vendor) -> None:
+    rows = Rows()
+    send(vendor, Process(rows), 1)
+    vendor.instead = lambda asked: answer(503)
+    assert fault(vendor, Process(rows), 2).attempt_code == "unavailable"
+    vendor.instead = lambda asked: None
+    vendor.contacts.clear()
+    vendor.messages.clear()
+
+    assert send(vendor, Process(rows), 2) == "accepted"
+
+    assert [contact for contact, _ in vendor.messages] == list(vendor.contacts)
+
+
 def test_it_is_tried_later_when_the_crm_finds_what_it_says_is_gone(vendor: Vendor) -> None:
     send(vendor, Process(Rows()), 1)
     (contact,) = vendor.contacts
