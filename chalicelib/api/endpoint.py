@@ -79,6 +79,8 @@ class Endpoint:
     answer: Any = None
     status: int = 200
     listed: bool = False
+    key_of: Callable[[Any], str | None] | None = None
+    """Makes an idempotency key of a body that is one by itself, for a request that comes without."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,8 @@ def _handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str,
         seed=shell.random(32),
     )
     idempotency_key = headers.get("idempotency-key") if endpoint.method == "POST" else None
+    if idempotency_key is None and endpoint.key_of is not None:
+        idempotency_key = endpoint.key_of(body)
     if idempotency_key is None or holder is None:
         call = replace(call, request_id=ids.sortable("req", call.at, call.seed[:11]))
         return endpoint.run(call)  # 5

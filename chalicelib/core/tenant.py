@@ -111,6 +111,14 @@ class ApiKey(KeySettings):
     created_at: Time
 
 
+class FromProfile(Record):
+    """Which profile made a record, which of its declarations it is, and the digest of what was accepted."""
+
+    name: Code
+    digest: Evidence
+    declaration: Code
+
+
 class SourceSettings(Record):
     """What a tenant declares of one account on a channel. Null ``subject_country`` or ``special`` is unknown."""
 
@@ -189,6 +197,7 @@ class Recipient(RecipientSettings):
     granted_at: Time | None = None
     granted_by: str | None = None
     created_at: Time
+    profile: FromProfile | None = None
 
 
 class Retry(Record):
@@ -222,6 +231,7 @@ class Destination(DestinationSettings):
     place: tuple[Country, ...] = ()
     external_id: str | None = None
     disabled_because: Literal["gone", "failing", "role"] | None = None
+    profile: FromProfile | None = None
 
 
 class Redaction(Record):
@@ -280,6 +290,7 @@ class Route(RouteSettings):
 
     id: str
     created_at: Time
+    profile: FromProfile | None = None
 
 
 class BasisSettings(Record):
@@ -316,9 +327,10 @@ class Basis(BasisSettings):
     id: str
     created_at: Time
     withdrawn_at: Time | None = None
+    profile: FromProfile | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the basis as the evaluator reads it, without what is absent but for the four that it looks for."""
-        whole = self.model_dump(mode="json", exclude={"created_at"})
+        whole = self.model_dump(mode="json", exclude={"created_at", "profile"})
         always = ("id", "kind", "law", "recipient", "valid_from", "valid_until", "evidence")
         return {k: v for k, v in whole.items() if v is not None or k in always}

@@ -46,7 +46,9 @@ def hash_now(request: Request) -> str:
 
 
 def noted(request: Request, thing: str, reason: str, before: str) -> None:
-    """Write that the configuration has changed."""
+    """Write that the configuration has changed, unless that is a part of what the entry of a profile tells of."""
+    if request.profile is not None:
+        return
     kinds = {
         "tnt": "tenant", "src": "source", "dst": "destination", "rte": "route", "rcp": "recipient", "bas": "basis",
         "swi": "switch",
@@ -200,7 +202,8 @@ def _granted(settings: RecipientSettings, request: Request, earlier: Recipient |
 def create_recipient(request: Request, settings: RecipientSettings) -> Row:
     """Declare a recipient."""
     more = _granted(settings, request, None)
-    row = stored(request, Recipient(**dict(settings), **more, id=request.new_id("rcp"), created_at=request.at))
+    of = {"id": request.new_id("rcp"), "created_at": request.at, "profile": request.profile}
+    row = stored(request, Recipient(**dict(settings), **more, **of))
     wake_held(request)
     return row
 
@@ -236,7 +239,8 @@ def create_basis(request: Request, settings: BasisSettings) -> Row:
         raise invalid("body.law", "unknown_law", f"use null or one of: {', '.join(laws)}")
     if settings.recipient is not None and settings.recipient not in _other_hops(request):
         must_exist(request, settings.recipient, "rcp", "body.recipient")
-    row = stored(request, Basis(**dict(settings), id=request.new_id("bas"), created_at=request.at))
+    of = {"id": request.new_id("bas"), "created_at": request.at, "profile": request.profile}
+    row = stored(request, Basis(**dict(settings), **of))
     wake_held(request)
     return row
 
@@ -307,7 +311,8 @@ def _check_select(select: str, kind: str) -> None:
 def create_route(request: Request, settings: RouteSettings) -> Row:
     """Declare a route."""
     check_route(request, settings)
-    return stored(request, Route(**dict(settings), id=request.new_id("rte"), created_at=request.at))
+    of = {"id": request.new_id("rte"), "created_at": request.at, "profile": request.profile}
+    return stored(request, Route(**dict(settings), **of))
 
 
 def change_route(request: Request, route_id: str, settings: RouteSettings, expected: int | None) -> Row:

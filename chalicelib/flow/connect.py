@@ -266,7 +266,8 @@ def create_destination(
     else:
         must_exist(request, settings.recipient, "rcp", "body.recipient")
     origin = terms.agreed(request, settings, read)
-    destination = Destination(**dict(settings), id=request.new_id("dst"), created_at=request.at)
+    of = {"id": request.new_id("dst"), "created_at": request.at, "profile": request.profile}
+    destination = Destination(**dict(settings), **of)
     destination = roles.begun(request, roles.described(request, destination, read), read)
     sealed = {"config": config, **terms.first_secrets(request), "origin": origin}
     row = stored(request, destination, sealed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import ids, times
 from ..core.sealing import TenantKeys
-from ..core.tenant import Tenant
+from ..core.tenant import FromProfile, Tenant
 from ..shell import Shell
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Request:
         id: ``req_…``, likewise.
         seed: 32 bytes that new ids and secrets of this request are derived from: random, or the same for each try of a
             request with an idempotency key, so that a second try finds what the first one made.
+        profile: what the records that this request makes say of the profile that they come from. Their making is then
+            told of by the entry of whoever makes them all.
     """
 
     shell: Shell
@@ -37,6 +39,7 @@ class Request:
     at: datetime
     id: str
     seed: bytes = field(repr=False)
+    profile: FromProfile | None = None
 
     def bytes_for(self, use: str) -> bytes:
         """Return 32 bytes for one use; nobody without the tenant's key can work them out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from ..core.errors import WrongRegion
 
 if TYPE_CHECKING:
     from ..core.law import Law
+    from ..core.profile import Profile
 
 REGIONS = "regions.toml"
 
@@ -22,6 +24,20 @@ def texts() -> dict[str, str]:
         for entry in files(__package__).iterdir()
         if entry.name.endswith(".toml")
     }
+
+
+@cache
+def profiles() -> Mapping[str, Profile]:
+    """Return the installed profiles by name.
+
+    Raises:
+        Misconfigured: one of them is none.
+    """
+    from ..core.profile import load  # few requests are about profiles
+
+    folder = files(__package__) / "profiles"
+    found = (load(entry.read_text(encoding="utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return {profile.name: profile for profile in sorted(found, key=lambda profile: profile.name)}
 
 
 @cache

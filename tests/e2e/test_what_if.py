@@ -43,7 +43,7 @@ def test_every_delivery_would_be_refused_when_a_draft_forbids_the_messenger(tmp_
         for _ in range(3):
             let_seal(w)
         (tmp_path / "evidence.tar").write_bytes(tar(w))
-        (tmp_path / "damaged.tar").write_bytes(tar(w)[:-700])
+        (tmp_path / "damaged.tar").write_bytes(tar(w)[: len(tar(w)) // 2])
         recipient = w.recipient
     (tmp_path / "same").mkdir()
     (tmp_path / "draft").mkdir()

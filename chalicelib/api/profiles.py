@@ -1,0 +1,105 @@
+"""``/v1/profiles``: several declarations from one form, shown in full before anything is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from pydantic import StringConstraints
+
+from .. import flow
+from .. import law as laws
+from ..core.tenant import Record
+from ..flow.lists import Found
+from .endpoint import Call, ListQuery, Resource, shown
+from .problems import Answer
+
+profiles = Resource("profiles")
+
+
+class Answers(Record):
+    """Answers by their questions' names; ``accept`` is the digest of what they were shown to give."""
+
+    answers: dict[str, Any]
+    accept: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+
+    def key(self) -> str | None:
+        """Return what two tries to accept the same thing have in common."""
+        if self.accept is None:
+            return None
+        text = json.dumps([self.accept, self.answers], sort_keys=True, ensure_ascii=True)
+        return "profile-" + hashlib.sha256(text.encode()).hexdigest()
+
+
+class ShownQuestion(Record):
+    """A question, the type of its answer, and the article that makes us ask it."""
+
+    name: str
+    asks: str
+    type: str
+    because: str
+    choices: list[str]
+
+
+class ShownProfile(Record):
+    """A profile and what it asks."""
+
+    name: str
+    title: str
+    questions: list[ShownQuestion]
+
+
+class WouldCreate(Record):
+    """A call that would be made, and in plain words what is declared by it. ``@name`` stands for the id of an earlier one."""
+
+    name: str
+    call: str
+    body: dict[str, Any]
+    you_declare: str
+    because: str
+
+
+class Outcome(Record):
+    """What the answers would make and what is decided on it; or, where they were accepted, what was ``created``."""
+
+    would_create: list[WouldCreate] | None = None
+    decision: dict[str, Any] | None = None
+    missing: list[ShownQuestion] | None = None
+    digest: str | None = None
+    created: list[dict[str, Any]] | None = None
+
+
+@profiles.endpoint("GET", "/v1/profiles", scope="read", query=ListQuery, answer=ShownProfile, listed=True)
+def index(call: Call) -> Answer:
+    """List the profiles: forms that make several declarations at once."""
+    after = call.position()
+    return call.listed(
+        Found(
+            name,
+            {
+                "name": name,
+                "title": profile.title,
+                "questions": [question.model_dump(mode="json") for question in profile.question],
+            },
+        )
+        for name, profile in laws.profiles().items()
+        if name > after
+    )
+
+
+@profiles.endpoint(
+    "POST", "/v1/profiles/{name}", scope="write", body=Answers, answer=Outcome, key_of=lambda body: body.key()
+)
+def use(call: Call) -> Answer:
+    """Show what answers would declare; with accept, the digest of exactly that, declare it."""
+    profile = flow.profiles.of_name(call.params["name"])
+    asked: Answers = call.body
+    if asked.accept is None:
+        return Answer(200, flow.profiles.ask(call.request, profile, asked.answers))
+    made = flow.profiles.accept(call.request, profile, asked.answers, asked.accept)
+    return Answer(201, {"created": [shown(record, **more) for record, more in made]})
+
+
+RESOURCES = (profiles,)
+"""What the API registers."""
