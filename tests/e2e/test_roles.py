@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from logs import act, append
 from world import World
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
-from chalicelib.flow import dead, deliver, jobs, replay, route, sweep
+from chalicelib.flow import dead, deliver, jobs, reconcile, replay, route, sweep
+from chalicelib.flow.dirty import tell
 from chalicelib.flow.request import Request as Asked
 from infra import engines
-from tests.deployed import HERE, POLICIES, USES, arn, role_arn
+from tests.deployed import ACCOUNT, BUCKET_POLICY, HERE, POLICIES, SEAL_KEY, USES, arn, role_arn
 from tests.iam import Request, Verdict, evaluate
 
 
@@ -31,10 +33,12 @@ class Watched(World):
 
     def effect(self, name: str) -> None:
         queue, _, operation = name.partition(".")
-        if operation in ("send", "retry_in"):
+        if name == "before Sign":
+            self.note("kms", "Sign", SEAL_KEY)
+        if operation in ("send", "retry_in", "remove"):
             resource = arn("sqs", f"waybill-eu1-{queue}" if queue == "notices" else f"waybill-eu1-{queue}.fifo")
             self.note("sqs", "GetQueueUrl", resource)
-            self.note("sqs", "SendMessage" if operation == "send" else "ChangeMessageVisibility", resource)
+            self.note("sqs", SQS_CALLS[operation], resource)
         super().effect(name)
 
     def _client(self, service: str, region: str) -> Any:
@@ -47,6 +51,10 @@ class Watched(World):
                     self.note("dynamodb", action, resource)
             elif service == "kms":
                 self.note("kms", operation, arn("kms", "alias/waybill-eu1"), "for a tenant")
+            elif service == "s3":
+                use = "once" if "IfNoneMatch" in arguments else "over"
+                bucket = arguments["Bucket"].replace("-test-", "-eu1-").replace(self.engine.account, ACCOUNT)
+                self.note("s3", operation, f"arn:aws:s3:::{bucket}/{arguments['Key']}", use)
             return call(operation, arguments)
 
         client._make_api_call = noted
@@ -78,6 +86,17 @@ class Watched(World):
     def pump(self) -> None:
         self.acting("pump", lambda: World.pump(self))
 
+    def seal(self) -> None:
+        self.acting("seal", lambda: World.seal(self))
+
+
+SQS_CALLS = {"send": "SendMessage", "retry_in": "ChangeMessageVisibility", "remove": "DeleteMessage"}
+CONTEXTS = {
+    **USES,
+    "over": {**HERE, "aws:SecureTransport": "true"},
+    "once": {**HERE, "aws:SecureTransport": "true", "s3:if-none-match": "*"},
+}
+
 
 def _resource(table: str, index: str | None = None) -> str:
     name = table.replace("waybill-test-", "waybill-eu1-")
@@ -106,6 +125,19 @@ def _replay(w: Watched) -> None:
     w.acting("jobs", lambda: jobs.handle(w.shell))
 
 
+def _seal(w: Watched) -> None:
+    """Everything that waits, a full tile and what the reconciliation looks through."""
+    append(w, *(act(w, n) for n in range(300)), tell_too=False)
+    w.acting("api", lambda: tell(w.shell))
+    for _ in range(3):
+        w.restart()
+        w.clock += timedelta(minutes=10)
+        w.seal()
+    w.restart()
+    w.clock += timedelta(days=1)
+    w.acting("sweep", lambda: reconcile.reconcile(w.shell, w.shell.config.tenant(w.tenant).record))
+
+
 def _live(w: Watched) -> None:
     """Everything that functions do: deliver, fail, park, wake, hold, release, expire, disable, dead-letter, erase."""
     w.connect(recipient={"contract": None})
@@ -132,6 +164,7 @@ def _live(w: Watched) -> None:
         w.failing = lambda name: None
         w.settle()
     _replay(w)
+    _seal(w)
     row = w.shell.config.tenant(w.tenant)
     w.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
     w.acting("sweep", lambda: sweep.handle(w.shell))
@@ -150,7 +183,7 @@ def test_every_call_is_allowed_by_the_role_of_the_function_that_makes_it() -> No
         call
         for call in sorted(w.calls)
         if evaluate(
-            Request(role_arn(call[0]), call[1], call[2], USES[call[3]] if call[3] else HERE),
+            Request(role_arn(call[0]), call[1], call[2], CONTEXTS[call[3]] if call[3] else HERE),
             [POLICIES[call[0]]],
             _trust(call[1]),
         )
@@ -164,13 +197,16 @@ def test_every_call_is_allowed_by_the_role_of_the_function_that_makes_it() -> No
         "pump",
         "jobs",
         "sweep",
+        "seal",
         "dead-inbox",
         "dead-outbox",
     }
 
 
 def _trust(action: str) -> dict[str, Any] | None:
-    """The key's policy hands the decision to the account."""
+    """The key's policy hands the decision to the account; the bucket's says more."""
+    if action.startswith("s3:"):
+        return BUCKET_POLICY
     if not action.startswith("kms:"):
         return None
     everyone = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
