@@ -1,15 +1,20 @@
-"""Long sealed logs for tests: entries are sealed in one go, without passing through the audit table."""
+"""Sealed logs for tests, and bundles of them; a long one is sealed in one go, without passing through the audit table."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.core import audit, ids, leaf, seal, times
+from chalicelib.core import audit, bundle, ids, leaf, seal, times
+from chalicelib.core.note import parse_vkey
+from chalicelib.core.verify import Report, Trust, verify
+from chalicelib.flow import jobs
 from chalicelib.flow import seal as sealing
 from tests.api_cell import Api
+
+FULL = {"mode": "full"}
 
 
 def an_id(prefix: str, number: int) -> str:
@@ -58,6 +63,57 @@ def seal_at_once(api: Api, entries: Iterator[audit.Entry], at_once: int = 50_000
         sealing.publish(api.shell, one, made)
 
 
-def digest(data: bytes) -> str:
-    """Return a SHA-256 in hex."""
-    return hashlib.sha256(data).hexdigest()
+def sealed(api: Api) -> None:
+    """Let the time pass after which what waits is sealed."""
+    api.clock.at += timedelta(minutes=10)
+    sealing.handle(api.shell)
+
+
+def entries(api: Api, **query: str) -> list[dict[str, Any]]:
+    return [item["entry"] for item in api.get("/v1/audit/entries", limit=250, **query).json["data"]]
+
+
+def ask(api: Api, **asked: Any) -> dict[str, Any]:
+    answer = api.post("/v1/audit/bundle", {**FULL, **asked})
+    assert answer.status == 202, answer.text
+    return dict(answer.json)
+
+
+def worked(api: Api, job: dict[str, Any]) -> dict[str, Any]:
+    """Work the jobs off; return this one as it is then. Who sleeps has the clock go on."""
+    api.shell.sleep = lambda seconds: setattr(api.clock, "at", api.clock.at + timedelta(seconds=seconds))
+    jobs.handle(api.shell)
+    return dict(api.get(f"/v1/jobs/{job['id']}").json)
+
+
+def tar_of(api: Api, job: dict[str, Any]) -> bytes:
+    return api.shell.exports.get(f"bundles/{job['id']}.tar")
+
+
+def made(api: Api, **asked: Any) -> bytes:
+    job = worked(api, ask(api, **asked))
+    assert job["state"] == "done", job
+    return tar_of(api, job)
+
+
+def verified(api: Api, tar: bytes, **trust: Any) -> Report:
+    key = parse_vkey(api.get("/v1/audit/keys").json["data"][0]["vkey"])
+    return verify(tar, Trust(vkeys=(key,), **trust))
+
+
+def content(tar: bytes, name: str) -> bytes:
+    first, end = bundle.read(tar)[name]
+    return tar[first:end]
+
+
+def told(tar: bytes) -> list[dict[str, Any]]:
+    """Return the entries of a bundle."""
+    return [json.loads(line) for line in content(tar, bundle.ENTRIES).splitlines()]
+
+
+def flow(api: Api) -> None:
+    """Two people's events, each decided and tried."""
+    api.connect()
+    api.hook("one", 1, chat=77)
+    api.hook("two", 2, chat=88)
+    api.deliver()

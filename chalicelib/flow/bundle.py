@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core import audit, merkle, note, proofs, tiles, times
+from ..core import audit, merkle, note, proofs, seal, tiles, times
 from ..core.errors import AuditBroken, Invalid, NotFound, NotSealed
 from ..core.job import KEPT, Job
 from ..core.merkle import CompactRange
@@ -24,7 +24,7 @@ from ..shell import Shell
 from ..store.exports import LIFE
 from ..store.log import READERS, SealedLog
 from . import jobs, members
-from .members import PART_BYTES, entries_part, proofs_part
+from .members import PART_BYTES, entries_part, grounds_part, proofs_part
 from .proofs import current_log, newest
 from .request import Request
 from .seal import opened, sealed_log
@@ -200,6 +200,8 @@ def _collect(shell: Shell, job: Job, cursor: Cursor, selection: Selection) -> Do
         raise Invalid(f"the selection holds more than {SELECTED_MAX} entries: ask for less time, or for a full bundle")
     if data:
         shell.exports.put(entries_part(job, cursor.parts), bytes(data))
+        named = [sorted(digests) for digests in seal.grounds(bytes(data))]
+        shell.exports.put(grounds_part(job, cursor.parts), json.dumps(named).encode())
     if proved:
         shell.exports.put(proofs_part(job, cursor.parts), tiles.bundle(proved))
     hashes = [h.hex() for h in tree.hashes]
