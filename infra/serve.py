@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.api import gateway, register
 from chalicelib.core.errors import Misconfigured, WaybillError
 from chalicelib.flow import dead, deliver, jobs, messages, pump, route, seal, sweep
 from chalicelib.observe import error, info
@@ -150,7 +151,9 @@ def serve(options: Options) -> int:
     try:
         cell = shell()
         probe.check(cell)
-        door = Door()
+        app = gateway.Threaded(app_name="waybill")
+        register(app)
+        door = Door(app)
         server: Any = create_server(
             door,
             host=options.host,

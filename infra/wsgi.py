@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import responses
 from typing import Any
 
-from chalicelib.api import gateway, register
+from chalice import Chalice
+
+from chalicelib.api import gateway
 from chalicelib.flow import door, receive
 from chalicelib.observe import error
 from chalicelib.shell import shell
@@ -27,12 +29,15 @@ def hooks(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Door:
-    """Answers requests, in as many threads as there are. Once ``stopping`` is set it takes nothing any more: 503."""
+    """Answers requests, in as many threads as there are. Once ``stopping`` is set it takes nothing any more: 503.
 
-    def __init__(self) -> None:
+    Args:
+        app: the tenant API; where threads share the door, one that threads can share.
+    """
+
+    def __init__(self, app: Chalice) -> None:
         self.stopping = threading.Event()
-        self._app = gateway.Threaded(app_name="waybill")
-        register(self._app)
+        self._app = app
         self._in_hand = 0
         self._changed = threading.Condition()
 

@@ -10,7 +10,7 @@ country that nothing leaves; the rest is made use of where it is there:
 | ``insert_only_partiql`` | for ``WAYBILL_INSERT=partiql`` | a conditional put |
 | ``key_service`` | no | two key files: ``WAYBILL_MASTER_KEY``, ``WAYBILL_SEAL_SEED`` |
 | ``deny_per_action`` | no | the sealed log, and the lock of the evidence bucket |
-| ``streams`` | no | what compares the audit table with the sealed log |
+| ``streams`` | no | the proofs of the sealed log: a changed row no longer has one |
 | ``pitr`` | no | the engine's own backups, but never of ``people`` |
 | ``ttl``, ``gsi``, ``transact_write`` | no | readers filter what is past its time; no transaction is used |
 """
