@@ -16,7 +16,7 @@ COLOURS = {"allowed": 32, "redacted": 36, "held": 33, "refused": 31}
 
 def table(lines: list[journey.Line], colour: bool) -> str:
     """Lay the rows out for a person."""
-    heads = ("tenant", "messenger", "recipient", "decision", "outcome", "why")
+    heads = ("tenant", "messenger", "recipient", "mode", "decision", "outcome", "why")
     rows = []
     for line in lines:
         why = "; ".join(dict.fromkeys(line.articles))
@@ -24,14 +24,22 @@ def table(lines: list[journey.Line], colour: bool) -> str:
             why += f"  (missing: {', '.join(m.rsplit(':rcp_', 1)[0] for m in line.missing)})"
         recipient = f"{line.recipient} ({line.country})"
         rows.append(
-            (line.tenant, line.channel, recipient, f"{MARKS[line.decision]} {line.decision}", line.outcome, why)
+            (
+                line.tenant,
+                line.channel,
+                recipient,
+                line.mode,
+                f"{MARKS[line.decision]} {line.decision}",
+                line.outcome,
+                why,
+            )
         )
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads) - 1)]
 
     def laid_out(row: tuple[str, ...], code: int | None = None) -> str:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         if colour and code:
-            cells[3] = f"\033[{code}m{cells[3]}\033[0m"
+            cells[4] = f"\033[{code}m{cells[4]}\033[0m"
         return "  ".join((*cells, row[-1]))
 
     body = [laid_out(row, COLOURS[line.decision]) for row, line in zip(rows, lines, strict=True)]

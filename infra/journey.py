@@ -266,6 +266,7 @@ class Recipient:
     granted: bool = True
     redact: tuple[Json, ...] = ()
     article: str = ""
+    mode: str = "replicate"
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,11 @@ SITUATIONS = (
     Situation(
         "Balkan Reisen GmbH",
         ("vk",),
-        (Recipient("Statistik Kontor GmbH", "AT", "redacted", redact=MASKED, article="GDPR art. 5(1)(c)"),),
+        (
+            Recipient(
+                "Statistik Kontor GmbH", "AT", "redacted", redact=MASKED, article="GDPR art. 5(1)(c)", mode="redact"
+            ),
+        ),
     ),
 )
 
@@ -308,6 +313,7 @@ class Line:
     channel: str
     recipient: str
     country: str
+    mode: str
     decision: str
     articles: tuple[str, ...]
     missing: tuple[str, ...]
@@ -395,10 +401,10 @@ def _connect(made: Made, sink: Sink, recipient: Recipient, name: str) -> None:
         "pattern": {"kind": ["message"]},
         "destination": destination["id"],
         "purpose": "customer_support",
-        "mode": "replicate",
+        "mode": recipient.mode,
     }
     if recipient.redact:
-        route |= {"mode": "redact", "transform": {"redact": list(recipient.redact)}}
+        route["transform"] = {"redact": list(recipient.redact)}
     made.tenant("POST", "/v1/routes", route)
 
 
@@ -447,6 +453,7 @@ def _lines(made: Made, timeout_s: float) -> list[Line]:
                 channels[transfer["event"]],
                 recipient.name,
                 recipient.country,
+                recipient.mode,
                 transfer["decision"],
                 articles,
                 tuple(transfer["missing"]),
