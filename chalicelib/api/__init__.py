@@ -13,7 +13,7 @@ from chalice import Blueprint, Chalice, Response
 from chalice.app import Request
 
 from ..core.errors import NotFound
-from . import asking, connections, evidence, health, jobs, meta, reading, rules, switches, tenants
+from . import answer, asking, connections, evidence, health, jobs, meta, reading, rules, switches, tenants
 from .endpoint import Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
 
@@ -29,6 +29,7 @@ RESOURCES: tuple[Resource, ...] = (
     *switches.RESOURCES,
     *reading.RESOURCES,
     *evidence.RESOURCES,
+    *answer.RESOURCES,
     *jobs.RESOURCES,
     *meta.RESOURCES,
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import (
+        answer,
         bundle,
         configure,
         connect,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = (
+    "answer",
     "bundle",
     "configure",
     "connect",

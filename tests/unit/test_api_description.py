@@ -45,7 +45,8 @@ def test_answers_fit_the_schemas_that_describe_them(tenant: Api) -> None:
         content = document["paths"][path]["get"]["responses"]["200"]["content"]
         if "application/json" not in content:
             continue  # texts in the forms of others
-        answer = tenant.as_operator("GET", path) if path == "/v1/tenants" else tenant.get(path)
+        asked = {"after": "2026-01-01T00:00:00Z", "before": "2090-01-01T00:00:00Z"} if path == "/v1/answer" else {}
+        answer = tenant.as_operator("GET", path) if path == "/v1/tenants" else tenant.get(path, **asked)
         schema = content["application/json"]["schema"]
         validator = Draft202012Validator({**schema, "components": document["components"]})
         assert [e.message for e in validator.iter_errors(answer.json)] == [], path

@@ -1,0 +1,109 @@
+"""``/v1/answer``: who held the data, who received them, and who answers for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .. import flow
+from ..core.entry import EventId, Subject
+from ..core.errors import Invalid
+from ..flow.lists import Wanted
+from .endpoint import Call, Form, Resource, TimeQuery
+from .problems import Answer
+
+answer = Resource("answer")
+
+
+class AnswerQuery(TimeQuery):
+    """What to answer for: a person, an event, or a time. ``after`` and ``before`` also say where to look for an old event."""
+
+    limit: int = Field(default=20, ge=1, le=100)
+    subject: Subject | None = None
+    event: EventId | None = None
+
+
+class ShownParty(Form):
+    """A legal person; its name and contact are null where its record is gone."""
+
+    kind: Literal["tenant", "operator", "recipient"]
+    id: str | None
+    legal_name: str | None
+    contact: str | None
+    country: str | None
+
+
+class Told(Form):
+    """One event, or one act about none, line by line: what was held, what was to go where, what was done."""
+
+    event: str | None
+    at: str
+    subjects: list[str]
+    conversation: str | None
+    lines: list[dict[str, Any]]
+
+
+class Duty(Form):
+    """Who answers for an operation under a law: one party is accountable."""
+
+    op: str
+    law: str
+    accountable: ShownParty
+    responsible: list[ShownParty]
+    jointly: list[ShownParty]
+    told: list[ShownParty]
+    ref: str
+
+
+class ShownAnswer(Form):
+    """A page of an answer. Lines name their matrix of ``responsibility``; ``limits`` are codes of docs/answer.md."""
+
+    made_at: str
+    asked_by: dict[str, str]
+    cell: dict[str, str]
+    tenant: ShownParty
+    operator: ShownParty
+    laws: list[str]
+    data: list[Told]
+    responsibility: dict[str, list[Duty]]
+    limits: list[str]
+    next: str | None
+
+
+def _wrong(text: str, place: str) -> Invalid:
+    return Invalid(text, [{"loc": f"query.{place}", "code": "one_form", "msg": text}])
+
+
+def _wanted(asked: AnswerQuery) -> Wanted:
+    if asked.subject is not None and asked.event is not None:
+        raise _wrong("ask about one thing: subject, event, or after and before", "event")
+    if asked.subject is not None and (asked.after is not None or asked.before is not None):
+        raise _wrong("an answer about a person takes no after and before", "subject")
+    if asked.subject is None and asked.event is None and (asked.after is None or asked.before is None):
+        raise _wrong("give subject, or event, or both after and before", "after")
+    if asked.after is not None and asked.before is not None and asked.before <= asked.after:
+        raise _wrong("before must be later than after", "before")
+    return Wanted(after=asked.after, before=asked.before)
+
+
+@answer.endpoint("GET", "/v1/answer", scope="audit", query=AnswerQuery, answer=ShownAnswer)
+def show(call: Call) -> Answer:
+    """Say who held the data of a person, an event or a time, who received them, and who answers for it."""
+    asked, wanted = call.query, _wanted(call.query)
+    request = call.request
+    if asked.subject is not None:
+        steps = flow.answer.of_subject(request, asked.subject, call.position())
+    elif asked.event is not None:
+        steps = flow.answer.of_event(request, asked.event, wanted, call.position())
+    else:
+        steps = flow.answer.of_period(request, wanted, call.position())
+    found = call.listed(steps)
+    shown = flow.answer.page(request, found.body["data"])
+    limits = {"first_person"} if asked.subject is not None else {"event_time"} if asked.event is None else set()
+    shown["limits"] = sorted({*shown["limits"], *limits})
+    return replace(found, body={**shown, "next": found.body["next"]})
+
+
+RESOURCES = (answer,)
