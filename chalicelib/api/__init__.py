@@ -13,7 +13,7 @@ from chalice import Blueprint, Chalice, Response
 from chalice.app import Request
 
 from ..core.errors import NotFound
-from . import answer, asking, connections, evidence, health, jobs, meta, reading, rules, switches, tenants
+from . import answer, asking, connections, evidence, health, jobs, meta, profiles, reading, rules, switches, tenants
 from .endpoint import Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
 
@@ -25,6 +25,7 @@ RESOURCES: tuple[Resource, ...] = (
     *connections.RESOURCES,
     *health.RESOURCES,
     *asking.RESOURCES,
+    *profiles.RESOURCES,
     *rules.RESOURCES,
     *switches.RESOURCES,
     *reading.RESOURCES,
