@@ -244,23 +244,23 @@ def _send(
     now = shell.now()
     if judgement.redact:
         document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
-    delivery = delivery_of(
-        destination,
-        snapshot.secrets(destination.id),
-        document,
-        now,
-        delivery_id=order["delivery"],
-        transfer_id=order["transfer"],
-        event_id=order["event"],
-        tenant_id=order["tenant"],
-        conversation=order["conversation"] if order["conversation"] != NO_CONVERSATION else None,
-        attempt=one.made + 1,
-    )
     select = snapshot.configuration.routes[order["route"]].transform.select
     started = time.monotonic()
     size, fault, code = None, None, ""
     sent: tuple[str, ...] = judgement.classes_out
     try:
+        delivery = delivery_of(
+            destination,
+            snapshot.secrets(destination.id),
+            document,
+            now,
+            delivery_id=order["delivery"],
+            transfer_id=order["transfer"],
+            event_id=order["event"],
+            tenant_id=order["tenant"],
+            conversation=order["conversation"] if order["conversation"] != NO_CONVERSATION else None,
+            attempt=one.made + 1,
+        )
         parcel = render(destination, select, document, delivery)
         size = len(parcel.body)
         clients = clients_of(shell, order["tenant"], snapshot.keys, destination)

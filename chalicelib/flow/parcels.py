@@ -35,7 +35,14 @@ def delivery_of(
         sealed: what is sealed beside the destination.
         document: the event's, before anything is selected of it.
         conversation: the conversation's ref; None where the event has none.
+
+    Raises:
+        DeliveryError: ``render``, where what is sealed is no configuration of its kind any more.
     """
+    try:
+        config = destinations.of_kind(destination.kind).Config.model_validate(sealed["config"])
+    except ValueError:
+        raise _fault("the destination's configuration is not one that its kind takes: change it") from None
     secrets = [*rotation.live(sealed["signing"], now), *rotation.live(sealed.get("pairs", ()), now)]
     return Delivery(
         delivery_id=delivery_id,
@@ -49,7 +56,7 @@ def delivery_of(
         occurred_at=times.parse(document["occurred_at"]),
         attempt=attempt,
         now=now,
-        config=destinations.of_kind(destination.kind).Config.model_validate(sealed["config"]),
+        config=config,
         secrets=tuple(secrets),
         format=destination.format,
         source_id=document["source"],

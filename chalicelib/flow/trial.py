@@ -54,22 +54,22 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
     row = request.shell.config.get(request.tenant.id, destination_id)
     now = request.shell.now()
     document = example(request.new_id("evt"), request.tenant.id, now)
-    delivery = delivery_of(
-        row.record,
-        config_of(request, row),
-        document,
-        now,
-        delivery_id=request.new_id("dlv"),
-        transfer_id=request.new_id("trf"),
-        event_id=document["id"],
-        tenant_id=request.tenant.id,
-        conversation=derived("cnv", "test", destination_id),  # the same each time: a CRM gets one contact of it
-        test=True,
-    )
     clients = clients_of(request.shell, request.tenant.id, request.keys, row.record)
     status, response, detail = None, b"", None
     started = time.monotonic()
     try:
+        delivery = delivery_of(
+            row.record,
+            config_of(request, row),
+            document,
+            now,
+            delivery_id=request.new_id("dlv"),
+            transfer_id=request.new_id("trf"),
+            event_id=document["id"],
+            tenant_id=request.tenant.id,
+            conversation=derived("cnv", "test", destination_id),  # the same each time: a CRM gets one contact of it
+            test=True,
+        )
         parcel = render(row.record, None, document, delivery)
         receipt = of_kind(row.record.kind).send(parcel, clients)
         code, status, response = receipt.code, receipt.status, receipt.response

@@ -19,7 +19,7 @@ from world import SECRET, START, Receiver, World, world
 from chalicelib.core import breaker, ids
 from chalicelib.core.breaker import Answer, Permission, State, may_send
 from chalicelib.core.tenant import Destination, Retry, Route
-from chalicelib.flow import deliver, gate, route
+from chalicelib.flow import deliver, route
 from infra import engines
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -282,43 +282,6 @@ def test_the_tenant_is_told_once_when_a_destination_is_gone() -> None:
         assert (kind, data["because"], data["destination"]) == ("destination.disabled", "gone", w.destination)
         assert [e["reason"] for e in w.of_kind("config_changed")] == ["destination_gone"]
         desk.close()
-
-
-def _disabled_by_410(w: World) -> None:
-    w.connect()
-    w.receiver.answer = lambda _: (410, {})
-    w.post(1)
-    w.inbox.run(route.handle)
-    w.effects.clear()
-
-
-def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_effect() -> None:
-    with world() as w:
-        _disabled_by_410(w)
-        w.outbox.run(deliver.handle)
-        effects = range(1, len(w.effects) + 1)
-
-    for number in deaths.at(effects, 8):
-        with world() as w:
-            _disabled_by_410(w)
-            w.crash_at = number
-
-            w.run(10 * MINUTE)
-            w.post(2)
-            w.run(10 * MINUTE)
-
-            assert w.crashes == 1
-            record = w.shell.config.get(w.tenant, w.destination).record
-            if record.disabled_because is None:  # what it answered was not written down
-                continue
-            assert (record.enabled, record.disabled_because) == (False, "gone")
-            acts = w.of_kind("config_changed")
-            assert [e["reason"] for e in acts] == ["destination_gone"], f"died at effect {number}"
-
-
-def test_breaker_stays_closed_when_only_our_own_deliveries_are_in_each_others_way() -> None:
-    assert gate.answer_of("contended", sent=False) is Answer.NOTHING
-    assert gate.answer_of("connect", sent=False) is Answer.FAILED
 
 
 def test_system_events_cause_none_when_their_own_destination_fails() -> None:

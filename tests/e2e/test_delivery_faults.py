@@ -1,0 +1,88 @@
+"""What a destination's state must outlive: a configuration of another time, a process that dies, two that ask at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import deaths
+from test_breaker_flow import failed
+from world import START, World, world
+
+from chalicelib.core.breaker import Answer
+from chalicelib.flow import deliver, gate, route
+from chalicelib.flow.state import Batch
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_lane_goes_on_when_a_configuration_is_not_one_of_its_kind_any_more() -> None:
+    with world() as w:
+        w.connect(config={"url": w.receiver.url, "since_dropped": "canary"})
+        w.post(1)
+        w.run(MINUTE)
+        row = w.shell.config.get(w.tenant, w.destination)
+        sealed = w.shell.config.secrets(w.tenant, w.destination, row.sealed)
+        w.shell.config.replace(w.tenant, row.record, row.version, {**sealed, "config": {"url": w.receiver.url}})
+
+        w.post(2)
+        w.run(MINUTE)
+
+        assert [(e["outcome"], e["code"]) for e in w.of_kind("attempted")] == [
+            ("rejected", "render"),
+            ("delivered", "http_204"),
+        ]
+
+
+def _disabled_by_410(w: World) -> None:
+    w.connect()
+    w.receiver.answer = lambda _: (410, {})
+    w.post(1)
+    w.inbox.run(route.handle)
+    w.effects.clear()
+
+
+def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_effect() -> None:
+    with world() as w:
+        _disabled_by_410(w)
+        w.outbox.run(deliver.handle)
+        effects = range(1, len(w.effects) + 1)
+
+    for number in deaths.at(effects, 8):
+        with world() as w:
+            _disabled_by_410(w)
+            w.crash_at = number
+
+            w.run(10 * MINUTE)
+            w.post(2)
+            w.run(10 * MINUTE)
+
+            assert w.crashes == 1
+            record = w.shell.config.get(w.tenant, w.destination).record
+            if record.disabled_because is None:  # what it answered was not written down
+                continue
+            assert (record.enabled, record.disabled_because) == (False, "gone")
+            acts = w.of_kind("config_changed")
+            assert [e["reason"] for e in acts] == ["destination_gone"], f"died at effect {number}"
+
+
+def test_breaker_stays_closed_when_only_our_own_deliveries_are_in_each_others_way() -> None:
+    assert gate.answer_of("contended", sent=False) is Answer.NOTHING
+    assert gate.answer_of("connect", sent=False) is Answer.FAILED
+
+
+def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> None:
+    with world() as w:
+        w.connect()
+        failed(w, 10)
+        w.clock = START + 2 * MINUTE
+        destination = w.shell.config.get(w.tenant, w.destination).record
+        order: dict[str, Any] = {"tenant": w.tenant, "destination": w.destination, "source": w.source}
+        both = [Batch(w.shell), Batch(w.shell)]
+        for batch in both:
+            batch.healths[w.tenant, w.destination] = w.shell.health.get(w.tenant, w.destination)
+
+        leave = [gate.ask(batch, order, destination, woken=True) for batch in both]
+
+        assert leave[0] is True
+        assert isinstance(leave[1], datetime)
