@@ -86,3 +86,15 @@ def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> Non
 
         assert leave[0] is True
         assert isinstance(leave[1], datetime)
+
+
+def test_nothing_is_selected_when_it_was_redacted() -> None:
+    with world() as w:
+        redact = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
+        select = "{name: sender.name, text: message.text, raw: raw}"
+        w.connect(route={"mode": "redact", "transform": {"redact": redact, "select": select}})
+        w.post(1, text="secret words")
+        w.run(MINUTE)
+
+        ((_, _, body, _),) = w.receiver.requests
+        assert body["data"] == {"name": None, "text": "s**********s", "raw": None}
