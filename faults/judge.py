@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.store.items import read
 
-from . import story
+from . import sealed, story
 from .owners import Destination, Tenant
 from .platforms import DIGITS, WITHOUT_CONVERSATION, WORD
 from .receivers import Receiver, Request
@@ -328,6 +328,10 @@ class Judge:
                 if row.get("region", {}).get("S") != REGION:
                     yield Broken("homely", name, f"has a row without the region: {row['pk']['S']}")
 
+    def sealed(self) -> Iterator[Broken]:
+        """Every entry is sealed, once, and the bundle of each log verifies."""
+        return sealed.judged(self.world, self.entries)
+
     def judge(self) -> tuple[list[Broken], Seen]:
         """Judge everything."""
         self._taken()
@@ -371,7 +375,7 @@ class Judge:
 
 PROMISES = (
     Judge.logged, Judge.routed, Judge.ended, Judge.idle, Judge.ordered, Judge.received, Judge.lawful, Judge.limited,
-    Judge.private, Judge.homely,
+    Judge.private, Judge.homely, Judge.sealed,
 )  # fmt: skip
 
 

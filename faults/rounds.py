@@ -28,6 +28,8 @@ CALM_DAYS = 40
 STEP_S = 60.0
 SCHEDULES = {"on_minute": 1, "on_jobs": 1, "on_seal": 7, "on_hour": 60}
 """The handlers that the clock runs, and each how many minutes. Sealing is given longer than a cell gives it, for speed."""
+RECONCILED_HOURS = 48
+"""Each tenant has its hour, in which the days before are looked at."""
 LAST_MINUTES = 15
 """How long nothing has to happen before all is taken to be at rest."""
 
@@ -92,6 +94,7 @@ class Round:
             self._calm()
             self._redrive()
             self._calm()
+            self._reconciled()
             broken, seen = judge(self)
         return Outcome(
             self.seed, self.platforms.taken, seen.ends, world.faults.counts, Counter(self.owners.changes),
@@ -184,6 +187,14 @@ class Round:
             wait_s = (due - world.now()).total_seconds()
             if wait_s > 60:
                 self._run(wait_s, "calm")
+
+    def _reconciled(self) -> None:
+        """Let the hours go by in which entries are found whose notice was lost with the process that was to send it."""
+        for _ in range(RECONCILED_HOURS):
+            for name in ("on_hour", "on_seal"):
+                self.world.clock(name)
+                self._run(1800, "sealing")
+        self._calm()
 
     def next_due(self) -> datetime | None:
         """Return when the next lane is to be looked at; None where none waits."""

@@ -13,6 +13,8 @@ from chalicelib.core.audit import Entry
 from chalicelib.destinations import vetted
 from chalicelib.flow import messages
 from chalicelib.store.audit import AuditStore, Stored
+from chalicelib.store.data import DataStore
+from chalicelib.store.notices import Notices
 from faults import rounds
 
 EVENTS = 40
@@ -78,3 +80,23 @@ def test_caught_when_a_secret_is_logged() -> None:
         found = broken(events=15)
 
     assert "private" in found
+
+
+def test_caught_when_a_lane_is_emptied_from_its_end() -> None:
+    real = DataStore.waiting
+
+    def backwards(store: DataStore, lane: str) -> Iterator[Any]:
+        return reversed(list(real(store, lane)))
+
+    with replaced(DataStore, "waiting", backwards):
+        found = broken(seed=12)
+
+    assert "ordered" in found
+
+
+def test_caught_when_the_sealer_is_told_of_nothing() -> None:
+    silent = replaced(app.flow.reconcile, "reconcile", lambda *_: 0), replaced(app.flow.sweep, "reconcile", lambda *_: 0)
+    with replaced(Notices, "send", lambda *_: None), silent[0], silent[1]:
+        found = broken(events=15)
+
+    assert found == {"sealed"}
