@@ -157,8 +157,3 @@ class Evidence:
                 while self._kept_bytes > CACHE_BYTES:
                     self._kept_bytes -= len(self._kept.popitem(last=False)[1])
         return data
-
-    def link(self, key: str, for_s: int) -> str:
-        """Return an address under which an object can be read without a key for a time. No call is made."""
-        arguments = {"Bucket": self._bucket, "Key": key}
-        return str(self._s3.generate_presigned_url("get_object", Params=arguments, ExpiresIn=for_s))
