@@ -78,9 +78,10 @@ def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> Non
         w.clock = START + 2 * MINUTE
         destination = w.shell.config.get(w.tenant, w.destination).record
         order: dict[str, Any] = {"tenant": w.tenant, "destination": w.destination, "source": w.source}
-        both = [Batch(w.shell), Batch(w.shell)]
-        for batch in both:
+        told, *both = [Batch(w.shell) for _ in range(3)]
+        for batch in (told, *both):
             batch.healths[w.tenant, w.destination] = w.shell.health.get(w.tenant, w.destination)
+            gate.tell(told, order)  # what is still to be told would have them look again
 
         leave = [gate.ask(batch, order, destination, woken=True) for batch in both]
 
