@@ -13,6 +13,7 @@ from logs import act, append, assert_whole, leaves, let_seal, of_log, sizes, sto
 from world import START, Crash, World, world
 
 from chalicelib.channels.base import Inbound
+from chalicelib.core import audit
 from chalicelib.core.errors import AuditUnavailable, Unavailable
 from chalicelib.flow import dirty, seal
 from chalicelib.store.notices import Notice
@@ -454,3 +455,9 @@ def test_one_entry_is_sealed_when_a_platform_without_times_posts_again_an_hour_l
         everything(w)
 
         assert [json.loads(leaf)["kind"] for leaf in leaves(w)] == ["decided"]
+
+
+def test_what_a_world_plants_is_found_when_an_entry_holds_it() -> None:
+    with pytest.raises(AssertionError, match="audit-2026"), world() as w:
+        w.connect()
+        append(w, audit.act("viewed", tenant=w.tenant, minute=1, at=w.clock, actor=("user", "Canary"), request="r"))
