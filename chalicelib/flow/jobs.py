@@ -183,7 +183,12 @@ def _piece(shell: Shell, due: Due) -> bool:
     if job is None:
         return False
     after = _tried(shell, job)  # 2
-    if not shell.jobs.save(after):  # 3
+    try:
+        saved = shell.jobs.save(after)  # 3
+    except NotFound:  # closed meanwhile, and with it the key that seals it
+        shell.jobs.remove(due.tenant, due.job)
+        return True
+    if not saved:
         warning("job_lost", tenant=job.tenant, job=job.id)
     elif after.state not in jobs.OPEN:
         count("jobs", kind=after.kind, state=after.state)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import islice, takewhile
 
 from ..core import breaker, times
 from ..core.breaker import State
@@ -74,15 +74,20 @@ def _wake(lane: str, due: str, now: datetime) -> Outgoing:
 
 def _listed(shell: Shell, now: datetime, started: float, destinations: list[str]) -> int:
     """Wake listed lanes, second by second, as long as there are any and this run may last. Return how many were woken."""
-    running = [one for one in (_open(shell, name, now) for name in destinations) if one is not None]
+
+    def in_time(_: object) -> bool:
+        # Asked before each: there may be thousands, and what is left is due in the next run.
+        return shell.monotonic() - started < UNTIL_S
+
+    found = (_open(shell, name, now) for name in takewhile(in_time, destinations))
+    running = [one for one in found if one is not None]
     woken = 0
     for _ in range(UNTIL_S):
-        if not running or shell.monotonic() - started >= UNTIL_S:
-            break
-        woken += sum(_a_second(shell, one, now) for one in running)
+        woken += sum(_a_second(shell, one, now) for one in takewhile(in_time, running))
         running = [one for one in running if one.goes_on]
-        if running:
-            shell.sleep(1)
+        if not running or not in_time(None):
+            break
+        shell.sleep(1)
     return woken
 
 

@@ -10,8 +10,9 @@ from test_breaker_flow import failed
 from world import START, World, world
 
 from chalicelib.core.breaker import Answer
-from chalicelib.flow import deliver, gate, route
+from chalicelib.flow import deliver, gate, pump, route
 from chalicelib.flow.state import Batch
+from chalicelib.store.data import lane_of, list_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -99,3 +100,21 @@ def test_nothing_is_selected_when_it_was_redacted() -> None:
 
         ((_, _, body, _),) = w.receiver.requests
         assert body["data"] == {"name": None, "text": "s**********s", "raw": None}
+
+
+def test_run_of_pump_ends_in_time_when_many_destinations_are_due_at_once() -> None:
+    with world() as w:
+        w.connect()
+        for number in range(3):
+            destination = f"dst_{number:026d}"
+            w.shell.health.enable(w.tenant, destination, w.clock, None)
+            lane = lane_of(w.tenant, destination, "cnv_1")
+            w.shell.data.make_head(lane, START + timedelta(hours=6), list_of(w.tenant, destination))
+
+        def slow(effect: str) -> None:
+            if effect == "outbox.send":
+                w.clock += timedelta(seconds=30)
+
+        w.failing = slow  # type: ignore[assignment]
+
+        assert pump.handle(w.shell) == 2  # a third one would begin after 60 s, where Lambda ends the run

@@ -472,6 +472,21 @@ def test_job_is_forgotten_when_its_tenant_is_gone(monkeypatch: pytest.MonkeyPatc
         assert [r for r in w.rows("data") if r["pk"]["S"].endswith("#job")] == []
 
 
+def test_others_go_on_when_a_tenant_is_closed_while_its_piece_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    with world() as w:
+
+        def step(shell: Shell, job: Job) -> Job:
+            shell.keys.delete(w.tenant)
+            return replace(job, state="done")
+
+        monkeypatch.setitem(jobs.KINDS, "closing", jobs.Kind(step=lambda: step, scope="read"))
+        w.connect()
+        given(w, "closing")
+
+        assert jobs.handle(w.shell) == 1
+        assert [r for r in w.rows("data") if r["pk"]["S"].endswith("#job")] == []
+
+
 def test_run_ends_in_time_when_there_is_always_more_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
