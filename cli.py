@@ -122,6 +122,20 @@ def _verify(arguments: argparse.Namespace) -> int:
     return report.code
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from infra.report import command
+
+    return command.run(
+        arguments.url,
+        arguments.key_file,
+        {name: getattr(arguments, name) for name in ("subject", "event", "after", "before")},
+        lang=arguments.lang,
+        form=arguments.format,
+        output=arguments.output,
+        vkeys=arguments.vkey,
+    )
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser with the exit code that its command has for wrong usage."""
 
@@ -271,6 +285,22 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seen", metavar="CHECKPOINT", help="a checkpoint that you kept from before")
     verify.add_argument("--now", metavar="TIME", help="judge open transfers by this time (the latest in the bundle)")
     verify.add_argument("--json", action="store_true", help="report for a program")
+    report = command(
+        "report",
+        _report,
+        "write who held data, who received them and who answers for it",
+        "Asks a cell, checks every proof. Exit 0 written, 1 not answered, 2 wrong usage, 3 written but a proof is bad.",
+    )
+    report.add_argument("--url", required=True, help="the cell's API, https, or http on this machine")
+    report.add_argument("--key-file", required=True, type=Path, metavar="FILE", help="holds an API key, scope audit")
+    report.add_argument("--subject", metavar="ID", help="sub_…: what a person sent")
+    report.add_argument("--event", metavar="ID", help="evt_…; with --after and --before if it is no longer stored")
+    report.add_argument("--after", metavar="TIME", help="from this time on, RFC 3339")
+    report.add_argument("--before", metavar="TIME", help="and before this one")
+    report.add_argument("--lang", choices=("en", "ru"), default="en", help="of the page (%(default)s)")
+    report.add_argument("--format", choices=("html", "json"), default="html", help="a page or data (%(default)s)")
+    report.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write (standard output)")
+    report.add_argument("--vkey", action="append", default=[], help="trust this key of the log; may be repeated")
     local = command(
         "local", _local, "run a whole cell in this process", "The first line on standard output says that it serves."
     )
