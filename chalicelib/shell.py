@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .destinations.base import Clients as DestinationClients
     from .store.audit import AuditStore
     from .store.config import ConfigStore
+    from .store.consents import ConsentStore
     from .store.data import DataStore
     from .store.door import DoorStore
     from .store.evidence import Evidence
@@ -85,6 +86,13 @@ class Shell:
         from .store.config import ConfigStore
 
         return ConfigStore(self._table("config"), self.keys, self.monotonic, self.random)
+
+    @cached_property
+    def consents(self) -> ConsentStore:
+        """What people have consented to."""
+        from .store.consents import ConsentStore
+
+        return ConsentStore(self._table("config"))
 
     @cached_property
     def doors(self) -> DoorStore:

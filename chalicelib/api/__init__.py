@@ -13,7 +13,21 @@ from chalice import Blueprint, Chalice, Response
 from chalice.app import Request
 
 from ..core.errors import NotFound
-from . import answer, asking, connections, evidence, health, jobs, meta, profiles, reading, rules, switches, tenants
+from . import (
+    answer,
+    asking,
+    connections,
+    consents,
+    evidence,
+    health,
+    jobs,
+    meta,
+    profiles,
+    reading,
+    rules,
+    switches,
+    tenants,
+)
 from .endpoint import Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
 
@@ -27,6 +41,7 @@ RESOURCES: tuple[Resource, ...] = (
     *asking.RESOURCES,
     *profiles.RESOURCES,
     *rules.RESOURCES,
+    *consents.RESOURCES,
     *switches.RESOURCES,
     *reading.RESOURCES,
     *evidence.RESOURCES,

@@ -34,7 +34,11 @@ def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """All that a plan reads of one tenant, as of one configuration version."""
+    """All that a plan reads of one tenant, as of one configuration version.
+
+    ``shared_notices`` are the notices that consents for more than one recipient were given on; entries tell what came of
+    that, hence the document does not.
+    """
 
     tenant: Tenant
     version: int
@@ -44,6 +48,7 @@ class Configuration:
     routes: Mapping[str, Route] = field(default_factory=dict)
     bases: Mapping[str, Basis] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
+    shared_notices: frozenset[str] = frozenset()
 
     @cached_property
     def index(self) -> RouteIndex[str]:

@@ -7,13 +7,15 @@ been withdrawn or a rule have changed in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from . import times
 from .audit import Entry
+from .bases import BasisDocuments
 from .configuration import Configuration
+from .consents import Documents, Grounds, kept, none_given
 from .entry import VERDICTS
 from .residency import Decision
 from .retention import expires_at
@@ -49,7 +51,8 @@ class Cell:
 class Judgement:
     """The decision for one event along one route: the stricter of storing it and delivering it.
 
-    ``switch`` is the tenant's switch that refused it before the law was asked.
+    ``switch`` is the tenant's switch that refused it before the law was asked; ``grounds`` are the records that consents of
+    the event's person amounted to.
     """
 
     verdict: str
@@ -60,6 +63,7 @@ class Judgement:
     basis: str | None
     retry_at: str | None
     switch: str | None = None
+    grounds: Documents = ()
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,12 @@ def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], 
     )
 
 
+def with_grounds(facts: Facts, route: str | None, grounds: Grounds) -> Facts:
+    """Add to facts what a person's consents amount to, for storing (``route`` None) or for delivering along a route."""
+    given = grounds(route, facts)
+    return {**facts, "bases": BasisDocuments((*facts["bases"], *given))} if given else facts
+
+
 def judge(
     configuration: Configuration,
     route: Route,
@@ -195,6 +205,7 @@ def judge(
     base: Facts,
     decide: Decide,
     held_since: datetime | None = None,
+    grounds: Grounds = none_given,
 ) -> Judgement:
     """Decide one route, given the decision and the facts of storing the event. The tenant's switches come before the law."""
     facts = route_facts(base, configuration, route, held_since)
@@ -202,7 +213,11 @@ def judge(
         switch = stopped_by(configuration.switches, route.destination, facts, times.parse(base["now"]))
         if switch is not None:
             return Judgement("refused", (RULE,), (), (), (), None, None, switch.id)
-    return combine(store, decide(facts), tuple(facts["bases"]))
+    given = grounds(route.id, facts)
+    if not given:
+        return combine(store, decide(facts), tuple(facts["bases"]))
+    facts["bases"] = BasisDocuments((*facts["bases"], *given))
+    return replace(combine(store, decide(facts), tuple(facts["bases"])), grounds=given)
 
 
 def recipient_of(configuration: Configuration, destination: Destination | None) -> Mapping[str, Any] | None:
@@ -225,6 +240,7 @@ def plan(
     minute: int,
     received_at: datetime,
     now: datetime,
+    grounds: Grounds = none_given,
 ) -> Plan:
     """Work out what follows from an event.
 
@@ -233,8 +249,10 @@ def plan(
         classes: the data classes that it holds.
         decide: ``residency.decide`` with a law, or a ``Decider``.
         minute: of the event's entries.
+        grounds: what the event's person has consented to.
     """
     base = source_facts(configuration, source, cell, op="store", classes=classes, now=now, received_at=received_at)
+    base = with_grounds(base, None, grounds)
     store = decide(base)
     transfers = []
     for route_id in sorted(configuration.index.match(document)):
@@ -248,7 +266,7 @@ def plan(
                 delivery=delivery_id(transfer),
                 destination=route.destination,
                 recipient=recipient_of(configuration, destination),
-                judgement=judge(configuration, route, store, base, decide),
+                judgement=judge(configuration, route, store, base, decide, grounds=grounds),
             )
         )
     return Plan(
@@ -267,7 +285,10 @@ def entry_facts(base: Facts, judgements: tuple[Judgement, ...]) -> Facts:
     """
     facts: Facts = {"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]}
     switches = [j.switch for j in judgements if j.switch is not None]
-    return {**facts, "switch": min(switches)} if switches else facts
+    if switches:
+        facts["switch"] = min(switches)
+    consents = kept(tuple(b for b in base["bases"] if b["id"].startswith("cns_")), (j.grounds for j in judgements))
+    return {**facts, "bases": consents} if consents else facts
 
 
 def routes_of(transfers: tuple[Planned, ...]) -> list[Entry]:

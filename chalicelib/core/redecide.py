@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from . import times
 from .bases import BasisDocuments
 from .configuration import Configuration, configuration_document
+from .consents import Grounds, is_kept, kept_grounds
 from .errors import AuditBroken
-from .plan import Cell, Decide, Facts, Judgement, judge, source_facts
+from .plan import Cell, Decide, Facts, Judgement, judge, source_facts, with_grounds
 from .switches import Switch
 from .tenant import Destination, Recipient, Route, Source, Tenant
 
-FACTS = frozenset({"now", "subject", "special", "held_since", "switch"})
+FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases"})
 """The facts of an entry that this version takes into account; a decision on others is not made again."""
 _SAID_ELSEWHERE = "-"
 """Stands for the names and contacts that a record must have and its document never holds."""
@@ -109,6 +110,8 @@ def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts
     source = configuration.sources.get(receipt["source"])
     if source is None or not {"now", "subject", "special"} <= set(facts) <= FACTS:
         return None
+    if not is_kept(facts.get("bases", [])):
+        return None
     try:
         now = times.parse(str(facts["now"]))
     except ValueError:
@@ -125,7 +128,13 @@ def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts
     )
     base["subject"] = facts["subject"]
     base["data"] = {**base["data"], "special": facts["special"]}
-    return base
+    return with_grounds(base, None, grounds_kept(entry, None))
+
+
+def grounds_kept(entry: Mapping[str, Any], route: Mapping[str, Any] | None) -> Grounds:
+    """Return the consents that a ``decided`` entry counted, for storing and for one of its routes."""
+    place = next((n for n, one in enumerate(entry["routes"]) if one is route or one == route), len(entry["routes"]))
+    return kept_grounds(entry["facts"].get("bases", ()), place)
 
 
 def declared_route(route: Mapping[str, Any], configuration: Configuration) -> Route | None:
@@ -153,4 +162,4 @@ def redecide(
         held_since = times.parse(str(held)) if held is not None else None
     except ValueError:
         return None
-    return judge(configuration, declared, decide(base), base, decide, held_since)
+    return judge(configuration, declared, decide(base), base, decide, held_since, grounds_kept(entry, route))

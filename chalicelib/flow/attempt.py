@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..core import audit, times
+from ..core.consents import Consent, Grounds, grounds_of, none_given, subjects_of
 from ..core.errors import DeliveryError, OurError
 from ..core.event import classes_of
 from ..core.plan import (
@@ -24,6 +25,7 @@ from ..core.plan import (
     recipient_of,
     routes_of,
     source_facts,
+    with_grounds,
 )
 from ..core.redaction import redact
 from ..core.retention import hold_ends_at
@@ -93,8 +95,9 @@ def deliver(
         return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
     document = one.row.open(one.data_key, shell.settings.region)
     classes = classes_of(document)
-    base = facts_again(shell, snapshot, order, classes, now)
-    judgement = judge_again(shell, snapshot, order, base, held_since)
+    grounds = given_by(snapshot, document, one.consents)
+    base = facts_again(shell, snapshot, order, classes, now, grounds)
+    judgement = judge_again(shell, snapshot, order, base, grounds, held_since)
     if judgement.verdict == "held" and order["decision"] == "held":
         return _still_held(batch, order, judgement, held_since or now, now)
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
@@ -113,9 +116,18 @@ def deliver(
     return _send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
 
 
-def facts_again(shell: Shell, snapshot: Snapshot, order: Order, classes: list[str], now: datetime) -> Facts:
+def given_by(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple[Consent, ...]) -> Grounds:
+    """Return the grounds that an event's person has given; what one has agreed to is none for others whom it is about."""
+    if not consents or len(subjects_of(document)) != 1:
+        return none_given
+    return grounds_of(consents, snapshot.configuration.shared_notices)
+
+
+def facts_again(
+    shell: Shell, snapshot: Snapshot, order: Order, classes: list[str], now: datetime, grounds: Grounds
+) -> Facts:
     """Build the facts of storing an order's event, as the law and the records are now."""
-    return source_facts(
+    base = source_facts(
         snapshot.configuration,
         snapshot.configuration.sources[order["source"]],
         Cell(shell.settings.region, shell.settings.country),
@@ -124,17 +136,23 @@ def facts_again(shell: Shell, snapshot: Snapshot, order: Order, classes: list[st
         now=now,
         received_at=times.parse(order["received_at"]),
     )
+    return with_grounds(base, None, grounds)
 
 
 def judge_again(
-    shell: Shell, snapshot: Snapshot, order: Order, base: Facts, held_since: datetime | None = None
+    shell: Shell,
+    snapshot: Snapshot,
+    order: Order,
+    base: Facts,
+    grounds: Grounds,
+    held_since: datetime | None = None,
 ) -> Judgement:
     """Decide an order's event along its route on the facts of ``facts_again``."""
     route = snapshot.configuration.routes[order["route"]]
     if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
         route = route.model_copy(update={"destination": order["destination"]})
     decide = shell.decider.decide
-    return judge(snapshot.configuration, route, decide(base), base, decide, held_since)
+    return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)
 
 
 def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:

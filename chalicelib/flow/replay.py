@@ -31,7 +31,7 @@ from ..store.data import EventRow
 from ..store.items import Item
 from ..store.queues import Outgoing, body
 from . import jobs
-from .attempt import decided_anew, facts_again, judge_again
+from .attempt import decided_anew, facts_again, given_by, judge_again
 from .dirty import tell_or_note
 from .orders import deliveries
 from .request import Request
@@ -135,7 +135,7 @@ def again(shell: Shell, tenant: str, transfer: str, actor: tuple[str, str], at: 
     )
     by = shell.audit.append(act).entry["id"]  # 1
     first = next(e for e in entries if e["id"] == old.decided)
-    entry = _decided(shell, snapshot, first, (old,), opened[old.event], by, shell.now())
+    entry = _decided(shell, snapshot, first, (old,), opened[old.event], row.owner, by, shell.now())
     entry = shell.audit.append(entry).entry  # 2
     shell.outbox.send(deliveries(snapshot.configuration, entry, row.owner, shell.now()))  # 3
     return _read(shell, tenant, entry["routes"][0]["transfer"])[0]
@@ -188,6 +188,7 @@ def _decided(
     first: Mapping[str, Any],
     ended: Sequence[Transfer],
     document: Mapping[str, Any],
+    owner: str,
     by: str,
     now: datetime,
 ) -> audit.Entry:
@@ -195,11 +196,13 @@ def _decided(
     configuration = snapshot.configuration
     planned = []
     receipt = {"source": first["receipt"]["source"], "received_at": first["receipt"]["received_at"]}
-    base = facts_again(shell, snapshot, receipt, classes_of(document), now)
+    consents = shell.consents.of_person(owner) if snapshot.consents else ()
+    grounds = given_by(snapshot, document, consents)
+    base = facts_again(shell, snapshot, receipt, classes_of(document), now, grounds)
     for one in ended:
         order = {**receipt, "route": one.route, "destination": one.destination}
         transfer = transfer_id(audit.minute_of(first["id"]), one.event, f"{one.route}\n{by}")
-        judgement = judge_again(shell, snapshot, order, base)
+        judgement = judge_again(shell, snapshot, order, base, grounds)
         recipient = recipient_of(configuration, configuration.destinations[one.destination])
         planned.append(
             Planned(one.route, transfer, delivery_id(transfer), one.destination, recipient, judgement),
@@ -366,4 +369,4 @@ def _work(
     if not ended:
         return []
     first = next(e for e in entries if e["id"] == ended[0].decided)
-    return [_Work(place, row.owner, _decided(shell, snapshot, first, ended, document, asked["by"], now))]
+    return [_Work(place, row.owner, _decided(shell, snapshot, first, ended, document, row.owner, asked["by"], now))]

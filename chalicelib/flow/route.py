@@ -12,12 +12,13 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ..core import audit, times
+from ..core.consents import Consent, grounds_of, none_given, subjects_of
 from ..core.errors import Misconfigured, NotFound, WaybillError
 from ..core.event import classes_of
 from ..core.plan import Cell, Plan, plan, routes_of
@@ -27,12 +28,11 @@ from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.config import Snapshot
 from ..store.data import DataStore, EventKey, EventRow, sealed_content
+from ..store.items import BATCH_GET, Item, batch_get
 from ..store.people import Person, people_key
 from .dirty import tell
 from .messages import NO_CONVERSATION, Message, send_back, with_followers
 from .orders import deliveries
-
-SUBJECTS_MAX = 16
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Work:
     conversation: str | None = None
     owner: str = ""
     plan: Plan | None = None
+    consents: tuple[Consent, ...] = ()
     entry: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -171,35 +172,35 @@ def _end_expired(shell: Shell, works: list[Work], now: datetime, failed: dict[st
             failed[work.message.id] = outcome
 
 
-def _find_people(shell: Shell, works: Iterable[Work]) -> dict[str, Person]:
+def _find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
     wanted = {}
     for work in works:
         keys, document = work.snapshot.keys, work.document
         scope = (work.tenant, keys)
         channel, source = document["channel"], document["source"]
-        work.people = [people_key(*scope, "subject", channel, source, i) for i in _subject_ids(document)]
+        work.people = [people_key(*scope, "subject", channel, source, i) for i in subjects_of(document)]
         conversation = document["conversation"]["id"]
         place = people_key(*scope, "conversation", channel, source, conversation or "")
         work.conversation = place if conversation is not None else None
         work.owner = work.people[0] if work.people else place
         wanted.update(dict.fromkeys(work.people, ("subject", keys)))
         wanted[place] = ("conversation", keys)
-    return shell.people.find_or_make(wanted)
-
-
-def _subject_ids(document: Mapping[str, Any]) -> list[str]:
-    """The platform's ids of the people an event is about, the sender first.
-
-    Our own account is nobody's subject: what it writes in a direct conversation is about the person it writes to.
-    """
-    sender, conversation = document["sender"], document["conversation"]
-    found: list[str | None] = []
-    if sender is not None and not sender["is_self"]:
-        found.append(sender["id"])
-    elif conversation["direct"]:
-        found.append(conversation["id"])
-    found.extend(member["id"] for member in document["members"])
-    return list(dict.fromkeys(i for i in found if i is not None))[:SUBJECTS_MAX]
+    # What one person has agreed to is no ground for the others whom an event is about.
+    asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
+    if not asked:
+        return shell.people.find_or_make(wanted)
+    table = shell.people.table.name
+    places: list[tuple[str, Mapping[str, Any]]] = [(table, {"pk": pk}) for pk in wanted]
+    places += [shell.consents.key(work.owner) for work in asked]
+    rows: dict[str, list[Item]] = {}
+    for start in range(0, len(places), BATCH_GET):
+        some = batch_get(shell.clients.get("dynamodb"), places[start : start + BATCH_GET], shell.settings.region)
+        for name, items in some.items():
+            rows.setdefault(name, []).extend(items)
+    given = {item["pk"]: item for item in rows.get(shell.consents.table.name, ())}
+    for work in asked:
+        work.consents = shell.consents.read(given.get(work.owner))
+    return shell.people.find_or_make(wanted, rows.get(table, ()))
 
 
 def _plan(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime) -> None:
@@ -225,6 +226,7 @@ def _plan(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime)
         minute=work.minute,
         received_at=work.received_at,
         now=now,
+        grounds=grounds_of(work.consents, configuration.shared_notices) if work.consents else none_given,
     )
     plain = canonical(document)
     work.entry = audit.decided(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import audit
+from ..core.consents import Consent
 from ..core.errors import NotFound
 from ..core.ids import EntryId
 from ..core.retry import Outcome
@@ -34,6 +35,7 @@ class Found:
     row: EventRow | None = None
     data_key: bytes | None = None
     parked: bool = False
+    consents: tuple[Consent, ...] = ()
     attempts: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     next: Mapping[str, Any] | None = None
     expired: bool = False
@@ -101,6 +103,8 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
     for order in orders:
         keys.append((data, EventKey(order["tenant"], order["event"], order["conversation"]).key))
         keys.append((people, {"pk": order["owner"]}))
+        if _asks(batch, order):
+            keys.append(shell.consents.key(order["owner"]))
         keys.append(shell.data.lane_keys(order["lane"]))
         keys.append(shell.health.key(order["tenant"], order["destination"]))
         for attempt in range(1, attempts + 1):
@@ -128,6 +132,7 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
         else:
             events[item["pk"]] = item
     persons = {item["pk"]: item for item in items.get(people, ())}
+    given = {item["pk"]: item for item in items.pop(shell.consents.table.name, ())}
     found: dict[str, Found] = {}
     for order in orders:
         one = found.setdefault(order["transfer"], Found())
@@ -139,6 +144,7 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
         person, snapshot = persons.get(order["owner"]), batch.snapshot(order["tenant"])
         if person is not None and snapshot is not None:
             one.data_key = shell.people.read(person, snapshot.keys).key
+        one.consents = shell.consents.read(given.get(order["owner"]))
     for table, rows in items.items():
         if table not in (data, people):
             for row in rows:
@@ -151,6 +157,12 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
                 else:
                     found[later[entry_document["id"]]].expired = True
     return found
+
+
+def _asks(batch: Batch, order: Order) -> bool:
+    """Say whether the person whose event it is may have consented to something."""
+    snapshot = batch.snapshot(order["tenant"])
+    return snapshot is not None and snapshot.consents
 
 
 def _later(order: Order) -> list[EntryId]:

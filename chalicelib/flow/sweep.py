@@ -62,5 +62,6 @@ def _erase(shell: Shell, tenant: str) -> None:
         reason="tenant_closed",
     )
     shell.audit.append(entry)
+    shell.consents.erase(tenant)
     shell.config.erase_tenant(tenant)
     info("tenant_erased", tenant=tenant)

@@ -6,6 +6,7 @@
 | record of a tenant | ``tnt_…`` | ``{kind}#{id}`` |
 | older version of a recipient | ``tnt_…`` | ``rcp#{id}#v{n}`` |
 | withdrawal of a basis | ``tnt_…`` | ``bas#{id}#withdrawal`` |
+| notice shown for several recipients | ``tnt_…`` | ``notice#{sha256}`` |
 | lookup of a source | ``src_…`` | ``lookup`` |
 | lookup of an API key | ``hash#{sha256}`` | ``lookup`` |
 | directory of tenants | ``tenants`` | ``tnt_…`` |
@@ -32,16 +33,7 @@ from ..core.errors import Misconfigured, NotFound, PreconditionFailed
 from ..core.operational import source_of
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from ..core.switches import Switch
-from ..core.tenant import (
-    ApiKey,
-    Basis,
-    Destination,
-    Recipient,
-    Record,
-    Route,
-    Source,
-    Tenant,
-)
+from ..core.tenant import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
 from .items import Item, Table, batch_get
 from .keys import KeyStore
 
@@ -90,6 +82,8 @@ class Snapshot:
     loaded_s: float
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     opened: dict[str, Any] = field(default_factory=dict, repr=False)
+    consents: bool = False
+    """Somebody has given one; until then nobody's are looked for."""
 
     def secrets(self, record_id: str) -> Any:
         """Return what is sealed beside a record; None where nothing is."""
@@ -394,9 +388,11 @@ class ConfigStore:
             raise NotFound("the tenant is closed")
         found: dict[str, dict[str, Any]] = {kind: {} for kind in RECORDS}
         sealed: dict[str, bytes] = {}
-        withdrawn: dict[str, datetime] = {}
+        withdrawn, notices = dict[str, datetime](), set[str]()
         for row in self._table.query("pk = :p", {":p": tenant}):
             kind, *rest = row["sk"].split("#")
+            if kind == "notice":
+                notices.add(rest[0])
             if kind not in found or not rest:
                 continue
             if rest[1:] == ["withdrawal"]:
@@ -418,5 +414,7 @@ class ConfigStore:
             routes=found["rte"],
             bases=found["bas"],
             switches=found["swi"],
+            shared_notices=frozenset(notices),
         )
-        return Snapshot(configuration, self._keys.of(tenant), self._table.region, self._now(), sealed)
+        region, consents = self._table.region, bool(item.get("consents"))
+        return Snapshot(configuration, self._keys.of(tenant), region, self._now(), sealed, consents=consents)

@@ -1,6 +1,6 @@
 """The ``people`` table: random refs and wrapped data keys of subjects and conversations.
 
-``pk`` = tenant ‖ keyed hash of the platform's id. No backup is ever taken of it: a deleted key stays deleted.
+``pk`` = tenant ‖ keyed hash of the platform's id; of a subject there is also the way back, ``pk`` = tenant ‖ ref. No backup is ever taken of it: a deleted key stays deleted.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ def people_key(tenant: str, keys: TenantKeys, kind: str, channel: str, source: s
     return f"{tenant}#{hmac.digest(keys.people, text, 'sha256')[:16].hex()}"
 
 
+def _place_of_ref(tenant: str, ref: str) -> str:
+    return f"{tenant}#{ref}"
+
+
 class PeopleStore:
     """Find or make the refs and keys of people."""
 
@@ -57,12 +61,26 @@ class PeopleStore:
         found = batch_get(self.table.client, ((self.table.name, {"pk": pk}) for pk in keys), self.table.region)
         return {i["pk"]: self.read(i, keys[i["pk"]]) for i in found.get(self.table.name, ())}
 
-    def find_or_make(self, wanted: Mapping[str, tuple[str, TenantKeys]]) -> dict[str, Person]:
+    def of_ref(self, tenant: str, ref: str) -> str | None:
+        """Return the key of the subject whom the log knows by ``ref``; None where the tenant has none, or no more."""
+        way = self.table.get({"pk": _place_of_ref(tenant, ref)})
+        row = self.table.get({"pk": way["of"]}) if way is not None else None
+        return str(row["pk"]) if row is not None and row["ref"] == ref else None
+
+    def find_or_make(
+        self, wanted: Mapping[str, tuple[str, TenantKeys]], read: Iterable[Item] | None = None
+    ) -> dict[str, Person]:
         """Return a person for each ``pk: (kind, the tenant's keys)``, making those seen for the first time.
+
+        Args:
+            read: the rows of those who are known, where another round trip has brought them.
 
         Two who make the same one at once get the same one: the row is inserted only if absent, then read.
         """
-        found = self.get_many((pk, keys) for pk, (_, keys) in wanted.items())
+        if read is None:
+            found = self.get_many((pk, keys) for pk, (_, keys) in wanted.items())
+        else:
+            found = {item["pk"]: self.read(item, wanted[item["pk"]][1]) for item in read}
         for pk, (kind, keys) in wanted.items():
             if pk in found:
                 continue
@@ -72,6 +90,9 @@ class PeopleStore:
                 "ref": random_ref(PREFIX[kind], self._random(16)),
                 "key": seal(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
             }
+            if kind == "subject":
+                # First the way back, then the person: a death between the two leaves a way that leads to nobody.
+                self.table.insert({"pk": _place_of_ref(pk.partition("#")[0], row["ref"]), "of": pk})
             if not self.table.insert(row):
                 stored = self.table.get({"pk": pk})
                 if stored is None:  # erased between the two: make it anew

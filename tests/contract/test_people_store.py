@@ -42,9 +42,24 @@ def test_platform_id_is_nowhere_in_the_table(rows: Table) -> None:
     people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
     people.find_or_make({pk(tenant, "+491700000001"): ("subject", KEYS)})
 
-    (item,) = rows.client.scan(TableName=rows.name)["Items"]
+    items = rows.client.scan(TableName=rows.name)["Items"]
 
-    assert "491700000001" not in str(item)
+    assert len(items) == 2  # the person, and the way back from the ref
+    assert "491700000001" not in str(items)
+
+
+def test_a_person_is_found_by_the_ref_until_the_row_is_gone(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    place = pk(tenant, "77")
+    person = people.find_or_make({place: ("subject", KEYS)})[place]
+    assert people.of_ref(tenant, person.ref) == place
+    assert people.of_ref(new_id("tnt"), person.ref) is None
+
+    rows.delete({"pk": place})
+    assert people.of_ref(tenant, person.ref) is None
+
+    people.find_or_make({place: ("subject", KEYS)})
+    assert people.of_ref(tenant, person.ref) is None  # the same person is somebody else by now
 
 
 def test_scope_of_a_person_is_the_channel_and_of_a_conversation_the_source() -> None:

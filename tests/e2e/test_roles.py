@@ -145,6 +145,7 @@ def _live(w: Watched) -> None:
     w.run(timedelta(minutes=10))
     w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
     w.run(timedelta(hours=2))
+    w.shell.consents.expect(w.tenant)
     w.receiver.answer = lambda _: (503, {})
     w.post(2, chat=200)
     w.run(timedelta(minutes=20))

@@ -46,13 +46,13 @@ _DEAD: dict[str, str] = {CONFIG: "GetItem Query", **_APPEND}
 MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "hooks": {CONFIG: "GetItem BatchGetItem", PEOPLE: "GetItem"},
     "route": {
-        CONFIG: "GetItem Query",
+        CONFIG: "GetItem BatchGetItem Query",
         PEOPLE: "GetItem BatchGetItem PutItem",
         DATA: "GetItem PutItem PartiQLInsert UpdateItem",
         **_APPEND,
     },
     "deliver": {
-        CONFIG: "GetItem Query UpdateItem",
+        CONFIG: "GetItem BatchGetItem Query UpdateItem",
         PEOPLE: "GetItem BatchGetItem",
         DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem PartiQLInsert",
         **_APPEND,
@@ -82,7 +82,12 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     },
     "seal": {CONFIG: "GetItem Query", PEOPLE: "GetItem", **dict.fromkeys(AUDIT, "PartiQLInsert Query")},
     "dead-inbox": {**_DEAD, PEOPLE: "GetItem", DATA: "GetItem PutItem"},
-    "dead-outbox": {**_DEAD, PEOPLE: "GetItem BatchGetItem", DATA: "GetItem BatchGetItem PutItem"},
+    "dead-outbox": {
+        **_DEAD,
+        CONFIG: "GetItem BatchGetItem Query",
+        PEOPLE: "GetItem BatchGetItem",
+        DATA: "GetItem BatchGetItem PutItem",
+    },
     "tripwire": {STREAM: "DescribeStream GetRecords GetShardIterator ListStreams"},
     "break-glass": dict.fromkeys(
         AUDIT,

@@ -1,0 +1,116 @@
+"""Take consents and their withdrawals. Each is an act in the person's part of the log.
+
+1 validate → 2 the notice's use → 3 the tenant's mark → 4 the row, and the person's → 5 the entry → 6 wake what is held for the
+person. A second try of a request completes the first one. A withdrawal is read with the next attempt at each delivery, and
+wakes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from ..core import audit, times
+from ..core.consents import Consent, ConsentSettings, Withdrawal, WithdrawalSettings
+from ..core.errors import Conflict
+from ..core.retention import HOLD_HOURS
+from ..store.consents import OF_ONE_PERSON
+from .configure import WAKE_MAX, invalid, must_exist
+from .lists import Wanted
+from .orders import deliveries
+from .read import entries_of_subject
+from .request import Request
+
+LOOKED_MAX = 500
+"""Entries of a person that one consent looks at for what is held; what is over waits for its hour."""
+
+
+def _person(request: Request, subject: str) -> str:
+    person = request.shell.people.of_ref(request.tenant.id, subject)
+    if person is None:
+        raise invalid("body.subject", "unknown_id", "the log knows no sub_… of this name: use one of an event's entry")
+    return person
+
+
+def _check(request: Request, settings: ConsentSettings) -> None:
+    must_exist(request, settings.recipient, "rcp", "body.recipient")
+    if settings.given_at > request.at:
+        raise invalid("body.given_at", "in_the_future", "given_at must not be in the future")
+    known = {file.code for file in request.shell.law.files}
+    for number, law in enumerate(settings.law):
+        if law not in known:
+            raise invalid(f"body.law.{number}", "unknown_law", f"use one of: {', '.join(sorted(known))}")
+
+
+def give(request: Request, settings: ConsentSettings) -> Consent:
+    """Store a consent, and have what is held for its person decided again.
+
+    Raises:
+        Invalid: nobody is known by this ref, no such recipient or law, not given yet, or too many of one person.
+        Conflict: the id stands for something else.
+    """
+    _check(request, settings)  # 1
+    shell, tenant = request.shell, request.tenant.id
+    person = _person(request, settings.subject)
+    consent = Consent(**dict(settings), id=request.new_id("cns"), created_at=request.at)
+    before = {c.id for c in shell.consents.of_person(person)}
+    if consent.id not in before and len(before) >= OF_ONE_PERSON:
+        raise invalid("body.subject", "too_many", f"a person has at most {OF_ONE_PERSON} consents")
+    shell.consents.use_notice(tenant, consent.notice_sha256, consent.recipient)  # 2
+    shell.consents.expect(tenant)  # 3
+    stored = shell.consents.insert(tenant, person, consent)  # 4
+    if stored.model_copy(update={"withdrawal": None}) != consent:
+        raise Conflict("an earlier request with this idempotency key made something else; use another key")
+    _note(request, stored, "created")  # 5
+    _wake(request, person, stored.subject)  # 6
+    return stored
+
+
+def withdraw(request: Request, consent_id: str, settings: WithdrawalSettings) -> Consent:
+    """Store that a person has withdrawn a consent; a second withdrawal finds the first.
+
+    Raises:
+        NotFound: the tenant has no such consent.
+    """
+    shell, tenant = request.shell, request.tenant.id
+    consent = shell.consents.get(tenant, consent_id)
+    end = Withdrawal(id=request.new_id("cns"), withdraws=consent.id, at=request.at, method=settings.method)
+    stored = shell.consents.withdraw(tenant, consent, end)
+    if stored.withdrawal == end:
+        _note(request, stored, "withdrawal")
+    return stored
+
+
+def _note(request: Request, consent: Consent, reason: str) -> None:
+    entry = audit.act(
+        "config_changed",
+        tenant=request.tenant.id,
+        minute=times.minute(request.at),
+        at=request.at,
+        actor=request.actor,
+        request=request.id,
+        subject=consent.subject,
+        object=("consent", consent.id),
+        reason=reason,
+    )
+    request.shell.audit.append(entry)
+
+
+def _wake(request: Request, person: str, subject: str) -> None:
+    shell, now = request.shell, request.shell.now()
+    configuration = shell.config.snapshot(request.tenant.id).configuration
+    lanes: set[str] = set()
+    # Ids are of the event's own time, which may lie some days before its receipt.
+    wanted = Wanted(after=now - timedelta(hours=HOLD_HOURS, days=2))
+    for number, found in enumerate(entries_of_subject(request, subject, wanted, "")):
+        if number >= LOOKED_MAX or len(lanes) >= WAKE_MAX:
+            break
+        if found.item is not None and found.item["kind"] == "decided":
+            lanes |= {order.group for order in deliveries(configuration, _held(found.item), person, now)}
+    for lane in sorted(lanes):
+        shell.data.wake_at(lane, now)
+
+
+def _held(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry, "routes": [route for route in entry["routes"] if route["decision"] == "held"]}

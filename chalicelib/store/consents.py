@@ -1,0 +1,144 @@
+"""Consents, in the ``config`` table: rows that are only ever inserted, and beside each person's what they come to.
+
+| row | ``pk`` | ``sk`` |
+|---|---|---|
+| consent | ``{tenant}#consents`` | ``cns_…`` |
+| its withdrawal | ``{tenant}#consents`` | ``cns_…#withdrawal`` |
+| what one person has given | the person's key in ``people`` | ``consents`` |
+| use of a notice | ``{tenant}#notice#{sha256}`` | ``rcp_…`` |
+
+A person's row is read in the round trip that reads the person anyway. It is the union of the person's rows, in which a
+withdrawal stays: whoever writes it again, in whatever order, makes the same of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from ..core.consents import Consent, Withdrawal
+from ..core.errors import NotFound, OurError, PreconditionFailed
+from .config import parse
+from .items import Item, Table
+
+OF_ONE_PERSON = 100
+"""A row holds 400 KB; a consent takes about one."""
+TRIES = 8
+
+
+class ConsentStore:
+    """Read and write what people have consented to."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def key(self, person: str) -> tuple[str, dict[str, str]]:
+        """Return the table and key of what a person has given, for a round trip with other rows."""
+        return self.table.name, {"pk": person, "sk": "consents"}
+
+    def read(self, item: Item | None) -> tuple[Consent, ...]:
+        """Open a person's row; none where there is none."""
+        return tuple(parse(Consent, json.dumps(one)) for one in json.loads(item["doc"])) if item else ()
+
+    def of_person(self, person: str) -> tuple[Consent, ...]:
+        """Return what a person has given, withdrawn ones among them."""
+        return self.read(self.table.get(self.key(person)[1]))
+
+    def insert(self, tenant: str, person: str, consent: Consent) -> Consent:
+        """Store a consent; return it as it stands, which an earlier try may have made.
+
+        Raises:
+            PreconditionFailed: the person has as many as there may be.
+        """
+        row = {"pk": f"{tenant}#consents", "sk": consent.id, "doc": consent.model_dump_json(), "person": person}
+        if not self.table.insert(row):
+            consent = self.get(tenant, consent.id)
+        self._merge(person, consent)
+        return consent
+
+    def withdraw(self, tenant: str, consent: Consent, withdrawal: Withdrawal) -> Consent:
+        """Store a withdrawal, once; return the consent as it stands from now on."""
+        key = {"pk": f"{tenant}#consents", "sk": f"{consent.id}#withdrawal"}
+        self.table.insert({**key, "doc": withdrawal.model_dump_json()})
+        stored = self.get(tenant, consent.id)
+        self._merge(self._item(tenant, consent.id)["person"], stored)
+        return stored
+
+    def _item(self, tenant: str, consent_id: str) -> Item:
+        item = self.table.get({"pk": f"{tenant}#consents", "sk": consent_id})
+        if item is None:
+            raise NotFound("no such resource")
+        return item
+
+    def get(self, tenant: str, consent_id: str) -> Consent:
+        """Return a consent.
+
+        Raises:
+            NotFound: the tenant has none with this id.
+        """
+        item = self._item(tenant, consent_id)
+        end = self.table.get({"pk": f"{tenant}#consents", "sk": f"{consent_id}#withdrawal"})
+        return _whole(item, end)
+
+    def list(self, tenant: str, after: str, limit: int) -> Iterator[Consent]:
+        """Yield a tenant's consents in order of their ids, from behind ``after``."""
+        waiting: Item | None = None
+        bound = {":p": f"{tenant}#consents", ":a": f"{after}$" if after else " "}  # "$" is the character behind "#"
+        for item in self.table.query("pk = :p AND sk > :a", bound, limit=limit):
+            if item["sk"].endswith("#withdrawal") and waiting is not None:
+                yield _whole(waiting, item)
+                waiting = None
+                continue
+            if waiting is not None:
+                yield _whole(waiting, None)
+            waiting = item
+        if waiting is not None:
+            yield _whole(waiting, None)
+
+    def _merge(self, person: str, consent: Consent) -> None:
+        _, key = self.key(person)
+        for _ in range(TRIES):
+            item = self.table.get(key)
+            mine = {c.id: c for c in self.read(item)}
+            if consent.id not in mine and len(mine) >= OF_ONE_PERSON:
+                raise PreconditionFailed(f"a person has at most {OF_ONE_PERSON} consents")
+            before = mine.get(consent.id)
+            mine[consent.id] = before if before is not None and before.withdrawal is not None else consent
+            doc = json.dumps([json.loads(mine[id].model_dump_json()) for id in sorted(mine)], separators=(",", ":"))
+            if item is None:
+                done = self.table.insert({**key, "doc": doc, "version": 1})
+            else:
+                values = {**key, "doc": doc, "version": item["version"] + 1}
+                done = self.table.replace(values, "version = :v", {":v": item["version"]})
+            if done:
+                return
+        raise OurError("a person's consents change faster than they can be written; try again")
+
+    def expect(self, tenant: str) -> None:
+        """Have the consents of the tenant's people looked for, from the next batch on."""
+        key, values = {"pk": tenant, "sk": "tenant"}, {":t": True, ":one": 1}
+        self.table.update(key, "SET consents = :t ADD config_version :one", values, "attribute_not_exists(consents)")
+
+    def use_notice(self, tenant: str, notice: str, recipient: str) -> None:
+        """Note that a notice was shown for a recipient, and where it was shown for two, that it was."""
+        pk = f"{tenant}#notice#{notice}"
+        self.table.insert({"pk": pk, "sk": recipient})
+        if len(list(self.table.query("pk = :p", {":p": pk}, limit=2))) > 1:
+            self.table.insert({"pk": tenant, "sk": f"notice#{notice}"})
+            # Again where it was there: an earlier try may have died before it was counted.
+            self.table.update({"pk": tenant, "sk": "tenant"}, "ADD config_version :one", {":one": 1})
+
+    def erase(self, tenant: str) -> None:
+        """Delete all that a tenant's people have consented to."""
+        for item in list(self.table.query("pk = :p", {":p": f"{tenant}#consents"})):
+            if "person" in item:
+                self.table.delete({"pk": item["person"], "sk": "consents"})
+                notice = parse(Consent, item["doc"]).notice_sha256
+                for use in list(self.table.query("pk = :p", {":p": f"{tenant}#notice#{notice}"})):
+                    self.table.delete({"pk": use["pk"], "sk": use["sk"]})
+            self.table.delete({"pk": item["pk"], "sk": item["sk"]})
+
+
+def _whole(item: Item, end: Item | None) -> Consent:
+    consent: Consent = parse(Consent, item["doc"])
+    return consent if end is None else consent.model_copy(update={"withdrawal": parse(Withdrawal, end["doc"])})
