@@ -22,13 +22,13 @@ def table(lines: list[journey.Line], colour: bool) -> str:
         why = "; ".join(dict.fromkeys(line.articles))
         if line.missing:
             why += f"  (missing: {', '.join(m.rsplit(':rcp_', 1)[0] for m in line.missing)})"
-        recipient = f"{line.recipient} ({line.country})"
+        recipient = f"{line.recipient.name} ({line.recipient.country})"
         rows.append(
             (
                 line.tenant,
                 line.channel,
                 recipient,
-                line.mode,
+                line.recipient.mode,
                 f"{MARKS[line.decision]} {line.decision}",
                 line.outcome,
                 why,

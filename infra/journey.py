@@ -296,11 +296,7 @@ SITUATIONS = (
     Situation(
         "Balkan Reisen GmbH",
         ("vk",),
-        (
-            Recipient(
-                "Statistik Kontor GmbH", "AT", "redacted", redact=MASKED, article="GDPR art. 5(1)(c)", mode="redact"
-            ),
-        ),
+        (Recipient("Statistik Kontor GmbH", "AT", "redacted", True, MASKED, "GDPR art. 5(1)(c)", "redact"),),
     ),
 )
 
@@ -311,9 +307,7 @@ class Line:
 
     tenant: str
     channel: str
-    recipient: str
-    country: str
-    mode: str
+    recipient: Recipient
     decision: str
     articles: tuple[str, ...]
     missing: tuple[str, ...]
@@ -402,9 +396,8 @@ def _connect(made: Made, sink: Sink, recipient: Recipient, name: str) -> None:
         "destination": destination["id"],
         "purpose": "customer_support",
         "mode": recipient.mode,
+        "transform": {"redact": list(recipient.redact)},
     }
-    if recipient.redact:
-        route["transform"] = {"redact": list(recipient.redact)}
     made.tenant("POST", "/v1/routes", route)
 
 
@@ -451,9 +444,7 @@ def _lines(made: Made, timeout_s: float) -> list[Line]:
             Line(
                 made.situation.name,
                 channels[transfer["event"]],
-                recipient.name,
-                recipient.country,
-                recipient.mode,
+                recipient,
                 transfer["decision"],
                 articles,
                 tuple(transfer["missing"]),
