@@ -15,7 +15,8 @@ from itertools import islice, takewhile
 
 from ..core import breaker, times
 from ..core.breaker import State
-from ..observe import count
+from ..core.errors import Unavailable
+from ..observe import count, error
 from ..shell import Shell
 from ..store.queues import ENTRIES_A_CALL, Outgoing, body
 
@@ -93,7 +94,11 @@ def _listed(shell: Shell, now: datetime, started: float, destinations: list[str]
 
 def _open(shell: Shell, name: str, now: datetime) -> Listed | None:
     _, tenant, destination = name.split("#")
-    per_s, goes_on = breaker.wakes(shell.health.get(tenant, destination).state, now)
+    try:
+        per_s, goes_on = breaker.wakes(shell.health.get(tenant, destination).state, now)
+    except Unavailable as fault:  # one destination's is not another's; the next run looks again
+        error("destination_not_looked_at", fault)
+        return None
     if not per_s:
         return None  # moved since the index showed it
     lanes = shell.data.listed(tenant, destination, None if goes_on else 1)
@@ -101,6 +106,16 @@ def _open(shell: Shell, name: str, now: datetime) -> Listed | None:
 
 
 def _a_second(shell: Shell, one: Listed, now: datetime) -> int:
+    """Wake a destination's lanes for a second. What is not sent, or not noted, is for the next run."""
+    try:
+        return _woken(shell, one, now)
+    except Unavailable as fault:
+        error("lanes_not_woken", fault)
+        one.goes_on = False
+        return 0
+
+
+def _woken(shell: Shell, one: Listed, now: datetime) -> int:
     lanes = list(islice(one.lanes, one.per_s))
     shell.outbox.send(_wake(lane, due, now) for lane, due in lanes)
     first, one.found = not one.found, one.found or bool(lanes)

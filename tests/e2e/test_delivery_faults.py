@@ -10,6 +10,7 @@ from test_breaker_flow import failed
 from world import START, World, world
 
 from chalicelib.core.breaker import Answer
+from chalicelib.core.errors import Unavailable
 from chalicelib.flow import deliver, gate, pump, route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
@@ -102,14 +103,28 @@ def test_nothing_is_selected_when_it_was_redacted() -> None:
         assert body["data"] == {"name": None, "text": "s**********s", "raw": None}
 
 
+def listed(w: World, number: int) -> None:
+    """So many destinations, each with a lane that waits for it, are back."""
+    w.connect()
+    for n in range(number):
+        destination = f"dst_{n:026d}"
+        w.shell.health.enable(w.tenant, destination, w.clock, None)
+        lane = lane_of(w.tenant, destination, "cnv_1")
+        w.shell.data.make_head(lane, START + timedelta(hours=6), list_of(w.tenant, destination))
+
+
+def test_others_are_woken_when_a_call_for_one_destination_is_throttled() -> None:
+    with world() as w:
+        listed(w, 3)
+        faults = iter([Unavailable("throttled")])
+        w.failing = lambda effect: next(faults, None) if effect == "outbox.send" else None
+
+        assert pump.handle(w.shell) == 2
+
+
 def test_run_of_pump_ends_in_time_when_many_destinations_are_due_at_once() -> None:
     with world() as w:
-        w.connect()
-        for number in range(3):
-            destination = f"dst_{number:026d}"
-            w.shell.health.enable(w.tenant, destination, w.clock, None)
-            lane = lane_of(w.tenant, destination, "cnv_1")
-            w.shell.data.make_head(lane, START + timedelta(hours=6), list_of(w.tenant, destination))
+        listed(w, 3)
 
         def slow(effect: str) -> None:
             if effect == "outbox.send":
