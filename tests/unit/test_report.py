@@ -54,7 +54,7 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def told(cell: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, dict[str, Any], Path]]:
+def whole(cell: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, dict[str, Any], Path]]:
     """The story, played once: reading it changes nothing."""
     tenant = cell.new_tenant()
     with receiver() as url:
@@ -72,9 +72,9 @@ def told(cell: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
 
 
 @pytest.fixture
-def story(told: tuple[Door, dict[str, Any], Path]) -> tuple[Door, dict[str, Any], Path]:
-    told[0].spoils.clear()
-    return told
+def story(whole: tuple[Door, dict[str, Any], Path]) -> tuple[Door, dict[str, Any], Path]:
+    whole[0].spoils.clear()
+    return whole
 
 
 def report(story: tuple[Door, dict[str, Any], Path], out: Path, *arguments: str, event: int = 0) -> int:
