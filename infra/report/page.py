@@ -1,13 +1,14 @@
 """Write an answer as a page that is read, printed and filed: one file, no scripts, nothing fetched from elsewhere. Pure.
 
 Everything that is not this module's own markup is escaped, and what others have named stands alone (``bdi``): a name that
-turns the direction of text turns only itself.
+turns the direction of text shows how, and turns nothing.
 """
 
 from __future__ import annotations
 
 import html
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
@@ -23,7 +24,7 @@ h1 { font-size: 20pt; margin: 0 0 .3em } h2 { font-size: 14pt; margin: 1.6em 0 .
 h3 { font-size: 11.5pt; margin: 1.4em 0 .4em } h4 { font-size: 10.5pt; margin: 1em 0 .2em }
 h2, h3, h4 { break-after: avoid } .annex { break-before: page }
 table { border-collapse: collapse; width: 100%; margin: .4em 0 1em } tr { break-inside: avoid } thead { display: table-header-group }
-th, td { border: 1px solid #999; padding: .25em .45em; text-align: left; vertical-align: top; overflow-wrap: anywhere; font-size: 9.5pt }
+th, td { border: 1px solid #999; padding: .25em .45em; text-align: left; vertical-align: top; font-size: 9.5pt } bdi { overflow-wrap: anywhere }
 th { background: #eee; font-weight: 600 } table.facts th { width: 30% }
 code { font: 8.5pt "Liberation Mono", monospace; overflow-wrap: anywhere } .bad { border: 2px solid #900; padding: .6em; color: #900; font-weight: 600 }
 """
@@ -44,7 +45,9 @@ def _code(text: object) -> str:
 
 
 def _named(text: object) -> str:
-    return f"<bdi>{html.escape(str(text))}</bdi>"
+    # An unclosed isolate inside a name would swallow the end of ours: what is not seen is shown as what it is.
+    seen = "".join(c if unicodedata.category(c) not in ("Cf", "Cc") else f"⟨U+{ord(c):04X}⟩" for c in str(text))
+    return f"<bdi>{html.escape(seen)}</bdi>"
 
 
 def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
