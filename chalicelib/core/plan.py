@@ -19,7 +19,7 @@ from .consents import Documents, Grounds, kept, none_given
 from .entry import VERDICTS
 from .residency import Decision
 from .retention import expires_at
-from .switches import RULE, stopped_by
+from .switches import RULE, Switch, stopped_by
 from .tenant import Destination, Recipient, Route, Source
 from .transfers import delivery_id, transfer_id
 
@@ -192,6 +192,11 @@ def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], 
     )
 
 
+def stopped(switch: Switch) -> Judgement:
+    """Return the refusal of what a switch of the tenant stops."""
+    return Judgement("refused", (RULE,), (), (), (), None, None, switch.id)
+
+
 def with_grounds(facts: Facts, route: str | None, grounds: Grounds) -> Facts:
     """Add to facts what a person's consents amount to, for storing (``route`` None) or for delivering along a route."""
     given = grounds(route, facts)
@@ -212,7 +217,7 @@ def judge(
     if configuration.switches:
         switch = stopped_by(configuration.switches, route.destination, facts, times.parse(base["now"]))
         if switch is not None:
-            return Judgement("refused", (RULE,), (), (), (), None, None, switch.id)
+            return stopped(switch)
     given = grounds(route.id, facts)
     if not given:
         return combine(store, decide(facts), tuple(facts["bases"]))

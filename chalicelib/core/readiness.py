@@ -13,9 +13,10 @@ from .clocks import ONE_DAY
 from .configuration import Configuration
 from .decision import Decision, Finding
 from .law import Law
-from .plan import Cell, Decide, combine, route_facts, source_facts
+from .plan import Cell, Decide, combine, route_facts, source_facts, stopped
 from .preflight import Examined, examine
 from .rules import Rule
+from .switches import RULE, stopped_by
 from .tenant import Route, Source
 
 _DAY_S = timedelta(days=1).total_seconds()
@@ -61,6 +62,9 @@ def readiness(
     judgement = combine(store.decision, deliver.decision, tuple(facts["bases"]))
     gaps = {gap.path: gap for gap in (*store.gaps, *deliver.gaps)}
     refused = {rule["id"]: rule for rule in (*store.refused, *deliver.refused)}
+    switch = stopped_by(configuration.switches, route.destination, facts, now)
+    if switch is not None:  # it comes before the law, which is still told of: what it lacks is lacking afterwards
+        judgement, refused = stopped(switch), {**refused, RULE["id"]: RULE}
     formalities = {f.rule: f for examined in (store, deliver) for f in _formalities(examined, law, now)}
     return {
         "decision": judgement.verdict,

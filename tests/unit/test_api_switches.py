@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.api_cell import Api, cell, tenant
+from tests.api_cell import RECIPIENT, Api, cell, tenant
 from tests.unit.test_api_configuration import acts
 
 __all__ = ["cell", "tenant"]
@@ -39,6 +39,20 @@ def test_what_matches_is_refused_until_the_switch_is_gone(tenant: Api) -> None:
     assert "under review" not in str(acts(tenant))
 
 
+def test_preflight_says_that_a_flow_is_stopped_while_the_switch_stands(tenant: Api) -> None:
+    tenant.connect()
+    (before,) = tenant.get("/v1/preflight").json["data"]
+    made = tenant.made_by("/v1/switches", switch())
+
+    (stopped,) = tenant.get("/v1/preflight").json["data"]
+    tenant.call("DELETE", f"/v1/switches/{made['id']}")
+
+    assert before["ready"] is True
+    assert (stopped["decision"], stopped["ready"]) == ("refused", False)
+    assert [r["id"] for r in stopped["rules"]] == [r["id"] for r in stopped["refused"]] == ["TENANT.switch"]
+    assert tenant.get("/v1/preflight").json["data"] == [before]
+
+
 @pytest.mark.parametrize(
     ("change", "loc"),
     [
@@ -64,16 +78,12 @@ def test_recipients_behind_recipients_can_be_stopped(tenant: Api) -> None:
     ids = tenant.connect()
     path = f"/v1/recipients/{ids['recipient']}"
     sub = {"id": "sub-1", "entity_country": "DE", "processing_countries": ["DE"], "role": "sub_processor"}
-    settings = {n: v for n, v in tenant.get(path).json.items() if n not in NOT_DECLARED}
-    assert tenant.call("PUT", path, {**settings, "onward": [{**sub, "granted": True}]}).status == 200
+    assert tenant.call("PUT", path, {**RECIPIENT, "onward": [{**sub, "granted": True}]}).status == 200
 
     tenant.made_by("/v1/switches", switch(scope="recipient", value="sub-1"))
     tenant.hook()
 
     assert tenant.get("/v1/transfers").json["data"][0]["outcome"] == "refused"
-
-
-NOT_DECLARED = ("id", "version", "granted_at", "granted_by", "created_at")
 
 
 def test_same_switch_is_made_once_when_its_request_is_sent_again(tenant: Api) -> None:
