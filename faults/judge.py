@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.store.items import read
+from chalicelib.store.jobs import SHARD
 
 from . import sealed, story
 from .owners import Destination, Tenant
@@ -214,12 +215,14 @@ class Judge:
                     yield self.broken("ended", transfer, f"has the takes {takes} of attempt {number}")
 
     def idle(self) -> Iterator[Broken]:
-        """Nothing is left in queues and lanes."""
+        """Nothing is left in queues and lanes, and no job is open."""
         for name, queue in self.world.queues.items():
             if len(queue):
                 yield Broken("idle", name, f"still holds {len(queue)} messages")
         for row in self.rows["data"]:
             lane, place = row["pk"]["S"].removeprefix("lane#"), row["sk"]["S"]
+            if row.get("due_shard", {}).get("S") == SHARD:
+                yield Broken("idle", row["sk"]["S"], "is a job that is not done")
             if not row["pk"]["S"].startswith("lane#"):
                 continue
             if "waiting" not in row:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.api import ALLOWED
-
 from .platforms import Source, new_secret
 from .receivers import Receiver, Receivers
 from .world import OPERATOR_KEY, SKEW_S
@@ -335,14 +333,21 @@ class Owners:
 
     def replay(self, tenant: Tenant) -> bool:
         """Have some transfers sent again."""
-        if "/v1/transfers/{id}/replay" not in ALLOWED:
-            return False
         listed = self.ask(tenant.key, "GET", "/v1/transfers?limit=30")["data"]
         ended = [t["id"] for t in listed if t["outcome"] in ("delivered", "rejected", "gave_up", "refused", "expired")]
         for transfer in self.random.sample(ended, min(3, len(ended))):
             self.ask(tenant.key, "POST", f"/v1/transfers/{transfer}/replay", {}, may=(404, 409, 410, 422, 451))
             tenant.replays += 1
         return bool(ended)
+
+    def replay_all(self, tenant: Tenant) -> bool:
+        """Have all that came to some outcome at a destination sent again, by a job; one of them runs at a time."""
+        chosen = self._some(tenant)
+        if chosen is None:
+            return False
+        outcome = self.random.choice(("gave_up", "rejected", "delivered", "any"))
+        self.ask(tenant.key, "POST", f"/v1/destinations/{chosen.id}/replay", {"outcome": outcome}, may=(404, 409))
+        return True
 
     def delete(self, tenant: Tenant) -> bool:
         """Remove a destination and its route for good."""
@@ -391,6 +396,7 @@ CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
     "destination changed hands": Owners.change_hands,
     "content erased": Owners.erase,
     "transfers replayed": Owners.replay,
+    "destination replayed": Owners.replay_all,
     "destination deleted": Owners.delete,
     "tenant closed": Owners.close,
 }

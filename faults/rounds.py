@@ -197,9 +197,9 @@ class Round:
         self._calm()
 
     def next_due(self) -> datetime | None:
-        """Return when the next lane is to be looked at; None where none waits."""
+        """Return when the next lane or job is to be looked at; None where none waits."""
         found: list[str] = []
-        for shard in range(8):
+        for shard in (*range(8), "jobs"):
             answer = self.world.tables.query(
                 TableName=f"{self.world.inspector.settings.prefix}-data", IndexName="due", Limit=1,
                 KeyConditionExpression="due_shard = :s", ExpressionAttributeValues={":s": {"S": f"due#{shard}"}},

@@ -95,8 +95,19 @@ def test_caught_when_a_lane_is_emptied_from_its_end() -> None:
 
 
 def test_caught_when_the_sealer_is_told_of_nothing() -> None:
-    silent = replaced(app.flow.reconcile, "reconcile", lambda *_: 0), replaced(app.flow.sweep, "reconcile", lambda *_: 0)
+    silent = (
+        replaced(app.flow.reconcile, "reconcile", lambda *_: 0),
+        replaced(app.flow.sweep, "reconcile", lambda *_: 0),
+    )
     with replaced(Notices, "send", lambda *_: None), silent[0], silent[1]:
         found = broken(events=15)
 
     assert found == {"sealed"}
+
+
+def test_caught_when_jobs_are_never_worked_on() -> None:
+    with replaced(app.flow.jobs, "handle", lambda _shell: 0), replaced(rounds, "CALM_DAYS", 0.02):
+        outcome = rounds.play("moto", 11, EVENTS)
+
+    assert outcome.changes["destination replayed"] > 0
+    assert "idle" in {b.promise for b in outcome.broken}
