@@ -40,7 +40,9 @@ def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broke
         twice = sum(number > 1 for number in sealed.values())
         if twice or sealed.keys() != ids:
             unsealed, unknown = len(ids - sealed.keys()), len(sealed.keys() - ids)
-            detail = f"{unsealed} of {len(ids)} entries are not sealed, {unknown} sealed that are not stored, {twice} twice"
+            detail = (
+                f"{unsealed} of {len(ids)} entries are not sealed, {unknown} sealed that are not stored, {twice} twice"
+            )
             yield Broken("sealed", where, detail)
             continue
         key = note.VerifierKey(world.inspector.origin(tenant, log), world.inspector.signer.public_key)
