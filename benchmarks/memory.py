@@ -61,12 +61,15 @@ class DynamoDB:
             raise _exists()
         return {}
 
-    def update_item(self, *, TableName: str, Key: Item, UpdateExpression: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        """Add one to a number, which is all that declaring a tenant needs."""
+    def update_item(self, *, TableName: str, Key: Item, UpdateExpression: str, **how: Any) -> dict[str, Any]:  # noqa: N803
+        """Add one to a number or set one attribute, which is all that declaring a tenant needs."""
+        rows, key = self._table(TableName), self._key(Key)
+        if UpdateExpression == "SET published = :h":
+            rows[key] = {**rows[key], "published": how["ExpressionAttributeValues"][":h"]}
+            return {"Attributes": rows[key]}
         verb, name, value = UpdateExpression.split(" ")
         if (verb, value) != ("ADD", ":one"):
             raise LookupError(UpdateExpression)
-        rows, key = self._table(TableName), self._key(Key)
         rows[key] = {**rows[key], name: {"N": str(int(rows[key][name]["N"]) + 1)}}
         return {"Attributes": rows[key]}
 

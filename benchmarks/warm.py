@@ -154,6 +154,7 @@ class Warm:
                 }
             ),
         )  # fmt: skip
+        config.mark_published(tenant, config.snapshot(tenant).configuration.hash)
         return source
 
     def webhook(self, chat: int) -> dict[str, Any]:

@@ -18,11 +18,6 @@ from .story import Broken
 if TYPE_CHECKING:
     from .world import World
 
-EXCUSED = {"no_configuration"}
-"""A tenant's configuration is published after it has changed: one that is changed again before, as where the process died between
-the two, is lost, and the verifier calls a bundle incomplete whose decisions name it."""
-
-
 def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broken]:
     """Every entry is sealed, once, and a full bundle of each log verifies.
 
@@ -48,7 +43,7 @@ def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broke
         key = note.VerifierKey(world.inspector.origin(tenant, log), world.inspector.signer.public_key)
         report = verify(_tar(world, objects, tenant, log, leaves, key), Trust(vkeys=(key,)))
         found = {fault.name for fault in report.faults}
-        if found - EXCUSED:
+        if found:
             names = ", ".join(sorted(found))
             yield Broken("sealed", where, f"the log's bundle verifies with {report.code}: {names}")
 

@@ -34,11 +34,12 @@ from ..core.tenant import Destination
 from ..destinations import of_kind
 from ..observe import count
 from ..shell import Shell
-from ..store.config import Snapshot
+from ..store.snapshot import Snapshot
 from . import gate
 from .clients import clients_of
 from .messages import NO_CONVERSATION
 from .parcels import delivery_of, render
+from .published import keep_published
 from .state import Batch, Found, Order, following
 
 LOOK_AGAIN = timedelta(hours=1)
@@ -230,6 +231,7 @@ def decided_anew(
     Args:
         base: the facts that it was made on.
     """
+    keep_published(shell, snapshot)
     return audit.decided(
         tenant=first["tenant"],
         minute=audit.minute_of(first["id"]),

@@ -29,6 +29,7 @@ from ..core.tenant import (
 )
 from ..shell import Shell
 from ..store.config import Row
+from .published import publish
 from .request import Request
 
 WAKE_MAX = 200
@@ -54,11 +55,11 @@ def noted(request: Request, thing: str, reason: str, before: str) -> None:
         "swi": "switch",
     }  # fmt: skip
     kind = kinds.get(thing[:3], thing[:3])
-    configuration = request.shell.config.snapshot(request.tenant.id).configuration
-    if configuration.hash != before:
-        # Whoever checks a decision needs the configuration that it names, and no later one tells what it was.
-        key = f"configs/{request.tenant.id}/{configuration.hash}.json"
-        request.shell.evidence.put(key, configuration.canonical, "application/json")
+    snapshot = request.shell.config.snapshot(request.tenant.id)
+    configuration = snapshot.configuration
+    if configuration.hash != snapshot.published:
+        publish(request.shell, snapshot)
+        request.shell.config.mark_published(request.tenant.id, configuration.hash)
     request.note("config_changed", object=(kind, thing), before=before, after=configuration.hash, reason=reason)
 
 

@@ -28,7 +28,7 @@ from ..core.tenant import (
     Source,
     SourceSettings,
 )
-from ..store.config import Snapshot
+from ..store.snapshot import Snapshot
 from .request import Request
 
 ALL_CLASSES = sorted(c.value for c in DataClass)

@@ -26,10 +26,10 @@ from ..core.job import Job
 from ..core.plan import Planned, recipient_of
 from ..core.transfers import Transfer, delivery_id, of_entries, transfer_id
 from ..shell import Shell
-from ..store.config import Snapshot
 from ..store.data import EventRow
 from ..store.items import Item
 from ..store.queues import Outgoing, body
+from ..store.snapshot import Snapshot
 from . import jobs
 from .attempt import decided_anew, facts_again, given_by, judge_again
 from .dirty import tell_or_note

@@ -26,13 +26,14 @@ from ..core.retention import expires_at
 from ..core.sealing import open_sealed, unpack
 from ..observe import count, error, warning
 from ..shell import Shell
-from ..store.config import Snapshot
 from ..store.data import DataStore, EventKey, EventRow, sealed_content
 from ..store.items import BATCH_GET, Item, batch_get
 from ..store.people import Person, people_key
+from ..store.snapshot import Snapshot
 from .dirty import tell
 from .messages import NO_CONVERSATION, Message, send_back, with_followers
 from .orders import deliveries
+from .published import keep_published
 
 
 @dataclass
@@ -125,6 +126,8 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
         except WaybillError as fault:
             failed[work.message.id] = fault
     works = _in_order([w.message for w in works], works, failed)
+    for snapshot in {id(work.snapshot): work.snapshot for work in works}.values():
+        keep_published(shell, snapshot)
     stored = shell.audit.append_many([work.entry for work in works])  # 3
     for work, outcome in zip(works, stored, strict=True):
         if isinstance(outcome, BaseException):

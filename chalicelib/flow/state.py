@@ -12,10 +12,10 @@ from ..core.errors import NotFound
 from ..core.ids import EntryId
 from ..core.retry import Outcome
 from ..shell import Shell
-from ..store.config import Snapshot
 from ..store.data import EventKey, EventRow
 from ..store.health import Stored
 from ..store.items import Item, batch_get
+from ..store.snapshot import Snapshot
 from .messages import decision_of
 
 STARTS_UNTIL_S = 25

@@ -36,6 +36,7 @@ from ..core.switches import Switch
 from ..core.tenant import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
 from .items import Item, Table, batch_get
 from .keys import KeyStore
+from .snapshot import Snapshot, sealing_context
 
 RELOAD_S = 60
 CACHE = 500
@@ -70,34 +71,6 @@ class Holder:
     tenant: Row
     key: ApiKey
     keys: TenantKeys = field(repr=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A tenant's configuration as of one version, with the keys to open its secrets."""
-
-    configuration: Configuration
-    keys: TenantKeys = field(repr=False)
-    region: str
-    loaded_s: float
-    sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    opened: dict[str, Any] = field(default_factory=dict, repr=False)
-    consents: bool = False
-    """Somebody has given one; until then nobody's are looked for."""
-
-    def secrets(self, record_id: str) -> Any:
-        """Return what is sealed beside a record; None where nothing is."""
-        if record_id not in self.opened:
-            sealed = self.sealed.get(record_id)
-            context = sealing_context(self.region, self.configuration.tenant.id, record_id)
-            plain = json.loads(open_sealed(self.keys.secrets, sealed, context)) if sealed else None
-            self.opened[record_id] = plain
-        return self.opened[record_id]
-
-
-def sealing_context(region: str, tenant: str, record_id: str) -> str:
-    """What binds sealed secrets to their record."""
-    return f"{region}/{tenant}/{record_id}"
 
 
 def parse(model: type[BaseModel], text: str) -> Any:
@@ -182,6 +155,11 @@ class ConfigStore:
         if done is None:
             raise PreconditionFailed("the tenant has changed since it was read; read it again")
         return int(done["version"])
+
+    def mark_published(self, tenant: str, digest: str) -> None:
+        """Note which configuration is published. A note that is lost or late costs another try, nothing else."""
+        self._table.update({"pk": tenant, "sk": "tenant"}, "SET published = :h", {":h": digest})
+        self._snapshots.pop(tenant, None)
 
     def erase_tenant(self, tenant: str) -> None:
         """Delete a tenant's master key, then all that it declared, its lookups, and last its place in the directory."""
@@ -417,4 +395,12 @@ class ConfigStore:
             shared_notices=frozenset(notices),
         )
         region, consents = self._table.region, bool(item.get("consents"))
-        return Snapshot(configuration, self._keys.of(tenant), region, self._now(), sealed, consents=consents)
+        return Snapshot(
+            configuration,
+            self._keys.of(tenant),
+            region,
+            self._now(),
+            sealed,
+            consents=consents,
+            published=item.get("published"),
+        )

@@ -10,9 +10,10 @@ from typing import Any
 
 from ..core.sealing import TenantKeys, open_sealed
 from ..core.tenant import Source, Tenant
-from .config import LOOKUP_S, UNKNOWN_SOURCES, parse, sealing_context
+from .config import LOOKUP_S, UNKNOWN_SOURCES, parse
 from .items import Table, batch_get
 from .keys import KeyStore
+from .snapshot import sealing_context
 
 
 @dataclass(frozen=True)

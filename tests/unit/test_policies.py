@@ -124,8 +124,8 @@ _SENDER = {(CELL_KEY, "by SQS"): "Decrypt GenerateDataKey"}
 _TENANT = {(CELL_KEY, "for a tenant"): "Decrypt"}
 MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
     "hooks": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER, **_TENANT},
-    "route": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
-    "deliver": {**_BOTH_BY_DYNAMODB, **_SENDER, **_TENANT},
+    "route": {**_BOTH_BY_DYNAMODB, **_SENDER, **_BUCKET, **_TENANT},
+    "deliver": {**_BOTH_BY_DYNAMODB, **_SENDER, **_BUCKET, **_TENANT},
     "pump": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER},
     "jobs": {
         **_BOTH_BY_DYNAMODB,
@@ -273,8 +273,11 @@ MAY_S3: dict[str, dict[str, str]] = {
     },
     "sweep": {"batch": "GetObject", "checkpoint": "GetObject", "bucket": "ListBucket"},
     "tripwire": {"changed row": "PutObject"},
+    "route": {"configuration": "PutObject"},
+    "deliver": {"configuration": "PutObject"},
     "jobs": {
         **dict.fromkeys(_OBJECTS, "GetObject"),
+        "configuration": "GetObject PutObject",
         **dict.fromkeys(_EXPORTS, "GetObject PutObject"),
         **dict.fromkeys(("bucket", "exports"), "ListBucket"),
     },

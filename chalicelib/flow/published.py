@@ -1,0 +1,24 @@
+"""Keep what decisions rest on: whoever checks one needs the configuration that it names, and no later one tells what it was."""
+
+from __future__ import annotations
+
+from ..shell import Shell
+from ..store.snapshot import Snapshot
+
+
+def keep_published(shell: Shell, snapshot: Snapshot) -> None:
+    """Publish a configuration before the first decision that names it is written. Almost always it is known to be there.
+
+    Raises:
+        AuditUnavailable: it is not known to be published; nothing may be decided by it.
+    """
+    configuration = snapshot.configuration
+    if snapshot.published != configuration.hash:
+        publish(shell, snapshot)
+
+
+def publish(shell: Shell, snapshot: Snapshot) -> None:
+    """Publish a configuration. Raises as ``keep_published``."""
+    configuration = snapshot.configuration
+    key = f"configs/{configuration.tenant.id}/{configuration.hash}.json"
+    shell.evidence.put(key, configuration.canonical, "application/json")

@@ -1,0 +1,41 @@
+"""A tenant's configuration as a process has read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.configuration import Configuration
+from ..core.sealing import TenantKeys, open_sealed
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A tenant's configuration as of one version, with the keys to open its secrets."""
+
+    configuration: Configuration
+    keys: TenantKeys = field(repr=False)
+    region: str
+    loaded_s: float
+    sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    opened: dict[str, Any] = field(default_factory=dict, repr=False)
+    consents: bool = False
+    """Somebody has given one; until then nobody's are looked for."""
+    published: str | None = None
+    """The hash of the configuration that is known to be published, for whoever checks decisions."""
+
+    def secrets(self, record_id: str) -> Any:
+        """Return what is sealed beside a record; None where nothing is."""
+        if record_id not in self.opened:
+            sealed = self.sealed.get(record_id)
+            context = sealing_context(self.region, self.configuration.tenant.id, record_id)
+            plain = json.loads(open_sealed(self.keys.secrets, sealed, context)) if sealed else None
+            self.opened[record_id] = plain
+        return self.opened[record_id]
+
+
+def sealing_context(region: str, tenant: str, record_id: str) -> str:
+    """What binds sealed secrets to their record."""
+    return f"{region}/{tenant}/{record_id}"
