@@ -73,6 +73,20 @@ def reconcile(shell: Shell, tenant: Tenant) -> int:
     return late
 
 
+def tell_all(shell: Shell, tenant: str, now: datetime) -> None:
+    """Tell the sealer of all that a tenant's log got in the last days, sealed or not: nobody looks at it again.
+
+    Raises:
+        Unavailable: to be tried again.
+    """
+    today = times.minute(now.astimezone(UTC)) // _DAY
+    for day in range(today - RECENT_DAYS, today + 1):
+        for log in audit.logs_of(day * _DAY, day * _DAY + _DAY - 1, now):
+            buckets = tuple(shell.audit.day_buckets(tenant, log, day))
+            if buckets:
+                shell.notices.send([Notice(tenant, log, buckets, 0)])
+
+
 def _chunks(shell: Shell, one: SealedLog, day: int, limit: str) -> Iterator[dict[str, tuple[str, str]]]:
     """Yield the time and the bucket of a day's entries that should be sealed, by their ids, some thousands at a time."""
     chunk: dict[str, tuple[str, str]] = {}

@@ -13,7 +13,7 @@ from ..core.tenant import Tenant
 from ..observe import count, error, info
 from ..shell import Shell
 from .dirty import tell
-from .reconcile import due, reconcile
+from .reconcile import due, reconcile, tell_all
 
 UNTIL_S = 500
 
@@ -48,7 +48,7 @@ def handle(shell: Shell) -> int:
 
 
 def _erase(shell: Shell, tenant: str) -> None:
-    """1 the entry, 2 what the tenant declared and its key. A crash between them is completed by the next run."""
+    """1 the entry, 2 the sealer is told, 3 what the tenant declared and its key. A crash is completed by the next run."""
     now = shell.now()
     created_at = shell.config.tenant(tenant).record.created_at
     entry = audit.act(
@@ -62,6 +62,8 @@ def _erase(shell: Shell, tenant: str) -> None:
         reason="tenant_closed",
     )
     shell.audit.append(entry)
+    tell(shell)
+    tell_all(shell, tenant, now)
     shell.consents.erase(tenant)
     shell.config.erase_tenant(tenant)
     info("tenant_erased", tenant=tenant)
