@@ -335,7 +335,8 @@ def test_nothing_can_update_or_overwrite_when_everything_is_used(engine: Engine,
     recorded.between(made.TENANT, made.AT, NOW, now=NOW)
 
     assert sorted(public) == [
-        "append", "append_many", "between", "get", "get_many", "of_event", "of_subject", "of_transfer",
+        "append", "append_many", "between", "bucket", "day_buckets", "get", "get_many", "of_event", "of_subject",
+        "of_transfer", "take_touched", "touch_again",
     ]  # fmt: skip
     for name, arguments in client.calls:
         assert name in {"batch_execute_statement", "put_item", "batch_get_item", "query"}

@@ -118,7 +118,7 @@ def test_key_is_slowed_down_when_it_is_over_its_rate(tenant: Api) -> None:
 
 
 def test_unknown_paths_and_methods_are_problems_of_ours(tenant: Api) -> None:
-    for path in ("/", "/v1", "/v1/nothing", "/v1/sources/a/b/c", "/v2/sources", "/v1/consents", "/hooks/x"):
+    for path in ("/", "/v1", "/v1/nothing", "/v1/sources/a/b/c", "/v2/sources", "/v1/teams", "/hooks/x"):
         assert is_problem(tenant.get(path), 404, "not_found"), path
 
     answer = tenant.call("PUT", "/v1/sources", {})
