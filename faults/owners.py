@@ -19,7 +19,7 @@ CONTRACT = {"id": "dpa-1", "sha256": "ab" * 32, "valid_from": "2026-01-01", "val
 EVIDENCE = "sha256:" + "cd" * 32
 RETRIES: tuple[list[int] | None, ...] = ([], [5], [5, 60], [2, 20, 200], [5, 300, 1800], [5, 60, 300, 1800, 3600], None)
 REDACTIONS = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
-TRIES = 60
+TRIES = 1000
 Json = dict[str, Any]
 
 
