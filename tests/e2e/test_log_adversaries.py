@@ -17,7 +17,7 @@ import pytest
 from logs import BUCKET, REGION, act, append, assert_whole, faults, key, leaves, let_seal, objects, of_log, sizes, tar
 from world import World, world
 
-from chalicelib.core import leaf, note, seal, tiles, times
+from chalicelib.core import leaf, merkle, note, seal, tiles, times
 from chalicelib.core.errors import AuditBroken
 from chalicelib.core.seal import Row
 from chalicelib.core.verify import Trust, verify
@@ -429,6 +429,35 @@ def test_the_sealer_goes_on_or_refuses_when_a_checkpoint_is_gone(name: str) -> N
             assert_whole(w)
         else:
             assert sizes(of_log(w)) == [3]  # it stands still: what was signed can no longer be read
+
+
+def test_the_bucket_alone_is_the_log_when_a_closed_years_table_is_dropped() -> None:
+    """Harmless for what is sealed: batches and signed checkpoints say which entries the log has, and in which order."""
+    with sealed_cell() as (w, intruder):
+        told = leaves(w)
+        orphan = tiles.bundle([leaf.leaf(act(w, 99))])  # left by a sealer that died before it committed
+        intruder.replace("batches/3-" + "0" * 64, orphan)
+
+        intruder.db.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+        intruder.db.delete_table(TableName=TABLE)
+        w.restart()
+
+        found, tree, recovered = of_log(w), merkle.CompactRange(), list[bytes]()
+        for size in sizes(found):
+            signed, checkpoint = _seen(found[f"checkpoints/{size}"])
+            assert signed.check([key(w)])
+            (batch,) = (
+                batch
+                for name, data in found.items()
+                if name.startswith(f"batches/{tree.size}-")
+                and tree.extended(map(merkle.leaf_hash, batch := tiles.unbundle(data))).root() == checkpoint.root
+            )
+            tree = tree.extended(map(merkle.leaf_hash, batch))
+            recovered += batch
+        assert recovered == told
+        entry = json.loads(told[0])
+        assert w.shell.audit.get(w.tenant, entry["id"], "2026") is None
+        assert w.shell.seals.last(w.tenant, "2026") is None
 
 
 def _checkpoint(w: World, by: Any, size: int, root: bytes) -> bytes:
