@@ -31,7 +31,7 @@ demo: setup ## Show the main job, end to end, on the embedded engine
 	@$(BIN)/python -m infra.demo
 
 test: setup ## Run every test
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: setup ## Linters, types, template checks, what CI runs
 	@$(BIN)/ruff check .

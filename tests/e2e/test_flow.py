@@ -392,7 +392,7 @@ def test_no_second_end_is_written_when_a_refused_delivery_is_dead_lettered() -> 
 
         w.dead_outbox.run(dead.handle_outbox)
 
-        assert [e["routes"][0]["decision"] for e in w.of_kind("decided")] == ["allowed", "refused"]
+        assert sorted(e["routes"][0]["decision"] for e in w.of_kind("decided")) == ["allowed", "refused"]
         assert w.of_kind("attempted") == []
 
 
