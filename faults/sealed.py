@@ -18,6 +18,7 @@ from .story import Broken
 if TYPE_CHECKING:
     from .world import World
 
+
 def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broken]:
     """Every entry is sealed, once, and a full bundle of each log verifies.
 

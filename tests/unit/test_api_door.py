@@ -304,7 +304,9 @@ def test_another_tenants_things_answer_as_if_they_were_not_there(cell: Api, tena
     assert stranger.post("/v1/routes", route).json["errors"][0]["code"] == "unknown_id"
     for path in ("/v1/events", "/v1/transfers", "/v1/holds", "/v1/routes"):
         assert stranger.get(path).json == {"data": [], "next": None}
-    assert [s["channel"] for s in stranger.get("/v1/sources").json["data"]] == ["waybill"]  # the one that every tenant has
+    assert [s["channel"] for s in stranger.get("/v1/sources").json["data"]] == [
+        "waybill"
+    ]  # the one that every tenant has
     own = [e["entry"]["tenant"] for e in stranger.get("/v1/audit/entries").json["data"]]
     assert set(own) == {stranger.made["tenant"]}
 

@@ -164,9 +164,7 @@ def test_a_key_without_the_scope_is_refused_when_it_asks(tenant: Api) -> None:
 def test_the_configuration_of_a_decision_is_published_when_it_changes(tenant: Api) -> None:
     more(tenant)
 
-    (after,) = {
-        e["entry"]["after"] for e in entries(tenant) if (e["entry"]["object"] or {}).get("kind") == "basis"
-    }
+    (after,) = {e["entry"]["after"] for e in entries(tenant) if (e["entry"]["object"] or {}).get("kind") == "basis"}
 
     kept = tenant.shell.evidence.get(f"configs/{tenant.made['tenant']}/{after}.json")
     assert kept is not None and hashlib.sha256(kept).hexdigest() == after
