@@ -131,9 +131,7 @@ def send(parcel: Parcel, clients: Clients) -> Receipt:
         DeliveryError: anything but that.
         Unavailable: our own memory did not answer; the attempt is made again.
     """
-    memory = contacts.memory_of(clients)
-    contacts.bring(parcel, _Account(parcel, clients, memory), memory)
-    return Receipt("accepted")
+    return contacts.send(parcel, clients, _Account)
 
 
 class _Account:

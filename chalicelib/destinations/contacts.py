@@ -22,10 +22,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from . import calls, vetted
-from .base import Clients, Delivery, Memory
+from .base import Clients, Delivery, Memory, Receipt
 
 KEEP_S = 30 * 86_400
 CLAIM_S = 30
@@ -151,6 +151,24 @@ def memory_of(clients: Clients) -> Memory:
     if clients.memory is None:
         raise vetted.failure("unavailable", sent=False)
     return clients.memory
+
+
+Sent = TypeVar("Sent", bound=Parcel)
+
+
+def send(parcel: Sent, clients: Clients, account: Callable[[Sent, Clients, Memory], Crm]) -> Receipt:
+    """Bring a message to its person at a CRM, once: the effect of every such kind.
+
+    Args:
+        account: makes the CRM's side of one attempt.
+
+    Raises:
+        DeliveryError: anything but that.
+        Unavailable: our own memory did not answer; the attempt is made again.
+    """
+    memory = memory_of(clients)
+    bring(parcel, account(parcel, clients, memory), memory)
+    return Receipt("accepted")
 
 
 def bring(parcel: Parcel, crm: Crm, memory: Memory) -> None:
