@@ -9,15 +9,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ..core import times
 from ..core.errors import Unavailable
 from .items import call
+from .queues import ENTRIES_A_CALL, Named
 
-ENTRIES_A_CALL = 10
 BUCKETS_A_NOTICE = 500
 
 
@@ -40,20 +39,8 @@ class Received:
     sent_at: datetime
 
 
-class Notices:
+class Notices(Named):
     """The cell's notice queue."""
-
-    def __init__(self, client: Any, name: str) -> None:
-        self._client = client
-        self.name = name
-        self._url: str | None = None
-
-    @property
-    def url(self) -> str:
-        """The queue's address, asked for once."""
-        if self._url is None:
-            self._url = str(call(self._client.get_queue_url, QueueName=self.name)["QueueUrl"])
-        return self._url
 
     def send(self, notices: Iterable[Notice]) -> None:
         """Send notices.

@@ -29,8 +29,8 @@ class Outgoing:
     deduplication: str
 
 
-class Queue:
-    """One FIFO queue."""
+class Named:
+    """A queue as it is known by its name."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -43,6 +43,10 @@ class Queue:
         if self._url is None:
             self._url = str(call(self._client.get_queue_url, QueueName=self.name)["QueueUrl"])
         return self._url
+
+
+class Queue(Named):
+    """One FIFO queue."""
 
     def send(self, messages: Iterable[Outgoing]) -> None:
         """Send messages in order, at most ten a call and one of each group: of a call SQS may take some messages and refuse
