@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
@@ -47,14 +48,20 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
-    session = boto3.session.Session("test", "test")
-    lock = threading.Lock()
+@functools.cache
+def _session() -> boto3.session.Session:
+    return boto3.session.Session("test", "test")
 
+
+_making = threading.Lock()
+"""A session reads the SDK's descriptions of services once, and is not safe to be asked by two threads."""
+
+
+def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
     def make(service: str, region: str) -> Any:
         config = Config(region_name=region, max_pool_connections=pool, retries={"mode": "standard"})
-        with lock:
-            return session.client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+        with _making:
+            return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
 
     return make
 
@@ -64,6 +71,7 @@ def moto() -> Iterator[Engine]:
     """Run moto inside this process, one call at a time: its tables know no locks."""
     from moto import mock_aws
 
+    from .moto_keys import drawn_once
     from .moto_queues import searched
 
     lock = threading.RLock()
@@ -80,7 +88,7 @@ def moto() -> Iterator[Engine]:
         client._make_api_call = one_at_a_time
         return client
 
-    with mock_aws(), searched():
+    with mock_aws(), searched(), drawn_once():
         yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
 
 
