@@ -22,6 +22,7 @@ from .store.region import Clients
 
 if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks needs no law, and pump no destination
     from .core.law import Law
+    from .core.plan import Cell
     from .core.residency import Decider
     from .destinations.address import Policy
     from .destinations.base import Clients as DestinationClients
@@ -203,6 +204,13 @@ class Shell:
         from .store.queues import Queue
 
         return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-outbox.fifo")
+
+    @cached_property
+    def cell(self) -> Cell:
+        """Where the cell is, as decisions are told."""
+        from .core.plan import Cell  # and with it the law, which few functions ask
+
+        return Cell(self.settings.region, self.settings.country, self.settings.engine)
 
     @cached_property
     def law(self) -> Law:

@@ -41,10 +41,14 @@ PROCESSING_GROUNDS = frozenset(
 
 @dataclass(frozen=True)
 class Cell:
-    """Where this cell is: an AWS region and its country."""
+    """Where this cell is: an AWS region and its country, and the engine that its store is.
+
+    ``provider`` None is unknown: an entry does not tell it, and no rule asks for it.
+    """
 
     region: str
     country: str
+    provider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def source_facts(
         "subject": subject_facts(source),
         "data": {"classes": classes, "special": list(source.special) if source.special is not None else None},
         "collector": collector,
-        "store": {"country": cell.country, "provider": "dynamodb", "copies": [cell.country]},
+        "store": {"country": cell.country, "provider": cell.provider, "copies": [cell.country]},
         "first_write": {"country": cell.country, "at": times.text(received_at)},
         "bases": configuration.basis_documents,
         "volumes": {},

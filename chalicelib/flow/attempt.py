@@ -12,21 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..core import audit, times
-from ..core.consents import Consent, Grounds, grounds_of, none_given, subjects_of
 from ..core.errors import DeliveryError, OurError
 from ..core.event import classes_of
-from ..core.plan import (
-    Cell,
-    Facts,
-    Judgement,
-    Planned,
-    entry_facts,
-    judge,
-    recipient_of,
-    routes_of,
-    source_facts,
-    with_grounds,
-)
+from ..core.plan import Facts, Judgement, Planned, entry_facts, recipient_of, routes_of
 from ..core.redaction import redact
 from ..core.retention import hold_ends_at
 from ..core.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
@@ -41,6 +29,7 @@ from .messages import NO_CONVERSATION
 from .parcels import delivery_of, render
 from .published import keep_published
 from .state import Batch, Found, Order, following
+from .verdict import facts_again, given_by, judge_again
 
 LOOK_AGAIN = timedelta(hours=1)
 """How often a held transfer is looked at without being asked for."""
@@ -115,45 +104,6 @@ def deliver(
     if isinstance(leave, datetime):
         return Waits(leave, order, one.made, listed=True)
     return _send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
-
-
-def given_by(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple[Consent, ...]) -> Grounds:
-    """Return the grounds that an event's person has given; what one has agreed to is none for others whom it is about."""
-    if not consents or len(subjects_of(document)) != 1:
-        return none_given
-    return grounds_of(consents, snapshot.configuration.shared_notices)
-
-
-def facts_again(
-    shell: Shell, snapshot: Snapshot, order: Order, classes: list[str], now: datetime, grounds: Grounds
-) -> Facts:
-    """Build the facts of storing an order's event, as the law and the records are now."""
-    base = source_facts(
-        snapshot.configuration,
-        snapshot.configuration.sources[order["source"]],
-        Cell(shell.settings.region, shell.settings.country),
-        op="store",
-        classes=classes,
-        now=now,
-        received_at=times.parse(order["received_at"]),
-    )
-    return with_grounds(base, None, grounds)
-
-
-def judge_again(
-    shell: Shell,
-    snapshot: Snapshot,
-    order: Order,
-    base: Facts,
-    grounds: Grounds,
-    held_since: datetime | None = None,
-) -> Judgement:
-    """Decide an order's event along its route on the facts of ``facts_again``."""
-    route = snapshot.configuration.routes[order["route"]]
-    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
-        route = route.model_copy(update={"destination": order["destination"]})
-    decide = shell.decider.decide
-    return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)
 
 
 def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:

@@ -31,10 +31,11 @@ from ..store.items import Item
 from ..store.queues import Outgoing, body
 from ..store.snapshot import Snapshot
 from . import jobs
-from .attempt import decided_anew, facts_again, given_by, judge_again
+from .attempt import decided_anew
 from .dirty import tell_or_note
 from .orders import deliveries
 from .request import Request
+from .verdict import facts_again, given_by, judge_again
 
 ENDED = ("rejected", "gave_up", "refused", "expired", "delivered")
 """What can be replayed, while the content of the event is there."""

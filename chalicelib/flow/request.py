@@ -52,9 +52,7 @@ class Request:
     @property
     def cell(self) -> Cell:
         """Where the cell is."""
-        from ..core.plan import Cell  # and with it the law, which few requests ask
-
-        return Cell(self.shell.settings.region, self.shell.settings.country)
+        return self.shell.cell
 
     def note(
         self,

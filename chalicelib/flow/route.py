@@ -21,7 +21,7 @@ from ..core import audit, times
 from ..core.consents import Consent, grounds_of, none_given, subjects_of
 from ..core.errors import Misconfigured, NotFound, WaybillError
 from ..core.event import classes_of
-from ..core.plan import Cell, Plan, plan, routes_of
+from ..core.plan import Plan, plan, routes_of
 from ..core.retention import expires_at
 from ..core.sealing import open_sealed, unpack
 from ..observe import count, error, warning
@@ -211,7 +211,7 @@ def _plan(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime)
     source = configuration.sources.get(document["source"])
     if source is None:
         raise Misconfigured("the source of an event on its way is gone")
-    cell = Cell(shell.settings.region, shell.settings.country)
+    cell = shell.cell
     classes = classes_of(document)
     if document["occurred_at_is_receipt"]:
         first = times.minute(work.received_at)

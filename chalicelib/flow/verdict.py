@@ -1,0 +1,69 @@
+"""The verdict on a stored event along a route as things stand: the law, the records, the person's consents, the switches.
+
+The one way for attempts, for replays, and for whoever only asks what the next attempt would decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ..core import times
+from ..core.consents import Consent, Grounds, grounds_of, none_given, subjects_of
+from ..core.plan import Facts, Judgement, judge, source_facts, with_grounds
+from ..shell import Shell
+from ..store.people import people_key
+from ..store.snapshot import Snapshot
+
+
+def given_by(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple[Consent, ...]) -> Grounds:
+    """Return the grounds that an event's person has given; what one has agreed to is none for others whom it is about."""
+    if not consents or len(subjects_of(document)) != 1:
+        return none_given
+    return grounds_of(consents, snapshot.configuration.shared_notices)
+
+
+def consents_of(shell: Shell, snapshot: Snapshot, document: Mapping[str, Any]) -> tuple[Consent, ...]:
+    """Read what the one person whom an event is about has given; nothing where it is about several."""
+    people = subjects_of(document)
+    if not snapshot.consents or len(people) != 1:
+        return ()
+    tenant, channel, source = snapshot.configuration.tenant.id, document["channel"], document["source"]
+    return shell.consents.of_person(people_key(tenant, snapshot.keys, "subject", channel, source, people[0]))
+
+
+def facts_again(
+    shell: Shell, snapshot: Snapshot, order: Mapping[str, Any], classes: list[str], now: datetime, grounds: Grounds
+) -> Facts:
+    """Build the facts of storing an order's event, as the law and the records are now.
+
+    Args:
+        order: names the event's ``source`` and when it was ``received_at``.
+    """
+    base = source_facts(
+        snapshot.configuration,
+        snapshot.configuration.sources[order["source"]],
+        shell.cell,
+        op="store",
+        classes=classes,
+        now=now,
+        received_at=times.parse(order["received_at"]),
+    )
+    return with_grounds(base, None, grounds)
+
+
+def judge_again(
+    shell: Shell,
+    snapshot: Snapshot,
+    order: Mapping[str, Any],
+    base: Facts,
+    grounds: Grounds,
+    held_since: datetime | None = None,
+) -> Judgement:
+    """Decide an order's event along its route on the facts of ``facts_again``."""
+    route = snapshot.configuration.routes[order["route"]]
+    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
+        route = route.model_copy(update={"destination": order["destination"]})
+    decide = shell.decider.decide
+    return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)

@@ -1,0 +1,29 @@
+"""What an entry does not tell of the store no rule may ask for; live decisions are told it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chalicelib import law as laws
+from chalicelib.core.plan import Cell
+from chalicelib.settings import Settings
+from chalicelib.shell import Shell
+from chalicelib.store.region import Clients
+
+
+def test_no_installed_rule_asks_for_the_engine_of_the_store() -> None:
+    # A decision is made again from its entry, which does not hold the engine: whoever writes such a rule adds it there.
+    asking = [id for id, row in laws.installed().rows.items() if "store.provider" in json.dumps(row, default=str)]
+
+    assert asking == []
+
+
+@pytest.mark.parametrize("engine", ["dynamodb", "ydb", "alternator"])
+def test_decisions_are_told_the_engine_that_the_cell_stands_on(engine: str) -> None:
+    settings = Settings(cell="test", region="eu-central-1", country="DE", engine=engine)
+
+    cell = Shell(settings, Clients(settings.region)).cell
+
+    assert cell == Cell("eu-central-1", "DE", engine)
