@@ -119,10 +119,10 @@ def _open(shell: Shell, message: Message, snapshots: dict[str, Snapshot]) -> Wor
 
 def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) -> None:
     now = shell.now()
-    people = _find_people(shell, works)  # 1
+    people = find_people(shell, works)  # 1
     for work in works:
         try:
-            _plan(shell, work, people, now)  # 2
+            plan_of(shell, work, people, now)  # 2
         except WaybillError as fault:
             failed[work.message.id] = fault
     works = _in_order([w.message for w in works], works, failed)
@@ -175,8 +175,9 @@ def _end_expired(shell: Shell, works: list[Work], now: datetime, failed: dict[st
             failed[work.message.id] = outcome
 
 
-def _find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
-    wanted = {}
+def find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
+    """Find or make the people and conversations of events, and what those people have consented to."""
+    wanted, sources = {}, {}
     for work in works:
         keys, document = work.snapshot.keys, work.document
         scope = (work.tenant, keys)
@@ -184,14 +185,15 @@ def _find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
         work.people = [people_key(*scope, "subject", channel, source, i) for i in subjects_of(document)]
         conversation = document["conversation"]["id"]
         place = people_key(*scope, "conversation", channel, source, conversation or "")
-        work.conversation = place if conversation is not None else None
+        if conversation is not None:
+            work.conversation, sources[place] = place, source
         work.owner = work.people[0] if work.people else place
         wanted.update(dict.fromkeys(work.people, ("subject", keys)))
         wanted[place] = ("conversation", keys)
     # What one person has agreed to is no ground for the others whom an event is about.
     asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
     if not asked:
-        return shell.people.find_or_make(wanted)
+        return shell.people.find_or_make(wanted, sources=sources)
     table = shell.people.table.name
     places: list[tuple[str, Mapping[str, Any]]] = [(table, {"pk": pk}) for pk in wanted]
     places += [shell.consents.key(work.owner) for work in asked]
@@ -203,10 +205,15 @@ def _find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
     given = {item["pk"]: item for item in rows.get(shell.consents.table.name, ())}
     for work in asked:
         work.consents = shell.consents.read(given.get(work.owner))
-    return shell.people.find_or_make(wanted, rows.get(table, ()))
+    return shell.people.find_or_make(wanted, rows.get(table, ()), sources)
 
 
-def _plan(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime) -> None:
+def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime) -> None:
+    """Plan an event, and make the entry that tells of the plan.
+
+    Raises:
+        Misconfigured: the event's source is gone.
+    """
     document, configuration = work.document, work.snapshot.configuration
     source = configuration.sources.get(document["source"])
     if source is None:

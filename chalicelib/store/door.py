@@ -18,12 +18,16 @@ from .snapshot import sealing_context
 
 @dataclass(frozen=True)
 class Door:
-    """A source with its secrets (the current one first, then those in their grace) and its tenant's keys."""
+    """A source with its secrets (the current one first, then those in their grace) and its tenant's keys.
+
+    ``intervals``: some conversation of the tenant is or was off the record; until then none is looked for.
+    """
 
     tenant: str
     source: Source
     keys: TenantKeys = field(repr=False)
     secrets: tuple[dict[str, Any], ...] = field(repr=False)
+    intervals: bool = False
 
 
 class DoorStore:
@@ -41,11 +45,12 @@ class DoorStore:
         kept = self._kept.get(source)
         if kept is not None and kept[0] > self._now():
             return kept[1]
+        until = self._now() + LOOKUP_S  # from before it is read: a change is known that long after it was made
         door = self._read(source)
         with self._lock:
             if len(self._kept) >= UNKNOWN_SOURCES:
                 self._kept.clear()
-            self._kept[source] = (self._now() + LOOKUP_S, door)
+            self._kept[source] = (until, door)
         return door
 
     def _read(self, source: str) -> Door | None:
@@ -64,4 +69,4 @@ class DoorStore:
         tenant_keys = self._keys.of(tenant)
         context = sealing_context(self._table.region, tenant, source)
         secrets = json.loads(open_sealed(tenant_keys.secrets, row["sealed"], context))
-        return Door(tenant, record, tenant_keys, tuple(secrets))
+        return Door(tenant, record, tenant_keys, tuple(secrets), bool(rows["tenant"].get("otr")))

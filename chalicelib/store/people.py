@@ -1,6 +1,7 @@
 """The ``people`` table: random refs and wrapped data keys of subjects and conversations.
 
-``pk`` = tenant ‖ keyed hash of the platform's id; of a subject there is also the way back, ``pk`` = tenant ‖ ref. No backup is ever taken of it: a deleted key stays deleted.
+``pk`` = tenant ‖ keyed hash of the platform's id; there is also the way back, ``pk`` = tenant ‖ ref, which of a conversation
+names its source. No backup is ever taken of it: a deleted key stays deleted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..core.ids import random_ref
@@ -67,13 +69,23 @@ class PeopleStore:
         row = self.table.get({"pk": way["of"]}) if way is not None else None
         return str(row["pk"]) if row is not None and row["ref"] == ref else None
 
+    def conversation(self, tenant: str, ref: str) -> tuple[str, str] | None:
+        """Return the key and the source of the conversation that the log knows by ``ref``; None as ``of_ref``."""
+        way = self.table.get({"pk": _place_of_ref(tenant, ref)})
+        row = self.table.get({"pk": way["of"]}) if way is not None and "source" in way else None
+        return (row["pk"], way["source"]) if way is not None and row is not None and row["ref"] == ref else None
+
     def find_or_make(
-        self, wanted: Mapping[str, tuple[str, TenantKeys]], read: Iterable[Item] | None = None
+        self,
+        wanted: Mapping[str, tuple[str, TenantKeys]],
+        read: Iterable[Item] | None = None,
+        sources: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Person]:
         """Return a person for each ``pk: (kind, the tenant's keys)``, making those seen for the first time.
 
         Args:
             read: the rows of those who are known, where another round trip has brought them.
+            sources: of the conversations that there is to be a way back to.
 
         Two who make the same one at once get the same one: the row is inserted only if absent, then read.
         """
@@ -90,13 +102,14 @@ class PeopleStore:
                 "ref": random_ref(PREFIX[kind], self._random(16)),
                 "key": seal(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
             }
-            if kind == "subject":
+            if kind == "subject" or pk in sources:
                 # First the way back, then the person: a death between the two leaves a way that leads to nobody.
-                self.table.insert({"pk": _place_of_ref(pk.partition("#")[0], row["ref"]), "of": pk})
+                way = {"pk": _place_of_ref(pk.partition("#")[0], row["ref"]), "of": pk, "source": sources.get(pk)}
+                self.table.insert(way)
             if not self.table.insert(row):
                 stored = self.table.get({"pk": pk})
                 if stored is None:  # erased between the two: make it anew
-                    return self.find_or_make(wanted)
+                    return self.find_or_make(wanted, sources=sources)
                 row = stored
             found[pk] = self.read(row, keys)
         return found
