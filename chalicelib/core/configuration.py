@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bases import BasisDocuments
 from .switches import Switch
-from .tenant import Basis, Destination, Recipient, Route, Source, Tenant
+from .tenant import HOLD_HOURS_MAX, Basis, Destination, Recipient, Route, Source, Tenant
 
 if TYPE_CHECKING:  # patterns are compiled where events are matched; most functions only name a configuration
     from .pattern_index import RouteIndex
@@ -138,6 +138,7 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
             "requires": sorted(tenant.requires),
             "strict_plus7": tenant.strict_plus7,
             "retention_days": tenant.retention.default_days,
+            **({"hold_hours": tenant.hold_hours} if tenant.hold_hours != HOLD_HOURS_MAX else {}),
         },
         "sources": [
             {

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 
 from .tenant import Source, Tenant
 
-HOLD_HOURS = 72
-"""The longest that a transfer waits for its basis."""
 AFTER_EXPIRY = timedelta(days=2)
 """How long a waiting row outlives its event in the table, so that its end is written before the table forgets it."""
 
@@ -17,6 +15,6 @@ def expires_at(tenant: Tenant, source: Source, received_at: datetime) -> datetim
     return received_at + timedelta(days=source.retention_days or tenant.retention.default_days)
 
 
-def hold_ends_at(held_since: datetime, event_expires_at: datetime) -> datetime:
-    """Return when a held transfer stops waiting."""
-    return min(held_since + timedelta(hours=HOLD_HOURS), event_expires_at)
+def hold_ends_at(tenant: Tenant, held_since: datetime, event_expires_at: datetime) -> datetime:
+    """Return when a held transfer stops waiting: as the tenant declares it now, and never after its event's life."""
+    return min(held_since + timedelta(hours=tenant.hold_hours), event_expires_at)

@@ -49,6 +49,8 @@ Mode = Literal["replicate", "redact"]
 Format = Literal["standard", "cloudevents_structured", "cloudevents_binary"]
 
 RETENTION_DAYS_MAX = 3650
+HOLD_HOURS_MAX = 72
+"""The longest that a transfer waits for its basis; the law's own limit, which a tenant may shorten."""
 
 
 class Record(BaseModel):
@@ -84,6 +86,7 @@ class TenantSettings(Record):
     strict_plus7: bool = False
     retention: Retention
     seal_minutes: int | None = Field(default=None, ge=1, le=60)
+    hold_hours: int = Field(default=HOLD_HOURS_MAX, ge=1, le=HOLD_HOURS_MAX)
 
 
 class Tenant(TenantSettings):

@@ -83,13 +83,17 @@ def deliver(
         if order["decision"] == "held":  # what is not allowed to leave is not attempted
             return _expire(batch, order, "removed", now)
         return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
+    expires_at = times.parse(order["expires_at"])
+    if held_since is not None and hold_ends_at(snapshot.configuration.tenant, held_since, expires_at) <= now:
+        return _expire(batch, order, "hold_expired", now)  # whatever it would be decided now
     document = one.row.open(one.data_key, shell.settings.region)
     classes = classes_of(document)
     grounds = given_by(snapshot, document, one.consents)
     base = facts_again(shell, snapshot, order, classes, now, grounds)
     judgement = judge_again(shell, snapshot, order, base, grounds, held_since)
     if judgement.verdict == "held" and order["decision"] == "held":
-        return _still_held(batch, order, judgement, held_since or now, now)
+        return _still_held(snapshot, order, judgement, held_since or now, now)
+    # The law's own limit: it counts where the law is changed to a shorter one than the tenant's.
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
         return _expire(batch, order, "hold_expired", now)
     recipient = recipient_of(snapshot.configuration, destination)
@@ -99,17 +103,15 @@ def deliver(
         if order["decision"] == "refused":
             return Ended()
     if order["decision"] == "held":
-        return _still_held(batch, order, judgement, now, now)
+        return _still_held(snapshot, order, judgement, now, now)
     leave = gate.ask(batch, order, destination, woken=woken)
     if isinstance(leave, datetime):
         return Waits(leave, order, one.made, listed=True)
     return _send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
 
 
-def _still_held(batch: Batch, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Ended | Waits:
-    ends_at = hold_ends_at(held_since, times.parse(order["expires_at"]))
-    if ends_at <= now:
-        return _expire(batch, order, "hold_expired", now)
+def _still_held(snapshot: Snapshot, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Waits:
+    ends_at = hold_ends_at(snapshot.configuration.tenant, held_since, times.parse(order["expires_at"]))
     due_at = min(now + LOOK_AGAIN, ends_at)
     if judgement.retry_at is not None:
         due_at = min(due_at, max(times.parse(judgement.retry_at), now))

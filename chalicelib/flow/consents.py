@@ -14,7 +14,7 @@ from typing import Any
 from ..core import audit, times
 from ..core.consents import Consent, ConsentSettings, Withdrawal, WithdrawalSettings
 from ..core.errors import Conflict
-from ..core.retention import HOLD_HOURS
+from ..core.tenant import HOLD_HOURS_MAX
 from ..store.consents import OF_ONE_PERSON
 from .configure import WAKE_MAX, invalid, must_exist
 from .lists import Wanted
@@ -102,7 +102,7 @@ def _wake(request: Request, person: str, subject: str) -> None:
     configuration = shell.config.snapshot(request.tenant.id).configuration
     lanes: set[str] = set()
     # Ids are of the event's own time, which may lie some days before its receipt.
-    wanted = Wanted(after=now - timedelta(hours=HOLD_HOURS, days=2))
+    wanted = Wanted(after=now - timedelta(hours=HOLD_HOURS_MAX, days=2))
     for number, found in enumerate(entries_of_subject(request, subject, wanted, "")):
         if number >= LOOKED_MAX or len(lanes) >= WAKE_MAX:
             break

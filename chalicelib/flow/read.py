@@ -336,7 +336,7 @@ def holds(request: Request, position: str) -> Iterator[Found]:
                 "rules": [r.model_dump() for r in one.rules],
                 "missing": one.missing,
                 "held_since": since,
-                "expires_at": times.text(hold_ends_at(times.parse(since), times.parse(one.expires_at))),
+                "expires_at": times.text(hold_ends_at(request.tenant, times.parse(since), times.parse(one.expires_at))),
             }
         yield Found(place, item, DAY_COST)
 

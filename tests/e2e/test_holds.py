@@ -1,0 +1,102 @@
+"""Holds over the whole cell: how long what waits for a ground waits, and that nothing leaves when that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from world import World, world
+
+from chalicelib.core.redecide import configuration_of
+from chalicelib.core.tenant import Contract
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def cell() -> Iterator[World]:
+    """A cell whose recipient has no contract: what is for it is held."""
+    with world() as made:
+        made.connect(recipient={"contract": None})
+        yield made
+
+
+def declare(cell: World, hours: int) -> None:
+    """Change how long transfers of the tenant wait, and have what waits looked at, as the API does."""
+    row = cell.shell.config.tenant(cell.tenant)
+    cell.shell.config.replace_tenant(row.record.model_copy(update={"hold_hours": hours}), row.version)
+    for lane, _ in list(cell.shell.data.held(cell.tenant)):
+        cell.shell.data.wake_at(lane, cell.clock)
+
+
+def give_contract(cell: World) -> None:
+    cell.change(cell.recipient, contract=Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+
+
+def reasons(cell: World) -> list[str]:
+    return [str(e["reason"]) for e in cell.of_kind("expired")]
+
+
+def test_a_hold_ends_when_the_tenants_own_time_is_over(cell: World) -> None:
+    declare(cell, 2)
+    cell.post(1)
+
+    cell.run(2 * HOUR - timedelta(minutes=2))
+    assert reasons(cell) == []
+    cell.run(timedelta(minutes=4))
+
+    assert reasons(cell) == ["hold_expired"]
+    assert [r for r in cell.rows("data") if r["pk"]["S"].startswith("lane#")] == []
+    give_contract(cell)
+    cell.run(2 * HOUR)
+    assert cell.receiver.requests == []
+
+
+def test_what_waits_already_ends_at_once_when_the_time_is_shortened(cell: World) -> None:
+    cell.post(1)
+    cell.run(5 * HOUR, every=timedelta(minutes=30))
+
+    declare(cell, 4)
+    cell.run(timedelta(minutes=2))
+
+    assert reasons(cell) == ["hold_expired"]
+
+
+def test_what_waits_already_waits_on_when_the_time_is_lengthened_again(cell: World) -> None:
+    declare(cell, 2)
+    cell.post(1)
+    cell.run(HOUR)
+
+    declare(cell, 72)
+    cell.run(3 * HOUR, every=timedelta(minutes=30))
+    assert reasons(cell) == []
+    give_contract(cell)
+    cell.run(2 * HOUR)
+
+    assert cell.receiver.texts() == ["m1"]
+
+
+def test_nothing_leaves_when_the_ground_comes_after_the_time_and_before_the_look(cell: World) -> None:
+    declare(cell, 2)
+    cell.post(1)
+    cell.run(HOUR)
+
+    cell.clock += 2 * HOUR  # nothing ran meanwhile
+    give_contract(cell)
+    cell.run(timedelta(minutes=5))
+
+    assert reasons(cell) == ["hold_expired"]
+    assert cell.receiver.requests == []
+
+
+def test_the_configuration_names_the_time_only_when_it_is_not_the_laws(cell: World) -> None:
+    before = cell.shell.config.snapshot(cell.tenant).configuration.document
+    assert "hold_hours" not in before["tenant"]
+    assert configuration_of(before).tenant.hold_hours == 72
+
+    declare(cell, 24)
+    after = cell.shell.config.snapshot(cell.tenant).configuration.document
+
+    assert after["tenant"]["hold_hours"] == 24
+    assert configuration_of(after).tenant.hold_hours == 24
