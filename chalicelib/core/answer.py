@@ -107,7 +107,9 @@ class Answer:
         until, because = decided[-1]["expires_at"], "expiry"
         if erased:
             until, because = erased[0]["at"], "erased"
-        if kept is False:
+        if first["facts"].get("otr"):
+            kept, until, because = False, receipt["received_at"], "off_record"
+        elif kept is False:
             until, because = receipt["received_at"], "not_kept"
         card = roles.card("store", receipt["source"], self._role_facts(configuration, first, None))
         laws = decision.laws if decision is not None else ()
@@ -235,7 +237,7 @@ class Answer:
             # Whoever declares sources and routes declares what they are for and where they lead: only a tenant's key can.
             set_by="tenant" if known else None,
             instruction=_instructed(bases, times.parse(entry["at"])),
-            kept_after_delivery=entry["expires_at"] > entry["at"],
+            kept_after_delivery=entry["expires_at"] > entry["at"] and not entry["facts"].get("otr"),
         )
 
     def _recipient(

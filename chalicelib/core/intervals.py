@@ -17,6 +17,10 @@ EFFECT = timedelta(seconds=10)
 """How long the hook door may keep what it knows of a source (``store.door``)."""
 
 
+LIFE = timedelta(minutes=10)
+"""How long an event that is off the record is anybody's concern: by then its one attempt is made or lost."""
+
+
 class Change(BaseModel):
     """Who turned an interval on or off, in which request; ``at`` is when that was asked."""
 

@@ -17,6 +17,7 @@ from .bases import BasisDocuments
 from .configuration import Configuration
 from .consents import Documents, Grounds, kept, none_given
 from .entry import VERDICTS
+from .intervals import LIFE
 from .residency import Decision
 from .retention import expires_at
 from .switches import RULE, Switch, stopped_by
@@ -84,7 +85,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What follows from an event. ``keep`` is False where the law forbids to store it."""
+    """What follows from an event. ``keep`` is False where the law forbids to store it, and off the record."""
 
     transfers: tuple[Planned, ...]
     expires_at: datetime
@@ -108,15 +109,24 @@ def source_facts(
     classes: list[str],
     now: datetime,
     received_at: datetime,
+    off_record: bool = False,
 ) -> Facts:
-    """Build the facts of receiving or storing what a source sends."""
+    """Build the facts of receiving or storing what a source sends.
+
+    Args:
+        off_record: nothing is kept of it but the decision, which is the first that is written.
+    """
     tenant = configuration.tenant
     collector: Facts = {"country": tenant.controller.country, "tenant_class": tenant.tenant_class}
     if tenant.zone is not None:
         collector["zone"] = tenant.zone
     if tenant.requires:
         collector["requires"] = sorted(tenant.requires)
+    facts: Facts = (
+        {"item": {"layer": "content", "created_at": times.text(received_at), "otr": True}} if off_record else {}
+    )
     return {
+        **facts,
         "now": times.text(now),
         "op": op,
         "channel": source.channel,
@@ -128,7 +138,7 @@ def source_facts(
         "data": {"classes": classes, "special": list(source.special) if source.special is not None else None},
         "collector": collector,
         "store": {"country": cell.country, "provider": cell.provider, "copies": [cell.country]},
-        "first_write": {"country": cell.country, "at": times.text(received_at)},
+        "first_write": {"country": cell.country, "at": times.text(now if off_record else received_at)},
         "bases": configuration.basis_documents,
         "volumes": {},
     }
@@ -260,7 +270,17 @@ def plan(
         minute: of the event's entries.
         grounds: what the event's person has consented to.
     """
-    base = source_facts(configuration, source, cell, op="store", classes=classes, now=now, received_at=received_at)
+    off_record = bool(document.get("otr"))
+    base = source_facts(
+        configuration,
+        source,
+        cell,
+        op="store",
+        classes=classes,
+        now=now,
+        received_at=received_at,
+        off_record=off_record,
+    )
     base = with_grounds(base, None, grounds)
     store = decide(base)
     transfers = []
@@ -280,10 +300,15 @@ def plan(
         )
     return Plan(
         transfers=tuple(transfers),
-        expires_at=expires_at(configuration.tenant, source, received_at),
-        keep=store.verdict != "refused",
+        expires_at=received_at + LIFE if off_record else expires_at(configuration.tenant, source, received_at),
+        keep=store.verdict != "refused" and not off_record,
         facts=entry_facts(base, tuple(t.judgement for t in transfers)),
     )
+
+
+def is_off_record(facts: Facts) -> bool:
+    """Say whether facts are those of an event of which nothing is kept."""
+    return bool(facts.get("item", {}).get("otr"))
 
 
 def entry_facts(base: Facts, judgements: tuple[Judgement, ...]) -> Facts:
@@ -293,6 +318,8 @@ def entry_facts(base: Facts, judgements: tuple[Judgement, ...]) -> Facts:
         base: the facts of storing the event, by which the routes were judged.
     """
     facts: Facts = {"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]}
+    if is_off_record(base):
+        facts["otr"] = True
     switches = [j.switch for j in judgements if j.switch is not None]
     if switches:
         facts["switch"] = min(switches)

@@ -20,7 +20,7 @@ from .plan import Cell, Decide, Facts, Judgement, judge, source_facts, with_grou
 from .switches import Switch
 from .tenant import Destination, Recipient, Route, Source, Tenant
 
-FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases"})
+FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases", "otr"})
 """The facts of an entry that this version takes into account; a decision on others is not made again."""
 _SAID_ELSEWHERE = "-"
 """Stands for the names and contacts that a record must have and its document never holds."""
@@ -126,6 +126,7 @@ def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts
         classes=receipt["classes"],
         now=now,
         received_at=times.parse(receipt["received_at"]),
+        off_record=facts.get("otr") is True,
     )
     base["subject"] = facts["subject"]
     base["data"] = {**base["data"], "special": facts["special"]}

@@ -134,6 +134,8 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
             failed[work.message.id] = outcome
         else:
             work.entry = outcome.entry
+    # Its platform posted it again off the record, and that was decided first: of this copy nothing is kept either.
+    works = [w for w in works if not w.entry["facts"].get("otr")]
     works = _in_order([w.message for w in works], works, failed)
     kept = [w for w in works if w.plan and w.plan.keep and times.parse(w.entry["expires_at"]) > now]
     rows = [_row(shell, work, people[work.owner]) for work in kept]
@@ -239,6 +241,8 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
         grounds=grounds_of(work.consents, configuration.shared_notices) if work.consents else none_given,
     )
     plain = canonical(document)
+    # Off the record nobody can ever show what it was: the salt is kept nowhere.
+    salt_of = shell.random(32) if document["otr"] else people[work.owner].key
     work.entry = audit.decided(
         tenant=work.tenant,
         minute=work.minute,
@@ -251,7 +255,7 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
             "received_at": times.text(work.received_at),
             "classes": classes,
             "size_bytes": len(plain),
-            "commitment": commitment(people[work.owner].key, document["id"], plain),
+            "commitment": commitment(salt_of, document["id"], plain),
             "subjects": list(dict.fromkeys(people[pk].ref for pk in work.people)),
             "conversation": people[work.conversation].ref if work.conversation else None,
             "store": {"region": cell.region, "country": cell.country},
