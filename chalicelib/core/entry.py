@@ -58,6 +58,7 @@ Reason = Literal[
     "created", "changed", "removed", "rotated", "enabled", "disabled",  # what was done to a record
     "destination_gone",    # a destination answered 410
     "destination_failing", # a destination failed for days
+    "off_record",          # nothing waits off the record
     "tenant_closed",
 ]  # fmt: skip
 

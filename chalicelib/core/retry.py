@@ -68,6 +68,8 @@ CODES: Mapping[str, Outcome] = MappingProxyType(
         "too_large": Outcome.REJECTED,
         "invalid": Outcome.REJECTED,
         "dead_letter": Outcome.GAVE_UP,
+        "off_record": Outcome.GAVE_UP,
+        "lost": Outcome.GAVE_UP,
         **{http_code(s): _http_outcome(s) for s in (*range(200, 300), *range(400, 600))},
     }
 )

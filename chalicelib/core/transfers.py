@@ -186,9 +186,9 @@ def _transfer(
 def _outcome(
     transfer: str, decision: str, tries: list[Mapping[str, Any]], ends: list[Mapping[str, Any]], over: bool
 ) -> Outcome:
-    for attempt in tries:
-        if attempt["outcome"] in _ENDS:
-            return _ENDS[attempt["outcome"]]
+    came = [_ENDS[attempt["outcome"]] for attempt in tries if attempt["outcome"] in _ENDS]
+    if came:  # one attempt may have been told of twice, first by who could only say that it was lost
+        return "delivered" if "delivered" in came else came[0]
     outcome = _WAITS[decision]
     if outcome == "refused":
         # A held transfer that waited too long is refused by a second decision, and its end is the act beside it.

@@ -20,13 +20,14 @@ from ..core.retention import hold_ends_at
 from ..core.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
 from ..core.tenant import Destination
 from ..destinations import of_kind
+from ..destinations.base import Clients
 from ..observe import count
 from ..shell import Shell
 from ..store.snapshot import Snapshot
 from . import gate
 from .clients import clients_of
 from .messages import NO_CONVERSATION
-from .parcels import delivery_of, render
+from .parcels import delivery_of, pull_url, render
 from .published import keep_published
 from .state import Batch, Found, Order, following
 from .verdict import facts_again, given_by, judge_again
@@ -54,7 +55,9 @@ class Waits:
 
 
 def delays_of(batch: Batch, order: Order) -> tuple[int, ...]:
-    """Return the waits between the attempts at an order."""
+    """Return the waits between the attempts at an order; there are none off the record."""
+    if order.get("otr"):
+        return ()
     snapshot = batch.snapshot(order["tenant"])
     destination = snapshot.configuration.destinations.get(order["destination"]) if snapshot else None
     return destination.retry.delays_s if destination and destination.retry else DEFAULT_DELAYS_S
@@ -70,22 +73,24 @@ def deliver(
     """
     shell = batch.shell
     now = shell.now()
+    if order.get("otr"):
+        return _lost(batch, order, one, now)
     snapshot = batch.snapshot(order["tenant"])
     if snapshot is None:
-        return _expire(batch, order, "tenant_closed", now)
+        return expire(batch, order, "tenant_closed", now)
     if one.row is None:
-        return _expire(batch, order, "retention", now)
+        return expire(batch, order, "retention", now)
     if one.row.sealed is None or one.data_key is None:
         return Ended()  # erased: that act's entry is the end of all that the event had under way
     destination = snapshot.configuration.destinations.get(order["destination"])
     route = snapshot.configuration.routes.get(order["route"])
     if destination is None or route is None:
         if order["decision"] == "held":  # what is not allowed to leave is not attempted
-            return _expire(batch, order, "removed", now)
-        return _attempted(batch, order, one, "no_destination", 0, (), None, None, now)
+            return expire(batch, order, "removed", now)
+        return attempted(batch, order, one, "no_destination", 0, (), None, None, now)
     expires_at = times.parse(order["expires_at"])
     if held_since is not None and hold_ends_at(snapshot.configuration.tenant, held_since, expires_at) <= now:
-        return _expire(batch, order, "hold_expired", now)  # whatever it would be decided now
+        return expire(batch, order, "hold_expired", now)  # whatever it would be decided now
     document = one.row.open(one.data_key, shell.settings.region)
     classes = classes_of(document)
     grounds = given_by(snapshot, document, one.consents)
@@ -95,7 +100,7 @@ def deliver(
         return _still_held(snapshot, order, judgement, held_since or now, now)
     # The law's own limit: it counts where the law is changed to a shorter one than the tenant's.
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
-        return _expire(batch, order, "hold_expired", now)
+        return expire(batch, order, "hold_expired", now)
     recipient = recipient_of(snapshot.configuration, destination)
     wanted = (judgement.verdict, sorted(judgement.classes_out), recipient)
     while wanted != (order["decision"], order["classes_out"], order["recipient"]):  # again where somebody was faster
@@ -107,7 +112,7 @@ def deliver(
     leave = gate.ask(batch, order, destination, woken=woken)
     if isinstance(leave, datetime):
         return Waits(leave, order, one.made, listed=True)
-    return _send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
+    return send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
 
 
 def _still_held(snapshot: Snapshot, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Waits:
@@ -134,7 +139,17 @@ def _act(batch: Batch, order: Order, kind: str, reason: str, now: datetime) -> M
     return stored
 
 
-def _expire(batch: Batch, order: Order, reason: str, now: datetime) -> Ended:
+def _lost(batch: Batch, order: Order, one: Found, now: datetime) -> Ended:
+    """End what its door has not ended, though it had the time: it may have been sent, and nobody can send it again."""
+    if batch.shell.audit.get(order["tenant"], order["decided"], order["log"]) is None:
+        return Ended()  # it was never decided, hence never sent; its platform has posted it again, or will
+    if order["decision"] == "held":
+        return expire(batch, order, "off_record", now)
+    attempted(batch, order, one, "lost", 0, tuple(order["classes_out"]), None, None, now)
+    return Ended()
+
+
+def expire(batch: Batch, order: Order, reason: str, now: datetime) -> Ended:
     """End a transfer that nothing will be sent for."""
     _act(batch, order, "expired", reason, now)
     count("transfers", outcome="expired")
@@ -201,7 +216,7 @@ def decided_anew(
     )
 
 
-def _send(
+def send(
     batch: Batch,
     order: Order,
     one: Found,
@@ -211,12 +226,19 @@ def _send(
     judgement: Judgement,
     *,
     probe: bool,
+    clients: Clients | None = None,
 ) -> Ended | Waits:
+    """Send an event along a route, and write down what came of it.
+
+    Args:
+        document: all of the event; what may not leave is taken out here.
+        clients: what it is sent through, where that is not what its destination always has.
+    """
     shell = batch.shell
     now = shell.now()
     if judgement.redact:
         document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
-    select = snapshot.configuration.routes[order["route"]].transform.select
+    route = snapshot.configuration.routes[order["route"]]
     started = time.monotonic()
     size, fault, code = None, None, ""
     sent: tuple[str, ...] = judgement.classes_out
@@ -233,9 +255,10 @@ def _send(
             conversation=order["conversation"] if order["conversation"] != NO_CONVERSATION else None,
             attempt=one.made + 1,
         )
-        parcel = render(destination, select, document, delivery)
+        link = pull_url(shell, snapshot, route, order["transfer"], now)
+        parcel = render(destination, route.transform.select, document, delivery, link)
         size = len(parcel.body)
-        clients = clients_of(shell, order["tenant"], snapshot.keys, destination)
+        clients = clients or clients_of(shell, order["tenant"], snapshot.keys, destination)
         code = of_kind(destination.kind).send(parcel, clients).code
     except DeliveryError as refusal:
         fault, code = refusal, refusal.attempt_code
@@ -243,7 +266,9 @@ def _send(
             sent, size = (), None
     took_ms = int((time.monotonic() - started) * 1000)
     retry_after, now = fault.retry_after_s if fault else None, shell.now()
-    result = _attempted(batch, order, one, code, took_ms, sent, size, retry_after, now)
+    result = attempted(batch, order, one, code, took_ms, sent, size, retry_after, now)
+    if order.get("otr"):
+        return result  # whoever answers a webhook changes nothing but the log
     gate.note(
         batch,
         order,
@@ -258,7 +283,7 @@ def _send(
     return result
 
 
-def _attempted(
+def attempted(
     batch: Batch,
     order: Order,
     one: Found,
