@@ -8,6 +8,7 @@
 | ``WAYBILL_COUNTRY`` | the home region's country; refused where it is not the region's |
 | ``WAYBILL_OPERATOR_KEY_SHA256`` | SHA-256 of the operator's key, hex |
 | ``WAYBILL_HOOKS_URL`` | public base address of the hook door, for the ``url`` of a source |
+| ``WAYBILL_API_URL`` | public base address of the API, for pull links; the hook door's unless given |
 | ``WAYBILL_INSERT`` | ``partiql`` (INSERT) or ``put`` (conditional put), how the audit log is appended to |
 | ``WAYBILL_ALLOW_CIDRS`` | local cell only: address ranges that destinations may name as literals |
 | ``WAYBILL_EXTRA_PORTS`` | further ports that destinations may use |
@@ -52,6 +53,7 @@ class Settings:
     country: str
     operator_key_sha256: str = ""
     hooks_url: str = ""
+    api_url: str = ""
     insert: Literal["partiql", "put"] = "partiql"
     allow_cidrs: tuple[Network, ...] = ()
     extra_ports: frozenset[int] = frozenset()
@@ -77,6 +79,11 @@ class Settings:
     def prefix(self) -> str:
         """What the names of the cell's tables and queues begin with."""
         return f"waybill-{self.cell}"
+
+    @property
+    def links_url(self) -> str:
+        """The base address of pull links; empty where no public address is known."""
+        return self.api_url or self.hooks_url
 
 
 ENDPOINTS = {"dynamodb": "WAYBILL_DYNAMODB_URL", "sqs": "WAYBILL_SQS_URL", "s3": "WAYBILL_S3_URL"}
@@ -136,6 +143,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         country=environ["WAYBILL_COUNTRY"],
         operator_key_sha256=environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
         hooks_url=environ.get("WAYBILL_HOOKS_URL", "").rstrip("/"),
+        api_url=environ.get("WAYBILL_API_URL", "").rstrip("/"),
         insert="put" if insert == "put" else "partiql",
         allow_cidrs=cidrs,
         extra_ports=ports,

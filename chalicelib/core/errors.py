@@ -9,6 +9,9 @@
     │   │   ├── InvalidPattern    an event pattern breaks a rule; ``path`` and ``reason``
     │   │   └── InvalidTransform  ``select`` is no expression; ``position`` and ``reason``
     │   ├── Conflict              the state forbids it (409), a precondition failed (412)
+    │   ├── Gone                  it was there and is no more (410)
+    │   │   ├── LinkExpired       a pull link after its time
+    │   │   └── LinkUsed          a pull link that has given its content
     │   ├── TooLarge              (413)
     │   ├── Unauthorised          no or unknown key (401)
     │   ├── Forbidden             the key lacks a scope (403)
@@ -135,6 +138,25 @@ class PreconditionFailed(Conflict):
 
     code = "precondition_failed"
     status = 412
+
+
+class Gone(RequestError):
+    """What a pull link led to is there no more."""
+
+    code = "gone"
+    status = 410
+
+
+class LinkExpired(Gone):
+    """The time of a pull link is over."""
+
+    code = "link_expired"
+
+
+class LinkUsed(Gone):
+    """A pull link has given its content, which it does once."""
+
+    code = "link_used"
 
 
 class TooLarge(RequestError):

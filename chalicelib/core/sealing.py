@@ -123,6 +123,11 @@ class TenantKeys:
         """For the MAC of list cursors."""
         return self._of("cursors")
 
+    @cached_property
+    def links(self) -> bytes:
+        """For the MAC of pull links."""
+        return self._of("links")
+
     def pseudonyms(self, recipient: str) -> bytes:
         """For pseudonyms shown to one recipient: stable for it, unlinkable to another's."""
         return self._of(f"pseudonyms/{recipient}")

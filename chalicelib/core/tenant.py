@@ -45,7 +45,7 @@ Special = Literal[
 Role = Literal["controller", "joint", "processor", "sub_processor", "third_party", "staff", "foreign_authority"]
 TenantClass = Literal["general", "state_body", "bank", "telecom", "large_platform", "ori", "ciio", "sdf"]
 Scope = Literal["admin", "write", "read", "audit"]
-Mode = Literal["replicate", "redact"]
+Mode = Literal["replicate", "redact", "restrict"]
 Format = Literal["standard", "cloudevents_structured", "cloudevents_binary"]
 
 RETENTION_DAYS_MAX = 3650
@@ -269,7 +269,8 @@ class RouteSettings(Record):
     """A tenant's rule: what matches ``pattern`` goes to ``destination`` for ``purpose``.
 
     ``bases`` null means all of the tenant's bases that match; ``mode`` replicate sends the whole event, redact what
-    ``transform.redact`` and the recipient's classes leave.
+    ``transform.redact`` and the recipient's classes leave, restrict nothing but a link by which the recipient pulls the event
+    once within ``pull_hours`` (null is 24).
     """
 
     name: Label
@@ -278,13 +279,18 @@ class RouteSettings(Record):
     purpose: Purpose
     bases: tuple[str, ...] | None = Field(default=None, max_length=100)
     mode: Mode = "replicate"
+    pull_hours: int | None = Field(default=None, ge=1, le=72)
     transform: Transform = Field(default_factory=Transform)
     enabled: bool = True
 
     @model_validator(mode="after")
     def _redacts(self) -> RouteSettings:
+        if self.mode == "restrict" and self.transform != Transform():
+            raise ValueError('mode "restrict" sends nothing of the event: leave transform out')
         if self.transform.redact and self.mode != "redact":
             raise ValueError('transform.redact needs mode "redact"')
+        if self.pull_hours is not None and self.mode != "restrict":
+            raise ValueError('pull_hours needs mode "restrict"')
         return self
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core import ids
-from ..core.errors import Conflict, Invalid, NotFound
+from ..core.errors import Conflict, Invalid, Misconfigured, NotFound
 from ..core.pattern import Pattern
 from ..core.redaction import check_redactions
 from ..core.tenant import (
@@ -285,7 +285,8 @@ def check_route(request: Request, settings: RouteSettings) -> None:
     """Refuse a route that could never act.
 
     Raises:
-        Invalid: its pattern, destination, bases, redactions or what it selects; each with its place.
+        Invalid: its pattern, destination, bases, mode, redactions or what it selects; each with its place.
+        Misconfigured: nobody knows where its pull links would lead.
     """
     Pattern.compile(settings.pattern)
     destination = must_exist(request, settings.destination, "dst", "body.destination")
@@ -297,6 +298,8 @@ def check_route(request: Request, settings: RouteSettings) -> None:
         raise Invalid("a redaction cannot be done", errors)
     if settings.transform.select is not None:
         _check_select(settings.transform.select, destination.kind)
+    if settings.mode == "restrict":
+        _check_restrict(request, destination.kind)
 
 
 def _check_select(select: str, kind: str) -> None:
@@ -307,6 +310,16 @@ def _check_select(select: str, kind: str) -> None:
     if not selects(kind):
         text = f"destinations of kind {kind} write a form of their own: leave select out"
         raise invalid("body.transform.select", "own_form", text)
+
+
+def _check_restrict(request: Request, kind: str) -> None:
+    from .parcels import selects
+
+    if not selects(kind):
+        text = f"destinations of kind {kind} write a form of their own, in which no pull link has a place: use another mode"
+        raise invalid("body.mode", "own_form", text)
+    if not request.shell.settings.links_url:
+        raise Misconfigured("set WAYBILL_HOOKS_URL or WAYBILL_API_URL: pull links name it")
 
 
 def create_route(request: Request, settings: RouteSettings) -> Row:

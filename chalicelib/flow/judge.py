@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core import explanation, times
+from ..core import explanation, links, times
 from ..core.configuration import Configuration
 from ..core.errors import DeliveryError, NotFound, RefusedByLaw
 from ..core.event import OPERATIONAL, DataClass, classes_of
@@ -32,6 +32,8 @@ from ..store.snapshot import Snapshot
 from .request import Request
 
 ALL_CLASSES = sorted(c.value for c in DataClass)
+PREVIEWED_LINK = f"…{links.PATH}…"
+"""Stands in a preview for a pull link: nothing is sent, so that there is nothing to pull."""
 
 
 def snapshot_of(request: Request) -> Snapshot:
@@ -168,8 +170,9 @@ def _written(
         tenant_id=request.tenant.id,
         conversation=derived("cnv", event_id),
     )
+    pull_url = PREVIEWED_LINK if route.mode == "restrict" else None
     try:
-        body: bytes = render(destination, route.transform.select, document, delivery).body
+        body: bytes = render(destination, route.transform.select, document, delivery, pull_url).body
     except DeliveryError as fault:
         return None, {"code": fault.attempt_code, "detail": fault.detail}
     try:

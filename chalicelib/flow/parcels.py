@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from .. import destinations
-from ..core import rotation, times
+from ..core import links, rotation, times
 from ..core.errors import DeliveryError, InvalidTransform
-from ..core.tenant import Destination
+from ..core.tenant import Destination, Route
 from ..destinations.base import Delivery
+from ..shell import Shell
+from ..store.snapshot import Snapshot
 
 RENDER = "render"
 
@@ -67,18 +69,46 @@ def delivery_of(
 
 
 def selects(kind: str) -> bool:
-    """Say whether a kind sends what a route selects; the others write a form of their own."""
+    """Say whether a kind sends what it is given: what a route selects, a notice; the others write a form of their own."""
     return bool(getattr(destinations.of_kind(kind), "SELECTS", False))
 
 
-def render(destination: Destination, select: str | None, document: Mapping[str, Any], delivery: Delivery) -> Any:
+def pull_url(shell: Shell, snapshot: Snapshot, route: Route, transfer: str, now: datetime) -> str | None:
+    """Return where the recipient of an attempt pulls the event: None where the route sends it.
+
+    Raises:
+        DeliveryError: ``render``, where nobody knows the cell's public address.
+    """
+    if route.mode != "restrict":
+        return None
+    base, tenant = shell.settings.links_url, snapshot.configuration.tenant.id
+    if not base:
+        raise _fault("this cell does not know its public address: its operator has to set WAYBILL_API_URL")
+    token = links.token(snapshot.keys.links, tenant, transfer, now, route.pull_hours or links.HOURS)
+    return f"{base}{links.PATH}{token}"
+
+
+def render(
+    destination: Destination,
+    select: str | None,
+    document: Mapping[str, Any],
+    delivery: Delivery,
+    pull_url: str | None = None,
+) -> Any:
     """Make the parcel of an event, of which everything that may not leave has been taken out.
+
+    Args:
+        pull_url: where the route restricts: what leaves is a notice that names it, and nothing else of the event.
 
     Raises:
         DeliveryError: ``render``; its ``detail`` is for the tenant and holds nothing of the event.
     """
     content: Any = document
-    if select is not None:
+    if pull_url is not None:
+        if not selects(destination.kind):  # a route that led elsewhere when this was planned
+            raise _fault(f"destinations of kind {destination.kind} write a form of their own and take no pull link")
+        content = links.notice(document, pull_url)
+    elif select is not None:
         content = _selected(destination.kind, select, document)
     return destinations.of_kind(destination.kind).render(content, delivery)
 

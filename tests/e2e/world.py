@@ -311,7 +311,7 @@ class World:
         settings = Settings(
             cell="test", region="eu-central-1", country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
             source_rate_per_s=10_000, account=self.engine.account, seal_seed=SEED,
-            evidence_bucket=f"waybill-test-evidence-{self.engine.account}",
+            evidence_bucket=f"waybill-test-evidence-{self.engine.account}", hooks_url="https://cell.example",
         )  # fmt: skip
         self.shell = Shell(
             settings,
