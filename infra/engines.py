@@ -71,8 +71,7 @@ def moto() -> Iterator[Engine]:
     """Run moto inside this process, one call at a time: its tables know no locks."""
     from moto import mock_aws
 
-    from .moto_keys import drawn_once
-    from .moto_queues import searched
+    from . import moto_keys, moto_queues, moto_tables
 
     lock = threading.RLock()
     make = _client(None)
@@ -88,7 +87,7 @@ def moto() -> Iterator[Engine]:
         client._make_api_call = one_at_a_time
         return client
 
-    with mock_aws(), searched(), drawn_once():
+    with mock_aws(), moto_queues.searched(), moto_tables.searched(), moto_keys.drawn_once():
         yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
 
 
