@@ -250,7 +250,7 @@ def test_destination_changes_and_goes_only_when_no_route_leads_to_it(tenant: Api
         ({"destination": "canary"}, "unknown_id"),
         ({"bases": ["bas_" + "0" * 26]}, "unknown_id"),
         ({"purpose": "Not A Purpose"}, "string_pattern_mismatch"),
-        ({"mode": "restrict"}, "literal_error"),
+        ({"mode": "copy"}, "literal_error"),
         ({"transform": {"redact": [{"class": "name", "action": "mask"}]}}, "value_error"),
         (
             {"mode": "redact", "transform": {"redact": [{"class": "name", "path": "$.x", "action": "mask"}]}},
