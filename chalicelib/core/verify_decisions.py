@@ -24,7 +24,6 @@ NOT_REDECIDED = {
     "law": "the law file has no laws, or ones that this version compiles to something else",
     "configuration": "the configuration is not in the form that this version writes",
     "facts": "the entry or the configuration does not tell enough",
-    "switch": "a switch of the tenant refused it",
 }
 """Why a decision was not made again. None of it is a fault."""
 
@@ -103,9 +102,6 @@ class Decisions:
             self._faults.add("recipient", entry["id"])
 
     def _again(self, entry: Entry, route: Mapping[str, Any]) -> None:
-        if "switch" in entry["facts"] and [r["id"] for r in route["rules"]] == ["TENANT.switch"]:
-            self.not_redecided["switch"] += 1
-            return
         decider, configuration = self._decider(entry["rules_hash"]), self._configuration(entry["config_hash"])
         if decider is None or configuration is None:
             self.not_redecided["law" if decider is None else "configuration"] += 1
