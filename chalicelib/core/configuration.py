@@ -139,6 +139,7 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
             "strict_plus7": tenant.strict_plus7,
             "retention_days": tenant.retention.default_days,
             **({"hold_hours": tenant.hold_hours} if tenant.hold_hours != HOLD_HOURS_MAX else {}),
+            **({"collected_in": True} if tenant.collected_in else {}),
         },
         "sources": [
             {
@@ -148,6 +149,7 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
                 "retention_days": s.retention_days,
                 "subject_country": s.subject_country,
                 "special": sorted(s.special) if s.special is not None else None,
+                **({"number_ranges": [r.model_dump() for r in s.number_ranges]} if s.number_ranges else {}),
             }
             for s in by_id(configuration.sources.values())
         ],

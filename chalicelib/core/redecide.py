@@ -53,7 +53,7 @@ def _read(document: Mapping[str, Any]) -> Configuration:
             **since,
             "controller": {**person, "country": told["country"]},
             "retention": {"default_days": told["retention_days"]},
-            **{key: told[key] for key in ("hold_hours",) if key in told},
+            **{key: told[key] for key in ("hold_hours", "collected_in") if key in told},
         }
     )
     sources = [Source.model_validate({**s, **name, **since}) for s in document["sources"]]

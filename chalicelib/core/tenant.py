@@ -75,7 +75,11 @@ class Retention(Record):
 
 
 class TenantSettings(Record):
-    """What the operator and the tenant declare of a tenant."""
+    """What the operator and the tenant declare of a tenant.
+
+    ``strict_plus7``: a number in +7 may be Russia's or Kazakhstan's, whatever its range. ``collected_in``: by a written
+    procedure of the tenant's, people of whom nothing else is known are where the controller is.
+    """
 
     name: Label
     edition: Literal["enterprise", "teams"]
@@ -84,6 +88,7 @@ class TenantSettings(Record):
     zone: Literal["DIFC", "ADGM"] | None = None
     requires: tuple[BasisKind, ...] = ()
     strict_plus7: bool = False
+    collected_in: bool = False
     retention: Retention
     seal_minutes: int | None = Field(default=None, ge=1, le=60)
     hold_hours: int = Field(default=HOLD_HOURS_MAX, ge=1, le=HOLD_HOURS_MAX)
@@ -122,8 +127,18 @@ class FromProfile(Record):
     declaration: Code
 
 
+class NumberRange(Record):
+    """People whose telephone numbers begin so are in a country. Shorter than any number, so that it is nobody's."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,6}$")]
+    country: Country
+
+
 class SourceSettings(Record):
-    """What a tenant declares of one account on a channel. Null ``subject_country`` or ``special`` is unknown."""
+    """What a tenant declares of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
+
+    Of ``number_ranges`` the longest that fits counts, before ``subject_country``.
+    """
 
     channel: str
     name: Label
@@ -131,7 +146,14 @@ class SourceSettings(Record):
     retention_days: int | None = Field(default=None, ge=1, le=RETENTION_DAYS_MAX)
     keep_raw: bool = False
     subject_country: Country | None = None
+    number_ranges: tuple[NumberRange, ...] = Field(default=(), max_length=50)
     special: tuple[Special, ...] | None = None
+
+    @model_validator(mode="after")
+    def _ranges(self) -> SourceSettings:
+        if len({r.prefix for r in self.number_ranges}) != len(self.number_ranges):
+            raise ValueError("each prefix of number_ranges may be there once")
+        return self
 
 
 class Source(SourceSettings):
