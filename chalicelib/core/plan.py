@@ -7,7 +7,7 @@ been withdrawn or a rule have changed in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from .entry import VERDICTS
 from .intervals import LIFE
 from .residency import Decision
 from .retention import expires_at
+from .subject import subject_facts
 from .switches import RULE, Switch, stopped_by
 from .tenant import Destination, Recipient, Route, Source
 from .transfers import delivery_id, transfer_id
@@ -57,7 +58,7 @@ class Judgement:
     """The decision for one event along one route: the stricter of storing it and delivering it.
 
     ``switch`` is the tenant's switch that refused it before the law was asked; ``grounds`` are the records that consents of
-    the event's person amounted to.
+    the event's person amounted to; ``volumes`` how many people the law was told that there are, where it asked.
     """
 
     verdict: str
@@ -69,6 +70,7 @@ class Judgement:
     retry_at: str | None
     switch: str | None = None
     grounds: Documents = ()
+    volumes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,6 @@ class Plan:
     facts: Facts
 
 
-def subject_facts(source: Source) -> Facts:
-    """Say what is known of the person's country, and how."""
-    if source.subject_country is None:
-        return {"country": None, "signal": "none", "confidence": "unknown"}
-    return {"country": source.subject_country, "signal": "tenant_declared", "confidence": "declared"}
-
-
 def source_facts(
     configuration: Configuration,
     source: Source,
@@ -109,11 +104,13 @@ def source_facts(
     classes: list[str],
     now: datetime,
     received_at: datetime,
+    subject: Facts | None = None,
     off_record: bool = False,
 ) -> Facts:
     """Build the facts of receiving or storing what a source sends.
 
     Args:
+        subject: what is known of the event's people (``subject.subject_facts``); None of no event, but of the source.
         off_record: nothing is kept of it but the decision, which is the first that is written.
     """
     tenant = configuration.tenant
@@ -134,7 +131,7 @@ def source_facts(
         # instruction is for the rules to ask.
         "router_role": "processor",
         "purpose": source.purpose,
-        "subject": subject_facts(source),
+        "subject": subject_facts((), tenant, source) if subject is None else subject,
         "data": {"classes": classes, "special": list(source.special) if source.special is not None else None},
         "collector": collector,
         "store": {"country": cell.country, "provider": cell.provider, "copies": [cell.country]},
@@ -203,6 +200,7 @@ def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], 
         classes_out=tuple(deliver.classes_out) if leaves else (),
         basis=next((b for b in deliver.bases if b in grounds), None),
         retry_at=max(retry, default=None),
+        volumes={code: counts for d in (store, deliver) for code, counts in (d.facts or {}).get("volumes", {}).items()},
     )
 
 
@@ -259,6 +257,7 @@ def plan(
     minute: int,
     received_at: datetime,
     now: datetime,
+    subject: Facts | None = None,
     grounds: Grounds = none_given,
 ) -> Plan:
     """Work out what follows from an event.
@@ -268,6 +267,7 @@ def plan(
         classes: the data classes that it holds.
         decide: ``residency.decide`` with a law, or a ``Decider``.
         minute: of the event's entries.
+        subject: what is known of the event's people.
         grounds: what the event's person has consented to.
     """
     off_record = bool(document.get("otr"))
@@ -279,6 +279,7 @@ def plan(
         classes=classes,
         now=now,
         received_at=received_at,
+        subject=subject,
         off_record=off_record,
     )
     base = with_grounds(base, None, grounds)
@@ -320,6 +321,9 @@ def entry_facts(base: Facts, judgements: tuple[Judgement, ...]) -> Facts:
     facts: Facts = {"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]}
     if is_off_record(base):
         facts["otr"] = True
+    volumes = {code: counts for j in judgements for code, counts in j.volumes.items()}
+    if volumes:
+        facts["volumes"] = volumes
     switches = [j.switch for j in judgements if j.switch is not None]
     if switches:
         facts["switch"] = min(switches)
