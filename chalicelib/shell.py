@@ -22,6 +22,7 @@ from .store.region import Clients
 
 if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks needs no law, and pump no destination
     from .core.law import Law
+    from .core.minima import Minima
     from .core.plan import Cell
     from .core.residency import Decider
     from .destinations.address import Policy
@@ -34,8 +35,11 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.evidence import Evidence
     from .store.exports import Exports, Link
     from .store.health import HealthStore
+    from .store.intervals import IntervalStore
     from .store.jobs import JobStore
     from .store.keys import KeyStore
+    from .store.legal_holds import LegalHoldStore
+    from .store.lifetimes import LifetimeStore
     from .store.notices import Notices
     from .store.people import PeopleStore
     from .store.queues import Queue
@@ -96,6 +100,13 @@ class Shell:
         return ConsentStore(self._table("config"))
 
     @cached_property
+    def intervals(self) -> IntervalStore:
+        """When conversations are off the record."""
+        from .store.intervals import IntervalStore
+
+        return IntervalStore(self._table("config"))
+
+    @cached_property
     def doors(self) -> DoorStore:
         """What the hook door knows of sources."""
         from .store.door import DoorStore
@@ -108,6 +119,20 @@ class Shell:
         from .store.data import DataStore
 
         return DataStore(self._table("data"), self.settings.insert)
+
+    @cached_property
+    def lifetimes(self) -> LifetimeStore:
+        """What the sweep remembers of lifetimes."""
+        from .store.lifetimes import LifetimeStore
+
+        return LifetimeStore(self._table("data"))
+
+    @cached_property
+    def legal_holds(self) -> LegalHoldStore:
+        """What may be neither erased nor let expire."""
+        from .store.legal_holds import LegalHoldStore
+
+        return LegalHoldStore(self._table("config"))
 
     @cached_property
     def jobs(self) -> JobStore:
@@ -223,6 +248,13 @@ class Shell:
         from .core.residency import Decider
 
         return Decider(self.law)
+
+    @cached_property
+    def minima(self) -> Minima:
+        """What the law demands to be kept."""
+        from .core.minima import Minima
+
+        return Minima(self.law, self.decider.decide)
 
     @cached_property
     def policy(self) -> Policy:

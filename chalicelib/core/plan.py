@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import times
 from .audit import Entry
@@ -24,6 +24,9 @@ from .subject import subject_facts
 from .switches import RULE, Switch, stopped_by
 from .tenant import Destination, Recipient, Route, Source
 from .transfers import delivery_id, transfer_id
+
+if TYPE_CHECKING:
+    from .minima import Minimum
 
 Facts = dict[str, Any]
 Decide = Callable[[Facts], Decision]
@@ -246,6 +249,10 @@ def recipient_of(configuration: Configuration, destination: Destination | None) 
     return {"id": recipient.id, "country": recipient.entity_country, "processing": processing}
 
 
+def _nothing_demanded(facts: Facts, received_at: datetime) -> None:
+    return None
+
+
 def plan(
     document: Mapping[str, Any],
     classes: list[str],
@@ -259,6 +266,7 @@ def plan(
     now: datetime,
     subject: Facts | None = None,
     grounds: Grounds = none_given,
+    minimum: Callable[[Facts, datetime], Minimum | None] = _nothing_demanded,
 ) -> Plan:
     """Work out what follows from an event.
 
@@ -269,6 +277,7 @@ def plan(
         minute: of the event's entries.
         subject: what is known of the event's people.
         grounds: what the event's person has consented to.
+        minimum: until when the law demands that the content is kept (``minima.Minima.of``).
     """
     off_record = bool(document.get("otr"))
     base = source_facts(
@@ -299,9 +308,11 @@ def plan(
                 judgement=judge(configuration, route, store, base, decide, grounds=grounds),
             )
         )
+    ends_at = received_at + LIFE if off_record else expires_at(configuration.tenant, source, received_at)
+    kept_until = None if off_record else minimum(base, received_at)
     return Plan(
         transfers=tuple(transfers),
-        expires_at=received_at + LIFE if off_record else expires_at(configuration.tenant, source, received_at),
+        expires_at=ends_at if kept_until is None else max(ends_at, kept_until.until),
         keep=store.verdict != "refused" and not off_record,
         facts=entry_facts(base, tuple(t.judgement for t in transfers)),
     )

@@ -239,6 +239,7 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
         received_at=work.received_at,
         now=now,
         grounds=grounds_of(work.consents, configuration.shared_notices) if work.consents else none_given,
+        minimum=shell.minima.of,
     )
     plain = canonical(document)
     # Off the record nobody can ever show what it was: the salt is kept nowhere.

@@ -12,7 +12,8 @@
 
 An event's place is its id, so that it can be found by it, and its conversation is in the sort key, so that the keys-only
 index can be narrowed to a conversation without reading content. TTL (``ttl``, seconds) is late by days: every reader
-filters on ``expires_at`` (milliseconds), and nothing relies on TTL.
+filters on ``expires_at`` (milliseconds), and nothing relies on TTL. The sweep deletes events as their life ends; theirs is
+``NET`` later, and catches what a sweep that does not run has left.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ from ..core import times
 from ..core.errors import Unavailable
 from ..core.retention import AFTER_EXPIRY
 from ..core.sealing import NONCE_BYTES, open_sealed, pack, seal, unpack
+from . import restriction
 from .items import Item, Table, batch_get, call, write
+from .restriction import Restriction
 
 CONTENT_VERSION = 1
+NET = timedelta(days=14)
+"""How long an event outlives its life in the table where nothing sweeps it."""
 DUE_SHARDS = 8
 INSERTS_A_CALL = 25
 WAITING_A_PAGE = 25
@@ -54,7 +59,10 @@ class EventKey(NamedTuple):
 
 @dataclass(frozen=True)
 class EventRow:
-    """A stored event, sealed. ``owner`` is the row in ``people`` whose key opens it; null after its erasure."""
+    """A stored event, sealed. ``owner`` is the row in ``people`` whose key opens it; null after its erasure.
+
+    ``sealed`` is null after its erasure, and under a restriction.
+    """
 
     key: EventKey
     received_at: datetime
@@ -63,6 +71,7 @@ class EventRow:
     owner: str | None = None
     sealed: bytes | None = field(default=None, repr=False)
     missing: Mapping[str, list[str]] = field(default_factory=dict)
+    restriction: Restriction | None = None
 
     def context(self, region: str) -> str:
         """What binds the content to this row."""
@@ -121,7 +130,7 @@ class DataStore:
             "day": f"{row.key.tenant}#{received[:10]}",
             "at": f"{received}#{row.key.event}",
             "expires_at": times.millis(row.expires_at),
-            "ttl": ttl(row.expires_at),
+            "ttl": ttl(row.expires_at + NET),
             "minute": row.minute,
             "owner": row.owner,
             "body": row.sealed,
@@ -177,8 +186,9 @@ class DataStore:
             expires_at=expires_at,
             minute=item["minute"],
             owner=item.get("owner"),
-            sealed=item.get("body"),
+            sealed=item.get("body") if "restricted" not in item else None,
             missing=json.loads(item["missing"]) if item.get("missing") else {},
+            restriction=restriction.read(item),
         )
 
     def event(self, tenant: str, event: str, now: datetime) -> EventRow | None:

@@ -160,9 +160,23 @@ class Table:
             raise
         return read(answer["Attributes"], self.region)
 
-    def delete(self, key: Mapping[str, Value]) -> None:
-        """Delete a row; deleting what is gone does no harm."""
-        call(self.client.delete_item, TableName=self.name, Key=write(key))
+    def delete(
+        self, key: Mapping[str, Value], condition: str | None = None, bound: Mapping[str, Value] | None = None
+    ) -> bool:
+        """Delete a row, where ``condition`` holds if one is given. Return False where it does not.
+
+        Deleting what is gone does no harm.
+        """
+        extra: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+        if bound:
+            extra["ExpressionAttributeValues"] = write(bound)
+        try:
+            call(self.client.delete_item, TableName=self.name, Key=write(key), **extra)
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def query(
         self,

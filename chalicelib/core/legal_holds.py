@@ -1,0 +1,95 @@
+"""Legal holds: content that may be neither erased nor let expire, because an authority or a claim needs it. Pure.
+
+A hold keeps what is alive when it is placed, and what comes in under it. It prolongs no delivery, and does not show content
+whose life is over: that is kept, and gone with the last hold on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from pydantic import model_validator
+
+from . import ids
+from .errors import Conflict
+from .event import Time
+from .tenant import Label, Record
+
+HOLDS_MAX = 100
+"""Of one tenant and not released: each erasure and each expiry is held against all of them."""
+_PREFIXES = {"conversation": "cnv", "subject": "sub"}
+
+
+class HoldActive(Conflict):
+    """A legal hold keeps what was to be erased."""
+
+    code = "hold_active"
+
+
+class Period(Record):
+    """What was received from ``after`` (inclusive) to ``before`` (exclusive)."""
+
+    after: Time
+    before: Time
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Period:
+        if self.before <= self.after:
+            raise ValueError("before must be later than after")
+        return self
+
+
+class LegalHoldSettings(Record):
+    """What is to be kept, and on whose authority: a court's file number, an order, a claim.
+
+    ``value`` is a conversation's or a subject's ref, or a period of receipt. A subject's are the events that this person
+    sent; the whole of a dialogue is held by its conversation.
+    """
+
+    scope: Literal["conversation", "subject", "period"]
+    value: str | Period
+    authority_ref: Label
+
+    @model_validator(mode="after")
+    def _fits(self) -> LegalHoldSettings:
+        prefix = _PREFIXES.get(self.scope)
+        if prefix is None and not isinstance(self.value, Period):
+            raise ValueError("value of a period is an object with after and before")
+        if prefix is not None and not ids.is_id(self.value, prefix):
+            raise ValueError(f"value of a {self.scope} is its ref, {prefix}_…")
+        return self
+
+
+class ShownLegalHold(LegalHoldSettings):
+    """A legal hold; it stands until it is released, and its record for good."""
+
+    id: str
+    placed_by: str
+    placed_at: Time
+    released_by: str | None = None
+    released_at: Time | None = None
+
+
+class LegalHold(ShownLegalHold):
+    """A legal hold as it is stored. ``person`` is the key in ``people`` of the subject that it is on."""
+
+    person: str | None = None
+
+    def covers(self, conversation: str, owner: str | None, received_at: datetime) -> bool:
+        """Say whether the hold keeps an event.
+
+        Args:
+            conversation: its ref, or ``-``; ``owner``: the key in ``people`` of who sent it, if anybody did.
+        """
+        if isinstance(self.value, Period):
+            return self.value.after <= received_at < self.value.before
+        return self.value == conversation if self.scope == "conversation" else self.person == owner
+
+
+def covering(
+    holds: Iterable[LegalHold], conversation: str, owner: str | None, received_at: datetime
+) -> LegalHold | None:
+    """Return the first of the holds that keeps an event; None where none does."""
+    return next((hold for hold in holds if hold.covers(conversation, owner, received_at)), None)

@@ -1,0 +1,183 @@
+"""What the sweep remembers of lifetimes, in the ``data`` table, and what it does to rows whose life is over.
+
+| row | ``pk`` | ``sk`` |
+|---|---|---|
+| a length of life in use, in days | ``{tenant}#kept`` | ``00030`` |
+| what a released hold has kept | ``{tenant}#kept`` | ``hld_…`` |
+| a person to look at | ``{tenant}#ending`` | the person's key in ``people`` |
+
+A row of a length remembers up to which time of receipt the events of that length have been looked at. Events are looked at
+as they come to that age, so that one that is alive lies behind the place of its own length, whenever the row is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..core import times
+from . import restriction
+from .data import NET, EventKey, EventRow, ttl
+from .items import Item, Table
+from .restriction import Restriction
+
+DELETERS = 8
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length of life that some of a tenant's events have, and how far these have been looked at."""
+
+    days: int
+    place: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """A released hold, which events it was on by their time of receipt, and how far these have been looked at."""
+
+    hold: str
+    place: str
+    before: datetime
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A person of whom nothing may be left.
+
+    Args:
+        ref: as the log knows the person; None until the person was looked at.
+        since: since when the person's row says that it ends, in milliseconds; None likewise.
+    """
+
+    person: str
+    ref: str | None = None
+    since: int | None = None
+
+
+def in_days(received_at: datetime, expires_at: datetime) -> int:
+    """Return the length of a life in days, none of which is cut."""
+    return max(1, -((received_at - expires_at) // DAY))
+
+
+class LifetimeStore:
+    """Remember lengths of life and people, and end what is over.
+
+    Args:
+        table: ``data``.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    # Lengths, and what releases left
+
+    def use(self, tenant: str, days: int, now: datetime) -> None:
+        """Have events that live so many days looked at when they are over; said twice, it is said once."""
+        place = times.text(max(now - days * DAY, times.EARLIEST))
+        self._table.insert({"pk": f"{tenant}#kept", "sk": f"{days:05d}", "place": place})
+
+    def released(self, tenant: str, one: Released) -> None:
+        """Have what a released hold has kept looked at once."""
+        row = {"place": one.place, "before": times.text(one.before)}
+        self._table.insert({"pk": f"{tenant}#kept", "sk": one.hold, **row})
+
+    def to_look_at(self, tenant: str) -> tuple[list[Length], list[Released]]:
+        """Return a tenant's lengths, the shortest first, and its released holds."""
+        lengths, released = [], []
+        for item in self._table.query("pk = :p", {":p": f"{tenant}#kept"}):
+            if "before" in item:
+                released.append(Released(item["sk"], item["place"], times.parse(item["before"])))
+            else:
+                lengths.append(Length(int(item["sk"]), item["place"]))
+        return lengths, released
+
+    def move(self, tenant: str, one: Length | Released, place: str) -> None:
+        """Remember how far has been looked."""
+        names = {"#place": "place"}
+        self._table.update(_kept(tenant, one), "SET #place = :p", {":p": place}, names=names)
+
+    def done(self, tenant: str, one: Released) -> None:
+        """Forget a released hold all of whose events have been looked at."""
+        self._table.delete(_kept(tenant, one))
+
+    # Events
+
+    def end(self, keys: Iterable[EventKey], now: datetime) -> int:
+        """Delete the rows of events whose life is over. Return how many were deleted by this."""
+        bound = {":now": times.millis(now)}
+
+        def one(key: EventKey) -> bool:
+            return self._table.delete(key.key, "expires_at <= :now", bound)
+
+        with ThreadPoolExecutor(DELETERS) as deleters:
+            return sum(deleters.map(one, keys))
+
+    def keep(self, keys: Iterable[EventKey]) -> None:
+        """Take rows out of the table's own expiry: a hold is on them."""
+        for key in keys:
+            self._table.update(key.key, "REMOVE #ttl", {}, names={"#ttl": "ttl"})
+
+    def let_go(self, keys: Iterable[tuple[EventKey, datetime]]) -> None:
+        """Give rows with their events' ends of life back to the table's own expiry."""
+        for key, expires_at in keys:
+            self._table.update(key.key, "SET #ttl = :t", {":t": ttl(expires_at + NET)}, names={"#ttl": "ttl"})
+
+    def restrict(self, row: EventRow, why: Restriction) -> bool:
+        """Seal an event's content, and let its life end with the restriction; what is sealed stays as it is.
+
+        Return False where the content was sealed or is gone.
+        """
+        bound: dict[str, str | int] = {
+            ":r": restriction.write(why),
+            ":e": times.millis(why.until),
+            ":t": ttl(why.until + NET),
+        }
+        done = self._table.update(
+            row.key.key,
+            "SET restricted = :r, expires_at = :e, #ttl = :t",
+            bound,
+            condition="attribute_exists(body) AND attribute_not_exists(restricted)",
+            names={"#ttl": "ttl"},
+        )
+        return done is not None
+
+    def erased(self, tenant: str) -> None:
+        """Forget all that is remembered of a tenant."""
+        for pk in (f"{tenant}#kept", f"{tenant}#ending"):
+            for item in list(self._table.query("pk = :p", {":p": pk})):
+                self._table.delete({"pk": pk, "sk": item["sk"]})
+
+    # People
+
+    def ask(self, tenant: str, person: str) -> None:
+        """Have a person looked at, of whom nothing may be left."""
+        self._table.insert({"pk": f"{tenant}#ending", "sk": person})
+
+    def asked(self, tenant: str) -> Iterator[Ending]:
+        """Yield the people to look at."""
+        for item in self._table.query("pk = :p", {":p": f"{tenant}#ending"}):
+            yield _ending(item)
+
+    def ends(self, tenant: str, one: Ending) -> None:
+        """Remember as whom the log knows a person, and since when the person's row says that it ends."""
+        bound: dict[str, str | int | None] = {":r": one.ref, ":s": one.since}
+        names = {"#ref": "ref"}
+        self._table.update(
+            {"pk": f"{tenant}#ending", "sk": one.person}, "SET #ref = :r, since = :s", bound, names=names
+        )
+
+    def looked(self, tenant: str, person: str) -> None:
+        """Forget a person who was looked at."""
+        self._table.delete({"pk": f"{tenant}#ending", "sk": person})
+
+
+def _kept(tenant: str, one: Length | Released) -> dict[str, str]:
+    return {"pk": f"{tenant}#kept", "sk": f"{one.days:05d}" if isinstance(one, Length) else one.hold}
+
+
+def _ending(item: Item) -> Ending:
+    return Ending(item["sk"], item.get("ref"), item.get("since"))
