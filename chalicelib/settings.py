@@ -16,6 +16,7 @@
 | ``WAYBILL_ACCOUNT`` | the cell's own AWS account, which destinations may not name; without it there are none in AWS |
 | ``WAYBILL_KEY_RATE_PER_S`` | requests a second that one API key may make of one process |
 | ``WAYBILL_SOURCE_RATE_PER_S`` | webhooks a second that one process takes for one source |
+| ``WAYBILL_OFF_RECORD_S`` | how long the attempts at an event off the record may take in all, in seconds |
 | ``WAYBILL_EVIDENCE_BUCKET`` | the bucket that sealed logs are published in |
 | ``WAYBILL_EXPORTS_BUCKET`` | the bucket that results of jobs are in, for a day |
 | ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
@@ -61,6 +62,7 @@ class Settings:
     account: str = ""
     key_rate_per_s: int = 50
     source_rate_per_s: int = 500
+    off_record_s: float = 8
     evidence_bucket: str = ""
     exports_bucket: str = ""
     operator_domain: str = "waybill.localhost"
@@ -135,6 +137,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         key_rate = int(environ.get("WAYBILL_KEY_RATE_PER_S", "50"))
         source_rate = int(environ.get("WAYBILL_SOURCE_RATE_PER_S", "500"))
         seal_s = float(environ.get("WAYBILL_SEAL_S", "300"))
+        off_record_s = float(environ.get("WAYBILL_OFF_RECORD_S", "8"))
     except ValueError as error:
         raise Misconfigured(f"WAYBILL_ALLOW_CIDRS, WAYBILL_EXTRA_PORTS or a rate cannot be read: {error}") from error
     return Settings(
@@ -151,6 +154,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         account=account,
         key_rate_per_s=key_rate,
         source_rate_per_s=source_rate,
+        off_record_s=off_record_s,
         evidence_bucket=environ.get("WAYBILL_EVIDENCE_BUCKET", ""),
         exports_bucket=environ.get("WAYBILL_EXPORTS_BUCKET", ""),
         operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),

@@ -31,6 +31,7 @@ from .fields import (
 )
 
 KIND = "avito"
+ANSWER_WITHIN_S = 2
 URL_TOKEN = True
 MESSAGE = "message"
 NOBODY = (None, "0")  # Avito itself

@@ -87,7 +87,7 @@ class Channel(Protocol):
     """Satisfied by a module.
 
     A module may also have ``BODY_LIMIT_BYTES``, where its requests may be over 1 MiB; ``KEEPS_RAW = True``: its events
-    are nothing without the platform's own object; and
+    are nothing without the platform's own object; ``ANSWER_WITHIN_S``, where its platform waits for less than ten seconds; and
     ``URL_TOKEN = True``: its platform proves nothing, so its ``Secret`` is a ``UrlTokenSecret``.
 
     And these functions, of a request and a secret:

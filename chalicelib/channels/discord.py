@@ -35,6 +35,7 @@ from .fields import (
 )
 
 KIND = "discord"
+ANSWER_WITHIN_S = 3
 SIGNATURE, TIMESTAMP = "x-signature-ed25519", "x-signature-timestamp"
 WINDOW_S = 900  # an event that was not taken is sent again for ten minutes
 EPOCH_MS = 1_420_070_400_000  # ids hold the milliseconds since 2015

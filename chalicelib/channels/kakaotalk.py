@@ -15,6 +15,7 @@ from .base import Ignored, Inbound, Reply, UrlTokenSecret
 from .fields import Json, clean, compact, id_, mapping, parse_json, require_token, text, word
 
 KIND = "kakaotalk"
+ANSWER_WITHIN_S = 5
 URL_TOKEN = True
 Secret = UrlTokenSecret
 JSON = {"Content-Type": "application/json"}

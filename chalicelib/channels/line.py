@@ -32,6 +32,7 @@ from .fields import (
 )
 
 KIND = "line"
+ANSWER_WITHIN_S = 2
 HEADER = "x-line-signature"
 
 Item = Draft | Ignored

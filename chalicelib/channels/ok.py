@@ -14,6 +14,7 @@ from .base import Ignored, Inbound, Reply, UrlTokenSecret
 from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, require_token, text, word
 
 KIND = "ok"
+ANSWER_WITHIN_S = 5
 URL_TOKEN = True
 Secret = UrlTokenSecret
 

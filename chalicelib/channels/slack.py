@@ -35,6 +35,7 @@ from .fields import (
 from .slack_interactive import INTERACTIONS, command, conversation
 
 KIND = "slack"
+ANSWER_WITHIN_S = 3
 SIGNATURE, TIMESTAMP = "x-slack-signature", "x-slack-request-timestamp"
 VERSION = "v0"
 TOLERANCE_S = 300

@@ -36,6 +36,7 @@ from .fields import (
 )
 
 KIND = "zalo"
+ANSWER_WITHIN_S = 2
 HEADER = "x-zevent-signature"
 PREFIX = "mac="
 

@@ -25,6 +25,8 @@ from .base import Memory
 
 CLAIM_S = 30
 TOKEN_MAX = 8192
+PREFIX = "tokens:"
+"""What the names of remembered tokens begin with; all else that is remembered of a destination is about people."""
 
 REFUSED: Mapping[int, str] = {400: "credentials"}
 """How services answer a refresh token that is spent, expired or revoked (RFC 6749, 5.2: ``invalid_grant``)."""
@@ -51,7 +53,7 @@ class Tokens:
 
     def __init__(self, app: App, memory: Memory, renew: Renew, keep_s: int) -> None:
         self._first = app.refresh_token.get_secret_value()
-        self._name = f"tokens:{app.client_id}:{self._first}"
+        self._name = f"{PREFIX}{app.client_id}:{self._first}"
         self._memory = memory
         self._renew = renew
         self._keep_s = keep_s

@@ -2,18 +2,19 @@
 
 1 size and type → 2 source → 3 throttle → 4 keys, verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
 Until 6 nothing is kept; a crash before 7 makes the platform post again, and the same events get the same ids.
+What is off the record is left out of 5 and 6, and brought where it may go before 7 (``off_record``).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ..channels import CHANNELS
-from ..channels.base import Inbound, Received, Reply, receive
+from ..channels.base import Inbound, Reply, receive
 from ..core import ids, times
 from ..core.errors import TooLarge, Unavailable, problem
 from ..core.event import Draft, complete
@@ -90,12 +91,11 @@ def _handle(shell: Shell, source: str, request: Inbound) -> Reply:
         return refuse(received.reply.status, received.code or "malformed_payload", received.detail)
     if received.drafts:
         try:
-            messages = list(_messages(shell, door, received, request.now))  # 5
-            shell.inbox.send(messages)  # 6
+            _keep(shell, door, received.drafts, request.now)
         except TooLarge:
             return refuse(413, "too_large", "an event of this webhook is over 200 KB")
         except Unavailable as fault:
-            error("inbox_unavailable", fault)
+            error("not_taken", fault)
             return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
     return received.reply  # 7
 
@@ -106,11 +106,24 @@ def _live(secrets: tuple[dict[str, Any], ...], now: datetime) -> Iterator[Any]:
             yield entry["secret"]
 
 
-def _messages(shell: Shell, door: Door, received: Received, now: datetime) -> Iterator[Outgoing]:
-    for draft in received.drafts:
-        event, packed = _pack(shell, door, draft, now)
-        sealed = seal(door.keys.queue, shell.random(NONCE_BYTES), packed, f"{shell.settings.region}/{event}")
-        content = base64.b64encode(sealed).decode()
+def _keep(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> None:
+    if not door.intervals:
+        shell.inbox.send(list(_messages(shell, door, drafts, now)))  # 5, 6
+        return
+    from . import off_record  # and with it the law and the destinations
+
+    started_s = shell.monotonic()
+    kept, unkept = off_record.split(shell, door, drafts, now)
+    if kept:
+        shell.inbox.send(list(_messages(shell, door, kept, now)))  # 5, 6
+    if unkept:
+        off_record.take(shell, unkept, started_s)
+
+
+def _messages(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> Iterator[Outgoing]:
+    for draft in drafts:
+        event, content = packed(shell, door, draft, now)
+        sealed = seal(door.keys.queue, shell.random(NONCE_BYTES), content, f"{shell.settings.region}/{event}")
         yield Outgoing(
             body(
                 {
@@ -119,7 +132,7 @@ def _messages(shell: Shell, door: Door, received: Received, now: datetime) -> It
                     "source": door.source.id,
                     "event": event,
                     "received_at": times.text(now),
-                    "sealed": content,
+                    "sealed": base64.b64encode(sealed).decode(),
                 }
             ),
             _group(door, draft, event),
@@ -127,7 +140,12 @@ def _messages(shell: Shell, door: Door, received: Received, now: datetime) -> It
         )
 
 
-def _pack(shell: Shell, door: Door, draft: Draft, now: datetime) -> tuple[str, bytes]:
+def packed(shell: Shell, door: Door, draft: Draft, now: datetime) -> tuple[str, bytes]:
+    """Return an event's id and its document, packed.
+
+    Raises:
+        TooLarge: it is over the limit even without the platform's own object.
+    """
     event = ids.event_id(door.keys.ids, door.source.id, draft.dedupe_id)
 
     keeps_raw = door.source.keep_raw or getattr(CHANNELS[door.source.channel], "KEEPS_RAW", False)
