@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from .. import flow
 from ..core.entry import EventId, RecipientId, RouteId, SourceId
@@ -21,6 +21,7 @@ from ..core.tenant import (
     Redaction,
     RouteSettings,
     SourceSettings,
+    Transform,
 )
 from ..core.transfers import RuleShown
 from ..flow.lists import Found
@@ -54,6 +55,12 @@ class Flow(Record):
     mode: Mode = "replicate"
     redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
     bases: tuple[BasisSettings, ...] = Field(default=(), max_length=100)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Flow:
+        if misfit := Transform(redact=self.redact).misfit(self.mode):
+            raise ValueError(misfit)
+        return self
 
 
 class PreflightQuery(ListQuery):

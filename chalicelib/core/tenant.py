@@ -286,6 +286,14 @@ class Transform(Record):
     redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
     select: str | None = Field(default=None, min_length=1, max_length=1000)
 
+    def misfit(self, mode: Mode) -> str | None:
+        """Say why this has no place in a mode; None where it has one."""
+        if mode == "restrict" and (self.redact or self.select is not None):
+            return 'mode "restrict" sends nothing of the event: leave transform out'
+        if mode == "replicate" and self.redact:
+            return 'transform.redact needs mode "redact"'
+        return None
+
 
 class RouteSettings(Record):
     """A tenant's rule: what matches ``pattern`` goes to ``destination`` for ``purpose``.
@@ -306,11 +314,9 @@ class RouteSettings(Record):
     enabled: bool = True
 
     @model_validator(mode="after")
-    def _redacts(self) -> RouteSettings:
-        if self.mode == "restrict" and self.transform != Transform():
-            raise ValueError('mode "restrict" sends nothing of the event: leave transform out')
-        if self.transform.redact and self.mode != "redact":
-            raise ValueError('transform.redact needs mode "redact"')
+    def _fits(self) -> RouteSettings:
+        if misfit := self.transform.misfit(self.mode):
+            raise ValueError(misfit)
         if self.pull_hours is not None and self.mode != "restrict":
             raise ValueError('pull_hours needs mode "restrict"')
         return self

@@ -223,8 +223,8 @@ def _unknown(
             yield from (f"route {route.name}: there is no {kind} {id}" for id in names if id not in known[kind])
         rules = [r.document() for r in route.transform.redact]
         yield from (f"route {route.name}: {fault}" for fault in redaction.check_redactions(rules))
-        if rules and route.mode != "redact":
-            yield f'route {route.name}: transform.redact needs mode "redact"'
+        if misfit := route.transform.misfit(route.mode):
+            yield f"route {route.name}: {misfit}"
 
 
 def examine(plan: Plan, law: Law) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def test_a_link_is_refused_by_law_and_good_again_when_the_basis_is_there(cell: W
     refused = pull(cell, url)
     for kind in ("scc", "transfer-impact-assessment"):
         basis = Basis(
-            id=ids.derived("bas", kind), kind=kind, law="EU" if kind == "scc" else None, recipient=cell.recipient,  # type: ignore[arg-type]
+            id=ids.derived("bas", kind), kind=kind, law="EU" if kind == "scc" else None, recipient=cell.recipient,
             valid_from="2026-01-01", evidence="sha256:" + "00" * 32, signed_on="2026-01-01", unmodified=True,  # type: ignore[arg-type]
             created_at=cell.clock,
         )  # fmt: skip

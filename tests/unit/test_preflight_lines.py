@@ -114,6 +114,7 @@ def test_supply_says_it_in_words_when_a_country_has_no_law_file():
         (('granted = true', 'granted = "yes"'), "recipient.1.granted: "),
         (('[[source]]', '[[source'), "not TOML: "),
         (('purpose = "customer_support"', 'purpose = "customer_support"\n[route.transform]\nredact = [{class = "name", action = "drop"}]'), 'route support: transform.redact needs mode "redact"'),
+        (('purpose = "customer_support"', 'purpose = "customer_support"\nmode = "restrict"\ntransform = {select = "kind"}'), 'route support: mode "restrict" sends nothing of the event'),
     ],
 )  # fmt: skip
 def test_fault_is_named_when_file_is_wrong(change, fault):
