@@ -20,7 +20,7 @@ from .configuration import Configuration
 from .decision import Decision
 from .leaf import leaf
 from .plan import Decide, route_facts
-from .redecide import declared_route, store_facts
+from .redecide import as_told, declared_route, store_facts
 from .roles import Parties, Party, RoleFacts
 from .tenant import Contract, Recipient
 from .transfers import Transfer, of_entries
@@ -204,7 +204,7 @@ class Answer:
             return configuration, None
         if entry["rules_hash"] != self.sources.rules_hash:
             self.limits.add("law_changed")
-        return configuration, self.sources.decide(facts)
+        return configuration, as_told(entry, self.sources.decide)(facts)
 
     def _delivered(
         self,
@@ -219,7 +219,7 @@ class Answer:
         declared, facts = declared_route(route, configuration), store_facts(entry, configuration)
         if declared is None or facts is None:
             return list(stored.laws), []
-        decision = self.sources.decide(route_facts(facts, configuration, declared))
+        decision = as_told(entry, self.sources.decide)(route_facts(facts, configuration, declared))
         allowed = route["decision"] in ("allowed", "redacted")
         bases = _bases(configuration, decision.bases if allowed else ())
         return sorted({*stored.laws, *decision.laws}), bases

@@ -19,8 +19,9 @@ from .errors import AuditBroken
 from .plan import Cell, Decide, Facts, Judgement, judge, source_facts, with_grounds
 from .switches import Switch
 from .tenant import Destination, Recipient, Route, Source, Tenant
+from .volumes import asking
 
-FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases", "otr"})
+FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases", "otr", "volumes"})
 """The facts of an entry that this version takes into account; a decision on others is not made again."""
 _SAID_ELSEWHERE = "-"
 """Stands for the names and contacts that a record must have and its document never holds."""
@@ -148,6 +149,11 @@ def declared_route(route: Mapping[str, Any], configuration: Configuration) -> Ro
     return declared.model_copy(update={"destination": route["destination"]}) if declared is not None else None
 
 
+def as_told(entry: Mapping[str, Any], decide: Decide) -> Decide:
+    """Return ``decide`` that tells the law how many people there are as a ``decided`` entry says that it was told."""
+    return asking(decide, lambda: entry["facts"].get("volumes", {}))
+
+
 def redecide(
     entry: Mapping[str, Any], route: Mapping[str, Any], configuration: Configuration, decide: Decide
 ) -> Judgement | None:
@@ -164,4 +170,5 @@ def redecide(
         held_since = times.parse(str(held)) if held is not None else None
     except ValueError:
         return None
+    decide = as_told(entry, decide)
     return judge(configuration, declared, decide(base), base, decide, held_since, grounds_kept(entry, route))
