@@ -120,3 +120,5 @@ DERIVED: Mapping[str, Callable[[Facts, frozenset[str] | None], Found]] = {
     "held_hours": _never_alone,
 }
 """Every fact that a rule may name without its being given."""
+BY_VOLUME = frozenset({"us_bulk"})
+"""Those that turn on how many people there are."""

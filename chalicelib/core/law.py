@@ -23,6 +23,7 @@ from .clocks import Calendar, days
 from .compiling import Compiler
 from .conditions import DatedRow
 from .countries import COUNTRIES
+from .derived import BY_VOLUME
 from .errors import Misconfigured
 from .rules import CONFIDENCES, RULE_FIELDS, Provision, Rule, read_dates, read_rule
 
@@ -103,6 +104,11 @@ class Law:
         tables = (f.table for f in (self.any, *self.files))
         return {row["id"]: _with_dates(row) for table in tables for row in table.get("rule", ())}
 
+    @cached_property
+    def reads_volumes(self) -> frozenset[str]:
+        """The jurisdictions of which some rule turns on how many people there are."""
+        return frozenset(f.code for f in (self.any, *self.files) if _reads_volumes(f.table.get("rule", ())))
+
     def file(self, code: str) -> LawFile:
         """Return the file of a jurisdiction that this law has."""
         return next(f for f in (self.any, *self.files) if f.code == code)
@@ -119,6 +125,12 @@ class Law:
     def document(self) -> dict[str, Any]:
         """Return ``waybill.law/1``: the files as JSON, and every id that a decision can name with its time in force."""
         return _document(self.version, (self.any, *self.files))
+
+
+def _reads_volumes(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(key.startswith("volumes.") or key in BY_VOLUME or _reads_volumes(v) for key, v in value.items())
+    return isinstance(value, (list, tuple)) and any(map(_reads_volumes, value))
 
 
 def _document(version: str, files: tuple[LawFile, ...]) -> dict[str, Any]:
