@@ -17,6 +17,7 @@
     │   ├── Forbidden             the key lacks a scope (403)
     │   └── TooMany               rate limit (429)
     ├── RefusedByLaw              a decision says no (451); ``rules`` and ``missing``
+    │   └── OffRecordForbidden    the law wants a conversation on the record (403)
     ├── DeliveryError             a destination did not take a delivery; ``retryable`` decides what follows
     └── OurError                  we are at fault (5xx)
         ├── Misconfigured         never retried: needs a person
@@ -209,6 +210,13 @@ class RefusedByLaw(WaybillError):
         super().__init__(detail)
         self.rules = list(rules)
         self.missing = list(missing)
+
+
+class OffRecordForbidden(RefusedByLaw):
+    """The law wants a conversation on the record."""
+
+    code = "otr_forbidden"
+    status = 403
 
 
 class DeliveryError(WaybillError):

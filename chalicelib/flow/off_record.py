@@ -76,7 +76,8 @@ def split(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> t
     scope = (door.tenant, door.keys, "conversation", source.channel, source.id)
     places = {conversation: people_key(*scope, conversation) for conversation in named}
     intervals = shell.intervals.of_many(places.values())  # 1
-    off = {c for c, place in places.items() if is_off_record(intervals.get(place, ()), now)}
+    at = times.parse(times.text(now))  # as the event says when it was received
+    off = {c for c, place in places.items() if is_off_record(intervals.get(place, ()), at)}
     if not off:
         return list(drafts), []
     snapshot = shell.config.snapshot(door.tenant)

@@ -65,5 +65,6 @@ def _erase(shell: Shell, tenant: str) -> None:
     tell(shell)
     tell_all(shell, tenant, now)
     shell.consents.erase(tenant)
+    shell.intervals.erase(tenant)
     shell.config.erase_tenant(tenant)
     info("tenant_erased", tenant=tenant)

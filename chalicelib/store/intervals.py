@@ -50,14 +50,8 @@ class IntervalStore:
         """Have the door look for intervals of the tenant's conversations; it knows within ``core.intervals.EFFECT``."""
         self._table.update({"pk": tenant, "sk": "tenant"}, "SET otr = :t", {":t": True}, "attribute_not_exists(otr)")
 
-    def change(
-        self, tenant: str, conversation: str, place: str, step: Callable[[Intervals], Intervals]
-    ) -> tuple[Intervals, Intervals]:
-        """Put ``step(intervals)`` in the place of a conversation's intervals, whoever else changes them.
-
-        Returns:
-            The intervals before and after; the same ones where nothing was to be changed.
-        """
+    def change(self, tenant: str, conversation: str, place: str, step: Callable[[Intervals], Intervals]) -> Intervals:
+        """Put ``step(intervals)`` in the place of a conversation's intervals, whoever else changes them, and return them."""
         key = {"pk": place, "sk": "otr"}
         # First the way to it, so that a tenant that is erased leaves none behind.
         self._table.insert({"pk": f"{tenant}#otr", "sk": conversation, "place": place})
@@ -66,7 +60,7 @@ class IntervalStore:
             before = _read(item)
             after = step(before)
             if after == before:
-                return before, before
+                return before
             doc = _INTERVALS.dump_json(after).decode()
             if item is None:
                 done = self._table.insert({**key, "doc": doc, "version": 1})
@@ -74,7 +68,7 @@ class IntervalStore:
                 values = {**key, "doc": doc, "version": item["version"] + 1}
                 done = self._table.replace(values, "version = :v", {":v": item["version"]})
             if done:
-                return before, after
+                return after
         raise OurError("a conversation's intervals change faster than they can be written; try again")
 
     def erase(self, tenant: str) -> None:

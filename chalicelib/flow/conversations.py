@@ -1,0 +1,115 @@
+"""Have a conversation off the record, and say when it was.
+
+1 the conversation → 2 the law → 3 the tenant's mark, from which on the door looks → 4 the interval → 5 the entry. An interval names
+the request that began or ended it, so that whoever comes after a crash writes the entry that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import audit, times
+from ..core.errors import NotFound, OffRecordForbidden
+from ..core.intervals import Change, Interval, Intervals, is_off_record, is_open, turned
+from ..core.off_record import forbidden_by
+from ..core.operational import source_id
+from .configure import invalid
+from .request import Request
+
+INTERVALS_MAX = 200
+"""Of one conversation: the door reads all of them with each of its webhooks."""
+
+
+def _place(request: Request, conversation: str) -> tuple[str, str]:
+    found = request.shell.people.conversation(request.tenant.id, conversation)
+    if found is None or found[1] == source_id(request.tenant.id):
+        raise NotFound("no such conversation")
+    return found
+
+
+def intervals_of(request: Request, conversation: str) -> Intervals:
+    """Return when a conversation was off the record, oldest first.
+
+    Raises:
+        NotFound: the tenant has no such conversation.
+    """
+    return request.shell.intervals.of(_place(request, conversation)[0])
+
+
+def turn(request: Request, conversation: str, off_record: bool) -> Intervals:
+    """Have a conversation off the record, or on again, from ``core.intervals.EFFECT`` on; asking for what is so changes nothing.
+
+    Raises:
+        NotFound: the tenant has no such conversation.
+        OffRecordForbidden: the law forbids it.
+        Invalid: it has been off the record too often.
+    """
+    shell, tenant = request.shell, request.tenant.id
+    place, source = _place(request, conversation)  # 1
+    if off_record:
+        _ask(request, source)  # 2
+        shell.intervals.expect(tenant)  # 3
+    # Not the request's own time: what counts is when the mark was there.
+    change = Change(at=times.parse(times.text(shell.now())), actor=request.actor, request=request.id)
+
+    def step(before: Intervals) -> Intervals:
+        after = turned(before, off_record, change)
+        if len(after) > INTERVALS_MAX:
+            raise invalid(
+                "body.otr", "too_many", f"a conversation has at most {INTERVALS_MAX} intervals off the record"
+            )
+        return after
+
+    after = shell.intervals.change(tenant, conversation, place, step)  # 4
+    if after:
+        _note(request, conversation, after[-1])  # 5
+    return after
+
+
+def _ask(request: Request, source: str) -> None:
+    configuration = request.shell.config.snapshot(request.tenant.id).configuration
+    declared = configuration.sources.get(source)
+    if declared is None:
+        raise NotFound("no such conversation")
+    shell = request.shell
+    rules = forbidden_by(configuration, declared, shell.cell, shell.decider.decide, request.at)
+    if rules:
+        articles = ", ".join(rule["ref"] for rule in rules)
+        raise OffRecordForbidden(f"the law wants this conversation on the record: {articles}", rules, ())
+
+
+def _note(request: Request, conversation: str, interval: Interval) -> None:
+    change = interval.off or interval.on
+    entry = audit.act(
+        "config_changed",
+        tenant=request.tenant.id,
+        minute=times.minute(change.at),
+        at=change.at,
+        actor=change.actor,
+        request=change.request,
+        object=("conversation", conversation),
+        range={
+            "after": times.text(interval.since),
+            "before": times.text(interval.until) if interval.until else None,
+            "count": None,
+        },
+        reason="disabled" if interval.off else "enabled",
+    )
+    request.shell.audit.append(entry)
+
+
+def shown(request: Request, conversation: str, intervals: Intervals) -> Mapping[str, Any]:
+    """Return what the API tells of a conversation."""
+    now = request.shell.now()
+    last = intervals[-1] if intervals else None
+    return {
+        "conversation": conversation,
+        "otr": is_open(intervals),
+        "since": times.text(last.until or last.since) if last is not None else None,
+        "now": is_off_record(intervals, now),
+        "intervals": [
+            {"since": times.text(i.since), "until": times.text(i.until) if i.until is not None else None}
+            for i in intervals
+        ],
+    }
