@@ -16,13 +16,14 @@ from . import law as law_files
 from . import times
 from .bases import BasisKind
 from .compiling import Compiler
-from .decision import Decision, Finding, by_id
+from .decision import STRICTNESS, Decision, Finding, by_id
 from .derived import DERIVED
 from .judgement import Case, Judgement, Place
 from .law import Law, LawFile
 from .preflight import Decide, Gap, examine
 from .residency import decide, judged
 from .rules import Rule
+from .switches import Switch
 
 Shown = dict[str, Any]
 _LIMBS: Mapping[str, str] = {
@@ -48,6 +49,51 @@ def explain(facts: object, law: Law, *, strict: bool = False) -> Shown:
         "unsettled": unsettled(decision, law),
         "answers": _answers(case),
         "not_applicable": [_silent(file, case) for file in law.files if case and file.code not in decision.laws],
+    }
+
+
+def explain_transfer(store: dict[str, Any], deliver: dict[str, Any], law: Law, switch: Switch | None = None) -> Shown:
+    """Return the decision on storing an event and delivering it: the stricter one explained, or both where they are alike.
+
+    It is what a route is decided by (``core.plan.combine``), in the words of ``explain``. A switch comes before both; what
+    the law says is told beside it.
+
+    Args:
+        store: the facts of storing, ``deliver`` those of delivering.
+        switch: of the tenant, which stops the transfer.
+    """
+    shown, stored = explain(deliver, law), explain(store, law)
+    strictness = STRICTNESS[shown["decision"]], STRICTNESS[stored["decision"]]
+    missing = sorted({*shown["missing"], *stored["missing"]})
+    retry = [at for at in (shown["retry_at"], stored["retry_at"]) if at is not None]
+    if strictness[1] > strictness[0]:
+        shown = stored
+    elif strictness[0] == strictness[1] > STRICTNESS["redact"]:
+        for name in ("deciding", "laws", "bases", "unsettled"):
+            shown[name] = sorted({*shown[name], *stored[name]})
+        for name, key in (("rules", "id"), ("why", "rule")):
+            shown[name] = sorted((*shown[name], *stored[name]), key=lambda one: (one[key], one["hop"] or ""))
+    if max(strictness) > STRICTNESS["redact"]:
+        shown |= {"missing": missing, "retry_at": max(retry, default=None)}
+    return shown if switch is None else _stopped(shown, switch)
+
+
+def _stopped(shown: Shown, switch: Switch) -> Shown:
+    rule = Finding(law_files.SWITCH, "deny").document()
+    fix = (
+        f"remove the switch {switch.id}, or wait until its time is over"
+        if switch.until
+        else f"remove the switch {switch.id}"
+    )
+    why = {"rule": rule["id"], "ref": rule["ref"], "effect": "deny", "hop": None, "because": [], "fix": fix}
+    return {
+        **shown,
+        "decision": "deny",
+        "deciding": [rule["id"]],
+        "redact": [],
+        "rules": [rule, *shown["rules"]],
+        "why": [why, *shown["why"]],
+        "switch": switch.id,
     }
 
 

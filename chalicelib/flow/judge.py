@@ -9,13 +9,15 @@ from typing import Any
 
 from ..core import explanation, links, times
 from ..core.configuration import Configuration
+from ..core.consents import Grounds
 from ..core.errors import DeliveryError, NotFound, RefusedByLaw
 from ..core.event import OPERATIONAL, DataClass, classes_of
 from ..core.ids import derived
 from ..core.pattern import Pattern
-from ..core.plan import Facts, judge, route_facts, source_facts
+from ..core.plan import Facts, judge, route_facts, source_facts, with_grounds
 from ..core.readiness import readiness
 from ..core.redaction import redact
+from ..core.switches import stopped_by
 from ..core.tenant import (
     Basis,
     BasisSettings,
@@ -30,6 +32,7 @@ from ..core.tenant import (
 )
 from ..store.snapshot import Snapshot
 from .request import Request
+from .verdict import consents_of, facts_again, given_by
 
 ALL_CLASSES = sorted(c.value for c in DataClass)
 PREVIEWED_LINK = f"…{links.PATH}…"
@@ -118,10 +121,22 @@ def explain(request: Request, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def explain_route(request: Request, document: Mapping[str, Any], route: Route) -> dict[str, Any]:
-    """Return the decision on delivering an event along a route as things stand, explained."""
-    configuration = snapshot_of(request).configuration
-    base = event_facts(request, configuration, document, "store")
-    return explain(request, route_facts(base, configuration, route))
+    """Return what the next attempt at delivering an event along a route would decide, explained."""
+    snapshot = snapshot_of(request)
+    base, grounds = _as_attempted(request, snapshot, document)
+    facts = route_facts(base, snapshot.configuration, route)
+    switch = stopped_by(snapshot.configuration.switches, route.destination, facts, times.parse(base["now"]))
+    facts = with_grounds(facts, route.id, grounds)
+    return explanation.explain_transfer(base, facts, request.shell.law, switch)
+
+
+def _as_attempted(request: Request, snapshot: Snapshot, document: Mapping[str, Any]) -> tuple[Facts, Grounds]:
+    """Return the facts of storing an event and its person's grounds, as an attempt would find them now."""
+    shell, now = request.shell, request.shell.now()
+    source_of(snapshot.configuration, document)
+    grounds = given_by(snapshot, document, consents_of(shell, snapshot, document))
+    order = {"source": document["source"], "received_at": document.get("received_at") or times.text(now)}
+    return facts_again(shell, snapshot, order, classes_of(document), now, grounds), grounds
 
 
 def preview(request: Request, document: dict[str, Any], settings: RouteSettings) -> dict[str, Any]:
@@ -129,9 +144,9 @@ def preview(request: Request, document: dict[str, Any], settings: RouteSettings)
     snapshot = snapshot_of(request)
     route = Route(**dict(settings), id=derived("rte", "draft"), created_at=request.at)
     pattern = Pattern.compile(route.pattern)
-    base = event_facts(request, snapshot.configuration, document, "store")
-    store = request.shell.decider.decide(base)
-    judgement = judge(snapshot.configuration, route, store, base, request.shell.decider.decide)
+    base, grounds = _as_attempted(request, snapshot, document)
+    decide = request.shell.decider.decide
+    judgement = judge(snapshot.configuration, route, decide(base), base, decide, grounds=grounds)
     matched, explanation = pattern.matches(document), pattern.explain(document)
     leaves = judgement.verdict in ("allowed", "redacted")
     destination = snapshot.configuration.destinations.get(route.destination)

@@ -20,10 +20,11 @@ from chalicelib import law as laws
 from chalicelib.core import ids
 from chalicelib.core.bases import BasisKind
 from chalicelib.core.consents import ConsentSettings, WithdrawalSettings
+from chalicelib.core.decision import VERDICTS
 from chalicelib.core.law import load_law
 from chalicelib.core.switches import SwitchSettings
 from chalicelib.core.tenant import Basis, Contract, Retry
-from chalicelib.flow import configure, consents, switches
+from chalicelib.flow import configure, consents, judge, read, switches
 from chalicelib.flow.dirty import tell
 
 DAY = timedelta(days=1)
@@ -154,9 +155,21 @@ def newest(cell: World) -> dict[str, Any]:
     return max(cell.of_kind("decided"), key=lambda e: (str(e["at"]), e["cause"] != "received"))
 
 
-def assert_follows(cell: World, change: Change, cause: str) -> None:
-    """The decision in force is the change's, and the whole log follows from law, configuration and facts."""
+def asked(cell: World) -> dict[str, Any]:
+    """What the API says that the newest event's next attempt would come to."""
+    route = cell.shell.config.get(cell.tenant, cell.route).record
+    return judge.explain_route(request(cell), read.content(request(cell), newest(cell)["event"]), route)
+
+
+def assert_follows(cell: World, change: Change, cause: str, told: dict[str, Any]) -> None:
+    """The decision in force is the change's and was foretold, and the log follows from law, configuration and facts."""
     last = newest(cell)
+    assert (VERDICTS[told["decision"]], told["deciding"]) == (change.verdict, change.rules)
+    assert (
+        {"switch": told["switch"]}.items() <= last["facts"].items()
+        if "switch" in told
+        else "switch" not in last["facts"]
+    )
     assert (last["cause"], last["routes"][0]["decision"]) == (cause, change.verdict)
     assert [r["id"] for r in last["routes"][0]["rules"]] == change.rules
     cell.clock += timedelta(minutes=10)
@@ -179,11 +192,12 @@ def test_the_next_attempt_is_not_made_when_one_fact_has_changed(cell: World, nam
     cell.receiver.answer = lambda _: (204, {})
 
     change.then(cell)
+    told = asked(cell)
     cell.run(timedelta(hours=2), every=timedelta(minutes=5))
 
     assert cell.receiver.texts() == []
     assert len(cell.of_kind("attempted")) == tried
-    assert_follows(cell, change, "rechecked")
+    assert_follows(cell, change, "rechecked", told)
 
 
 @pytest.mark.parametrize("name", [n for n, c in CHANGES.items() if c.verdict == "refused"])
@@ -195,12 +209,13 @@ def test_what_is_held_is_refused_when_one_fact_has_changed(cell: World, name: st
     assert [e["routes"][0]["decision"] for e in cell.of_kind("decided")] == ["held"]
 
     change.then(cell)
+    told = asked(cell)
     cell.run(timedelta(hours=2), every=timedelta(minutes=5))
 
     assert cell.receiver.requests == []
     assert cell.of_kind("attempted") == []
     assert [row for row in cell.rows("data") if row["pk"]["S"].startswith("lane#")] == []
-    assert_follows(cell, change, "rechecked")
+    assert_follows(cell, change, "rechecked", told)
 
 
 def test_the_attempt_is_made_when_nothing_has_changed(cell: World) -> None:
@@ -210,6 +225,8 @@ def test_the_attempt_is_made_when_nothing_has_changed(cell: World) -> None:
     cell.run(timedelta(minutes=2))
     cell.receiver.answer = lambda _: (204, {})
 
+    told = asked(cell)
     cell.run(timedelta(hours=2), every=timedelta(minutes=5))
 
     assert cell.receiver.texts() == ["m1"]
+    assert told["decision"] == "allow"
