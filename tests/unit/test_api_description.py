@@ -85,7 +85,7 @@ def test_every_error_code_is_documented_with_its_status() -> None:
 def test_documentation_shows_no_path_that_is_not_there() -> None:
     text = (DOCS / "api.md").read_text()
 
-    shown = {p.rstrip(".") for p in re.findall(r"(?:GET|POST|PUT|PATCH|DELETE) (/[\w/{}.]*)", text)}
+    shown = {p.rstrip(".") for p in re.findall(r"(?:GET|POST|PUT|PATCH|DELETE) (/[\w/{}.-]*)", text)}
 
     assert shown - set(api.ALLOWED) - {"/v1/sources/"} == set()
 
