@@ -29,7 +29,7 @@ from .rules import CONFIDENCES, RULE_FIELDS, Provision, Rule, read_dates, read_r
 
 SCHEMA = "waybill.law/1"
 FINES = "fines.toml"
-NOT_LAWS = frozenset({FINES, "regions.toml"})
+NOT_LAWS = frozenset({FINES, "regions.toml", "thresholds.toml"})
 REACHES = ("collector", "subject", "citizen", "store", "zone")
 
 

@@ -13,6 +13,7 @@ from ..core.errors import WrongRegion
 if TYPE_CHECKING:
     from ..core.law import Law
     from ..core.profile import Profile
+    from ..core.thresholds import Threshold
 
 REGIONS = "regions.toml"
 
@@ -50,6 +51,18 @@ def installed() -> Law:
     from ..core.law import load_law  # the compiler of rules: hooks asks for its region only
 
     return load_law(texts())
+
+
+@cache
+def thresholds() -> tuple[Threshold, ...]:
+    """Return the numbers of people from which something else follows.
+
+    Raises:
+        Misconfigured: the file has a fault.
+    """
+    from ..core.thresholds import load  # asked for when somebody is counted, which few events do
+
+    return load((files(__package__) / "thresholds.toml").read_text(encoding="utf-8"))
 
 
 @cache
