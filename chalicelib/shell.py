@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.queues import Queue
     from .store.seals import Seals
     from .store.signer import Signer
+    from .store.volumes import VolumeStore
 
 
 def _utc_now() -> datetime:
@@ -154,6 +155,13 @@ class Shell:
         from .store.people import PeopleStore
 
         return PeopleStore(self._table("people"), self.random)
+
+    @cached_property
+    def volumes(self) -> VolumeStore:
+        """How many people there are."""
+        from .store.volumes import VolumeStore
+
+        return VolumeStore(self._table("data"), self._table("people"), self.sleep)
 
     @cached_property
     def audit(self) -> AuditStore:
