@@ -16,16 +16,22 @@ from ..core.ids import random_ref
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from .items import Item, Table, batch_get
 
+MARK = "n#"
+"""How attributes begin that mark a subject as counted."""
 PREFIX = {"subject": "sub", "conversation": "cnv"}
 
 
 @dataclass(frozen=True)
 class Person:
-    """A subject or a conversation as the log knows it, and the key of the content that is theirs."""
+    """A subject or a conversation as the log knows it, and the key of the content that is theirs.
+
+    ``marks`` say for what a subject was counted (``volumes``).
+    """
 
     pk: str
     ref: str
     key: bytes = field(repr=False)
+    marks: frozenset[str] = frozenset()
 
 
 def people_key(tenant: str, keys: TenantKeys, kind: str, channel: str, source: str, platform_id: str) -> str:
@@ -55,7 +61,8 @@ class PeopleStore:
 
     def read(self, item: Item, keys: TenantKeys) -> Person:
         """Open a row."""
-        return Person(item["pk"], item["ref"], open_sealed(keys.wrap, item["key"], self._context(item["pk"])))
+        data_key = open_sealed(keys.wrap, item["key"], self._context(item["pk"]))
+        return Person(item["pk"], item["ref"], data_key, frozenset(name for name in item if name.startswith(MARK)))
 
     def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, Person]:
         """Return those of the rows that exist, in one round trip."""
