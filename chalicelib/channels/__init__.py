@@ -40,6 +40,9 @@ KINDS: tuple[str, ...] = (
 )
 """Every channel's kind, which is also the name of its module."""
 
+IDS_ARE_NUMBERS = frozenset({"signal", "twilio", "vonage", "whatsapp"})
+"""Channels on which a person's id is a telephone number, or may be one. Said here, as route needs nothing else of a channel."""
+
 
 class _Channels(Mapping[str, Channel]):
     # A cell's sources use a few of the channels: the others' models must not cost a cold start anything.
