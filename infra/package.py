@@ -166,6 +166,7 @@ def template_faults(template: Document, cell: Cell, functions: list[str]) -> Ite
         if resource.get("Type") == "AWS::IAM::Role" and name not in known:
             yield f"{name}: a role without a policy of its own in .chalice"
     yield from _rest_faults(resources.get("RestAPI", {}).get("Properties", {}))
+    yield from _path_faults(resources)
     yield from _evidence_faults(resources)
 
 
@@ -248,6 +249,22 @@ def _rest_faults(api: Mapping[str, Any]) -> Iterator[str]:
         yield "RestAPI: not REGIONAL, so that TLS could end in another country"
     if api.get("DefinitionBody", {}).get("x-amazon-apigateway-binary-media-types") != ["*/*"]:
         yield "RestAPI: its binary types are not */*, so that bodies that are not UTF-8 would be changed"
+
+
+_WRITES_PATHS: Final = ("AccessLogSetting", "AccessLogSettings", "TracingEnabled")
+_WRITES_REQUESTS: Final = ("LoggingLevel", "DataTraceEnabled")
+
+
+def _path_faults(resources: Mapping[str, Document]) -> Iterator[str]:
+    """A pull link is a secret in an address, as the token of some hooks is: no stage may write addresses down."""
+    for name in ("RestAPI", "HooksStage"):
+        properties = resources.get(name, {}).get("Properties", {})
+        settings = [properties.get("DefaultRouteSettings", {}), *properties.get("MethodSettings", [])]
+        named = [p for p in _WRITES_PATHS if p in properties] + [
+            p for p in _WRITES_REQUESTS for s in settings if p in s
+        ]
+        if named:
+            yield f"{name}: {', '.join(named)} would write secret addresses down"
 
 
 def archive_faults(archive: zipfile.ZipFile, architecture: str) -> Iterator[str]:

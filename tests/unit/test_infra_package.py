@@ -110,6 +110,18 @@ def _text_only(d: dict[str, Any]) -> None:
     del d["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-binary-media-types"]
 
 
+def _access_log(d: dict[str, Any]) -> None:
+    d["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"] = {"Format": "$context.path"}
+
+
+def _execution_log(d: dict[str, Any]) -> None:
+    d["Resources"]["RestAPI"]["Properties"]["MethodSettings"][0]["LoggingLevel"] = "INFO"
+
+
+def _hooks_log(d: dict[str, Any]) -> None:
+    d["Resources"]["HooksStage"]["Properties"]["AccessLogSettings"] = {"Format": "$context.path"}
+
+
 def _wider_role(d: dict[str, Any]) -> None:
     role = d["Resources"]["HooksRole"]["Properties"]["Policies"][0]
     role["PolicyDocument"]["Statement"].append({"Effect": "Allow", "Action": "*", "Resource": "*"})
@@ -193,6 +205,9 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_independent, "DependsOn"),
     (_edge, "REGIONAL"),
     (_text_only, "binary types"),
+    (_access_log, "RestAPI: AccessLogSetting would write"),
+    (_execution_log, "RestAPI: LoggingLevel would write"),
+    (_hooks_log, "HooksStage: AccessLogSettings would write"),
     (_wider_role, "is not .chalice/policy-hooks.json"),
     (_gone, "no such function"),
     (_no_role, "SweepRole"),
