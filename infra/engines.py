@@ -59,7 +59,12 @@ _making = threading.Lock()
 
 def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
     def make(service: str, region: str) -> Any:
-        config = Config(region_name=region, max_pool_connections=pool, retries={"mode": "standard"})
+        config = Config(
+            region_name=region,
+            max_pool_connections=pool,
+            retries={"mode": "standard"},
+            user_agent="waybill-local",  # told nothing, the SDK works its own out for every call
+        )
         with _making:
             return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
 
@@ -71,7 +76,7 @@ def moto() -> Iterator[Engine]:
     """Run moto inside this process, one call at a time: its tables know no locks."""
     from moto import mock_aws
 
-    from . import moto_keys, moto_queues, moto_tables
+    from . import moto_answers, moto_keys, moto_queues, moto_tables
 
     lock = threading.RLock()
     make = _client(None)
@@ -87,7 +92,10 @@ def moto() -> Iterator[Engine]:
         client._make_api_call = one_at_a_time
         return client
 
-    with mock_aws(), moto_queues.searched(), moto_tables.searched(), moto_keys.drawn_once():
+    quick = (moto_answers.remembered(), moto_keys.drawn_once(), moto_queues.searched(), moto_tables.searched())
+    with mock_aws(), contextlib.ExitStack() as stack:
+        for each in quick:
+            stack.enter_context(each)
         yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
 
 
