@@ -12,18 +12,22 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..channels import IDS_ARE_NUMBERS
 from ..core import audit, times
 from ..core.consents import Consent, grounds_of, none_given, subjects_of
 from ..core.errors import Misconfigured, NotFound, WaybillError
 from ..core.event import classes_of
-from ..core.plan import Plan, plan, routes_of
+from ..core.plan import Facts, Plan, plan, routes_of
 from ..core.retention import expires_at
 from ..core.sealing import open_sealed, unpack
+from ..core.subject import Person as Located
+from ..core.subject import people_of, subject_facts
+from ..core.volumes import asking
 from ..observe import count, error, warning
 from ..shell import Shell
 from ..store.data import DataStore, EventKey, EventRow, sealed_content
@@ -34,6 +38,7 @@ from .dirty import tell
 from .messages import NO_CONVERSATION, Message, send_back, with_followers
 from .orders import deliveries
 from .published import keep_published
+from .volumes import Share, Tally, shares_of
 
 
 @dataclass
@@ -50,6 +55,9 @@ class Work:
     owner: str = ""
     plan: Plan | None = None
     consents: tuple[Consent, ...] = ()
+    located: tuple[Located, ...] = ()
+    shares: list[Share] = field(default_factory=list)
+    volumes: Facts = field(default_factory=dict)
     entry: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -178,7 +186,8 @@ def _end_expired(shell: Shell, works: list[Work], now: datetime, failed: dict[st
 
 
 def find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
-    """Find or make the people and conversations of events, and what those people have consented to."""
+    """Find or make the people and conversations of events, where they are and what they have consented to, and count them."""
+    now = shell.now()
     wanted, sources = {}, {}
     for work in works:
         keys, document = work.snapshot.keys, work.document
@@ -192,13 +201,40 @@ def find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
         work.owner = work.people[0] if work.people else place
         wanted.update(dict.fromkeys(work.people, ("subject", keys)))
         wanted[place] = ("conversation", keys)
+        _locate(shell, work, now)
     # What one person has agreed to is no ground for the others whom an event is about.
     asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
-    if not asked:
-        return shell.people.find_or_make(wanted, sources=sources)
+    tally = Tally(shell)
+    counters = tally.keys(share for work in works for share in work.shares)
+    read = _read(shell, wanted, asked, counters, tally) if asked or counters else None
+    people = shell.people.find_or_make(wanted, read, sources)
+    tally.take((share for work in works for share in work.shares), people)
+    for work in works:
+        work.volumes = tally.facts(work.shares)
+    return people
+
+
+def _locate(shell: Shell, work: Work, now: datetime) -> None:
+    """Say where an event's people are, and for what they count."""
+    configuration, document = work.snapshot.configuration, work.document
+    source = configuration.sources.get(document["source"])
+    if source is not None:
+        work.located = people_of(configuration.tenant, source, document, document["channel"] in IDS_ARE_NUMBERS)
+        people = zip(work.people, work.located, strict=True)
+        work.shares = shares_of(shell, configuration, source, people, classes_of(document), now)
+
+
+def _read(
+    shell: Shell,
+    wanted: Iterable[str],
+    asked: list[Work],
+    counters: list[tuple[str, dict[str, str]]],
+    tally: Tally,
+) -> list[Item]:
+    """Read in one round trip who is known, what they have consented to, and how many people were counted."""
     table = shell.people.table.name
     places: list[tuple[str, Mapping[str, Any]]] = [(table, {"pk": pk}) for pk in wanted]
-    places += [shell.consents.key(work.owner) for work in asked]
+    places += [*(shell.consents.key(work.owner) for work in asked), *counters]
     rows: dict[str, list[Item]] = {}
     for start in range(0, len(places), BATCH_GET):
         some = batch_get(shell.clients.get("dynamodb"), places[start : start + BATCH_GET], shell.settings.region)
@@ -207,7 +243,8 @@ def find_people(shell: Shell, works: list[Work]) -> dict[str, Person]:
     given = {item["pk"]: item for item in rows.get(shell.consents.table.name, ())}
     for work in asked:
         work.consents = shell.consents.read(given.get(work.owner))
-    return shell.people.find_or_make(wanted, rows.get(table, ()), sources)
+    tally.counts = shell.volumes.read(rows.get(shell.volumes.table.name, ()))
+    return rows.get(table, [])
 
 
 def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetime) -> None:
@@ -234,10 +271,11 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
         configuration,
         source,
         cell,
-        shell.decider.decide,
+        asking(shell.decider.decide, lambda: work.volumes),
         minute=work.minute,
         received_at=work.received_at,
         now=now,
+        subject=subject_facts(work.located, configuration.tenant, source),
         grounds=grounds_of(work.consents, configuration.shared_notices) if work.consents else none_given,
         minimum=shell.minima.of,
     )
