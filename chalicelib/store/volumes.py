@@ -25,6 +25,7 @@ from ..core.errors import Unavailable
 from ..core.volumes import COUNTERS
 from .data import ttl
 from .items import Item, Table, batch_get
+from .people import MARK
 
 PEOPLE_A_CALL = 50
 TRIES = 12
@@ -43,7 +44,7 @@ class Place:
     def mark(self, counter: str) -> str:
         """Name the attribute that marks a person as counted."""
         (mark,) = (c.mark for c in COUNTERS[self.law] if c.name == counter)
-        return f"n#{self.law}{self.year}{mark}"
+        return f"{MARK}{self.law}{self.year}{mark}"
 
 
 @dataclass(frozen=True)

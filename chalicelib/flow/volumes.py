@@ -1,0 +1,145 @@
+"""Volumes: count the different people that a tenant has data of, tell it of legal thresholds, and tell the law how many there are.
+
+Who was counted this year is marked in their row, which is read for every event anyway: only a person's first event of a year
+costs something. Counting comes before the plan, so that whoever is decided on is in the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from .. import law as laws
+from ..core.configuration import Configuration
+from ..core.plan import Facts
+from ..core.subject import Person as Located
+from ..core.tenant import Source
+from ..core.volumes import COUNTERS, counters_of, laws_for, told, with_own, year_of, years_of
+from ..shell import Shell
+from ..store.people import Person
+from ..store.volumes import Crossing, Place
+from .notify import notify
+
+
+@dataclass(frozen=True)
+class Share:
+    """What an event counts for under one law: where, in which counters, and which of its people (by row)."""
+
+    place: Place
+    counters: frozenset[str]
+    people: frozenset[str]
+    years: tuple[Place, ...] = ()
+    """The counters that the law is told; none where no rule of it asks."""
+
+
+@dataclass
+class Tally:
+    """What the counters say, as far as they were read: what the law asks for must be, before anybody is counted."""
+
+    shell: Shell
+    counts: dict[Place, dict[str, int]] = field(default_factory=dict)
+
+    def keys(self, shares: Iterable[Share]) -> list[tuple[str, dict[str, str]]]:
+        """Return table and key of every row that the law may ask for."""
+        places = dict.fromkeys(place for share in shares for place in share.years)
+        return [self.shell.volumes.key(place) for place in places]
+
+    def take(self, shares: Iterable[Share], people: Mapping[str, Person]) -> None:
+        """Count whoever is not marked as counted.
+
+        Raises:
+            Unavailable: not everybody was counted; taking them again does no harm.
+        """
+        fresh: dict[Place, dict[str, frozenset[str]]] = {}
+        for share in shares:
+            marks = {counter: share.place.mark(counter) for counter in share.counters}
+            for pk in share.people:
+                names = frozenset(name for name, mark in marks.items() if mark not in people[pk].marks)
+                if names:
+                    known = fresh.setdefault(share.place, {})
+                    known[pk] = known.get(pk, frozenset()) | names
+        for place, wanted in fresh.items():
+            self.counts[place] = self.shell.volumes.count(place, wanted, self._tell)
+
+    def facts(self, shares: Iterable[Share]) -> Facts:
+        """Return the fact ``volumes`` of an event; nothing of a law that does not ask."""
+        return {share.place.law: _told(share, self.counts) for share in shares if share.years}
+
+    def _tell(self, crossing: Crossing) -> None:
+        counter = next(c for c in COUNTERS[crossing.place.law] if c.name == crossing.counter)
+        last = replace(crossing.place, year=crossing.place.year - 1)
+        tell(self.shell, crossing, self.counts.get(last, {}).get(counter.name, 0) if counter.months else 0)
+
+
+def shares_of(
+    shell: Shell,
+    configuration: Configuration,
+    source: Source,
+    people: Iterable[tuple[str, Located]],
+    classes: list[str],
+    now: datetime,
+) -> list[Share]:
+    """Return what an event counts for, law by law.
+
+    Args:
+        people: their rows, and where they are.
+    """
+    tenant, store = configuration.tenant, shell.cell.country
+    by_law: dict[str, set[str]] = {code: set() for code in laws_for((), tenant.controller.country, store)}
+    for pk, located in people:
+        for code in laws_for(located.countries, tenant.controller.country, store):
+            by_law.setdefault(code, set()).add(pk)
+    shares = []
+    for code, rows in by_law.items():
+        year = year_of(shell.law, code, now)
+        if year is not None:
+            asked = years_of(code, year) if code in shell.law.reads_volumes else ()
+            places = tuple(Place(tenant.id, code, y) for y in asked)
+            own = counters_of(code, classes, source.special)
+            shares.append(Share(Place(tenant.id, code, year), own, frozenset(rows), places))
+    return shares
+
+
+def _told(share: Share, counts: Mapping[Place, Mapping[str, int]]) -> dict[str, int]:
+    """Return what a law is told for one event: of counters over months only those that it counts for, as no other is asked."""
+    code, year = share.place.law, share.place.year
+    by_year = {place.year: counts[place] for place in share.years if place in counts}
+    named = {c.name for c in COUNTERS[code] if c.months is None or c.name in share.counters}
+    whole = with_own(code, told(code, by_year, year), share.counters)
+    return {name: number for name, number in whole.items() if name in named}
+
+
+def known(shell: Shell, shares: list[Share]) -> Facts:
+    """Read the fact ``volumes`` of an event that was counted before."""
+    tally = Tally(shell)
+    places = [place for share in shares for place in share.years]
+    if places:
+        tally.counts = shell.volumes.get(places)
+    return tally.facts(shares)
+
+
+def tell(shell: Shell, crossing: Crossing, earlier: int) -> None:
+    """Tell a tenant of the thresholds that a count has come near to or reached: each once a year, however often it is told.
+
+    Args:
+        earlier: what the year before adds to the count.
+    """
+    place, before, after = crossing.place, earlier + crossing.before, earlier + crossing.after
+    for row in laws.thresholds():
+        if (row.law, row.counter) != (place.law, crossing.counter):
+            continue
+        for event in row.events(before, after):
+            data: dict[str, Any] = {
+                "threshold": row.id,
+                "law": row.law,
+                "counter": row.counter,
+                "year": place.year,
+                "number": row.number,
+                "count": after,
+                "ref": row.ref,
+                "follows": row.follows,
+                "settled": row.settled,
+            }
+            notify(shell, place.tenant, event, data, f"{row.id}\n{place.year}")
