@@ -13,15 +13,18 @@ from typing import Any
 import pytest
 from logs import assert_whole, let_seal
 from test_consents import NOTICE, request
+from test_roles import Watched, refused
 from test_switches import decided_again, throw
-from world import CLASSES, World, world
+from world import CLASSES, Crash, World, world
 
 from chalicelib.core import ids
 from chalicelib.core.consents import ConsentSettings, WithdrawalSettings
 from chalicelib.core.errors import WaybillError
 from chalicelib.core.tenant import Basis
-from chalicelib.flow import consents, read, replay, sweep
+from chalicelib.flow import consents, replay, sweep
+from chalicelib.flow import pull as pulls
 from chalicelib.shell import install
+from infra import engines
 
 RESTRICTED = {"mode": "restrict"}
 US = {"entity_country": "US", "processing_countries": ("US",)}
@@ -124,7 +127,7 @@ def test_a_link_is_refused_by_law_and_good_again_when_the_basis_is_there(cell: W
     for kind in ("scc", "transfer-impact-assessment"):
         basis = Basis(
             id=ids.derived("bas", kind), kind=kind, law="EU" if kind == "scc" else None, recipient=cell.recipient,
-            valid_from="2026-01-01", evidence="sha256:" + "00" * 32, signed_on="2026-01-01", unmodified=True,  # type: ignore[arg-type]
+            valid_from="2026-01-01", evidence="sha256:" + "00" * 32, signed_on="2026-01-01", unmodified=True,
             created_at=cell.clock,
         )  # fmt: skip
         cell.shell.config.insert(cell.tenant, basis)
@@ -198,8 +201,9 @@ def told_again(cell: World) -> str:
 
 
 def _erased(cell: World) -> None:
-    event = cell.of_kind("decided")[0]["event"]
-    read.erase(request(cell), event, "controller_request")
+    row = cell.shell.data.event(cell.tenant, cell.of_kind("decided")[0]["event"], cell.clock)
+    assert row is not None
+    cell.shell.data.erase_content(row.key)
 
 
 def _expired(cell: World) -> None:
@@ -237,8 +241,9 @@ def test_nobody_learns_whose_a_link_was_when_it_is_forged_another_tenants_or_a_c
     another = cell.tenant.removeprefix("tnt_") + token[26:]
     unknown = "0" * 26 + token[26:]
     swapped = token[:26] + "z" * 26 + token[52:]
+    altered = token[:-1] + ("1" if token[-1] == "0" else "0")
 
-    answers = [pull(cell, f"{base}/pull/{text}") for text in (another, unknown, swapped, token[:-1] + "0", "x", "%00")]
+    answers = [pull(cell, f"{base}/pull/{text}") for text in (another, unknown, swapped, altered, "x", "%00")]
     closed = row.record.model_copy(update={"state": "closed"})
     cell.shell.config.replace_tenant(closed, row.version)
     answers.append(pull(cell, url))
@@ -261,8 +266,6 @@ def test_another_method_is_refused_and_uses_nothing_up(cell: World) -> None:
 
 
 def test_one_gets_it_when_two_pull_at_once(cell: World) -> None:
-    from chalicelib.flow import pull as pulls
-
     url = told(cell)
     token = url.rpartition("/")[2]
     outcomes: list[str] = []
@@ -349,6 +352,56 @@ def test_too_many_pulls_are_slowed_down_and_use_nothing_up(cell: World) -> None:
 
     assert (slowed.status, slowed.headers["Retry-After"]) == (429, "1")
     assert pull(cell, url).status == 200
+
+
+def test_nobody_is_given_it_twice_when_the_process_dies_at_any_effect_of_a_pull(cell: World) -> None:
+    cell.connect(route=RESTRICTED)
+    outcomes: list[tuple[int, int]] = []
+    for effect in range(1, 20):
+        cell.post(effect)
+        cell.settle()
+        url = link(cell)
+        cell.crash_at = len(cell.effects) + effect
+        try:
+            first = pull(cell, url).status
+        except Crash:
+            first = 0
+            cell.restart()
+        died = cell.crash_at is None
+        cell.crash_at = None
+        outcomes.append((first, pull(cell, url).status))
+        if not died:
+            break
+
+    let_seal(cell)
+
+    assert outcomes[-1] == (200, 410)  # nothing was left to die at
+    assert {(0, 200), (0, 410)} == set(outcomes[:-1])
+    assert [e["kind"] for e in assert_whole(cell)].count("viewed") == len(outcomes)
+
+
+def test_every_call_of_a_pull_is_allowed_by_the_apis_role() -> None:
+    with engines.moto() as engine:
+        cell = Watched()
+        cell.start(engine)
+        try:
+            url = told(cell)
+            cell.shell.consents.expect(cell.tenant)
+            cell.restart()
+            cell.calls.clear()
+
+            cell.acting("api", lambda: pull(cell, url))
+
+            assert len(views(cell)) == 1
+            assert {action for _, action, _, _ in cell.calls} >= {
+                "dynamodb:PartiQLInsert",
+                "kms:Decrypt",
+                "dynamodb:Query",
+            }
+            assert refused(cell) == []
+        finally:
+            cell.close()
+            install(None)
 
 
 def test_an_order_of_a_kind_with_its_own_form_is_not_sent_when_its_route_restricts_by_now(cell: World) -> None:
