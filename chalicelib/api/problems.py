@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core import errors
+from ..core import errors, times
 from ..core.errors import WaybillError, problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +49,8 @@ def of_fault(fault: WaybillError) -> Answer:
         more["errors"] = fault.errors
     if isinstance(fault, errors.RefusedByLaw):
         more.update(rules=fault.rules, missing=fault.missing)
+        if fault.until is not None:
+            more["until"] = times.text(fault.until)
     if isinstance(fault, errors.TooMany):
         headers["Retry-After"] = str(fault.retry_after_s)
     if isinstance(fault, errors.NotSealed):

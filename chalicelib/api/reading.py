@@ -15,7 +15,7 @@ from .. import flow
 from ..core import times
 from ..core.entry import Conversation, DestinationId, EventId, SourceId, Subject
 from ..core.errors import Invalid
-from ..core.event import Event, Kind
+from ..core.event import DataClass, Event, Kind, Time
 from ..core.transfers import Outcome, RuleShown, Transfer
 from ..flow.lists import Found, Wanted
 from .endpoint import Call, Empty, Form, Resource, TimeQuery
@@ -51,6 +51,12 @@ class EntriesQuery(TimeQuery):
     subject: Subject | None = None
     destination: DestinationId | None = None
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")] | None = None
+
+
+class ShownEvent(Event):
+    """An event, and when its life ends: it is neither shown nor delivered after that."""
+
+    expires_at: Annotated[Time, DataClass.TECHNICAL]
 
 
 class EraseQuery(Empty):
@@ -118,16 +124,16 @@ def index(call: Call) -> Answer:
     return answer
 
 
-@events.endpoint("GET", "/v1/events/{id}", scope="read", answer=Event)
+@events.endpoint("GET", "/v1/events/{id}", scope="read", answer=ShownEvent)
 def show(call: Call) -> Answer:
     """Show an event. Looking at content is written to the log."""
-    return Answer(200, flow.read.content(call.request, call.thing("evt")))
+    return Answer(200, flow.read.shown(call.request, call.thing("evt")))
 
 
 @events.endpoint("DELETE", "/v1/events/{id}/content", scope="write", query=EraseQuery, status=204)
 def erase(call: Call) -> Answer:
     """Erase an event's content, on a ground; what waits for it ends."""
-    flow.read.erase(call.request, call.thing("evt"), call.query.ground)
+    flow.erase.erase(call.request, call.thing("evt"), call.query.ground)
     return Answer(204)
 
 

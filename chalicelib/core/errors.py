@@ -31,6 +31,7 @@ No error text holds a payload, a name, a phone number, a platform id or a secret
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -201,15 +202,25 @@ class TooMany(RequestError):
 
 
 class RefusedByLaw(WaybillError):
-    """A decision says no. ``rules`` are ``{"id", "ref", "verdict"}``, ``missing`` what would change it."""
+    """A decision says no. ``rules`` are ``{"id", "ref", "verdict"}``, ``missing`` what would change it.
+
+    ``until`` is when it is over by itself, where that is known.
+    """
 
     code = "refused_by_law"
     status = 451
 
-    def __init__(self, detail: str, rules: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> None:
+    def __init__(
+        self,
+        detail: str,
+        rules: Sequence[Mapping[str, Any]],
+        missing: Sequence[str],
+        until: datetime | None = None,
+    ) -> None:
         super().__init__(detail)
         self.rules = list(rules)
         self.missing = list(missing)
+        self.until = until
 
 
 class OffRecordForbidden(RefusedByLaw):

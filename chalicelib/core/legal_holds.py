@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, field_validator
 
 from . import ids
 from .errors import Conflict
@@ -34,12 +34,6 @@ class Period(Record):
     after: Time
     before: Time
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Period:
-        if self.before <= self.after:
-            raise ValueError("before must be later than after")
-        return self
-
 
 class LegalHoldSettings(Record):
     """What is to be kept, and on whose authority: a court's file number, an order, a claim.
@@ -52,14 +46,17 @@ class LegalHoldSettings(Record):
     value: str | Period
     authority_ref: Label
 
-    @model_validator(mode="after")
-    def _fits(self) -> LegalHoldSettings:
-        prefix = _PREFIXES.get(self.scope)
-        if prefix is None and not isinstance(self.value, Period):
-            raise ValueError("value of a period is an object with after and before")
-        if prefix is not None and not ids.is_id(self.value, prefix):
-            raise ValueError(f"value of a {self.scope} is its ref, {prefix}_…")
-        return self
+    @field_validator("value")
+    @classmethod
+    def _fits(cls, value: str | Period, told: ValidationInfo) -> str | Period:
+        scope = told.data.get("scope")  # None where it is refused itself
+        if scope == "period" and not isinstance(value, Period):
+            raise ValueError("a period has after and before")
+        if isinstance(value, Period) and value.before <= value.after:
+            raise ValueError("before must be later than after")
+        if scope in _PREFIXES and not ids.is_id(value, _PREFIXES[scope]):
+            raise ValueError(f"a {scope} is named by its ref, {_PREFIXES[scope]}_…")
+        return value
 
 
 class ShownLegalHold(LegalHoldSettings):

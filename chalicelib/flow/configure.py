@@ -129,6 +129,8 @@ def change_tenant(request: Request, settings: TenantSettings, expected: int | No
         PreconditionFailed: it has changed since it was read.
     """
     tenant = request.tenant.model_copy(update=dict(settings))
+    if tenant.retention != request.tenant.retention:  # events that live as long as before are there
+        request.shell.lifetimes.use(tenant.id, request.tenant.retention.default_days, request.at)
     before = hash_now(request)
     version = request.shell.config.replace_tenant(tenant, request.version if expected is None else expected)
     noted(request, tenant.id, "changed", before)
@@ -137,9 +139,16 @@ def change_tenant(request: Request, settings: TenantSettings, expected: int | No
 
 
 def close_tenant(request: Request, expected: int | None) -> None:
-    """Close the tenant: its keys and sources answer as if they were not there, from then on."""
+    """Close the tenant: its keys and sources answer as if they were not there, from then on.
+
+    Raises:
+        HoldActive: a legal hold is on something of it.
+    """
     if request.tenant.state == "closed":
         return
+    from .legal_holds import refuse_while_held  # which few requests ask
+
+    refuse_while_held(request.shell, request.tenant.id)
     before = hash_now(request)
     closed = request.tenant.model_copy(update={"state": "closed"})
     request.shell.config.replace_tenant(closed, request.version if expected is None else expected)

@@ -178,6 +178,9 @@ def change_source(
         raise invalid("body.channel", "fixed", "a source keeps its channel; make another source")
     source = Source(**dict(settings), id=source_id, created_at=row.record.created_at)
     missing = judge_source(request, source)
+    earlier: int | None = row.record.retention_days
+    if earlier is not None and source.retention_days != earlier:  # events that live as long as before are there
+        request.shell.lifetimes.use(request.tenant.id, earlier, request.at)
     row = changed(request, row, source, expected, "changed")
     wake_held(request)
     return row, missing

@@ -13,7 +13,8 @@ from ..core.retention import hold_ends_at
 from ..core.tenant import RETENTION_DAYS_MAX
 from ..core.transfers import Transfer, of_entries
 from ..store.data import EventKey, EventRow
-from .judge import as_viewed, event_facts, is_abroad, snapshot_of
+from ..store.restriction import Restriction
+from .judge import as_viewed, is_abroad, snapshot_of
 from .lists import Found, Wanted
 from .request import Request
 
@@ -22,9 +23,6 @@ DAY_COST = 20
 """What looking into one more day costs, in keys looked at."""
 ROW_COST = 4
 """What reading one event costs where a filter needs its content."""
-
-GROUNDS = ("subject_request", "withdrawal", "authority_request", "unlawful", "purpose_reached", "controller_request")
-"""Why content may be erased; reasons of the log's closed list."""
 
 
 # Events
@@ -55,8 +53,8 @@ def keys(request: Request, wanted: Wanted, position: str) -> Iterator[tuple[Even
         day -= timedelta(days=1)
 
 
-def _opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str, Any]]:
-    """Return the documents of events whose content is still there, by event id."""
+def opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str, Any]]:
+    """Return the documents of events whose content is there and not sealed, by event id."""
     owners = {row.owner for row in rows.values() if row.owner is not None}
     people = request.shell.people.get_many((owner, request.keys) for owner in owners)
     region = request.shell.settings.region
@@ -77,7 +75,7 @@ def events(request: Request, wanted: Wanted, position: str) -> Iterator[Found]:
     found = keys(request, wanted, position)
     while batch := list(islice(found, READ_AT_ONCE)):
         read = [key for key, _ in batch if key is not None]
-        documents = _opened(request, request.shell.data.events(read, request.shell.now())) if read else {}
+        documents = opened(request, request.shell.data.events(read, request.shell.now())) if read else {}
         for key, place in batch:
             document = documents.get(key.event) if key is not None else None
             if key is None:
@@ -119,37 +117,34 @@ def content(request: Request, event: str) -> dict[str, Any]:
 
     Raises:
         NotFound: there is none, or its content was erased.
-        RefusedByLaw: it may not be seen from where the key is used.
+        RefusedByLaw: it may not be seen from where the key is used, or by nobody since its erasure was asked for.
     """
+    return _looked_at(request, row_of(request, event))
+
+
+def shown(request: Request, event: str) -> dict[str, Any]:
+    """Return an event's document and when its life ends. Writes and raises as ``content``."""
     row = row_of(request, event)
-    document = _opened(request, {event: row}).get(event)
+    return {**_looked_at(request, row), "expires_at": times.text(row.expires_at)}
+
+
+def restricted(why: Restriction) -> RefusedByLaw:
+    """Return the refusal to show or erase what is only kept since the law demands it."""
+    text = "erasing this content was asked for, and the law demands that it is kept: it is sealed, and erased after until"
+    return RefusedByLaw(text, why.rules, (), why.until)
+
+
+def _looked_at(request: Request, row: EventRow) -> dict[str, Any]:
+    event = row.key.event
+    if row.restriction is not None:
+        raise restricted(row.restriction)
+    document = opened(request, {event: row}).get(event)
     if document is None:
         raise NotFound("the content of this event was erased; its transfers and audit entries remain")
     if is_abroad(request):
         document = as_viewed(request, snapshot_of(request).configuration, document)
     request.note("viewed", event=event, minute=row.minute)
     return document
-
-
-def erase(request: Request, event: str, ground: str) -> None:
-    """Erase an event's content; what waits for it ends. Erasing what is erased does no harm.
-
-    Raises:
-        NotFound: there is no such event.
-        RefusedByLaw: the law demands that the content is kept.
-    """
-    row = row_of(request, event)
-    document = _opened(request, {event: row}).get(event)
-    if document is not None:
-        configuration = snapshot_of(request).configuration
-        item = {"layer": "content", "created_at": times.text(row.received_at), "legal_hold": False}
-        decision = request.shell.decider.decide(
-            {**event_facts(request, configuration, document, "erase"), "item": item}
-        )
-        if decision.verdict == "refused":
-            raise RefusedByLaw("the law demands that this content is kept", decision.selected_rules(), decision.missing)
-    request.shell.data.erase_content(row.key)
-    request.note("erased", event=event, minute=row.minute, reason=ground)
 
 
 # Transfers

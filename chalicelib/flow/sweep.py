@@ -1,39 +1,52 @@
-"""Sweep: each hour, end what TTL alone may not, and find what waits too long to be sealed.
+"""Sweep: each hour, end what is over (``expiry``), and find what waits too long to be sealed.
 
 What waits in lanes ends when its lane is looked at, which is at least once a day, so that no end depends on this job. A
 closed tenant ends here: its master key and all it declared are deleted, which leaves every copy of its content, in
-backups and queues too, unreadable.
+backups and queues too, unreadable. No tenant ends while a legal hold stands.
 """
 
 from __future__ import annotations
 
+import hashlib
+
 from ..core import audit, times
 from ..core.errors import AuditBroken
 from ..core.tenant import Tenant
-from ..observe import count, error, info
+from ..observe import count, error, info, warning
 from ..shell import Shell
+from . import expiry
 from .dirty import tell
 from .reconcile import due, reconcile, tell_all
 
 UNTIL_S = 500
+EXPIRY_UNTIL_S = 350
+"""Of a run, so that time is left to reconcile."""
 
 
 def handle(shell: Shell) -> int:
-    """Erase closed tenants, and reconcile the logs of those whose hour it is. Return how many were erased."""
+    """Erase closed tenants, end what is over, and reconcile the logs of those whose hour it is.
+
+    Return how many tenants were erased.
+    """
     started = shell.monotonic()
     erased, now = 0, shell.now()
-    open_ones: list[Tenant] = []
+    living: list[Tenant] = []
     for tenant in list(shell.config.tenants()):
         if shell.monotonic() - started > UNTIL_S:
             break
         record = shell.config.tenant(tenant).record
-        if record.state == "closed":
+        if record.state != "closed":
+            living.append(record)
+        elif shell.legal_holds.standing(tenant):
+            warning("tenant_held", tenant=tenant)
+        else:
             _erase(shell, tenant)
             erased += 1
-        elif due(tenant, now):
-            open_ones.append(record)
+    # Each hour in another order: who has to wait when there is more than one run can do is not always the same.
+    living.sort(key=lambda one: hashlib.sha256(f"{one.id}{now:%Y%m%d%H}".encode()).digest())
+    expiry.handle(shell, living, lambda: EXPIRY_UNTIL_S - (shell.monotonic() - started))
     tell(shell)
-    for record in open_ones:
+    for record in (one for one in living if due(one.id, now)):
         if shell.monotonic() - started > UNTIL_S:
             count("reconciliations_late")
             break
@@ -65,6 +78,7 @@ def _erase(shell: Shell, tenant: str) -> None:
     tell(shell)
     tell_all(shell, tenant, now)
     shell.consents.erase(tenant)
+    shell.lifetimes.erased(tenant)
     shell.intervals.erase(tenant)
     shell.config.erase_tenant(tenant)
     info("tenant_erased", tenant=tenant)

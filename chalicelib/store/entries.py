@@ -12,6 +12,7 @@ One table a year, ``{prefix}-audit-{year}``. Rows of it:
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from ..core.transfers import PREFIX_LENGTH, entry_prefix
 from .items import BATCH_GET, Item, batch_get, call, code_of, read, write
 
 PAGE_CALLS = 200
+NEWEST_AT_ONCE = 10
 _DAY = 24 * 60
 
 Key = tuple[str, Mapping[str, str]]
@@ -152,6 +154,27 @@ class Entries:
         entries = tuple(found[entry_id] for entry_id in chosen[:limit] if entry_id in found)
         return Page(entries, chosen[limit - 1] if len(chosen) > limit else None)
 
+    def newest_of_subject(self, tenant: str, subject: str, since: datetime, now: datetime) -> Iterator[Entry]:
+        """Yield all entries whose first subject this is, log by log, of each those of the latest minutes first.
+
+        They are read some at a time as they are asked for. The index follows as for ``of_subject``, and this raises as that.
+
+        Args:
+            since: of the logs that an entry written from then on may be in, whatever time it tells of.
+        """
+        for log in reversed(logs_of(times.minute(since), times.minute(now), now)):
+            rows = self._query(
+                log,
+                index="subject",
+                names={"#h": "subject", "#r": "sk"},
+                values={":h": subject, ":a": "ent_", ":b": "ent_~"},
+                ascending=False,
+            )
+            mine = (row["sk"] for row in rows if row["pk"].startswith(f"{tenant}#"))
+            while some := list(itertools.islice(mine, NEWEST_AT_ONCE)):
+                found = self.get_many(tenant, [(entry_id, log) for entry_id in some])
+                yield from (found[entry_id] for entry_id in some if entry_id in found)
+
     def between(
         self,
         tenant: str,
@@ -234,6 +257,7 @@ class Entries:
         values: Mapping[str, str],
         index: str | None = None,
         limit: int | None = None,
+        ascending: bool = True,
     ) -> Iterator[Item]:
         """Yield at most ``limit`` rows of one partition and range in key order; none where there is no such log."""
         where = {"IndexName": index} if index else {"ConsistentRead": True}
@@ -242,6 +266,7 @@ class Entries:
             "KeyConditionExpression": "#h = :h AND #r BETWEEN :a AND :b",
             "ExpressionAttributeNames": dict(names),
             "ExpressionAttributeValues": write(values),
+            "ScanIndexForward": ascending,
             **where,
         }
         given = 0

@@ -20,11 +20,12 @@ from datetime import datetime, timedelta
 from ..core import times
 from . import restriction
 from .data import NET, EventKey, EventRow, ttl
-from .items import Item, Table
+from .items import Table
 from .restriction import Restriction
 
 DELETERS = 8
 DAY = timedelta(days=1)
+_REGION = {"#region": "region"}
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ class Ending:
     """A person of whom nothing may be left.
 
     Args:
+        asked: how often this was said.
         ref: as the log knows the person; None until the person was looked at.
         since: since when the person's row says that it ends, in milliseconds; None likewise.
     """
 
     person: str
+    asked: int
     ref: str | None = None
     since: int | None = None
 
@@ -121,11 +124,6 @@ class LifetimeStore:
         for key in keys:
             self._table.update(key.key, "REMOVE #ttl", {}, names={"#ttl": "ttl"})
 
-    def let_go(self, keys: Iterable[tuple[EventKey, datetime]]) -> None:
-        """Give rows with their events' ends of life back to the table's own expiry."""
-        for key, expires_at in keys:
-            self._table.update(key.key, "SET #ttl = :t", {":t": ttl(expires_at + NET)}, names={"#ttl": "ttl"})
-
     def restrict(self, row: EventRow, why: Restriction) -> bool:
         """Seal an event's content, and let its life end with the restriction; what is sealed stays as it is.
 
@@ -155,29 +153,26 @@ class LifetimeStore:
 
     def ask(self, tenant: str, person: str) -> None:
         """Have a person looked at, of whom nothing may be left."""
-        self._table.insert({"pk": f"{tenant}#ending", "sk": person})
+        key = {"pk": f"{tenant}#ending", "sk": person}
+        self._table.update(key, "SET #region = :r ADD asked :one", {":one": 1, ":r": self._table.region}, None, _REGION)
 
     def asked(self, tenant: str) -> Iterator[Ending]:
         """Yield the people to look at."""
         for item in self._table.query("pk = :p", {":p": f"{tenant}#ending"}):
-            yield _ending(item)
+            yield Ending(item["sk"], item["asked"], item.get("ref"), item.get("since"))
 
-    def ends(self, tenant: str, one: Ending) -> None:
+    def ends(self, tenant: str, person: str, ref: str, since: int) -> None:
         """Remember as whom the log knows a person, and since when the person's row says that it ends."""
-        bound: dict[str, str | int | None] = {":r": one.ref, ":s": one.since}
-        names = {"#ref": "ref"}
-        self._table.update(
-            {"pk": f"{tenant}#ending", "sk": one.person}, "SET #ref = :r, since = :s", bound, names=names
-        )
+        key = {"pk": f"{tenant}#ending", "sk": person}
+        bound: dict[str, str | int] = {":r": ref, ":s": since}
+        self._table.update(key, "SET #ref = :r, since = :s", bound, names={"#ref": "ref"})
 
-    def looked(self, tenant: str, person: str) -> None:
-        """Forget a person who was looked at."""
-        self._table.delete({"pk": f"{tenant}#ending", "sk": person})
+    def looked(self, tenant: str, one: Ending) -> None:
+        """Forget a person who was looked at, unless somebody has asked again since."""
+        key = {"pk": f"{tenant}#ending", "sk": one.person}
+        if not self._table.delete(key, "asked = :a", {":a": one.asked}):
+            self._table.update(key, "REMOVE #ref, since", {}, names={"#ref": "ref"})
 
 
 def _kept(tenant: str, one: Length | Released) -> dict[str, str]:
     return {"pk": f"{tenant}#kept", "sk": f"{one.days:05d}" if isinstance(one, Length) else one.hold}
-
-
-def _ending(item: Item) -> Ending:
-    return Ending(item["sk"], item.get("ref"), item.get("since"))

@@ -2,6 +2,9 @@
 
 ``pk`` = tenant ‖ keyed hash of the platform's id; there is also the way back, ``pk`` = tenant ‖ ref, which of a conversation
 names its source. No backup is ever taken of it: a deleted key stays deleted.
+
+A person of whom nothing is left ends in two steps. The row is marked (``ending``, milliseconds) and, some time later, deleted if
+it still is: who finds a marked person takes the mark away first, so that nobody's key goes while it is in use.
 """
 
 from __future__ import annotations
@@ -97,9 +100,10 @@ class PeopleStore:
         Two who make the same one at once get the same one: the row is inserted only if absent, then read.
         """
         if read is None:
-            found = self.get_many((pk, keys) for pk, (_, keys) in wanted.items())
-        else:
-            found = {item["pk"]: self.read(item, wanted[item["pk"]][1]) for item in read}
+            keys_of = ((self.table.name, {"pk": pk}) for pk in wanted)
+            read = batch_get(self.table.client, keys_of, self.table.region).get(self.table.name, ())
+        rows = [row for row in read if "ending" not in row or self._stays(row)]
+        found = {row["pk"]: self.read(row, wanted[row["pk"]][1]) for row in rows}
         for pk, (kind, keys) in wanted.items():
             if pk in found:
                 continue
@@ -115,8 +119,40 @@ class PeopleStore:
                 self.table.insert(way)
             if not self.table.insert(row):
                 stored = self.table.get({"pk": pk})
-                if stored is None:  # erased between the two: make it anew
+                if stored is None or "ending" in stored:  # erased, or about to be: once more
                     return self.find_or_make(wanted, sources=sources)
                 row = stored
             found[pk] = self.read(row, keys)
         return found
+
+    def _stays(self, row: Item) -> bool:
+        """Take the mark of an ending person away. Return False where the person has ended."""
+        seen = {":e": row["ending"]}
+        if self.table.replace({name: row[name] for name in ("pk", "ref", "key")}, "ending = :e", seen):
+            return True
+        now = self.table.get({"pk": row["pk"]})  # somebody was faster: ended it, made it anew, or took the mark away
+        return now is not None and now["ref"] == row["ref"]
+
+    # The end of a person
+
+    def refs(self, persons: Iterable[str]) -> dict[str, str]:
+        """Return as whom the log knows those of the rows that exist; at most ``BATCH_GET``."""
+        keys = ((self.table.name, {"pk": pk}) for pk in persons)
+        found = batch_get(self.table.client, keys, self.table.region)
+        return {row["pk"]: row["ref"] for row in found.get(self.table.name, ())}
+
+    def ends(self, person: str, since: int) -> bool:
+        """Mark a person as ending. Return False where there is none."""
+        return self.table.update({"pk": person}, "SET ending = :s", {":s": since}) is not None
+
+    def end(self, tenant: str, person: str, ref: str, since: int) -> bool:
+        """Delete a person's key and ref, and then the way back, where the person is still marked as it was.
+
+        Return False where the person is not: somebody has written meanwhile. An end that a crash has cut is completed.
+        """
+        if not self.table.delete({"pk": person}, "attribute_not_exists(pk) OR ending = :s", {":s": since}):
+            row = self.table.get({"pk": person})
+            if row is not None and row["ref"] == ref:
+                return False
+        self.table.delete({"pk": _place_of_ref(tenant, ref)})
+        return True

@@ -1,0 +1,200 @@
+"""Expiry: each hour, delete what is past its life, and the keys of people of whom nothing is left.
+
+Of each length of life that a tenant's events have, those are looked at that have come to that age since the last time, by
+the index of days: 1 the length of one that lives longer is remembered → 2 what a legal hold is on is taken out of the table's own
+expiry, and stays → 3 the people of the others are asked for → 4 their rows are deleted → 5 how far has been looked. A
+released hold has its events looked at once more.
+
+Of the people who are asked for: 6 if the log has nothing of theirs that is alive or held, their row is marked → 7 some time
+later, if it still has nothing and nobody has taken the mark away, key and ref are deleted, and an entry says so.
+
+Whoever dies on the way is followed by the next run, which does the piece again. Readers filter by themselves: that this job is
+late shows nobody what is over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from ..core import audit, times
+from ..core.legal_holds import LegalHold, covering
+from ..core.tenant import Source, Tenant
+from ..observe import count, error, info
+from ..shell import Shell
+from ..store.data import EventKey, EventRow
+from ..store.lifetimes import DAY, Ending, Length, Released, in_days
+from .messages import NO_CONVERSATION
+
+PAGE = 50
+"""Events of one piece; twice as many at most."""
+NEWEST = 3
+"""Entries of a person that are looked at before the person is asked for: who writes on has one that is alive among them."""
+BETWEEN = timedelta(minutes=30)
+"""Between a person's mark and the end: longer than any invocation that may have read the person without it."""
+
+
+def handle(shell: Shell, tenants: Iterable[Tenant], left_s: Callable[[], float]) -> None:
+    """Work through what is over of each tenant, a piece of one after a piece of another, while there is time."""
+    waiting = deque((tenant.id, _pieces(shell, tenant)) for tenant in tenants)
+    while waiting:
+        if left_s() <= 0:
+            count("expiry_late")
+            return
+        tenant, pieces = waiting.popleft()
+        try:
+            next(pieces)
+        except StopIteration:
+            continue
+        except Exception as fault:  # noqa: BLE001  (one tenant's fault is not another's)
+            error("expiry_failed", fault, tenant=tenant)
+            count("expiry_failed")
+            continue
+        waiting.append((tenant, pieces))
+
+
+def _pieces(shell: Shell, tenant: Tenant) -> Iterator[None]:
+    now = shell.now()
+    lengths, released = shell.lifetimes.to_look_at(tenant.id)
+    sources: Iterable[Source] = (row.record for row in shell.config.list(tenant.id, "src"))
+    used = {tenant.retention.default_days, *(s.retention_days for s in sources if s.retention_days is not None)}
+    if used - {one.days for one in lengths}:
+        for days in used:
+            shell.lifetimes.use(tenant.id, days, now)
+        lengths, released = shell.lifetimes.to_look_at(tenant.id)
+    known = {one.days for one in lengths}
+    for length in lengths:
+        yield from _look(shell, tenant.id, length, now - length.days * DAY, now, known)
+    for one in released:
+        hold = shell.legal_holds.get(tenant.id, one.hold)
+        only = str(hold.value) if hold.scope == "conversation" else None
+        yield from _look(shell, tenant.id, one, one.before, now, known, only)
+        shell.lifetimes.done(tenant.id, one)
+    for ending in shell.lifetimes.asked(tenant.id):
+        yield None
+        _person(shell, tenant, ending)
+
+
+# Events
+
+
+def _look(
+    shell: Shell,
+    tenant: str,
+    one: Length | Released,
+    before: datetime,
+    now: datetime,
+    known: set[int],
+    only: str | None = None,
+) -> Iterator[None]:
+    """Look at the events received up to a time, from where the last run came to.
+
+    Args:
+        only: those of one conversation.
+    """
+    place, end = one.place, times.text(before)
+    while place < end:
+        page, following = shell.jobs.events(tenant, place, before, PAGE)
+        keys = [key for key, _ in page if only in (None, key.conversation)]
+        if keys:
+            _settle(shell, tenant, keys, now, known)
+        place = following or end
+        if page or place[:10] != one.place[:10]:  # a quiet hour writes nothing
+            shell.lifetimes.move(tenant, one, place)  # 5
+        yield None
+
+
+def _settle(shell: Shell, tenant: str, keys: list[EventKey], now: datetime, known: set[int]) -> None:
+    # As of long ago, so that rows whose life is over are read, too.
+    rows = shell.data.events(keys, times.EARLIEST).values()
+    for row in rows:
+        days = in_days(row.received_at, row.expires_at)
+        if row.expires_at > now and days not in known:
+            shell.lifetimes.use(tenant, days, now)  # 1
+            known.add(days)
+    over = [row for row in rows if row.expires_at <= now]
+    if not over:
+        return
+    # Read after ``now``: a hold that is placed later finds these over already.
+    holds = shell.legal_holds.standing(tenant)
+    held = [row.key for row in over if _holding(holds, row) is not None]
+    shell.lifetimes.keep(held)  # 2
+    gone = [row for row in over if row.key not in held]
+    _ask_for(shell, tenant, {row.owner for row in gone if row.owner is not None}, holds, now)  # 3
+    ended = shell.lifetimes.end((row.key for row in gone), now)  # 4
+    if ended:
+        count("events_ended", ended)
+
+
+def _holding(holds: Iterable[LegalHold], row: EventRow) -> LegalHold | None:
+    return covering(holds, row.key.conversation, row.owner, row.received_at)
+
+
+# People
+
+
+def _ask_for(shell: Shell, tenant: str, people: set[str], holds: Iterable[LegalHold], now: datetime) -> None:
+    since = shell.config.tenant(tenant).record.created_at
+    for person, ref in shell.people.refs(people).items() if people else ():
+        # What is about nobody is under its conversation's key, which goes with the tenant.
+        if not ref.startswith("sub_"):
+            continue
+        newest = shell.audit.newest_of_subject(tenant, ref, since, now)
+        if not any(_lives(shell, entry, person, holds, now) for entry in islice(newest, NEWEST)):
+            shell.lifetimes.ask(tenant, person)
+
+
+def _lives(shell: Shell, entry: Mapping[str, Any], person: str, holds: Iterable[LegalHold], now: datetime) -> bool:
+    """Say whether an entry of a person tells of content that is there and alive, or held."""
+    if entry["kind"] == "decided":
+        receipt = entry["receipt"]
+        received_at = times.parse(receipt["received_at"])
+        over = times.parse(entry["expires_at"]) <= now
+        if over and covering(holds, receipt["conversation"] or NO_CONVERSATION, person, received_at) is None:
+            return False
+    elif entry["kind"] != "restricted":  # which may have made a life longer than its decision says
+        return False
+    row = shell.data.event(entry["tenant"], entry["event"], times.EARLIEST)
+    if row is None or (row.sealed is None and row.restriction is None):
+        return False
+    return row.expires_at > now or _holding(holds, row) is not None
+
+
+def _person(shell: Shell, tenant: Tenant, one: Ending) -> None:
+    now = shell.now()
+    ref = shell.people.refs([one.person]).get(one.person) if one.ref is None else one.ref
+    if ref is None or not ref.startswith("sub_"):
+        shell.lifetimes.looked(tenant.id, one)
+        return
+    if one.since is not None and times.from_millis(one.since) + BETWEEN > now:
+        return
+    holds = shell.legal_holds.standing(tenant.id)
+    entries = shell.audit.newest_of_subject(tenant.id, ref, tenant.created_at, now)
+    if any(_lives(shell, entry, one.person, holds, now) for entry in entries):
+        shell.lifetimes.looked(tenant.id, one)
+    elif one.since is None:
+        since = times.millis(now)
+        if shell.people.ends(one.person, since):  # 6
+            shell.lifetimes.ends(tenant.id, one.person, ref, since)
+    else:
+        if shell.people.end(tenant.id, one.person, ref, one.since):  # 7
+            shell.audit.append(_ended(tenant.id, ref, times.from_millis(one.since), now))
+            count("people_ended")
+            info("person_ended", tenant=tenant.id, subject=ref)
+        shell.lifetimes.looked(tenant.id, one)
+
+
+def _ended(tenant: str, ref: str, since: datetime, now: datetime) -> audit.Entry:
+    return audit.act(
+        "expired",
+        tenant=tenant,
+        minute=times.minute(since),
+        at=now,
+        actor=("service", "sweep"),
+        request="sweep",
+        subject=ref,
+        reason="retention",
+    )
