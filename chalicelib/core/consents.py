@@ -128,7 +128,7 @@ def _bits(explicit: bool, written: bool, special: bool, separate: bool) -> int:
     return explicit * _EXPLICIT + written * _WRITTEN + special * _SPECIAL + separate * _SEPARATE
 
 
-def _leaving(facts: Mapping[str, Any]) -> set[str]:
+def leaving(facts: Mapping[str, Any]) -> set[str]:
     """Return the classes that a delivery would send, or more."""
     sent = set(facts["data"]["classes"])
     if facts["route"]["mode"] == "restrict":
@@ -138,7 +138,8 @@ def _leaving(facts: Mapping[str, Any]) -> set[str]:
     return (sent - dropped) & (sent if permitted is None else set(permitted))
 
 
-def _reached(facts: Mapping[str, Any]) -> set[str | None]:
+def reached(facts: Mapping[str, Any]) -> set[str | None]:
+    """Return every country that a delivery reaches; None where somebody's is not known."""
     recipient = facts["recipient"]
     parties = (recipient, *(recipient["onward"] or ()))
     return {c for p in parties for c in (p["entity_country"], *p["processing_countries"])}
@@ -163,12 +164,28 @@ def grounds_of(consents: Iterable[Consent], shared: frozenset[str]) -> Grounds:
             else:
                 recipient = one.recipient
                 covered = recipient == facts["recipient"]["id"] and one.covers(
-                    facts["purpose"], _leaving(facts), _reached(facts), now
+                    facts["purpose"], leaving(facts), reached(facts), now
                 )
             if covered:
                 given_on = times.text(one.given_at)[:10]
                 found += _documents(one.id, given_on, says_of(one, shared), one.law, recipient)
         return tuple(found)
+
+    return of
+
+
+def assumed(form: Mapping[str, bool], route_id: str) -> Grounds:
+    """Return the grounds of one who would have consented to all of a route, and to storing what goes along it.
+
+    Args:
+        form: ``separate_document``, ``written`` and ``special`` of the consent.
+    """
+    written, special = form["written"], form["special"]
+    says = _bits(written or special, written, special, form["separate_document"])
+
+    def of(route: str | None, facts: Mapping[str, Any]) -> Documents:
+        recipient = facts["recipient"]["id"] if route is not None else None
+        return _documents("cns_assumed", facts["now"][:10], says, (), recipient) if route in (None, route_id) else ()
 
     return of
 

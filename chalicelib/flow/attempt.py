@@ -97,6 +97,7 @@ def deliver(
     base = facts_again(shell, snapshot, order, classes, now, grounds)
     judgement = judge_again(shell, snapshot, order, base, grounds, held_since)
     if judgement.verdict == "held" and order["decision"] == "held":
+        _held_anew(shell, snapshot, order, one, document)
         return _still_held(snapshot, order, judgement, held_since or now, now)
     # The law's own limit: it counts where the law is changed to a shorter one than the tenant's.
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
@@ -108,11 +109,23 @@ def deliver(
         if order["decision"] == "refused":
             return Ended()
     if order["decision"] == "held":
+        _held_anew(shell, snapshot, order, one, document)
         return _still_held(snapshot, order, judgement, now, now)
     leave = gate.ask(batch, order, destination, woken=woken)
     if isinstance(leave, datetime):
         return Waits(leave, order, one.made, listed=True)
     return send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
+
+
+def _held_anew(shell: Shell, snapshot: Snapshot, order: Order, one: Found, document: dict[str, Any]) -> None:
+    """Ask for a consent where something is held for the first time: by a second look, or by a replay."""
+    if "held_since" in order:
+        return
+    from . import consent_requests  # few events are held
+
+    entry = shell.audit.get(order["tenant"], order["decided"], order["log"])
+    if entry is not None:
+        consent_requests.request(shell, snapshot, document, entry, one.consents)
 
 
 def _still_held(snapshot: Snapshot, order: Order, judgement: Judgement, held_since: datetime, now: datetime) -> Waits:

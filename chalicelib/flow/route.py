@@ -156,8 +156,20 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
     shell.outbox.send(  # 5
         message for w in works for message in deliveries(w.snapshot.configuration, w.entry, w.owner, now)
     )
+    for work in works:
+        if any(route["decision"] == "held" for route in work.entry["routes"]):
+            _request_consents(shell, work, failed)
     for channel, number in Counter(str(work.document["channel"]) for work in works).items():
         count("events", number, channel=channel)
+
+
+def _request_consents(shell: Shell, work: Work, failed: dict[str, BaseException]) -> None:
+    from . import consent_requests  # few events are held
+
+    try:
+        consent_requests.request(shell, work.snapshot, work.document, work.entry, work.consents)
+    except WaybillError as fault:
+        failed[work.message.id] = fault
 
 
 def _end_expired(shell: Shell, works: list[Work], now: datetime, failed: dict[str, BaseException]) -> None:

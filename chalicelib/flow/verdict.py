@@ -12,6 +12,7 @@ from typing import Any
 from ..core import times
 from ..core.consents import Consent, Grounds, grounds_of, none_given, subjects_of
 from ..core.plan import Facts, Judgement, judge, source_facts, with_grounds
+from ..core.tenant import Route
 from ..shell import Shell
 from ..store.people import people_key
 from ..store.snapshot import Snapshot
@@ -53,6 +54,14 @@ def facts_again(
     return with_grounds(base, None, grounds)
 
 
+def route_of(snapshot: Snapshot, order: Mapping[str, Any]) -> Route:
+    """Return an order's route as it is declared now, leading where the order was to go: the route may lead elsewhere by now."""
+    route = snapshot.configuration.routes[order["route"]]
+    if route.destination == order["destination"]:
+        return route
+    return route.model_copy(update={"destination": order["destination"]})
+
+
 def judge_again(
     shell: Shell,
     snapshot: Snapshot,
@@ -62,8 +71,6 @@ def judge_again(
     held_since: datetime | None = None,
 ) -> Judgement:
     """Decide an order's event along its route on the facts of ``facts_again``."""
-    route = snapshot.configuration.routes[order["route"]]
-    if route.destination != order["destination"]:  # it leads elsewhere by now; this order does not
-        route = route.model_copy(update={"destination": order["destination"]})
+    route = route_of(snapshot, order)
     decide = shell.decider.decide
     return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)

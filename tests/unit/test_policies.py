@@ -104,7 +104,7 @@ _GIVE_BACK = _RECEIVE + " GetQueueUrl"
 _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
     "hooks": {"inbox": _SEND},
-    "route": {"inbox": _GIVE_BACK, "outbox": _SEND, "notices": _SEND},
+    "route": {"inbox": f"{_GIVE_BACK} SendMessage", "outbox": _SEND, "notices": _SEND},
     "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "notices": _SEND},
     "pump": {"outbox": _SEND},
     "jobs": {"outbox": _SEND, "notices": _SEND},

@@ -1,0 +1,60 @@
+"""Ask a tenant for a person's consent, where that would lift a hold: an operational event, once a day for each recipient.
+
+The law is asked, by ``core.consent_request``, and only about what is held. Told is once for a person, a recipient and a UTC
+day: the event's id is derived from these, so that two who tell at once, or one who dies and tells again, tell one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import times
+from ..core.consent_request import by_recipient, wanted
+from ..core.consents import Consent, none_given
+from ..core.operational import source_id
+from ..core.retention import hold_ends_at
+from ..shell import Shell
+from ..store.snapshot import Snapshot
+from .notify import notify
+from .verdict import facts_again, given_by, route_of
+
+TYPE = "consent.requested"
+
+
+def request(
+    shell: Shell,
+    snapshot: Snapshot,
+    document: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    consents: tuple[Consent, ...],
+) -> None:
+    """Tell the tenant which consent would help on what a decision holds; nothing where none would.
+
+    Operational events ask for nothing, and nobody is asked about an event that is about several people, as no consent of one
+    counts for it. Telling again does no harm.
+
+    Args:
+        entry: the ``decided`` entry as it stands in the log.
+        consents: what the event's person has given.
+
+    Raises:
+        NotFound: the tenant is closed.
+        Unavailable: it is not told; asking again does no harm.
+    """
+    tenant, receipt = snapshot.configuration.tenant, entry["receipt"]
+    held = [route for route in entry["routes"] if route["decision"] == "held"]
+    if not held or receipt["source"] == source_id(tenant.id) or len(receipt["subjects"]) != 1:
+        return
+    at, (subject,) = times.parse(entry["at"]), receipt["subjects"]
+    base = facts_again(shell, snapshot, receipt, receipt["classes"], at, none_given)
+    grounds, decide = given_by(snapshot, document, consents), shell.decider.decide
+    found = by_recipient(
+        wanted(snapshot.configuration, route_of(snapshot, route), base, decide, grounds)
+        for route in held
+        if route["route"] in snapshot.configuration.routes
+    )
+    until = times.text(hold_ends_at(tenant, at, times.parse(entry["expires_at"])))
+    for one in found:
+        once = f"{subject}\n{one.recipient}\n{entry['at'][:10]}"
+        notify(shell, tenant.id, TYPE, {"subject": subject, **one.document(), "held_until": until}, once, subject)
