@@ -72,12 +72,25 @@ def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
 
 
 @contextlib.contextmanager
-def moto() -> Iterator[Engine]:
-    """Run moto inside this process, one call at a time: its tables know no locks."""
+def mocked() -> Iterator[None]:
+    """Have moto answer every client of this process, without what it does at length for nothing."""
     from moto import mock_aws
 
     from . import moto_answers, moto_keys, moto_queues, moto_tables
 
+    with (
+        mock_aws(),
+        moto_answers.remembered(),
+        moto_keys.drawn_once(),
+        moto_queues.searched(),
+        moto_tables.searched(),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def moto() -> Iterator[Engine]:
+    """Run moto inside this process, one call at a time: its tables know no locks."""
     lock = threading.RLock()
     make = _client(None)
 
@@ -92,10 +105,7 @@ def moto() -> Iterator[Engine]:
         client._make_api_call = one_at_a_time
         return client
 
-    quick = (moto_answers.remembered(), moto_keys.drawn_once(), moto_queues.searched(), moto_tables.searched())
-    with mock_aws(), contextlib.ExitStack() as stack:
-        for each in quick:
-            stack.enter_context(each)
+    with mocked():
         yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
 
 

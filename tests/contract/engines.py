@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import importlib.util
 import itertools
 import os
@@ -26,9 +27,9 @@ from typing import Any, Literal
 import boto3
 import pytest
 from botocore.config import Config
-from moto import mock_aws
 
 from chalicelib.store.engines import profile
+from infra.engines import mocked
 from tests.contract.profiles import Shim, create_table, shim
 
 REGION = "eu-central-1"
@@ -36,6 +37,12 @@ JAR = "WAYBILL_DYNAMODB_LOCAL_JAR"
 START_S = 30
 _CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 _prefixes = itertools.count(1)
+
+
+@functools.cache
+def session() -> boto3.session.Session:
+    """Return the session that makes every client of the tests: a new one reads the SDK's descriptions anew."""
+    return boto3.session.Session()
 
 
 @dataclass
@@ -59,7 +66,7 @@ class Engine:
         if service not in self._clients:
             # One try a call: a test that injects a fault sees each call of ours once.
             config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-            client = boto3.client(
+            client = session().client(
                 service, region_name=self.region, endpoint_url=self.url, config=config, **_CREDENTIALS
             )
             self._clients[service] = self.shim.over(client) if self.shim else client
@@ -186,7 +193,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Run the test on every engine that is found."""
     if request.param in ("moto", *PLAYED):
         services, over = {"dynamodb", "sqs", "s3"}, shim(request.param) if request.param in PLAYED else None
-        with mock_aws():
+        with mocked():
             one = Engine(
                 request.param, "put", frozenset(services | (set() if over else {"kms"})), atomic=False, shim=over
             )

@@ -301,11 +301,14 @@ def test_example_is_sent_only_when_the_role_is_proved(
 
 # Where it goes
 
+MAKER = aws_client.Maker()
+"""One for all: it reads the SDK's descriptions once, and nothing is kept between its clients."""
+
 
 @pytest.mark.parametrize("bucket", ["events-example", "eu-central-1"])  # a bucket can be called like a region
 def test_nothing_goes_to_another_region_when_a_bucket_says_that_it_is_there(bucket: str) -> None:
     hosts: list[str] = []
-    client = aws_client.Maker()("s3", "eu-central-1", Session("key", "secret", "token", NOW))
+    client = MAKER("s3", "eu-central-1", Session("key", "secret", "token", NOW))
 
     def redirect(request: Any, **_: Any) -> Any:
         hosts.append(request.url.split("/")[2])
@@ -349,7 +352,7 @@ def test_host_names_the_region_when_a_service_is_called_there(
         pass
 
     hosts: list[str] = []
-    client = aws_client.Maker()(service, region, Session("key", "secret", "token", NOW))
+    client = MAKER(service, region, Session("key", "secret", "token", NOW))
 
     def stop(request: Any, **_: Any) -> None:
         hosts.append(request.url.split("/")[2])

@@ -6,6 +6,7 @@ that fail: those are made by a hook on the client.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 from collections.abc import Callable, Iterator
@@ -16,18 +17,24 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto import mock_aws
 
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import of_kind
 from chalicelib.destinations.aws_client import Aws, Maker, Session
 from chalicelib.destinations.base import Clients
+from infra.engines import mocked
 from tests.contract import engines
 from tests.contract.tenant_aws import CELL_ACCOUNT
 from tests.contract.test_destinations import DOCUMENT, delivery
 
 REGION = engines.REGION
 _numbers = iter(range(1, 10_000))
+
+
+@functools.cache
+def _maker(url: str | None) -> Maker:
+    """Return the one that makes every client of an engine: a new one reads the SDK's descriptions anew."""
+    return Maker(url)
 
 
 @dataclass
@@ -62,7 +69,7 @@ class Tenant:
 
 
 def _owner(endpoint: str | None, keys: dict[str, str]) -> Callable[[str], Any]:
-    return lambda service: boto3.client(service, region_name=REGION, endpoint_url=endpoint, **keys)  # type: ignore[call-overload]
+    return lambda service: engines.session().client(service, region_name=REGION, endpoint_url=endpoint, **keys)  # type: ignore[call-overload]
 
 
 def _clock() -> datetime:
@@ -74,7 +81,7 @@ def tenant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """A tenant's account on every engine that is found."""
     fresh = f"events-{next(_numbers)}"
     if request.param == "moto":
-        with mock_aws():
+        with mocked():
             given = boto3.client("sts", region_name=REGION).assume_role(
                 RoleArn="arn:aws:iam::999988887777:role/owner", RoleSessionName="owner"
             )["Credentials"]
@@ -83,13 +90,15 @@ def tenant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
                 "aws_secret_access_key": given["SecretAccessKey"],
                 "aws_session_token": given["SessionToken"],
             }
-            yield Tenant("moto", "999988887777", _owner(None, keys), Aws(REGION, CELL_ACCOUNT, _clock), fresh)
+            yield Tenant(
+                "moto", "999988887777", _owner(None, keys), Aws(REGION, CELL_ACCOUNT, _clock, _maker(None)), fresh
+            )
         return
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     url = request.getfixturevalue("ministack_url")
     owner = _owner(url, {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"})
-    yield Tenant("ministack", "000000000000", owner, Aws(REGION, CELL_ACCOUNT, _clock, Maker(url)), fresh)
+    yield Tenant("ministack", "000000000000", owner, Aws(REGION, CELL_ACCOUNT, _clock, _maker(url)), fresh)
 
 
 def queue(tenant: Tenant, name: str | None = None, **attributes: str) -> tuple[str, Any]:
@@ -248,15 +257,14 @@ def test_code_is_not_found_when_the_bucket_is_not_there(tenant: Tenant) -> None:
     assert tenant.fault("s3", tenant.config("s3", bucket="missing-bucket", region=REGION)) == "not_found"
 
 
-class Interrupted(Maker):
+class Interrupted:
     """Makes clients whose service answers otherwise, as the wire would have it."""
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        super().__init__()
         self.status, self.body, self.headers = status, body, headers
 
     def __call__(self, service: str, region: str, session: Session | None) -> Any:
-        client = super().__call__(service, region, session)
+        client = _maker(None)(service, region, session)
 
         def answer(request: Any, **_: Any) -> Any:
             headers: Any = self.headers
@@ -295,7 +303,7 @@ JSON_10 = {"content-type": "application/x-amz-json-1.0"}
 def test_code_is_the_tables_when_the_wire_carries_a_fault(
     kind: str, status: int, body: bytes, headers: dict[str, str], code: str
 ) -> None:
-    with mock_aws():
+    with mocked():
         aws = Aws(REGION, CELL_ACCOUNT, _clock, Interrupted(status, body, headers))
         module = of_kind(kind)
 
@@ -306,7 +314,7 @@ def test_code_is_the_tables_when_the_wire_carries_a_fault(
 
 
 def test_sessions_of_a_real_sts_are_kept_until_they_are_about_to_expire() -> None:
-    with mock_aws():
+    with mocked():
         at = [_clock()]
         made: list[tuple[str, str | None]] = []
 

@@ -7,11 +7,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from chalicelib.core import sealing
 from chalicelib.flow.receive import EVENT_LIMIT_BYTES
@@ -19,6 +17,8 @@ from chalicelib.store.evidence import Evidence
 from chalicelib.store.notices import Notice, Notices
 from chalicelib.store.queues import Outgoing, Queue
 from infra import making, template
+from infra.engines import mocked
+from tests.contract.engines import session
 from tests.contract.profiles import Shim, shim
 
 REGION = "ru-home1"
@@ -35,7 +35,7 @@ class Home:
 
     def client(self, service: str) -> Any:
         config = Config(retries={"total_max_attempts": 1})
-        made = self.shim.over(boto3.client(service, MOTO_REGION, config=config, **CREDENTIALS))
+        made = self.shim.over(session().client(service, MOTO_REGION, config=config, **CREDENTIALS))
         self._made.append(made)
         return made
 
@@ -49,7 +49,7 @@ CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing
 
 @pytest.fixture(params=["ydb", "alternator"])
 def home(request: pytest.FixtureRequest) -> Iterator[Home]:
-    with mock_aws():
+    with mocked():
         made = Home(shim(request.param))
         yield made
         made.close()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import urllib.request
 
-import boto3
 import pytest
 
 from chalicelib.core.errors import Unavailable, WrongRegion
 from chalicelib.store.exports import Exports
-from tests.contract.engines import Engine
+from tests.contract.engines import Engine, session
 
 BIG = b"0123456789abcdef" * (5 * 1024 * 1024 // 16)
 """As long as a part must be that is not the last."""
@@ -58,7 +57,7 @@ def test_an_object_is_made_of_its_parts_when_some_were_uploaded_twice(exports: E
 def test_a_link_gives_the_object_without_a_key_and_under_its_name(engine: Engine, exports: Exports) -> None:
     exports.put("bundles/job_1.tar", b"tar")
     if engine.url is not None:  # ministack checks signatures, and knows one secret
-        known = boto3.client(
+        known = session().client(
             "s3", engine.region, endpoint_url=engine.url, aws_access_key_id="test", aws_secret_access_key="test"
         )
         known.create_bucket(Bucket="linked", CreateBucketConfiguration={"LocationConstraint": engine.region})
