@@ -13,7 +13,6 @@ from typing import Any
 
 from ..core import audit, times
 from ..core.errors import DeliveryError, OurError
-from ..core.event import classes_of
 from ..core.plan import Facts, Judgement, Planned, entry_facts, recipient_of, routes_of
 from ..core.redaction import redact
 from ..core.retention import hold_ends_at
@@ -92,9 +91,8 @@ def deliver(
     if held_since is not None and hold_ends_at(snapshot.configuration.tenant, held_since, expires_at) <= now:
         return expire(batch, order, "hold_expired", now)  # whatever it would be decided now
     document = one.row.open(one.data_key, shell.settings.region)
-    classes = classes_of(document)
     grounds = given_by(snapshot, document, one.consents)
-    base = facts_again(shell, snapshot, order, classes, now, grounds)
+    base = facts_again(shell, snapshot, order, document, now, grounds)
     judgement = judge_again(shell, snapshot, order, base, grounds, held_since)
     if judgement.verdict == "held" and order["decision"] == "held":
         _held_anew(shell, snapshot, order, one, document)

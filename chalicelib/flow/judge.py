@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..channels import IDS_ARE_NUMBERS
 from ..core import explanation, links, times
 from ..core.configuration import Configuration
 from ..core.consents import Grounds
@@ -17,6 +18,7 @@ from ..core.pattern import Pattern
 from ..core.plan import Facts, judge, route_facts, source_facts, with_grounds
 from ..core.readiness import readiness
 from ..core.redaction import redact
+from ..core.subject import people_of, subject_facts
 from ..core.switches import stopped_by
 from ..core.tenant import (
     Basis,
@@ -32,7 +34,7 @@ from ..core.tenant import (
 )
 from ..store.snapshot import Snapshot
 from .request import Request
-from .verdict import consents_of, facts_again, given_by
+from .verdict import consents_of, deciding, facts_again, given_by
 
 ALL_CLASSES = sorted(c.value for c in DataClass)
 PREVIEWED_LINK = f"…{links.PATH}…"
@@ -66,14 +68,17 @@ def event_facts(
     """Build the facts of doing something with an event."""
     received = document.get("received_at")
     now = request.shell.now()
+    tenant, source = configuration.tenant, source_of(configuration, document)
+    people = people_of(tenant, source, document, source.channel in IDS_ARE_NUMBERS)
     return source_facts(
         configuration,
-        source_of(configuration, document),
+        source,
         request.cell,
         op=op,
         classes=classes_of(document) if classes is None else classes,
         now=now,
         received_at=times.parse(received) if received else now,
+        subject=subject_facts(people, tenant, source),
     )
 
 
@@ -105,7 +110,7 @@ def as_viewed(request: Request, configuration: Configuration, document: dict[str
         },
         "route": {"mode": "replicate"},
     }
-    decision = request.shell.decider.decide(facts)
+    decision = deciding(request.shell, request.tenant.id, facts)(facts)
     if decision.verdict in ("held", "refused"):
         text = "the law does not let this content be read from where this key is used; see rules and missing"
         raise RefusedByLaw(text, decision.selected_rules(), decision.missing)
@@ -126,7 +131,8 @@ def explain_route(request: Request, document: Mapping[str, Any], route: Route) -
     base, grounds = _as_attempted(request, snapshot, document)
     facts = route_facts(base, snapshot.configuration, route)
     switch = stopped_by(snapshot.configuration.switches, route.destination, facts, times.parse(base["now"]))
-    facts = with_grounds(facts, route.id, grounds)
+    decide = deciding(request.shell, request.tenant.id, base)
+    base, facts = decide(base).facts, decide(with_grounds(facts, route.id, grounds)).facts
     return explanation.explain_transfer(base, facts, request.shell.law, switch)
 
 
@@ -136,7 +142,7 @@ def _as_attempted(request: Request, snapshot: Snapshot, document: Mapping[str, A
     source_of(snapshot.configuration, document)
     grounds = given_by(snapshot, document, consents_of(shell, snapshot, document))
     order = {"source": document["source"], "received_at": document.get("received_at") or times.text(now)}
-    return facts_again(shell, snapshot, order, classes_of(document), now, grounds), grounds
+    return facts_again(shell, snapshot, order, document, now, grounds), grounds
 
 
 def preview(request: Request, document: dict[str, Any], settings: RouteSettings) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def preview(request: Request, document: dict[str, Any], settings: RouteSettings)
     route = Route(**dict(settings), id=derived("rte", "draft"), created_at=request.at)
     pattern = Pattern.compile(route.pattern)
     base, grounds = _as_attempted(request, snapshot, document)
-    decide = request.shell.decider.decide
+    decide = deciding(request.shell, request.tenant.id, base)
     judgement = judge(snapshot.configuration, route, decide(base), base, decide, grounds=grounds)
     matched, explanation = pattern.matches(document), pattern.explain(document)
     leaves = judgement.verdict in ("allowed", "redacted")

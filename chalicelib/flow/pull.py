@@ -15,7 +15,6 @@ from typing import Any
 
 from ..core import audit, links
 from ..core.errors import Gone, LinkExpired, LinkUsed, NotFound, RefusedByLaw, TooMany
-from ..core.event import classes_of
 from ..core.links import Link
 from ..core.plan import Judgement, judge
 from ..core.redaction import redact
@@ -23,7 +22,7 @@ from ..core.tenant import Route
 from ..core.transfers import Transfer, of_entries
 from ..shell import Shell
 from ..store.snapshot import Snapshot
-from .verdict import consents_of, facts_again, given_by
+from .verdict import consents_of, deciding, facts_again, given_by
 
 _REQUEST = "pull"
 """Stands in the act for a request, as an act's key is made of it: there is one for each transfer."""
@@ -135,9 +134,9 @@ def _judged(
     now: datetime,
 ) -> Judgement:
     """Decide the look as what it is: the whole event goes to the recipient, of the classes that it may have."""
-    decide = shell.decider.decide
     grounds = given_by(snapshot, document, consents_of(shell, snapshot, document))
-    base = facts_again(shell, snapshot, receipt, classes_of(document), now, grounds)
+    base = facts_again(shell, snapshot, receipt, document, now, grounds)
+    decide = deciding(shell, snapshot.configuration.tenant.id, base)
     whole = route.model_copy(update={"mode": "replicate"})
     return judge(
         snapshot.configuration,

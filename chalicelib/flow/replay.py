@@ -21,7 +21,6 @@ from typing import Any
 from ..core import audit, times
 from ..core.configuration import Configuration
 from ..core.errors import Conflict, Invalid, NotFound, WaybillError
-from ..core.event import classes_of
 from ..core.job import Job
 from ..core.plan import Planned, recipient_of
 from ..core.transfers import Transfer, delivery_id, of_entries, transfer_id
@@ -199,7 +198,7 @@ def _decided(
     receipt = {"source": first["receipt"]["source"], "received_at": first["receipt"]["received_at"]}
     consents = shell.consents.of_person(owner) if snapshot.consents else ()
     grounds = given_by(snapshot, document, consents)
-    base = facts_again(shell, snapshot, receipt, classes_of(document), now, grounds)
+    base = facts_again(shell, snapshot, receipt, document, now, grounds)
     for one in ended:
         order = {**receipt, "route": one.route, "destination": one.destination}
         transfer = transfer_id(audit.minute_of(first["id"]), one.event, f"{one.route}\n{by}")

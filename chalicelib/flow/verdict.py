@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
+from ..channels import IDS_ARE_NUMBERS
 from ..core import times
 from ..core.consents import Consent, Grounds, grounds_of, none_given, subjects_of
-from ..core.plan import Facts, Judgement, judge, source_facts, with_grounds
+from ..core.event import classes_of
+from ..core.plan import Decide, Facts, Judgement, judge, source_facts, with_grounds
+from ..core.subject import people_of, subject_facts
 from ..core.tenant import Route
+from ..core.volumes import asking
 from ..shell import Shell
 from ..store.people import people_key
 from ..store.snapshot import Snapshot
+from .volumes import known
 
 
 def given_by(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple[Consent, ...]) -> Grounds:
@@ -35,23 +41,32 @@ def consents_of(shell: Shell, snapshot: Snapshot, document: Mapping[str, Any]) -
 
 
 def facts_again(
-    shell: Shell, snapshot: Snapshot, order: Mapping[str, Any], classes: list[str], now: datetime, grounds: Grounds
+    shell: Shell, snapshot: Snapshot, order: Mapping[str, Any], document: Mapping[str, Any], now: datetime, grounds: Grounds
 ) -> Facts:
     """Build the facts of storing an order's event, as the law and the records are now.
 
     Args:
         order: names the event's ``source`` and when it was ``received_at``.
     """
+    tenant, source = snapshot.configuration.tenant, snapshot.configuration.sources[order["source"]]
+    people = people_of(tenant, source, document, source.channel in IDS_ARE_NUMBERS)
     base = source_facts(
         snapshot.configuration,
-        snapshot.configuration.sources[order["source"]],
+        source,
         shell.cell,
         op="store",
-        classes=classes,
+        classes=classes_of(document),
         now=now,
         received_at=times.parse(order["received_at"]),
+        subject=subject_facts(people, tenant, source),
     )
     return with_grounds(base, None, grounds)
+
+
+def deciding(shell: Shell, tenant: str, base: Facts) -> Decide:
+    """Return what decides on an event, given the facts of one thing done with it: it reads how many people there are, once,
+    where the law asks."""
+    return asking(shell.decider.decide, cache(lambda: known(shell, tenant, base)))
 
 
 def route_of(snapshot: Snapshot, order: Mapping[str, Any]) -> Route:
@@ -72,5 +87,5 @@ def judge_again(
 ) -> Judgement:
     """Decide an order's event along its route on the facts of ``facts_again``."""
     route = route_of(snapshot, order)
-    decide = shell.decider.decide
+    decide = deciding(shell, snapshot.configuration.tenant.id, base)
     return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import law as laws
+from ..core import times
 from ..core.configuration import Configuration
 from ..core.plan import Facts
 from ..core.subject import Person as Located
@@ -29,7 +30,7 @@ class Share:
 
     place: Place
     counters: frozenset[str]
-    people: frozenset[str]
+    people: frozenset[str] = frozenset()
     years: tuple[Place, ...] = ()
     """The counters that the law is told; none where no rule of it asks."""
 
@@ -91,15 +92,19 @@ def shares_of(
     for pk, located in people:
         for code in laws_for(located.countries, tenant.controller.country, store):
             by_law.setdefault(code, set()).add(pk)
-    shares = []
-    for code, rows in by_law.items():
-        year = year_of(shell.law, code, now)
-        if year is not None:
-            asked = years_of(code, year) if code in shell.law.reads_volumes else ()
-            places = tuple(Place(tenant.id, code, y) for y in asked)
-            own = counters_of(code, classes, source.special)
-            shares.append(Share(Place(tenant.id, code, year), own, frozenset(rows), places))
-    return shares
+    found = ((_share(shell, tenant.id, code, classes, source.special, now), rows) for code, rows in by_law.items())
+    return [replace(share, people=frozenset(rows)) for share, rows in found if share is not None]
+
+
+def _share(
+    shell: Shell, tenant: str, code: str, classes: Iterable[str], special: Iterable[str] | None, now: datetime
+) -> Share | None:
+    year = year_of(shell.law, code, now)
+    if year is None:
+        return None
+    asked = years_of(code, year) if code in shell.law.reads_volumes else ()
+    years = tuple(Place(tenant, code, y) for y in asked)
+    return Share(Place(tenant, code, year), counters_of(code, classes, special), years=years)
 
 
 def _told(share: Share, counts: Mapping[Place, Mapping[str, int]]) -> dict[str, int]:
@@ -111,8 +116,18 @@ def _told(share: Share, counts: Mapping[Place, Mapping[str, int]]) -> dict[str, 
     return {name: number for name, number in whole.items() if name in named}
 
 
-def known(shell: Shell, shares: list[Share]) -> Facts:
-    """Read the fact ``volumes`` of an event that was counted before."""
+def known(shell: Shell, tenant: str, base: Facts) -> Facts:
+    """Read the fact ``volumes`` of an event that was counted when it came.
+
+    Args:
+        base: the facts of storing it.
+    """
+    subject, data = base["subject"], base["data"]
+    countries = subject.get("candidates") or ([subject["country"]] if subject["country"] else [])
+    shares = []
+    for code in laws_for(countries, base["collector"]["country"], base["store"]["country"]):
+        share = _share(shell, tenant, code, data["classes"], data["special"], times.parse(base["now"]))
+        shares += [share] if share is not None else []
     tally = Tally(shell)
     places = [place for share in shares for place in share.years]
     if places:
