@@ -41,7 +41,12 @@ def consents_of(shell: Shell, snapshot: Snapshot, document: Mapping[str, Any]) -
 
 
 def facts_again(
-    shell: Shell, snapshot: Snapshot, order: Mapping[str, Any], document: Mapping[str, Any], now: datetime, grounds: Grounds
+    shell: Shell,
+    snapshot: Snapshot,
+    order: Mapping[str, Any],
+    document: Mapping[str, Any],
+    now: datetime,
+    grounds: Grounds,
 ) -> Facts:
     """Build the facts of storing an order's event, as the law and the records are now.
 
