@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
 
@@ -339,6 +339,47 @@ def test_nothing_is_given_when_the_log_cannot_be_written(cell: World) -> None:
     assert "m1" not in answer.text and "canary" not in answer.text
     assert views(cell) == []
     assert pull(cell, url).status == 200
+
+
+def test_a_pull_is_decided_as_a_look_at_the_whole_event(cell: World) -> None:
+    url = told(cell, recipient=US)
+    decider = cell.shell.decider
+    asked: list[dict[str, Any]] = []
+
+    class Noting:
+        def decide(self, facts: dict[str, Any]) -> Any:
+            asked.append(facts)
+            return decider.decide(facts)
+
+    cell.shell.decider = Noting()  # type: ignore[assignment]
+    pull(cell, url)
+
+    (look,) = [facts for facts in asked if facts["op"] == "view"]
+    assert {facts["op"] for facts in asked} == {"store", "view"}
+    assert {"content", "identifier", "name", "technical"} <= set(look["data"]["classes"])
+    assert (look["recipient"]["id"], look["purpose"]) == (cell.recipient, "customer_support")
+    assert look["route"] == {"mode": "replicate", "redactions": []}
+
+
+def test_a_link_is_used_up_once_when_the_years_log_closes_between_two_pulls() -> None:
+    with world(clock=datetime(2027, 1, 7, 23, 30, tzinfo=UTC)) as cell:
+        cell.connect(route=RESTRICTED)
+        for number in (1, 2):
+            cell.post(number, at=datetime(2026, 12, 31, 23, 0, tzinfo=UTC))
+        cell.settle()
+        before, after = (str(body["data"]["pull_url"]) for _, _, body, _ in cell.receiver.requests)
+
+        assert pull(cell, before).status == 200
+        cell.clock += timedelta(hours=1)
+        assert pull(cell, after).status == 200
+
+        assert [pull(cell, url).json["code"] for url in (before, after)] == ["link_used", "link_used"]
+        assert {(e["kind"], e["log"]) for e in cell.entries() if e["kind"] in ("decided", "viewed")} == {
+            ("decided", "2026"),
+            ("viewed", "2026"),
+            ("viewed", "2027"),
+        }
+    install(None)
 
 
 def test_too_many_pulls_are_slowed_down_and_use_nothing_up(cell: World) -> None:
