@@ -218,8 +218,8 @@ def _at(value: Any, per_second: Literal[1, 1000]) -> datetime:
             raise MalformedPayload("a time was expected")
         whole, fraction = int(match[1]), match[2]
         millis = whole if per_second == 1000 else whole * 1000 + int((fraction or "0")[:3].ljust(3, "0"))
-    elif isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INTEGER:
-        raise MalformedPayload("a time was expected")
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_INTEGER:
+        raise MalformedPayload("a time was expected")  # what is no number compares with none
     else:
         millis = int(value) if per_second == 1000 else int(value * 1000)
     try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.channels import fields
@@ -87,6 +88,7 @@ READERS: tuple[Callable[[Any], object], ...] = (
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 @given(value=ANYTHING)
+@example(value=math.nan)
 def test_reader_raises_nothing_but_malformed_payload(reader: Callable[[Any], object], value: Any) -> None:
     try:
         reader(value)
