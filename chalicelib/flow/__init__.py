@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         switches,
         terms,
         trial,
+        volumes,
     )
 
 __all__ = (
@@ -73,6 +74,7 @@ __all__ = (
     "switches",
     "terms",
     "trial",
+    "volumes",
 )
 
 
