@@ -158,3 +158,34 @@ def tell(shell: Shell, crossing: Crossing, earlier: int) -> None:
                 "settled": row.settled,
             }
             notify(shell, place.tenant, event, data, f"{row.id}\n{place.year}")
+
+
+def thresholds(shell: Shell, tenant: str) -> list[dict[str, Any]]:
+    """Return every legal threshold with how many people a tenant has of it now."""
+    counts, now, found = shell.volumes.of_tenant(tenant), shell.now(), []
+    for row in laws.thresholds():
+        year = year_of(shell.law, row.law, now)
+        if year is None:
+            continue
+        by_year = {place.year: numbers for place, numbers in counts.items() if place.law == row.law}
+        number = told(row.law, by_year, year)[row.counter]
+        found.append(
+            {
+                "id": row.id,
+                "law": row.law,
+                "counter": row.counter,
+                "year": year,
+                "number": row.number,
+                "count": number,
+                "percent": row.percent(number),
+                "near": number >= row.near_at,
+                "reached": number >= row.reached_at,
+                "follows": row.follows,
+                "ref": row.ref,
+                "source": row.source,
+                "checked_on": row.checked_on.isoformat(),
+                "confidence": row.confidence,
+                "settled": row.settled,
+            }
+        )
+    return found

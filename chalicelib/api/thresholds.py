@@ -1,0 +1,44 @@
+"""``/v1/thresholds``: how many people a tenant has data of, against the numbers that laws turn on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .. import flow
+from ..core.tenant import Record
+from ..flow.lists import Found
+from .endpoint import Call, ListQuery, Resource
+from .problems import Answer
+
+thresholds = Resource("thresholds")
+
+
+class ThresholdShown(Record):
+    """A number of people from which something else follows, and how many there are."""
+
+    id: str
+    law: str
+    counter: str
+    year: int
+    number: int
+    count: int
+    percent: int
+    near: bool
+    reached: bool
+    follows: str
+    ref: str
+    source: str
+    checked_on: str
+    confidence: Literal["verified", "memory", "unsure"]
+    settled: bool
+
+
+@thresholds.endpoint("GET", "/v1/thresholds", scope="read", query=ListQuery, answer=ThresholdShown, listed=True)
+def index(call: Call) -> Answer:
+    """List the legal thresholds, each with the tenant's count of people."""
+    found = sorted(flow.volumes.thresholds(call.shell, call.request.tenant.id), key=lambda row: str(row["id"]))
+    after = call.position()
+    return call.listed(Found(row["id"], row) for row in found if row["id"] > after)
+
+
+RESOURCES = (thresholds,)
