@@ -30,6 +30,7 @@ from . import (
     rules,
     switches,
     tenants,
+    thresholds,
 )
 from .endpoint import Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
@@ -47,6 +48,7 @@ RESOURCES: tuple[Resource, ...] = (
     *consents.RESOURCES,
     *conversations.RESOURCES,
     *switches.RESOURCES,
+    *thresholds.RESOURCES,
     *legal_holds.RESOURCES,
     *reading.RESOURCES,
     *pulls.RESOURCES,
