@@ -79,15 +79,20 @@ class Cell:
 
 
 def make_resources(engine: Engine, cell: str, region: str, country: str) -> None:
-    """Make the cell's key, tables and queues from ``resources.json``; what is there already stays."""
-    kms, dynamodb, sqs, s3 = (engine.make_client(s, region) for s in ("kms", "dynamodb", "sqs", "s3"))
+    """Make the cell's key, tables, buckets and queues from ``resources.json``; what is there already stays."""
+    make_stores(engine, cell, region, country)
+    making.make_queues(engine.make_client("sqs", region), template.queues(cell, region, country, engine.account))
+
+
+def make_stores(engine: Engine, cell: str, region: str, country: str) -> None:
+    """Make what keeps something: the cell's key, tables and buckets."""
+    kms, dynamodb, s3 = (engine.make_client(s, region) for s in ("kms", "dynamodb", "s3"))
     aliases = {a["AliasName"]: a.get("TargetKeyId") for a in kms.list_aliases()["Aliases"]}
     for key in template.keys(cell, region, country, engine.account):
         if key.alias not in aliases and (engine.signs or key.create["KeyUsage"] != "SIGN_VERIFY"):
             made = kms.create_key(**key.create)["KeyMetadata"]["KeyId"]
             kms.create_alias(AliasName=key.alias, TargetKeyId=made)
     making.make_tables(dynamodb, template.tables(cell, region, country, engine.account))
-    making.make_queues(sqs, template.queues(cell, region, country, engine.account))
     for bucket in template.buckets(cell, region, country, engine.account):
         making.make_bucket(s3, bucket)
 

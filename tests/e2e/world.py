@@ -272,7 +272,7 @@ class World:
     def start(self, engine: engines.Engine) -> None:
         self.engine = engine
         self.randomness = random.Random(7)
-        local.make_resources(engine, "test", "eu-central-1", "DE")
+        local.make_stores(engine, "test", "eu-central-1", "DE")  # its queues are these
         self.dead_inbox, self.dead_outbox = FifoQueue(self, "dead_inbox"), FifoQueue(self, "dead_outbox")
         self.inbox = FifoQueue(self, "inbox", self.dead_inbox)
         self.outbox = FifoQueue(self, "outbox", self.dead_outbox)
