@@ -10,8 +10,9 @@ from logs import act, append
 from world import World
 
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.intervals import EFFECT
 from chalicelib.core.tenant import Contract
-from chalicelib.flow import dead, deliver, jobs, reconcile, replay, route, sweep
+from chalicelib.flow import conversations, dead, deliver, jobs, reconcile, replay, route, sweep
 from chalicelib.flow.dirty import tell
 from chalicelib.flow.request import Request as Asked
 from infra import engines
@@ -116,13 +117,34 @@ def _dynamodb(operation: str, arguments: dict[str, Any]) -> Iterator[tuple[str, 
 
 def _replay(w: Watched) -> None:
     """A job on all that went to the destination."""
-    row, keys = w.shell.config.tenant(w.tenant), w.shell.config.keys_of(w.tenant)
-    key = ("key", "key_" + "0" * 26)
-    asked = Asked(w.shell, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
-    replay.begin(asked, w.destination, None, None, "any")
+    replay.begin(_asked(w), w.destination, None, None, "any")
     w.restart()  # a process that has read nothing yet
     w.shell.sleep = lambda seconds: setattr(w, "clock", w.clock + timedelta(seconds=seconds))
     w.acting("jobs", lambda: jobs.handle(w.shell))
+
+
+def _off_record(w: Watched) -> None:
+    """A conversation off the record: sent once, found by its platform's second post, ended for a process that died."""
+    heard = {e["receipt"]["conversation"] for e in w.of_kind("decided") if e["receipt"]["source"] == w.source}
+    for ref in sorted(heard):
+        conversations.turn(_asked(w), ref, True)
+    w.clock += EFFECT
+    w.change(w.destination, rate_limit_per_s=1000, enabled=True)
+    w.receiver.answer = lambda _: (204, {})
+    w.restart()
+    at = w.clock
+    for number in (5, 5, 6):
+        w.post(number, chat=300, at=at)
+    w.crash_at = len(w.effects) + 9
+    w.post(7, chat=300)
+    w.run(timedelta(minutes=5))
+    assert len([e for e in w.of_kind("decided") if e["facts"].get("otr")]) == 3
+
+
+def _asked(w: Watched) -> Asked:
+    row, keys = w.shell.config.tenant(w.tenant), w.shell.config.keys_of(w.tenant)
+    key = ("key", "key_" + "0" * 26)
+    return Asked(w.shell, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
 
 
 def _seal(w: Watched) -> None:
@@ -164,6 +186,7 @@ def _live(w: Watched) -> None:
             w.clock += timedelta(minutes=10)
         w.failing = lambda name: None
         w.settle()
+    _off_record(w)
     _replay(w)
     _seal(w)
     row = w.shell.config.tenant(w.tenant)

@@ -44,11 +44,17 @@ from tests.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 _APPEND = {**dict.fromkeys(AUDIT, "PartiQLInsert GetItem BatchGetItem Query"), INDEXES["subject"]: "Query"}
 _DEAD: dict[str, str] = {CONFIG: "GetItem Query", **_APPEND}
 MAY_DYNAMODB: dict[str, dict[str, str]] = {
-    "hooks": {CONFIG: "GetItem BatchGetItem", PEOPLE: "GetItem"},
+    # The door's own: CONFIG without Query, PEOPLE's GetItem. The rest is for what is off the record.
+    "hooks": {
+        CONFIG: "GetItem BatchGetItem Query",
+        PEOPLE: "GetItem BatchGetItem PutItem UpdateItem",
+        DATA: "GetItem BatchGetItem PutItem UpdateItem DeleteItem",
+        **dict.fromkeys(AUDIT, "PartiQLInsert BatchGetItem"),
+    },
     "route": {
         CONFIG: "GetItem BatchGetItem Query",
-        PEOPLE: "GetItem BatchGetItem PutItem",
-        DATA: "GetItem PutItem PartiQLInsert UpdateItem",
+        PEOPLE: "GetItem BatchGetItem PutItem UpdateItem",
+        DATA: "GetItem BatchGetItem PutItem PartiQLInsert UpdateItem",
         **_APPEND,
     },
     "deliver": {
@@ -68,8 +74,8 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     },
     "sweep": {
         CONFIG: "GetItem Query DeleteItem",
-        PEOPLE: "DeleteItem",
-        DATA: "GetItem Query UpdateItem DeleteItem",
+        PEOPLE: "GetItem BatchGetItem UpdateItem DeleteItem",
+        DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         **_APPEND,
     },
@@ -103,7 +109,7 @@ _RECEIVE = "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueAttribu
 _GIVE_BACK = _RECEIVE + " GetQueueUrl"
 _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
-    "hooks": {"inbox": _SEND},
+    "hooks": {"inbox": _SEND, "notices": _SEND},
     "route": {"inbox": f"{_GIVE_BACK} SendMessage", "outbox": _SEND, "notices": _SEND},
     "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "notices": _SEND},
     "pump": {"outbox": _SEND},
@@ -123,7 +129,7 @@ _BUCKET = {(AUDIT_KEY, "by S3"): "Decrypt GenerateDataKey"}
 _SENDER = {(CELL_KEY, "by SQS"): "Decrypt GenerateDataKey"}
 _TENANT = {(CELL_KEY, "for a tenant"): "Decrypt"}
 MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
-    "hooks": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER, **_TENANT},
+    "hooks": {**_BOTH_BY_DYNAMODB, **_SENDER, **_BUCKET, **_TENANT},
     "route": {**_BOTH_BY_DYNAMODB, **_SENDER, **_BUCKET, **_TENANT},
     "deliver": {**_BOTH_BY_DYNAMODB, **_SENDER, **_BUCKET, **_TENANT},
     "pump": {(CELL_KEY, "by DynamoDB"): "Decrypt", **_SENDER},
@@ -164,7 +170,7 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
 
 
 # Who acts under roles of tenants': proves them, and sends under them.
-MAY_ASSUME = {"api", "deliver"}
+MAY_ASSUME = {"api", "deliver", "hooks"}
 
 
 def test_the_tables_cover_every_role_when_a_role_is_added() -> None:
@@ -273,8 +279,9 @@ MAY_S3: dict[str, dict[str, str]] = {
     },
     "sweep": {"batch": "GetObject", "checkpoint": "GetObject", "bucket": "ListBucket"},
     "tripwire": {"changed row": "PutObject"},
-    "route": {"configuration": "PutObject"},
-    "deliver": {"configuration": "PutObject"},
+    "hooks": {"configuration": "GetObject PutObject"},
+    "route": {"configuration": "GetObject PutObject"},
+    "deliver": {"configuration": "GetObject PutObject"},
     "jobs": {
         **dict.fromkeys(_OBJECTS, "GetObject"),
         "configuration": "GetObject PutObject",

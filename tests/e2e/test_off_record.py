@@ -1,0 +1,491 @@
+"""Off the record: decided, sent once, and found nowhere afterwards."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import itertools
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import deaths
+import pytest
+from botocore.exceptions import ClientError
+from logs import verified
+from world import START, World, raw, world
+
+from chalicelib.channels.base import Inbound, Reply
+from chalicelib.core import breaker, ids
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.intervals import EFFECT
+from chalicelib.core.tenant import Redaction, Transform
+from chalicelib.flow import conversations, read
+from chalicelib.flow.request import Request
+
+MINUTE = timedelta(minutes=1)
+SECRET_WORDS = (
+    b"secret-text",
+    b"Canary",
+    b"Hidden",
+    b"secret-name",
+    b"secret_file",
+    b"4455667788",
+    b"+4915155500",
+    b"900900",
+)
+"""What is in the message of ``said``: text, names, file, chat, phone, message id."""
+
+
+def asked(w: World, **changes: Any) -> Request:
+    row = w.shell.config.tenant(w.tenant)
+    number = len(w.effects)
+    values: dict[str, Any] = {
+        "shell": w.shell, "tenant": row.record, "version": row.version, "keys": w.shell.config.keys_of(w.tenant),
+        "actor": ("key", "key_" + "0" * 26), "country": None, "at": w.clock, "id": f"req_{number:026d}", "seed": b"s",
+    }  # fmt: skip
+    return Request(**(values | changes))
+
+
+def said(w: World, number: int = 1, text: str = "secret-text", chat: int = 4455667788, at: Any = None) -> Reply:
+    """Somebody says what nobody may find: one text, two names, a user name, a phone number and a file."""
+    person = {"id": chat, "is_bot": False, "first_name": "Canary", "last_name": "Hidden", "username": "secret-name"}
+    message = {
+        "message_id": 900900 + number, "date": int((at or w.clock).timestamp()), "chat": {"id": chat, "type": "private"},
+        "from": person, "text": f"{text} {number}",
+        "document": {"file_id": "secret_file_id", "file_unique_id": "u", "file_name": "secret_file.pdf"},
+        "contact": {"phone_number": "+4915155500", "first_name": "Canary"},
+    }  # fmt: skip
+    body = json.dumps({"update_id": 900900 + number, "message": message}).encode()
+    headers = {"content-type": "application/json", "x-telegram-bot-api-secret-token": "hook-secret"}
+    return w.hook(Inbound("POST", f"https://h/hooks/{w.source}", headers, {}, body, w.clock))
+
+
+def conversation(w: World) -> str:
+    """The ref of the conversation that was heard of first."""
+    first = min(w.of_kind("decided"), key=lambda e: str(e["at"]))
+    return str(first["receipt"]["conversation"])
+
+
+def off(w: World, on_record: bool = False) -> str:
+    """Have the conversation off the record, and wait until that counts."""
+    ref = conversation(w)
+    conversations.turn(asked(w), ref, not on_record)
+    w.clock += EFFECT
+    return ref
+
+
+def begun(w: World, chat: int = 4455667788, **declared: Any) -> str:
+    """A conversation that is off the record from now on; what came before holds nothing secret."""
+    w.connect(**declared)
+    w.post(1, text="hello", chat=chat)
+    w.run(MINUTE)
+    w.receiver.requests.clear()
+    return off(w)
+
+
+def everything(w: World, capture: str = "") -> dict[str, bytes]:
+    """All that there is of the cell outside its processes' memory: tables, queues, buckets, what was logged and counted."""
+    from chalicelib.core import leaf
+
+    found = {"logged": capture.encode()}
+    client = w.engine.make_client("dynamodb", "eu-central-1")
+    for table in client.list_tables()["TableNames"]:
+        for page in client.get_paginator("scan").paginate(TableName=table):
+            for number, row in enumerate(page["Items"]):
+                text = raw(row) + (leaf.inflate(row["leaf"]["B"]) if "leaf" in row else b"")
+                found[f"{table}/{number}"] = text + _opened(w, row)
+    queues = {"inbox": w.inbox, "outbox": w.outbox, "dead_inbox": w.dead_inbox, "dead_outbox": w.dead_outbox}
+    for name, queue in queues.items():
+        for number, message in enumerate(queue.messages):
+            sealed = json.loads(message.outgoing.body).get("sealed", "")
+            found[f"{name}/{number}"] = (message.outgoing.body + message.outgoing.group).encode() + (
+                b"a sealed body" if sealed else b""
+            )
+    s3 = w.engine.make_client("s3", "eu-central-1")
+    for bucket in s3.list_buckets()["Buckets"]:
+        for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ()):
+            found[item["Key"]] = s3.get_object(Bucket=bucket["Name"], Key=item["Key"])["Body"].read()
+    return found
+
+
+def _opened(w: World, row: dict[str, Any]) -> bytes:
+    """An event's row, read as whoever has all the keys reads it: what is sealed is at rest, too."""
+    if not row["pk"]["S"].startswith(f"{w.tenant}#evt_") or "body" not in row:
+        return b""
+    stored = w.shell.data.event(w.tenant, row["pk"]["S"].partition("#")[2], w.clock)
+    assert stored is not None
+    people = w.shell.people.get_many([(stored.owner or "", w.shell.config.keys_of(w.tenant))])
+    return json.dumps(stored.open(people[stored.owner or ""].key, "eu-central-1")).encode()
+
+
+def nowhere(w: World, capture: str = "", words: tuple[bytes, ...] = SECRET_WORDS) -> None:
+    """Nothing of what was said off the record is anywhere, and no event of it either."""
+    found = everything(w, capture)
+    assert [
+        (place, word) for place, text in found.items() for word in words if word in text and b"hello" not in text
+    ] == []
+    unkept = {e["event"] for e in w.of_kind("decided") if e["facts"].get("otr")}
+    kept = [row["pk"]["S"] for row in w.rows("data") if row["pk"]["S"].startswith(f"{w.tenant}#evt_")]
+    assert [pk for pk in kept if pk.partition("#")[2] in unkept] == []
+    assert [place for place in found if "inbox/" in place or "outbox/" in place] == []
+
+
+def ends(w: World) -> list[tuple[str, str, str]]:
+    """How each transfer off the record ended: decision, outcome and the code of its one attempt."""
+    told = []
+    request = asked(w)
+    for entry in (e for e in w.of_kind("decided") if e["facts"].get("otr")):
+        for route in entry["routes"]:
+            one = read.transfer(request, route["transfer"])
+            assert len(one.attempts) <= 1
+            told.append((one.decision, one.outcome, one.attempts[0].code if one.attempts else ""))
+    return told
+
+
+def waiting(w: World) -> list[str]:
+    """The lanes in which something off the record waits, if only for its end."""
+    lanes = [row for row in w.rows("data") if row["pk"]["S"].startswith("lane#")]
+    return [
+        row["pk"]["S"]
+        for row in lanes
+        if '"otr": true' in row.get("waiting", {}).get("S", "") or "#dlv_" in row["pk"]["S"]
+    ]
+
+
+def test_sent_once_and_found_nowhere_when_a_conversation_is_off_the_record(capfd: pytest.CaptureFixture[str]) -> None:
+    with world() as w:
+        begun(w)
+
+        assert said(w).status == 200
+
+        (sent,) = w.receiver.requests
+        assert sent[2]["data"]["message"]["text"] == "secret-text 1"
+        assert sent[2]["data"]["otr"] is True
+        assert w.inbox.messages == []
+        assert ends(w) == [("allowed", "delivered", "http_204")]
+        assert waiting(w) == []
+        w.run(MINUTE)
+        nowhere(w, "".join(capfd.readouterr()))
+
+
+def test_an_interval_changes_nothing_outside_it_when_a_conversation_goes_off_and_on_again() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1, text="hello before", chat=4455667788)
+        w.run(MINUTE)
+        ref = off(w)
+        said(w)
+        w.post(2, text="hello another", chat=200)
+        w.run(MINUTE)
+        off(w, on_record=True)
+        w.post(3, text="hello after", chat=4455667788)
+        w.run(timedelta(days=3), every=timedelta(hours=1))
+
+        assert w.receiver.texts() == ["hello before", "secret-text 1", "hello another", "hello after"]
+        kept = [e for e in w.of_kind("decided") if not e["facts"].get("otr")]
+        assert [w.shell.data.event(w.tenant, e["event"], w.clock) is not None for e in kept] == [True] * 3
+        nowhere(w)
+        shown = conversations.shown(asked(w), ref, conversations.intervals_of(asked(w), ref))
+        (interval,) = shown["intervals"]
+        acts = [e for e in w.of_kind("config_changed") if e["object"] == {"kind": "conversation", "id": ref}]
+        assert [(a["reason"], a["range"]["after"], a["range"]["before"]) for a in acts] == [
+            ("enabled", interval["since"], None),
+            ("disabled", interval["since"], interval["until"]),
+        ]
+        for _ in range(3):
+            w.clock += timedelta(minutes=10)
+            w.seal()
+        report = verified(w)
+        assert (report.code, report.faults) == (0, ())
+        assert report.told["decisions"] == {"redecided": 4, "not_redecided": {}}
+
+
+def test_on_the_record_until_it_counts_and_off_from_that_instant_on() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1, text="hello", chat=4455667788)
+        w.run(MINUTE)
+        conversations.turn(asked(w), conversation(w), True)
+        w.clock += EFFECT - timedelta(milliseconds=1)
+        w.post(2, text="hello still", chat=4455667788)
+        w.clock += timedelta(milliseconds=1)
+        said(w)
+        w.run(MINUTE)
+
+        assert sorted(w.receiver.texts()) == ["hello", "hello still", "secret-text 1"]
+        assert [e["facts"].get("otr", False) for e in w.of_kind("decided")].count(True) == 1
+        nowhere(w)
+
+
+def _down(w: World) -> None:
+    w.receiver.answer = lambda _: (503, {})
+
+
+def _refuses(w: World) -> None:
+    w.receiver.answer = lambda _: (422, {})
+
+
+def _unheard(w: World) -> None:
+    row = w.shell.config.get(w.tenant, w.destination)
+    secrets = w.shell.config.secrets(w.tenant, w.destination, row.sealed)
+    closed = {**secrets, "config": {"url": "http://127.0.0.1:9/in"}}
+    w.shell.config.replace(w.tenant, row.record, row.version, closed)
+
+
+def _opens(w: World) -> None:
+    def step(state: breaker.State) -> breaker.State:
+        return breaker.slowed(state, w.clock + timedelta(hours=1), w.clock, None)
+
+    seen = w.shell.health.get(w.tenant, w.destination)
+    w.shell.health.change(w.tenant, w.destination, seen, w.clock, step)
+
+
+def _used_up(w: World) -> None:
+    w.change(w.destination, rate_limit_per_s=1)
+    w.shell.health.take_turn(w.tenant, w.destination, 1, w.clock, 0)
+
+
+def _hurries(w: World) -> None:
+    ticks = itertools.count(0, 30)
+    w.shell.monotonic = lambda: float(next(ticks))
+
+
+TROUBLES: dict[str, tuple[Callable[[World], None], tuple[str, str, str]]] = {
+    "destination down": (_down, ("allowed", "gave_up", "http_503")),
+    "destination refuses": (_refuses, ("allowed", "rejected", "http_422")),
+    "nobody listens": (_unheard, ("allowed", "gave_up", "connect")),
+    "destination disabled": (lambda w: w.change(w.destination, enabled=False), ("allowed", "gave_up", "off_record")),
+    "destination asked for time": (_opens, ("allowed", "gave_up", "off_record")),
+    "rate used up": (_used_up, ("allowed", "gave_up", "off_record")),
+    "no time left": (_hurries, ("allowed", "gave_up", "off_record")),
+    "select fails": (
+        lambda w: w.change(w.route, transform=Transform(select="to_number(message.text) + `1`")),
+        ("allowed", "rejected", "render"),
+    ),
+    "restricted": (lambda w: w.change(w.route, mode="restrict"), ("redacted", "gave_up", "off_record")),
+    "law holds": (lambda w: w.change(w.recipient, contract=None), ("held", "expired", "")),
+    "law refuses": (lambda w: w.change(w.recipient, granted=False), ("refused", "refused", "")),
+    "redacted": (
+        lambda w: w.change(
+            w.route, mode="redact", transform=Transform(redact=(Redaction(data_class="content", action="drop"),))
+        ),
+        ("redacted", "delivered", "http_204"),
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_lost_and_said_so_and_found_nowhere_when(trouble: str, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare, end = TROUBLES[trouble]
+    with world() as w:
+        begun(w)
+        prepare(w)
+
+        assert said(w).status == 200
+        w.receiver.answer = lambda _: (204, {})
+        w.run(timedelta(hours=2), every=timedelta(minutes=5))
+
+        assert ends(w) == [end]
+        assert len(w.receiver.requests) == (1 if end[2].startswith("http_") else 0)
+        assert waiting(w) == []
+        nowhere(w, "".join(capfd.readouterr()))
+
+
+def test_sent_once_when_a_platform_posts_again() -> None:
+    with world() as w:
+        begun(w)
+
+        said(w)
+        said(w)
+        w.run(timedelta(minutes=5))
+
+        assert len(w.receiver.requests) == 1
+        assert ends(w) == [("allowed", "delivered", "http_204")]
+        assert waiting(w) == []
+
+
+def test_nothing_sent_when_a_platform_posts_again_what_was_on_the_record() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1, text="hello", chat=4455667788, at=START)
+        w.run(MINUTE)
+        off(w)
+
+        w.post(1, text="hello", chat=4455667788, at=START)
+        w.run(timedelta(minutes=5))
+
+        assert w.receiver.texts() == ["hello"]
+        assert len(w.of_kind("decided")) == 1
+
+
+def test_nothing_kept_of_the_copy_in_the_inbox_when_it_was_decided_off_the_record_before() -> None:
+    with world() as w:
+        begun(w)
+        off(w, on_record=True)
+        at = w.clock
+        said(w, at=at)  # in the inbox, and not routed yet
+        off(w)
+
+        said(w, at=at)
+        w.run(timedelta(minutes=5))
+
+        assert len(w.receiver.requests) == 1
+        nowhere(w)
+
+
+def test_each_event_of_a_webhook_goes_by_its_own_conversation() -> None:
+    with world() as w:
+        w.connect(source={"channel": "line"})
+        w.shell.config.replace(w.tenant, *_line_secret(w))
+        _line(w, ("U1", "hello one"))
+        w.run(MINUTE)
+        off(w)
+
+        assert _line(w, ("U1", "secret-text 1"), ("U2", "hello two"), ("U1", "secret-text 2")).status == 200
+        w.run(MINUTE)
+
+        assert w.receiver.texts() == ["hello one", "secret-text 1", "secret-text 2", "hello two"]
+        assert [e["facts"].get("otr", False) for e in w.of_kind("decided")].count(True) == 2
+        nowhere(w, words=(b"secret-text",))
+
+
+def _line_secret(w: World) -> tuple[Any, int, Any]:
+    row = w.shell.config.get(w.tenant, w.source)
+    return row.record, row.version, [{"secret": {"channel_secret": "hook-secret"}, "until": None}]
+
+
+def _line(w: World, *said: tuple[str, str]) -> Reply:
+    events = [
+        {
+            "type": "message", "mode": "active", "timestamp": int(w.clock.timestamp() * 1000), "replyToken": f"r{text}",
+            "webhookEventId": f"{user}-{text}", "deliveryContext": {"isRedelivery": False},
+            "source": {"type": "user", "userId": user},
+            "message": {"type": "text", "id": f"{user}-{text}", "quoteToken": "q", "text": text},
+        }
+        for user, text in said
+    ]  # fmt: skip
+    body = json.dumps({"destination": "B", "events": events}).encode()
+    proof = base64.b64encode(hmac.digest(b"hook-secret", body, "sha256")).decode()
+    headers = {"content-type": "application/json", "x-line-signature": proof}
+    return w.hook(Inbound("POST", f"https://h/hooks/{w.source}", headers, {}, body, w.clock))
+
+
+def _two_routes(w: World) -> None:
+    """The same events go to a second destination of the same recipient."""
+    second = w.shell.config.get(w.tenant, w.destination)
+    secrets = w.shell.config.secrets(w.tenant, w.destination, second.sealed)
+    made = second.record.model_copy(update={"id": ids.sortable("dst", w.clock, w.randomness.randbytes(11))})
+    w.shell.config.insert(w.tenant, made, secrets)
+    route = w.shell.config.get(w.tenant, w.route).record
+    route = route.model_copy(
+        update={"id": ids.sortable("rte", w.clock, w.randomness.randbytes(11)), "destination": made.id}
+    )
+    w.shell.config.insert(w.tenant, route)
+
+
+def test_sent_to_every_destination_once_when_there_are_several() -> None:
+    with world() as w:
+        begun(w)
+        _two_routes(w)
+
+        assert said(w).status == 200
+
+        assert w.receiver.texts() == ["secret-text 1"] * 2
+        assert ends(w) == [("allowed", "delivered", "http_204")] * 2
+        nowhere(w)
+
+
+def _promise(w: World) -> None:
+    """One decision; what it let through was sent at most once, and the log knows how it ended."""
+    (entry,) = [e for e in w.of_kind("decided") if e["facts"].get("otr")]
+    told = ends(w)
+    assert len(told) == len(entry["routes"]) == 1
+    assert len(w.receiver.requests) <= 1
+    decision, outcome, code = told[0]
+    if len(w.receiver.requests) == 1:
+        assert (outcome, code) in (("delivered", "http_204"), ("gave_up", "lost"))
+    else:
+        assert (decision, outcome, code) in (("allowed", "gave_up", "lost"), ("held", "expired", ""))
+    assert waiting(w) == []
+    nowhere(w)
+
+
+def _effects(**declared: Any) -> int:
+    with world() as w:
+        begun(w, **declared)
+        w.effects.clear()
+        said(w)
+        return len(w.effects)
+
+
+@deaths.in_parts
+@pytest.mark.parametrize("declared", [{}, {"recipient": {"contract": None}}], ids=["allowed", "held"])
+def test_promise_is_kept_when_the_process_dies_at_any_effect(declared: dict[str, Any], part: int) -> None:
+    for number in deaths.at(range(1, _effects(**declared) + 1), 10, part):
+        with world() as w:
+            begun(w, **declared)
+            w.effects.clear()
+            w.crash_at = number
+
+            assert said(w).status == 200
+
+            assert w.crashes == 1 or number > len(w.effects)  # how many there are depends on the event's id
+            w.crash_at = None
+            w.run(timedelta(minutes=5))
+            _promise(w)
+
+
+def test_posted_again_when_it_cannot_be_decided() -> None:
+    with world() as w:
+        begun(w)
+        fault = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "PutItem")  # type: ignore[arg-type]
+        decided = len(w.of_kind("decided"))
+        fails = iter([False] + [True] * 40)  # the first is what ends it should this process not
+        w.failing = lambda name: fault if name == "before PutItem" and next(fails) else None
+
+        assert said(w).status == 503
+
+        assert w.receiver.requests == []
+        assert len(w.of_kind("decided")) == decided
+        w.failing = lambda name: None
+        assert said(w).status == 200
+        w.run(timedelta(minutes=5))
+        assert ends(w) == [("allowed", "delivered", "http_204")]
+        nowhere(w)
+
+
+def test_ended_as_lost_when_its_attempt_cannot_be_written() -> None:
+    with world() as w:
+        begun(w)
+        w.receiver.answer = lambda _: (setattr(w, "failing", down), (204, {}))[1]  # type: ignore[func-returns-value]
+
+        def down(name: str) -> Exception | None:
+            return Unavailable("down") if name.startswith("before") else None
+
+        assert said(w).status == 200
+        w.failing = lambda name: None
+        w.run(timedelta(minutes=5))
+
+        assert len(w.receiver.requests) == 1
+        assert ends(w) == [("allowed", "gave_up", "lost")]
+        (attempt,) = [e for e in w.of_kind("attempted") if e["code"] == "lost"]
+        assert attempt["classes"]  # it may have left
+
+
+def test_refused_by_the_search_when_an_event_off_the_record_is_put_into_the_inbox() -> None:
+    with world() as w:
+        begun(w)
+        w.shell.doors._kept.clear()
+        table = w.shell.intervals._table
+        place, _ = w.shell.people.conversation(w.tenant, conversation(w)) or ("", "")
+        table.delete({"pk": place, "sk": "otr"})  # a door that looks and finds nothing
+
+        said(w)
+
+        with pytest.raises(AssertionError):
+            nowhere(w)
+        w.run(MINUTE)
+        with pytest.raises(AssertionError):
+            nowhere(w)
