@@ -17,7 +17,7 @@ from ..core.retention import hold_ends_at
 from ..shell import Shell
 from ..store.snapshot import Snapshot
 from .notify import notify
-from .verdict import facts_again, given_by, route_of
+from .verdict import deciding, facts_again, given_by, route_of
 
 TYPE = "consent.requested"
 
@@ -47,8 +47,8 @@ def request(
     if not held or receipt["source"] == source_id(tenant.id) or len(receipt["subjects"]) != 1:
         return
     at, (subject,) = times.parse(entry["at"]), receipt["subjects"]
-    base = facts_again(shell, snapshot, receipt, receipt["classes"], at, none_given)
-    grounds, decide = given_by(snapshot, document, consents), shell.decider.decide
+    base = facts_again(shell, snapshot, receipt, document, at, none_given)
+    grounds, decide = given_by(snapshot, document, consents), deciding(shell, tenant.id, base)
     found = by_recipient(
         wanted(snapshot.configuration, route_of(snapshot, route), base, decide, grounds)
         for route in held
