@@ -26,6 +26,7 @@ from chalicelib.flow import pull as pulls
 from chalicelib.shell import install
 from infra import engines
 
+TEXT = "canary text"
 RESTRICTED = {"mode": "restrict"}
 US = {"entity_country": "US", "processing_countries": ("US",)}
 
@@ -51,7 +52,7 @@ def cell() -> Iterator[World]:
 def told(cell: World, number: int = 1, **changes: Any) -> str:
     """Connect a route that restricts, have a person write, and return the link that its recipient was sent."""
     cell.connect(**{"route": RESTRICTED, **changes})
-    cell.post(number)
+    cell.post(number, text=TEXT)
     cell.settle()
     return link(cell)
 
@@ -85,11 +86,11 @@ def test_a_notice_leaves_and_the_event_is_pulled_once(cell: World) -> None:
     assert body["data"] == {"id": event, "kind": "message", "pull_url": url}
     assert set(body) == {"type", "timestamp", "data"}
     sent = json.dumps([path, headers, body])
-    assert "Canary" not in sent and "m1" not in sent
+    assert "Canary" not in sent and TEXT not in sent
     first, second = pull(cell, url), pull(cell, url)
 
     assert (first.status, first.headers["Cache-Control"]) == (200, "no-store")
-    assert (first.json["id"], first.json["message"]["text"]) == (event, "m1")
+    assert (first.json["id"], first.json["message"]["text"]) == (event, TEXT)
     assert first.json["sender"]["name"] == "Canary Person"
     assert (second.status, second.json["code"]) == (410, "link_used")
     (decided,), (attempted,) = cell.of_kind("decided"), cell.of_kind("attempted")
@@ -136,7 +137,7 @@ def test_a_link_is_refused_by_law_and_good_again_when_the_basis_is_there(cell: W
     assert (refused.status, refused.json["code"]) == (451, "refused_by_law")
     assert [r["id"] for r in refused.json["rules"]] == ["EU.44"]
     assert refused.json["missing"] == [f"basis:EU.44:{cell.recipient}"]
-    assert "m1" not in refused.text
+    assert TEXT not in refused.text
     assert allowed.status == 200, allowed.text
     assert len(views(cell)) == 1
 
@@ -282,7 +283,7 @@ def test_one_gets_it_when_two_pull_at_once(cell: World) -> None:
     for thread in threads:
         thread.join()
 
-    assert sorted(outcomes) == sorted(["m1", *["link_used"] * 7])
+    assert sorted(outcomes) == sorted([TEXT, *["link_used"] * 7])
     assert len(views(cell)) == 1
 
 
@@ -314,7 +315,7 @@ def test_a_replay_makes_a_new_link_when_the_first_was_used(cell: World) -> None:
 
     assert again.classes_out == ["technical"]
     assert link(cell) != url
-    assert pull(cell, link(cell)).json["message"]["text"] == "m1"
+    assert pull(cell, link(cell)).json["message"]["text"] == TEXT
     assert len(views(cell)) == 2
 
 
@@ -323,7 +324,7 @@ def test_the_content_of_classes_that_its_recipient_may_not_have_is_not_pulled(ce
 
     answer = pull(cell, url)
 
-    assert (answer.status, answer.json["message"]["text"]) == (200, "m1")
+    assert (answer.status, answer.json["message"]["text"]) == (200, TEXT)
     assert (answer.json["sender"]["name"], answer.json["sender"]["id"]) == (None, None)
     assert "Canary" not in answer.text
 
@@ -336,7 +337,7 @@ def test_nothing_is_given_when_the_log_cannot_be_written(cell: World) -> None:
     cell.failing = lambda name: None
 
     assert answer.status in (500, 503)
-    assert "m1" not in answer.text and "canary" not in answer.text
+    assert TEXT not in answer.text and "canary" not in answer.text
     assert views(cell) == []
     assert pull(cell, url).status == 200
 
