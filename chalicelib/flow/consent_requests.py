@@ -31,8 +31,8 @@ def request(
 ) -> None:
     """Tell the tenant which consent would help on what a decision holds; nothing where none would.
 
-    Operational events ask for nothing, and nobody is asked about an event that is about several people, as no consent of one
-    counts for it. Telling again does no harm.
+    Nothing either where no route of the tenant takes it. Operational events ask for nothing, and nobody is asked about an
+    event that is about several people, as no consent of one counts for it. Telling again does no harm.
 
     Args:
         entry: the ``decided`` entry as it stands in the log.
@@ -57,4 +57,5 @@ def request(
     until = times.text(hold_ends_at(tenant, at, times.parse(entry["expires_at"])))
     for one in found:
         once = f"{subject}\n{one.recipient}\n{entry['at'][:10]}"
-        notify(shell, tenant.id, TYPE, {"subject": subject, **one.document(), "held_until": until}, once, subject)
+        data = {"subject": subject, **one.document(), "held_until": until}
+        notify(shell, tenant.id, TYPE, data, once, subject, wanted=True)

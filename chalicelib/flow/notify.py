@@ -21,7 +21,16 @@ from ..shell import Shell
 from ..store.queues import Outgoing, body
 
 
-def notify(shell: Shell, tenant: str, type: str, data: Mapping[str, Any], once: str, about: str | None = None) -> None:
+def notify(
+    shell: Shell,
+    tenant: str,
+    type: str,
+    data: Mapping[str, Any],
+    once: str,
+    about: str | None = None,
+    *,
+    wanted: bool = False,
+) -> None:
     """Send an operational event on its way, as ``receive`` does with a webhook's. Telling the same twice tells it once.
 
     Args:
@@ -29,12 +38,14 @@ def notify(shell: Shell, tenant: str, type: str, data: Mapping[str, Any], once: 
         data: what there is to say, without anything about a person; the event's ``raw``.
         once: what makes it this occurrence and no other.
         about: the id of the record that it is about; events about one record stay in order.
+        wanted: only where a route of the tenant takes it.
 
     Raises:
         NotFound: the tenant is closed.
         Unavailable: it is not sent; telling it again does no harm.
     """
-    keys = shell.config.snapshot(tenant).keys
+    snapshot = shell.config.snapshot(tenant)
+    keys = snapshot.keys
     source, now = operational.source_id(tenant), shell.now()
     event = ids.event_id(keys.ids, source, f"{type}\n{once}")
     # Without a time of its own, an event's entries are filed under the minute in which it was first seen, however often it
@@ -47,7 +58,10 @@ def notify(shell: Shell, tenant: str, type: str, data: Mapping[str, Any], once: 
         raw=dict(data),
     )
     whole = complete(draft, channel=OPERATIONAL, received_at=now, id=event, tenant=tenant, source=source, keep_raw=True)
-    sealed = seal(keys.queue, shell.random(NONCE_BYTES), pack(whole.document()), f"{shell.settings.region}/{event}")
+    document = whole.document()
+    if wanted and not snapshot.configuration.index.match(document):
+        return
+    sealed = seal(keys.queue, shell.random(NONCE_BYTES), pack(document), f"{shell.settings.region}/{event}")
     values = {
         "v": 1,
         "tenant": tenant,

@@ -18,11 +18,16 @@ from chalicelib.flow import consents
 HOUR = timedelta(hours=1)
 
 
-def connect(cell: World, **changes: Any) -> None:
-    """Declare a tenant whose messages have no ground of their own, and which hears of what its cell has to say."""
+def connect(cell: World, *, narrow: bool = True, **changes: Any) -> None:
+    """Declare a tenant which hears of what its cell has to say.
+
+    Args:
+        narrow: messages have no ground of their own.
+    """
     cell.connect(**changes)
     (instruction,) = [r.record.id for r in cell.shell.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
-    cell.change(cell.route, bases=(instruction,))
+    if narrow:
+        cell.change(cell.route, bases=(instruction,))
     told = {
         "name": "told", "pattern": {"channel": ["waybill"]}, "destination": cell.destination, "purpose": "operations",
     }  # fmt: skip
@@ -125,7 +130,7 @@ def test_a_consent_is_asked_for_when_one_was_withdrawn_while_a_delivery_waits(ce
     ids=["nobody knows where the recipient is", "no consent says where the person is"],
 )
 def test_nothing_is_asked_when_no_consent_would_help(cell: World, changes: dict[str, Any]) -> None:
-    cell.connect(**changes)
+    connect(cell, narrow=False, **changes)
     cell.post(1)
     cell.run(timedelta(minutes=3))
 
@@ -140,6 +145,17 @@ def test_nothing_is_asked_for_an_operational_event_that_is_held_itself(cell: Wor
 
     operational = [e for e in cell.of_kind("decided") if e["receipt"]["channel"] == "waybill"]
     assert len(operational) <= 1
+
+
+def test_nothing_is_asked_when_no_route_takes_what_the_cell_has_to_say(cell: World) -> None:
+    connect(cell)
+    told_by = max(r.record.id for r in cell.shell.config.list(cell.tenant, "rte") if r.record.name == "told")
+    cell.shell.config.delete(cell.tenant, told_by)
+    cell.post(1)
+    cell.run(timedelta(minutes=3))
+
+    assert decided(cell)["routes"][0]["decision"] == "held"
+    assert cell.inbox.sent == 1
 
 
 def test_nothing_is_sent_beyond_the_events_own_when_nothing_is_held(cell: World) -> None:
