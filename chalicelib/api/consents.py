@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import RootModel
+
 from .. import flow
+from ..core.consent_lines import LINES_MAX, Imported, RefusedLine, WithdrawalLine
 from ..core.consents import Consent, ConsentSettings, Ref, WithdrawalSettings
+from ..core.errors import Invalid
 from ..flow.lists import Found
-from .endpoint import Call, ListQuery, Resource, shown
+from . import bodies
+from .endpoint import Call, ListQuery, Resource, checked, shown
 from .problems import Answer
 
 consents = Resource("consents")
@@ -23,6 +28,38 @@ class ConsentsQuery(ListQuery):
 def give(call: Call) -> Answer:
     """Declare that a person has consented: what is held for that person is decided again."""
     return Answer(201, shown(flow.consents.give(call.request, call.body)))
+
+
+class Lines(RootModel[ConsentSettings | WithdrawalLine]):
+    """A line: a consent as ``POST /v1/consents`` takes it, or ``{"withdraws": "cns_…", "method": "message"}``."""
+
+
+def _line(raw: bytes) -> ConsentSettings | WithdrawalLine:
+    document = bodies.parse(raw)
+    line: ConsentSettings | WithdrawalLine = checked(
+        WithdrawalLine if "withdraws" in document else ConsentSettings, raw
+    )
+    return line
+
+
+@consents.endpoint("POST", "/v1/consents/import", scope="write", body=Lines, lines=True, answer=Imported)
+def take(call: Call) -> Answer:
+    """Take many consents and withdrawals, one a line: each once, however often it comes, and none stops the others."""
+    told = [(number, raw) for number, raw in enumerate(call.body.split(b"\n"), 1) if raw.strip()]
+    if len(told) > LINES_MAX:
+        text = f"give at most {LINES_MAX} lines in one request"
+        raise Invalid(text, [{"loc": "body", "code": "too_many_lines", "msg": text}])
+    good, refused = [], []
+    for number, raw in told:
+        try:
+            good.append((number, _line(raw)))
+        except Invalid as fault:
+            refused.append(flow.consent_import.refused_line(number, fault))
+        except bodies.NotJson as fault:
+            refused.append(RefusedLine(line=number, code=fault.code, loc="line"))
+    done = flow.consent_import.take(call.request, good)
+    refused = sorted((*refused, *done.refused), key=lambda one: one.line)
+    return Answer(200, shown(done.model_copy(update={"refused": refused})))
 
 
 @consents.endpoint("GET", "/v1/consents", scope="read", query=ConsentsQuery, answer=Consent, listed=True)

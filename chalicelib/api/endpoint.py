@@ -36,6 +36,8 @@ from .problems import Answer, of_fault
 LOOKED_MAX = 2000
 """What one list request may cost, in keys looked at, before it answers with what it has and a cursor."""
 OPERATOR = ("operator", "operator")
+LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json")
+"""What a body of JSON lines may say that it is; there is no registered name for it."""
 
 
 class Form(BaseModel):
@@ -75,6 +77,8 @@ class Endpoint:
     run: Callable[[Call], Answer]
     body: type[BaseModel] | None = None
     merges: bool = False
+    lines: bool = False
+    """The body is JSON lines, each as ``body`` says; the handler gets it as it came, and reads a line at a time."""
     query: type[BaseModel] = Empty
     answer: Any = None
     status: int = 200
@@ -199,7 +203,8 @@ class Resource:
             def view(**params: str) -> Response:
                 return respond(handle(shell(), found, self.blueprint.current_request, params))
 
-            self.blueprint.route(path, methods=[method], name=f"{self.name}_{run.__name__}")(view)
+            types = {"content_types": [*LINES_TYPES]} if found.lines else {}
+            self.blueprint.route(path, methods=[method], name=f"{self.name}_{run.__name__}", **types)(view)
             return run
 
         return register
@@ -324,6 +329,8 @@ def _query(endpoint: Endpoint, given: Any) -> tuple[dict[str, str], Any]:
 def _body(endpoint: Endpoint, raw: bytes) -> Any:
     if len(raw) > bodies.BODY_BYTES_MAX:
         raise TooLarge("the body is over 1 MiB")
+    if endpoint.lines:
+        return raw
     if endpoint.body is None or (endpoint.body is Empty and not raw):
         return None
     document = bodies.parse(raw)

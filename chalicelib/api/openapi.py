@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from .endpoint import Empty, Endpoint
+from .endpoint import LINES_TYPES, Empty, Endpoint
 
 VERSION = "1"
 TEMPLATE = "#/components/schemas/{model}"
@@ -128,7 +128,10 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Schema:
         schema = schemas.of(endpoint.body, "validation")
         if endpoint.merges:
             schema = _partial(schemas.named[schema["$ref"].rsplit("/", 1)[-1]])
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content: Schema = {"application/json": {"schema": schema}}
+        if endpoint.lines:
+            content = {LINES_TYPES[0]: {"schema": {"type": "string", "description": "JSON lines"}, "x-line": schema}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

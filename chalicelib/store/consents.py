@@ -14,12 +14,12 @@ withdrawal stays: whoever writes it again, in whatever order, makes the same of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..core.consents import Consent, Withdrawal
 from ..core.errors import NotFound, OurError, PreconditionFailed
 from .config import parse
-from .items import Item, Table
+from .items import BATCH_GET, Item, Table, batch_get
 
 OF_ONE_PERSON = 100
 """A row holds 400 KB; a consent takes about one."""
@@ -44,24 +44,38 @@ class ConsentStore:
         """Return what a person has given, withdrawn ones among them."""
         return self.read(self.table.get(self.key(person)[1]))
 
+    def of_people(self, people: Iterable[str]) -> dict[str, tuple[Consent, ...]]:
+        """Return what each of several people has given, by their keys."""
+        wanted, found = sorted(people), {}
+        for start in range(0, len(wanted), BATCH_GET):
+            keys = [self.key(person) for person in wanted[start : start + BATCH_GET]]
+            items = batch_get(self.table.client, keys, self.table.region).get(self.table.name, ())
+            found.update({str(item["pk"]): self.read(item) for item in items})
+        return found
+
     def insert(self, tenant: str, person: str, consent: Consent) -> Consent:
         """Store a consent; return it as it stands, which an earlier try may have made.
 
         Raises:
             PreconditionFailed: the person has as many as there may be.
         """
+        stored, _ = self.insert_row(tenant, person, consent)
+        self.merge(person, [stored])
+        return stored
+
+    def insert_row(self, tenant: str, person: str, consent: Consent) -> tuple[Consent, bool]:
+        """Store a consent's own row; return it as it stands, and whether it is new. It counts once it is merged."""
         row = {"pk": f"{tenant}#consents", "sk": consent.id, "doc": consent.model_dump_json(), "person": person}
-        if not self.table.insert(row):
-            consent = self.get(tenant, consent.id)
-        self._merge(person, consent)
-        return consent
+        if self.table.insert(row):
+            return consent, True
+        return self.get(tenant, consent.id), False
 
     def withdraw(self, tenant: str, consent: Consent, withdrawal: Withdrawal) -> Consent:
         """Store a withdrawal, once; return the consent as it stands from now on."""
         key = {"pk": f"{tenant}#consents", "sk": f"{consent.id}#withdrawal"}
         self.table.insert({**key, "doc": withdrawal.model_dump_json()})
         stored = self.get(tenant, consent.id)
-        self._merge(self._item(tenant, consent.id)["person"], stored)
+        self.merge(self._item(tenant, consent.id)["person"], [stored])
         return stored
 
     def _item(self, tenant: str, consent_id: str) -> Item:
@@ -95,15 +109,21 @@ class ConsentStore:
         if waiting is not None:
             yield _whole(waiting, None)
 
-    def _merge(self, person: str, consent: Consent) -> None:
-        _, key = self.key(person)
+    def merge(self, person: str, consents: Iterable[Consent]) -> None:
+        """Have what one person has given count.
+
+        Raises:
+            PreconditionFailed: the person has as many as there may be.
+        """
+        consents, (_, key) = list(consents), self.key(person)
         for _ in range(TRIES):
             item = self.table.get(key)
             mine = {c.id: c for c in self.read(item)}
-            if consent.id not in mine and len(mine) >= OF_ONE_PERSON:
+            for consent in consents:
+                before = mine.get(consent.id)
+                mine[consent.id] = before if before is not None and before.withdrawal is not None else consent
+            if len(mine) > OF_ONE_PERSON:
                 raise PreconditionFailed(f"a person has at most {OF_ONE_PERSON} consents")
-            before = mine.get(consent.id)
-            mine[consent.id] = before if before is not None and before.withdrawal is not None else consent
             doc = json.dumps([json.loads(mine[id].model_dump_json()) for id in sorted(mine)], separators=(",", ":"))
             if item is None:
                 done = self.table.insert({**key, "doc": doc, "version": 1})

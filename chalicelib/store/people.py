@@ -17,7 +17,7 @@ from typing import Any
 
 from ..core.ids import random_ref
 from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
-from .items import Item, Table, batch_get
+from .items import BATCH_GET, Item, Table, batch_get
 
 MARK = "n#"
 """How attributes begin that mark a subject as counted."""
@@ -84,6 +84,19 @@ class PeopleStore:
         way = self.table.get({"pk": _place_of_ref(tenant, ref)})
         row = self.table.get({"pk": way["of"]}) if way is not None and "source" in way else None
         return (row["pk"], way["source"]) if way is not None and row is not None and row["ref"] == ref else None
+
+    def of_refs(self, tenant: str, refs: Iterable[str]) -> dict[str, str]:
+        """Return the keys of subjects by the refs that the log knows them by; nobody's are left out."""
+        ways = self._rows({"pk": _place_of_ref(tenant, ref)} for ref in sorted(refs))
+        rows = self._rows({"pk": way["of"]} for way in ways)
+        return {str(row["ref"]): str(row["pk"]) for row in rows}
+
+    def _rows(self, keys: Iterable[Mapping[str, str]]) -> list[Item]:
+        wanted, found = list(keys), []
+        for start in range(0, len(wanted), BATCH_GET):
+            some = [(self.table.name, key) for key in wanted[start : start + BATCH_GET]]
+            found += batch_get(self.table.client, some, self.table.region).get(self.table.name, [])
+        return found
 
     def find_or_make(
         self,
