@@ -109,3 +109,16 @@ def test_racing_processes_agree_on_one_person(engine: Engine, rows: Table) -> No
         seen = list(pool.map(see, range(16)))
 
     assert all(one == seen[0] for one in seen)
+
+
+def test_a_conversation_is_found_by_its_ref_with_its_source_where_a_way_back_was_wanted(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    place, other = pk(tenant, "77", "conversation"), pk(tenant, "78", "conversation")
+
+    made = people.find_or_make({place: ("conversation", KEYS), other: ("conversation", KEYS)}, sources={place: "src_a"})
+
+    assert people.conversation(tenant, made[place].ref) == (place, "src_a")
+    assert people.conversation(tenant, made[other].ref) is None
+    assert people.conversation(new_id("tnt"), made[place].ref) is None
+    person = people.find_or_make({pk(tenant, "79"): ("subject", KEYS)})[pk(tenant, "79")]
+    assert people.conversation(tenant, person.ref) is None

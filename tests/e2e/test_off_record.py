@@ -6,6 +6,7 @@ import base64
 import hmac
 import itertools
 import json
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,15 +15,17 @@ import deaths
 import pytest
 from botocore.exceptions import ClientError
 from logs import verified
+from test_crm_flow import connected
 from world import START, World, raw, world
 
 from chalicelib.channels.base import Inbound, Reply
 from chalicelib.core import breaker, ids
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.intervals import EFFECT
+from chalicelib.core.intervals import EFFECT, is_off_record
 from chalicelib.core.tenant import Redaction, Transform
 from chalicelib.flow import conversations, read
 from chalicelib.flow.request import Request
+from tests.fixtures.destinations.crm import Bitrix24
 
 MINUTE = timedelta(minutes=1)
 SECRET_WORDS = (
@@ -472,6 +475,53 @@ def test_ended_as_lost_when_its_attempt_cannot_be_written() -> None:
         assert ends(w) == [("allowed", "gave_up", "lost")]
         (attempt,) = [e for e in w.of_kind("attempted") if e["code"] == "lost"]
         assert attempt["classes"]  # it may have left
+
+
+def test_nobody_is_remembered_when_what_is_off_the_record_goes_to_a_crm() -> None:
+    vendor = Bitrix24()
+    with connected(vendor) as w:
+        w.post(1, text="hello", chat=4455667788)
+        w.run(MINUTE)
+        assert [row for row in w.rows("data") if row["sk"]["S"].startswith("value#")]
+        for row in w.rows("data"):
+            if "#memory#" in row["pk"]["S"]:
+                w.shell.data.table.delete({"pk": row["pk"]["S"], "sk": row["sk"]["S"]})
+        off(w)
+
+        said(w)
+
+        assert ends(w) == [("allowed", "delivered", "accepted")]
+        assert len(vendor.contacts) == 1
+        assert [row for row in w.rows("data") if row["sk"]["S"].startswith("value#")] == []
+        nowhere(w)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_event_is_on_or_off_the_record_by_the_time_of_its_receipt_alone(seed: int) -> None:
+    drawn = random.Random(seed)
+    with world() as w:
+        w.connect()
+        w.post(1, text="hello 1", chat=4455667788)
+        w.run(MINUTE)
+        ref, received = conversation(w), {"hello 1": w.clock - MINUTE}
+        for number in range(2, 20):
+            w.clock += timedelta(milliseconds=drawn.randrange(1, 8000))
+            if drawn.random() < 0.4:
+                conversations.turn(asked(w, id=f"req_{number:026d}"), ref, drawn.random() < 0.5)
+            else:
+                w.post(number, text=f"hello {number}", chat=4455667788)
+                received[f"hello {number}"] = w.clock
+            if drawn.random() < 0.3:
+                w.settle()
+        w.run(MINUTE)
+
+        intervals = conversations.intervals_of(asked(w), ref)
+        unkept = {text for text, at in received.items() if is_off_record(intervals, at)}
+        arrived = [body["data"] for _, _, body, _ in w.receiver.requests]
+        assert sorted(d["message"]["text"] for d in arrived) == sorted(received)
+        assert {d["message"]["text"] for d in arrived if d["otr"]} == unkept
+        stored = {d["message"]["text"] for d in arrived if w.shell.data.event(w.tenant, d["id"], w.clock) is not None}
+        assert stored == set(received) - unkept
 
 
 def test_refused_by_the_search_when_an_event_off_the_record_is_put_into_the_inbox() -> None:
