@@ -130,7 +130,7 @@ def change_tenant(request: Request, settings: TenantSettings, expected: int | No
     """
     tenant = request.tenant.model_copy(update=dict(settings))
     if tenant.retention != request.tenant.retention:  # events that live as long as before are there
-        request.shell.lifetimes.use(tenant.id, request.tenant.retention.default_days, request.at)
+        request.shell.lifetimes.use(tenant.id, request.tenant.retention.default_days, tenant.created_at)
     before = hash_now(request)
     version = request.shell.config.replace_tenant(tenant, request.version if expected is None else expected)
     noted(request, tenant.id, "changed", before)

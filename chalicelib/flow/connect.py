@@ -180,7 +180,7 @@ def change_source(
     missing = judge_source(request, source)
     earlier: int | None = row.record.retention_days
     if earlier is not None and source.retention_days != earlier:  # events that live as long as before are there
-        request.shell.lifetimes.use(request.tenant.id, earlier, request.at)
+        request.shell.lifetimes.use(request.tenant.id, earlier, row.record.created_at)
     row = changed(request, row, source, expected, "changed")
     wake_held(request)
     return row, missing

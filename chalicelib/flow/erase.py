@@ -16,7 +16,7 @@ from ..core.legal_holds import HoldActive, covering
 from ..core.minima import LAYER
 from ..core.transfers import of_entries
 from ..store.data import EventRow
-from ..store.lifetimes import in_days
+from ..store.lifetimes import DAY, in_days
 from ..store.restriction import Restriction
 from .judge import event_facts, snapshot_of
 from .read import opened, restricted, row_of
@@ -65,7 +65,8 @@ def _seal(request: Request, row: EventRow, why: Restriction) -> NoReturn:
     """
     shell, tenant, event = request.shell, request.tenant.id, row.key.event
     now = shell.now()
-    shell.lifetimes.use(tenant, in_days(row.received_at, why.until), now)  # 1
+    days = in_days(row.received_at, why.until)
+    shell.lifetimes.use(tenant, days, now - days * DAY)  # 1
     if not shell.lifetimes.restrict(row, why):  # 2
         there = row_of(request, event).restriction
         if there is None:

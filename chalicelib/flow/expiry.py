@@ -63,7 +63,7 @@ def _pieces(shell: Shell, tenant: Tenant) -> Iterator[None]:
     used = {tenant.retention.default_days, *(s.retention_days for s in sources if s.retention_days is not None)}
     if used - {one.days for one in lengths}:
         for days in used:
-            shell.lifetimes.use(tenant.id, days, now)
+            shell.lifetimes.use(tenant.id, days, tenant.created_at - DAY)  # the door's clock may have been behind
         lengths, released = shell.lifetimes.to_look_at(tenant.id)
     known = {one.days for one in lengths}
     for length in lengths:
@@ -113,7 +113,7 @@ def _settle(shell: Shell, tenant: str, keys: list[EventKey], now: datetime, know
     for row in rows:
         days = in_days(row.received_at, row.expires_at)
         if row.expires_at > now and days not in known:
-            shell.lifetimes.use(tenant, days, now)  # 1
+            shell.lifetimes.use(tenant, days, now - days * DAY)  # 1
             known.add(days)
     over = [row for row in rows if row.expires_at <= now]
     if not over:

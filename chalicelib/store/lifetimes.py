@@ -78,10 +78,13 @@ class LifetimeStore:
 
     # Lengths, and what releases left
 
-    def use(self, tenant: str, days: int, now: datetime) -> None:
-        """Have events that live so many days looked at when they are over; said twice, it is said once."""
-        place = times.text(max(now - days * DAY, times.EARLIEST))
-        self._table.insert({"pk": f"{tenant}#kept", "sk": f"{days:05d}", "place": place})
+    def use(self, tenant: str, days: int, since: datetime) -> None:
+        """Have events that live so many days looked at when they are over; said twice, it is said once.
+
+        Args:
+            since: none of them was received before. Of those that are alive that is as many days ago.
+        """
+        self._table.insert({"pk": f"{tenant}#kept", "sk": f"{days:05d}", "place": times.text(since)})
 
     def released(self, tenant: str, one: Released) -> None:
         """Have what a released hold has kept looked at once."""

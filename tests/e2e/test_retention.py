@@ -1,0 +1,583 @@
+"""What is over is gone: moto runs no TTL, so that whatever leaves a table here the sweep has deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import deaths
+import pytest
+from logs import assert_whole, let_seal
+from test_roles import Watched, refused
+from world import CLASSES, START, Crash, World, nothing_planted_in_a_log, world
+
+from chalicelib.core import ids, times
+from chalicelib.core.errors import NotFound, RefusedByLaw
+from chalicelib.core.legal_holds import HoldActive, LegalHoldSettings
+from chalicelib.core.sealing import open_sealed
+from chalicelib.core.tenant import Retention
+from chalicelib.flow import erase, legal_holds, read, sweep
+from chalicelib.flow.request import Request
+from infra import engines
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def cell() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+class Abroad(World):
+    """A cell in a country whose law demands that some content is kept."""
+
+    def restart(self) -> None:
+        super().restart()
+        self.shell.settings = replace(self.shell.settings, country="RU")
+
+
+@contextmanager
+def abroad() -> Iterator[Abroad]:
+    with engines.moto() as engine:
+        made = Abroad()
+        made.start(engine)
+        try:
+            yield made
+            nothing_planted_in_a_log(engine.make_client("dynamodb", "eu-central-1"), (b"Canary",))
+        finally:
+            made.close()
+
+
+def asked(cell: World, number: int = 1) -> Request:
+    """A request of the tenant's key."""
+    row, keys = cell.shell.config.tenant(cell.tenant), cell.shell.config.keys_of(cell.tenant)
+    actor, name = ("key", "key_" + "0" * 26), ids.sortable("req", cell.clock, b"%011d" % number)
+    seed = b"seed %d" % number
+    return Request(cell.shell, row.record, row.version, keys, actor, None, cell.clock, name, seed)
+
+
+def swept(cell: World, until: datetime) -> None:
+    """Let time pass; the cell sweeps in its last three hours."""
+    for hours in (2, 1, 0):
+        cell.clock = until - hours * HOUR
+        sweep.handle(cell.shell)
+
+
+def events(cell: World) -> list[dict[str, Any]]:
+    """The rows of what people sent; what the cell itself tells the tenant is not looked at here."""
+    sent = {e["event"] for e in decided(cell)}
+    return [row for row in cell.rows("data") if row["pk"]["S"].partition("#")[2] in sent]
+
+
+def people(cell: World) -> set[str]:
+    return {row["ref"]["S"] for row in cell.rows("people") if row.get("ref", {}).get("S", "").startswith("sub_")}
+
+
+def decided(cell: World) -> list[dict[str, Any]]:
+    """The decisions on what people sent, in order of time."""
+    found = [e for e in cell.of_kind("decided") if e["receipt"]["channel"] == "telegram" and e["cause"] == "received"]
+    return sorted(found, key=lambda e: str(e["at"]))
+
+
+def subject(entry: dict[str, Any]) -> str:
+    ref: str = entry["receipt"]["subjects"][0]
+    return ref
+
+
+def held(cell: World, scope: str, number: int = 1, **value: str) -> str:
+    entry = decided(cell)[0]["receipt"]
+    name = {"conversation": entry["conversation"], "subject": entry["subjects"][0], "period": value}[scope]
+    settings = {"scope": scope, "value": name, "authority_ref": "file 7"}
+    return legal_holds.place(asked(cell, number), LegalHoldSettings.model_validate(settings)).id
+
+
+# The end of a life
+
+
+def test_an_event_leaves_the_table_within_the_hour_when_its_life_is_over(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+
+    swept(cell, START + 2 * DAY)
+    before = events(cell)
+    swept(cell, START + 2 * DAY + HOUR)
+
+    assert len(before) == 1
+    assert events(cell) == []
+    assert len(decided(cell)) == 1
+
+
+def test_a_person_of_whom_nothing_is_left_ends_and_others_stay(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1, chat=1)
+    cell.settle()
+    cell.clock += DAY
+    cell.post(2, chat=2)
+    cell.settle()
+    gone, stays = map(subject, decided(cell))
+
+    swept(cell, START + 2 * DAY + 3 * HOUR)
+
+    assert people(cell) == {stays}
+    assert [
+        e["receipt"]["subjects"] for e in decided(cell) if cell.shell.data.event(cell.tenant, e["event"], cell.clock)
+    ] == [[stays]]
+    (ended,) = cell.of_kind("expired")
+    assert (ended["subject"], ended["reason"], ended["event"]) == (gone, "retention", None)
+    assert cell.shell.people.of_ref(cell.tenant, gone) is None
+
+
+def test_a_copy_of_an_event_is_unreadable_when_its_person_has_ended(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1, text="Canary in a backup")
+    cell.settle()
+    (copy,) = events(cell)
+    row = next(r for r in cell.rows("people") if r["pk"]["S"] == copy["owner"]["S"])
+    keys = cell.shell.config.keys_of(cell.tenant)
+    key = cell.shell.people.read({"pk": row["pk"]["S"], "ref": row["ref"]["S"], "key": row["key"]["B"]}, keys).key
+    context = f"eu-central-1/{copy['pk']['S'].replace('#', '/')}"
+    readable = open_sealed(key, copy["body"]["B"], context)
+
+    swept(cell, START + 2 * DAY + 3 * HOUR)
+    cell.engine.make_client("dynamodb", "eu-central-1").put_item(TableName="waybill-test-data", Item=copy)
+
+    assert readable
+    assert all(row["pk"]["S"] != copy["owner"]["S"] for row in cell.rows("people"))
+    assert read.opened(asked(cell), cell.shell.data.events([events_key(cell, copy)], times.EARLIEST)) == {}
+
+
+def events_key(cell: World, row: dict[str, Any]) -> Any:
+    found = cell.shell.data.event(cell.tenant, row["pk"]["S"].partition("#")[2], times.EARLIEST)
+    assert found is not None
+    return found.key
+
+
+def test_a_person_who_writes_on_keeps_ref_and_key(cell: World) -> None:
+    cell.connect(days=2)
+    for number in range(1, 8):
+        cell.post(number)
+        cell.settle()
+        swept(cell, cell.clock + 12 * HOUR)
+
+    assert len({subject(e) for e in decided(cell)}) == 1
+    assert len(events(cell)) in (3, 4)
+    assert cell.of_kind("expired") == []
+
+
+def test_whoever_writes_while_the_end_is_near_stays(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    swept(cell, START + 2 * DAY + HOUR)
+    marked = [row for row in cell.rows("people") if "ending" in row]
+
+    cell.post(2)
+    cell.settle()
+    swept(cell, cell.clock + 5 * HOUR)
+
+    assert len(marked) == 1
+    assert len({subject(e) for e in decided(cell)}) == 1
+    assert not [row for row in cell.rows("people") if "ending" in row]
+    assert cell.of_kind("expired") == []
+    (row,) = events(cell)
+    assert read.content(asked(cell), row["pk"]["S"].partition("#")[2])["message"]["text"] == "m2"
+
+
+def test_whoever_writes_after_the_end_is_somebody_new(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    swept(cell, START + 2 * DAY + 3 * HOUR)
+
+    cell.post(2)
+    cell.settle()
+
+    first, second = decided(cell)
+    assert subject(first) != subject(second)
+    assert people(cell) == {subject(second)}
+
+
+def test_sources_with_lives_of_their_own_are_looked_at_when_theirs_are_over(cell: World) -> None:
+    cell.connect(days=30, source={"retention_days": 3})
+    cell.post(1)
+    cell.settle()
+    cell.change(cell.source, retention_days=9)
+    cell.post(2)
+    cell.settle()
+
+    swept(cell, START + 3 * DAY + HOUR)
+    first = len(events(cell))
+    swept(cell, START + 9 * DAY + HOUR)
+
+    assert first == 2  # nobody has said, nor seen, that any event lives for three days
+    assert events(cell) == []
+
+
+def test_lives_of_before_are_remembered_when_a_source_is_changed(cell: World) -> None:
+    cell.connect(days=30, source={"retention_days": 9})
+    cell.post(1)
+    cell.settle()
+    sweep.handle(cell.shell)
+    cell.change(cell.source, retention_days=2)
+
+    swept(cell, START + 9 * DAY + HOUR)
+
+    assert events(cell) == []
+
+
+def test_a_person_ends_when_all_that_was_theirs_was_erased(cell: World) -> None:
+    cell.connect()
+    cell.post(1)
+    cell.settle()
+    (entry,) = decided(cell)
+    erase.erase(asked(cell), entry["event"], "subject_request")
+
+    swept(cell, START + 3 * HOUR)
+
+    assert people(cell) == set()
+    assert [e["subject"] for e in cell.of_kind("expired")] == [subject(entry)]
+
+
+def test_a_person_stays_when_one_of_two_events_was_erased(cell: World) -> None:
+    cell.connect()
+    for number in (1, 2):
+        cell.post(number)
+    cell.settle()
+    entry = decided(cell)[0]
+    erase.erase(asked(cell), entry["event"], "subject_request")
+
+    swept(cell, START + 3 * HOUR)
+
+    assert people(cell) == {subject(entry)}
+
+
+def test_many_are_deleted_a_piece_at_a_time_while_there_is_time(cell: World) -> None:
+    cell.connect(days=2)
+    for number in range(130):
+        cell.post(number + 1, chat=number % 7)
+        cell.clock += timedelta(seconds=1)
+    cell.settle()
+    cell.clock = START + 2 * DAY + HOUR
+    ticks = iter(range(10_000))
+    real = cell.shell.monotonic
+    cell.shell.monotonic = lambda: next(ticks) * (sweep.EXPIRY_UNTIL_S / 2.5)
+
+    sweep.handle(cell.shell)
+    left = len(events(cell))
+    cell.shell.monotonic = real
+    sweep.handle(cell.shell)
+
+    assert 0 < left < 130
+    assert events(cell) == []
+
+
+# Deaths
+
+
+def _ended(crash_at: int | None) -> tuple[list[str], Any]:
+    with world() as cell:
+        cell.connect(days=2)
+        cell.post(1, chat=1)
+        cell.post(2, chat=2)
+        cell.settle()
+        kept = decided(cell)[1]
+        erase.erase(asked(cell), decided(cell)[0]["event"], "unlawful")
+        cell.effects.clear()
+        cell.crash_at = crash_at
+        for hours in (0, 1, 2, *range(48, 54)):
+            cell.clock = START + hours * HOUR
+            try:
+                sweep.handle(cell.shell)
+            except Crash:
+                cell.restart()
+        effects = list(cell.effects)
+        assert cell.crash_at is None
+        acts = sorted(e["subject"] for e in cell.of_kind("expired"))
+        left = [r for r in cell.rows("data") if "#ending" in r["pk"]["S"]]
+        return effects, (
+            len(events(cell)),
+            people(cell),
+            acts == sorted(map(subject, decided(cell))),
+            left,
+            kept["kind"],
+        )
+
+
+def test_the_next_run_completes_what_a_sweep_left_when_it_died() -> None:
+    effects, whole = _ended(None)
+
+    assert whole == (0, set(), True, [], "decided")
+    for effect in deaths.at(range(1, len(effects) + 1), 12):
+        assert _ended(effect)[1] == whole, effects[effect - 1]
+
+
+# Legal holds
+
+
+@pytest.mark.parametrize("scope", ["conversation", "subject", "period"])
+def test_held_content_outlives_its_life_unseen_until_the_hold_is_released(cell: World, scope: str) -> None:
+    cell.connect(days=2)
+    cell.post(1, chat=1, text="held")
+    cell.settle()
+    cell.clock += HOUR
+    period = {"after": times.text(START), "before": times.text(cell.clock)}
+    hold = held(cell, scope, **period)
+    cell.post(2, chat=2, text="free")
+    cell.settle()
+
+    swept(cell, START + 5 * DAY)
+    (kept,) = events(cell)
+    with pytest.raises(NotFound):
+        read.content(asked(cell), kept["pk"]["S"].partition("#")[2])
+    legal_holds.release(asked(cell), hold)
+    swept(cell, cell.clock + 4 * HOUR)
+
+    assert "body" in kept
+    assert "ttl" not in kept
+    assert events(cell) == []
+    assert people(cell) == set()
+    assert [r for r in cell.rows("data") if r["sk"]["S"].startswith("hld_")] == []
+
+
+def test_content_stays_when_one_of_two_holds_is_released(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    first = held(cell, "conversation")
+    second = legal_holds.place(
+        asked(cell, 2),
+        LegalHoldSettings.model_validate(
+            {"scope": "subject", "value": subject(decided(cell)[0]), "authority_ref": "file 8"}
+        ),
+    ).id
+    swept(cell, START + 3 * DAY)
+
+    legal_holds.release(asked(cell), first)
+    swept(cell, START + 4 * DAY)
+    between = events(cell)
+    legal_holds.release(asked(cell), second)
+    swept(cell, START + 5 * DAY)
+
+    assert first != second
+    assert len(between) == 1
+    assert events(cell) == []
+
+
+def test_a_hold_keeps_what_comes_in_under_it(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    held(cell, "conversation")
+    cell.clock += DAY
+    cell.post(2)
+    cell.settle()
+
+    swept(cell, START + 4 * DAY)
+
+    assert len(events(cell)) == 2
+
+
+def test_a_hold_prolongs_no_delivery(cell: World) -> None:
+    cell.connect(days=1)
+    cell.receiver.answer = lambda _: (503, {})
+    cell.post(1)
+    cell.settle()
+    held(cell, "conversation")
+
+    cell.run(timedelta(hours=30), every=HOUR)
+    cell.receiver.answer = lambda _: (204, {})
+    cell.run(timedelta(hours=30), every=HOUR)
+
+    assert cell.receiver.texts() == []
+    assert len(events(cell)) == 1
+
+
+def test_a_closed_tenant_is_not_erased_while_a_hold_stands(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    hold = held(cell, "conversation")
+    row = cell.shell.config.tenant(cell.tenant)  # closed by somebody who did not see the hold in time
+    cell.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+
+    sweep.handle(cell.shell)
+    standing = cell.shell.config.tenant(cell.tenant).record.state
+    legal_holds.release(asked(cell), hold)
+    sweep.handle(cell.shell)
+
+    assert standing == "closed"
+    with pytest.raises(NotFound):
+        cell.shell.config.tenant(cell.tenant)
+    assert [r for r in cell.rows("data") if "#kept" in r["pk"]["S"] or "#ending" in r["pk"]["S"]] == []
+
+
+def _kept_and_released(cell: Watched) -> None:
+    """All that the sweep does to events and people, and all that the API does for it."""
+    cell.connect(days=2)
+    for chat in (1, 2):
+        cell.post(chat, chat=chat)
+    cell.settle()
+    cell.acting("sweep", lambda: sweep.handle(cell.shell))
+    holds: list[str] = []
+    cell.acting("api", lambda: holds.append(held(cell, "conversation")))
+    event = decided(cell)[1]["event"]
+    cell.acting("api", lambda: erase.erase(asked(cell), event, "unlawful"))
+    for hours in range(48, 52):
+        cell.clock = START + hours * HOUR
+        cell.acting("sweep", lambda: sweep.handle(cell.shell))
+    cell.acting("api", lambda: legal_holds.release(asked(cell), holds[0]))
+    for hours in range(52, 56):
+        cell.clock = START + hours * HOUR
+        cell.acting("sweep", lambda: sweep.handle(cell.shell))
+    assert (events(cell), people(cell)) == ([], set())
+
+
+def test_every_call_of_a_sweep_is_allowed_by_its_role() -> None:
+    with engines.moto() as engine:
+        cell = Watched()
+        cell.start(engine)
+        try:
+            _kept_and_released(cell)
+        finally:
+            cell.close()
+
+    assert refused(cell) == []
+    assert {role for role, *_ in cell.calls} >= {"api", "sweep"}
+
+
+def test_the_log_verifies_when_people_have_ended_and_holds_came_and_went(cell: World) -> None:
+    cell.connect(days=2)
+    for chat in (1, 2):
+        cell.post(chat, chat=chat)
+    cell.settle()
+    hold = held(cell, "subject")
+    swept(cell, START + 3 * DAY)
+    legal_holds.release(asked(cell), hold)
+    swept(cell, START + 4 * DAY)
+
+    let_seal(cell)
+
+    told = {(e["kind"], (e.get("object") or {}).get("kind")) for e in assert_whole(cell)}
+    assert {("held", "hold"), ("released", "hold"), ("expired", None)} <= told
+
+
+# Minima of the law
+
+
+def connected(cell: World, **changes: Any) -> dict[str, Any]:
+    """A tenant that has to keep content for six months, and one event of it."""
+    cell.connect(
+        days=2,
+        source={"subject_country": "RU"},
+        recipient={"entity_country": "RU", "processing_countries": ("RU",), "classes": CLASSES},
+    )
+    row = cell.shell.config.tenant(cell.tenant)
+    controller = row.record.controller.model_copy(update={"country": "RU"})
+    record = row.record.model_copy(update={"tenant_class": "ori", "controller": controller, **changes})
+    cell.shell.config.replace_tenant(record, row.version)
+    cell.post(1)
+    cell.settle()
+    return decided(cell)[0]
+
+
+UNTIL = datetime(2027, 5, 19, 21, 0, tzinfo=UTC)
+"""Midnight in Moscow, six months after ``START``'s day."""
+
+
+def test_content_is_kept_as_long_as_the_law_demands_when_the_tenant_says_less() -> None:
+    with abroad() as cell:
+        entry = connected(cell)
+
+        swept(cell, START + 20 * DAY)
+        kept = len(events(cell))
+        swept(cell, UNTIL - HOUR)
+        still = len(events(cell))
+        swept(cell, UNTIL + DAY + HOUR)
+
+        assert entry["expires_at"] == times.text(UNTIL)
+        assert (kept, still) == (1, 1)
+        assert events(cell) == []
+        assert people(cell) == set()
+
+
+def test_an_ordinary_tenant_of_the_same_country_keeps_as_long_as_it_says() -> None:
+    with abroad() as cell:
+        entry = connected(cell, tenant_class="general")
+
+        assert entry["expires_at"] == times.text(START + 2 * DAY)
+
+
+def test_a_transfer_that_waits_for_a_ground_expires_while_its_content_is_kept() -> None:
+    with abroad() as cell:
+        connected(cell)
+
+        cell.run(timedelta(hours=74), every=HOUR)
+        swept(cell, START + 10 * DAY)
+
+        (end,) = cell.of_kind("expired")
+        assert end["reason"] == "hold_expired"
+        assert len(events(cell)) == 1
+
+
+def test_content_is_sealed_until_the_minimum_is_over_when_its_erasure_is_asked_for() -> None:
+    with abroad() as cell:
+        entry = connected(cell, retention=Retention(default_days=365))
+        event = entry["event"]
+
+        refusals = []
+        for call in (
+            lambda: erase.erase(asked(cell), event, "subject_request"),
+            lambda: erase.erase(asked(cell, 2), event, "unlawful"),
+            lambda: read.content(asked(cell), event),
+        ):
+            with pytest.raises(RefusedByLaw) as refusal:
+                call()
+            refusals.append(refusal.value)
+        sealed = events(cell)
+        swept(cell, UNTIL + DAY + 3 * HOUR)
+
+        assert {(r.until, r.rules[0]["id"]) for r in refusals} == {(UNTIL, "RU.ORI.content")}
+        assert "body" in sealed[0]
+        assert events(cell) == []
+        (act,) = cell.of_kind("restricted")
+        assert (act["event"], act["reason"], act["subject"]) == (event, "subject_request", subject(entry))
+        assert people(cell) == set()
+
+
+def test_what_waits_ends_when_content_is_sealed() -> None:
+    with abroad() as cell:
+        entry = connected(cell)
+        with pytest.raises(RefusedByLaw):
+            erase.erase(asked(cell), entry["event"], "subject_request")
+
+        cell.run(timedelta(hours=80), every=HOUR)
+
+        (end,) = cell.of_kind("erased")
+        assert end["object"] == {"kind": "transfer", "id": entry["routes"][0]["transfer"]}
+        (transfer,) = read.transfers_of(asked(cell), read.row_of(asked(cell), entry["event"]))
+        assert transfer.outcome == "erased"
+        assert cell.receiver.requests == []
+
+
+def test_a_hold_comes_before_a_minimum() -> None:
+    with abroad() as cell:
+        entry = connected(cell)
+        with pytest.raises(RefusedByLaw):
+            erase.erase(asked(cell), entry["event"], "subject_request")
+        hold = held(cell, "conversation")
+
+        with pytest.raises(HoldActive):
+            erase.erase(asked(cell), entry["event"], "subject_request")
+        swept(cell, UNTIL + 2 * DAY)
+        kept = len(events(cell))
+        legal_holds.release(asked(cell), hold)
+        swept(cell, cell.clock + 3 * HOUR)
+
+        assert kept == 1
+        assert events(cell) == []
