@@ -158,7 +158,7 @@ def publish(shell: Shell, one: SealedLog, made: Seal) -> None:
     text, version = shell.evidence.get_version(name)
     newest = opened(shell, one, text) if text is not None else None
     if newest is None or newest.size < made.size:
-        _publish_grounds(shell, one, made)
+        _publish_law(shell, one, made)
         _publish_tiles(shell, one, made)
         text = _sign(shell, one, made, newest)
         shell.evidence.put(f"{one.prefix}checkpoints/{made.size}", text, NOTE_TYPE)
@@ -243,22 +243,9 @@ def opened(shell: Shell, one: SealedLog, text: bytes) -> note.Checkpoint:
     return checkpoint
 
 
-def _publish_grounds(shell: Shell, one: SealedLog, made: Seal) -> None:
-    """Publish the law and the configuration that the sealed decisions name, as far as this cell still has them."""
-    laws, configurations = seal.grounds(one.fixed(made.batch))
-    if shell.law.hash.removeprefix("sha256:") in laws:
-        shell.evidence.put(
-            f"rules/{shell.law.hash.removeprefix('sha256:')}.json", shell.law.canonical, "application/json"
-        )
-    for digest in sorted(configurations):
-        keep_configuration(shell, one.tenant, digest)
-
-
-def keep_configuration(shell: Shell, tenant: str, digest: str) -> None:
-    """Publish a tenant's configuration as decisions read it, where it is still the one of this digest."""
-    try:
-        configuration = shell.config.snapshot(tenant).configuration
-    except NotFound:
-        return
-    if configuration.hash == digest:
-        shell.evidence.put(f"configs/{tenant}/{digest}.json", configuration.canonical, "application/json")
+def _publish_law(shell: Shell, one: SealedLog, made: Seal) -> None:
+    """Publish the law that the sealed decisions name, if it is still this cell's. Configurations are there: ``published.py``."""
+    digest = shell.law.hash.removeprefix("sha256:")
+    laws, _ = seal.grounds(one.fixed(made.batch))
+    if digest in laws:
+        shell.evidence.put(f"rules/{digest}.json", shell.law.canonical, "application/json")
