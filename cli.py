@@ -136,6 +136,12 @@ def _report(arguments: argparse.Namespace) -> int:
     )
 
 
+def _consents(arguments: argparse.Namespace) -> int:
+    from infra import consents
+
+    return consents.run(arguments.file, arguments.url, arguments.key_file, arguments.report, arguments.from_line)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser with the exit code that its command has for wrong usage."""
 
@@ -214,6 +220,13 @@ def _threads(text: str) -> int:
     if not 1 <= threads <= 256:
         raise argparse.ArgumentTypeError("threads from 1 to 256")
     return threads
+
+
+def _line(text: str) -> int:
+    line = int(text)
+    if line < 1:
+        raise argparse.ArgumentTypeError("lines are counted from 1")
+    return line
 
 
 def _seconds(text: str) -> float:
@@ -301,6 +314,19 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--format", choices=("html", "json"), default="html", help="a page or data (%(default)s)")
     report.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write (standard output)")
     report.add_argument("--vkey", action="append", default=[], help="trust this key of the log; may be repeated")
+    consents = command(
+        "consents",
+        _consents,
+        "send a file of consents to a cell",
+        "Sending it again does no harm. Exit 0 all taken, 1 some refused, 2 the cell did not answer, 3 wrong usage or file.",
+    )
+    consents.usage_code = 3
+    consents.add_argument("action", choices=("import",), help="what to do")
+    consents.add_argument("file", type=Path, metavar="FILE", help="JSON lines: a consent or a withdrawal each")
+    consents.add_argument("--url", required=True, help="the cell's API, https, or http on this machine")
+    consents.add_argument("--key-file", required=True, type=Path, metavar="FILE", help="holds an API key, scope write")
+    consents.add_argument("--report", type=Path, metavar="FILE", help="where refused lines are named (standard output)")
+    consents.add_argument("--from-line", type=_line, default=1, metavar="N", help="begin with this line (%(default)s)")
     local = command(
         "local", _local, "run a whole cell in this process", "The first line on standard output says that it serves."
     )

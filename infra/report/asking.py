@@ -60,8 +60,15 @@ class Cell:
         Raises:
             NotAnswered: it refuses, or does not answer.
         """
-        asked = f"{self._url}{path}{'?' + urlencode(query) if query else ''}"
-        request = urllib.request.Request(asked, headers={"Authorization": f"Bearer {self._key}"})
+        return self._send(urllib.request.Request(f"{self._url}{path}{'?' + urlencode(query) if query else ''}"))
+
+    def post(self, path: str, data: bytes, content_type: str) -> dict[str, Any]:
+        """Return the JSON object that a path answers to a body, which may be sent more than once. Raises as ``get``."""
+        request = urllib.request.Request(f"{self._url}{path}", data, {"Content-Type": content_type}, method="POST")
+        return _object(self._send(request))
+
+    def _send(self, request: urllib.request.Request) -> str:
+        request.add_header("Authorization", f"Bearer {self._key}")
         for attempt in range(TRIES):
             try:
                 with self._opener.open(request, timeout=TIMEOUT_S) as answer:
@@ -82,13 +89,17 @@ class Cell:
 
     def json(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return the JSON object that a path answers. Raises as ``get``."""
-        try:
-            value = json.loads(self.get(path, query))
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise NotAnswered("what answered is no cell: is --url the address of its API?")
-        return value
+        return _object(self.get(path, query))
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise NotAnswered("what answered is no cell: is --url the address of its API?")
+    return value
 
 
 def _detail(fault: urllib.error.HTTPError) -> str:
