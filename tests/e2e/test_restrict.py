@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from logs import assert_whole, let_seal
 from test_consents import NOTICE, request
+from test_replay import begin, finish
 from test_roles import Watched, refused
 from test_switches import decided_again, throw
 from world import CLASSES, Crash, World, world
@@ -24,6 +25,7 @@ from chalicelib.core.tenant import Basis
 from chalicelib.flow import consents, replay, sweep
 from chalicelib.flow import pull as pulls
 from chalicelib.shell import install
+from chalicelib.store.restriction import Restriction
 from infra import engines
 
 TEXT = "canary text"
@@ -207,6 +209,13 @@ def _erased(cell: World) -> None:
     cell.shell.data.erase_content(row.key)
 
 
+def _sealed(cell: World) -> None:
+    row = cell.shell.data.event(cell.tenant, cell.of_kind("decided")[0]["event"], cell.clock)
+    assert row is not None
+    rule = {"id": "IN.8.logs", "verdict": "refused", "ref": "DPDP Rules r. 6"}
+    assert cell.shell.lifetimes.restrict(row, Restriction(cell.clock + timedelta(days=365), "subject_request", (rule,)))
+
+
 def _expired(cell: World) -> None:
     cell.clock += timedelta(days=1)
 
@@ -223,7 +232,7 @@ def _of_another_recipient(cell: World) -> None:
     cell.change(cell.destination, recipient=ids.derived("rcp", "another"))
 
 
-@pytest.mark.parametrize("end", [_erased, _expired, _without_route, _replicating, _of_another_recipient])
+@pytest.mark.parametrize("end", [_erased, _sealed, _expired, _without_route, _replicating, _of_another_recipient])
 def test_a_link_leads_nowhere_when_what_it_led_to_is_gone(cell: World, end: Any) -> None:
     url = told(cell, days=1, route={**RESTRICTED, "pull_hours": 72})
 
@@ -317,6 +326,23 @@ def test_a_replay_makes_a_new_link_when_the_first_was_used(cell: World) -> None:
     assert link(cell) != url
     assert pull(cell, link(cell)).json["message"]["text"] == TEXT
     assert len(views(cell)) == 2
+
+
+def test_each_transfer_of_a_job_gets_a_link_of_its_own(cell: World) -> None:
+    cell.connect(route=RESTRICTED)
+    for number in (1, 2, 3):
+        cell.post(number)
+    cell.settle()
+    first = [str(body["data"]["pull_url"]) for _, _, body, _ in cell.receiver.requests]
+    assert pull(cell, first[0]).status == 200
+    cell.clock += timedelta(minutes=1)
+
+    job = finish(cell, begin(cell, "delivered"))
+
+    assert (job.state, job.summary["replayed"]) == ("done", 3)
+    again = [str(body["data"]["pull_url"]) for _, _, body, _ in cell.receiver.requests[3:]]
+    assert [pull(cell, url).json["message"]["text"] for url in again] == ["m1", "m2", "m3"]
+    assert [pull(cell, url).status for url in first] == [410, 200, 200]
 
 
 def test_the_content_of_classes_that_its_recipient_may_not_have_is_not_pulled(cell: World) -> None:
