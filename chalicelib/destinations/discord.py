@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from ..core import retry
-from . import base, calls, text
+from . import calls, chat, text
 from .base import Clients, Countries, Delivery, Receipt
 from .operators import countries_of
 
@@ -47,19 +47,12 @@ def _token(token: SecretStr) -> SecretStr:
     return token
 
 
-class Config(base.Config):
+class Config(chat.Config):
     """A channel's webhook URL, which is a secret, or a bot's token and a channel's id."""
 
     url: Annotated[SecretStr, AfterValidator(_webhook)] | None = None
     token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     channel: str | None = Field(default=None, pattern=r"^[0-9]{5,20}$")
-    api_url: calls.ApiUrl = None
-
-    @model_validator(mode="after")
-    def _one_way_in(self) -> Self:
-        if (self.url is None) == (self.token is None) or (self.token is None) != (self.channel is None):
-            raise ValueError("give the url of a webhook, or a token and a channel")
-        return self
 
     @property
     def post_to(self) -> str:
