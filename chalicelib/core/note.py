@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .errors import AuditBroken
 from .merkle import HASH_BYTES
@@ -157,24 +156,6 @@ class Signer(Protocol):
 
     def sign(self, text: bytes) -> bytes:
         """Return the Ed25519 signature of a text, 64 bytes."""
-
-
-class SeedSigner:
-    """Signs with a key made of a seed of 32 bytes.
-
-    Raises:
-        AuditBroken: the name cannot stand in a note.
-        ValueError: the seed is not 32 bytes.
-    """
-
-    def __init__(self, name: str, seed: bytes) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.vkey = VerifierKey(name, public).text
-
-    def sign(self, text: bytes) -> bytes:
-        """Return the Ed25519 signature of a text."""
-        return self._key.sign(text)
 
 
 class RemoteSigner:

@@ -10,6 +10,7 @@ import nacl.signing
 import pytest
 
 from chalicelib.core import note
+from tests.fixtures.audit.signers import seeded
 from tests.unit.test_verify import second
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -47,7 +48,7 @@ SEED, PUBLIC, MESSAGE, SIGNATURE = (bytes.fromhex(text) for text in VECTORS[1])
 @VERIFIERS
 @pytest.mark.parametrize(("seed", "public", "message", "signature"), VECTORS)
 def test_a_published_signature_verifies(seed: str, public: str, message: str, signature: str, verify: Verify) -> None:
-    signer = note.SeedSigner("example.com/log", bytes.fromhex(seed))
+    signer = seeded("example.com/log", bytes.fromhex(seed))
 
     assert note.parse_vkey(signer.vkey).public.hex() == public
     assert signer.sign(bytes.fromhex(message)).hex() == signature

@@ -6,13 +6,14 @@ import pytest
 
 from chalicelib.core import merkle, note, proofs
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.note import Checkpoint, RemoteSigner, SeedSigner, Signature, VerifierKey
+from chalicelib.core.note import Checkpoint, RemoteSigner, Signature, VerifierKey
+from tests.fixtures.audit.signers import seeded
 
 ORIGIN = "audit.waybill.example/eu-central-1/tnt_x/2026"
 ROOT = merkle.leaf_hash(b"x")
-LOG = SeedSigner(ORIGIN, bytes(range(32)))
-OTHER = SeedSigner("audit.other.example", bytes(32))
-WITNESS = SeedSigner("witness.example/w1", b"w" * 32)
+LOG = seeded(ORIGIN, bytes(range(32)))
+OTHER = seeded("audit.other.example", bytes(32))
+WITNESS = seeded("witness.example/w1", b"w" * 32)
 KEY, OTHER_KEY = note.parse_vkey(LOG.vkey), note.parse_vkey(OTHER.vkey)
 WITNESS_KEY = VerifierKey(WITNESS.vkey.split("+")[0], note.parse_vkey(WITNESS.vkey).public, note.WITNESS)
 TEXT = Checkpoint(ORIGIN, 7, ROOT).text

@@ -21,6 +21,7 @@ from chalicelib.core.verify_faults import FAULTS
 from tests.fixtures.audit import make
 from tests.fixtures.audit.made import ref
 from tests.fixtures.audit.make import AT, Log, Members
+from tests.fixtures.audit.signers import seeded
 
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("waybill_verify", ROOT / "tools" / "waybill_verify.py")
@@ -261,7 +262,7 @@ def bad_proof(was: bytes, becomes: bytes) -> bytes:
 
 def other_signer() -> bytes:
     found = full()
-    impostor = note.SeedSigner(make.ORIGIN, b"i" * 32)
+    impostor = seeded(make.ORIGIN, b"i" * 32)
     found["checkpoint"] = str(make.checkpoint(TREE.root(SIZE), SIZE, [impostor])).encode()  # type: ignore[list-item]
     return make.tar(found)
 

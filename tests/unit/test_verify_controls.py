@@ -23,6 +23,7 @@ from chalicelib.core.redecide import configuration_of
 from tests.fixtures.audit import make
 from tests.fixtures.audit.made import ref
 from tests.fixtures.audit.make import AT, Log
+from tests.fixtures.audit.signers import seeded
 from tests.unit import test_verify as mutated
 from tests.unit.test_verify import SIZE, TREE, UNKNOWN, USUAL, faults, first_main, full, run, second, selected, signed
 
@@ -209,7 +210,7 @@ def test_a_cosignature_is_bad_when_a_known_witness_did_not_make_it(main: Main, t
 
 @VERIFIERS
 def test_a_pinned_key_decides_when_the_bundle_brings_its_own(main: Main, tmp_path: Path) -> None:
-    impostor = note.SeedSigner(make.ORIGIN, b"i" * 32)
+    impostor = seeded(make.ORIGIN, b"i" * 32)
     assert run(main, make.tar(full()), tmp_path, "--vkey", impostor.vkey) == 1
     assert run(main, make.tar(full()), tmp_path, "--vkey", make.OTHER.vkey) == 1
 
