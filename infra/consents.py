@@ -116,7 +116,7 @@ def _sent(
         report.flush()
         taken, already, refused = taken + answer["taken"], already + answer["already"], refused + len(found)
         done, now = piece.last, monotonic()
-        if now - told >= TELL_EVERY_S:
+        if now - told >= TELL_EVERY_S and done < total:
             told = now
             left_s = (now - began) / max(1, done - from_line + 1) * (total - done)
             _say(f"{done} of {total} lines, {_time(left_s)} left")

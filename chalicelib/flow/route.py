@@ -1,8 +1,8 @@
 """Route: plan each event, write the decision, keep the event, send what is allowed on its way.
 
-1 refs, first sight → 2 plan → 3 ``decided`` → 4 event into ``data`` → 5 outbox → 6 acknowledge. A crash after any of them
-leaves what a second run completes: ids are derived, writes are insert-if-absent, and who finds a decision already there
-follows the stored one.
+1 refs, first sight → 2 plan → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a request for a
+consent where that would lift a hold → 6 acknowledge. A crash after any of them leaves what a second run completes: ids are
+derived, writes are insert-if-absent, and who finds a decision already there follows the stored one.
 """
 
 from __future__ import annotations

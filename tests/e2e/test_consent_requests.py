@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from logs import verified
 from test_consents import give, request
 from world import World, world
 
@@ -14,6 +15,7 @@ from chalicelib.core import ids, times
 from chalicelib.core.consents import ConsentSettings, WithdrawalSettings
 from chalicelib.core.tenant import Route
 from chalicelib.flow import consents
+from chalicelib.flow.dirty import tell
 
 HOUR = timedelta(hours=1)
 
@@ -84,6 +86,10 @@ def test_a_consent_is_asked_for_when_it_would_lift_a_hold_and_lifts_it_when_it_i
     assert [
         b["data"]["message"]["text"] for _, _, b, _ in cell.receiver.requests if b["data"]["channel"] == "telegram"
     ] == ["m1"]
+    cell.clock += timedelta(minutes=10)
+    tell(cell.shell)
+    cell.seal()
+    assert (verified(cell).code, verified(cell).faults) == (0, ())
 
 
 def test_one_is_told_a_day_for_each_person_and_recipient(cell: World) -> None:
