@@ -87,7 +87,7 @@ class FormalityShown(Record):
     days: int
 
 
-class Readiness(Record):
+class FlowReadiness(Record):
     """What a flow comes to as things stand, everything that it lacks, and how many days that takes at the least."""
 
     decision: Literal["allowed", "redacted", "held", "refused"]
@@ -97,6 +97,12 @@ class Readiness(Record):
     refused: list[RuleShown]
     days_needed: int
     formalities: list[FormalityShown]
+
+
+class Readiness(FlowReadiness):
+    """The same of a flow, and where it restricts, of its recipient's pulls."""
+
+    pull: FlowReadiness | None = None
 
 
 class RouteReadiness(Readiness):

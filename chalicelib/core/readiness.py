@@ -13,7 +13,7 @@ from .clocks import ONE_DAY
 from .configuration import Configuration
 from .decision import Decision, Finding
 from .law import Law
-from .plan import Cell, Decide, combine, route_facts, source_facts, stopped
+from .plan import Cell, Decide, Facts, combine, route_facts, source_facts, stopped
 from .preflight import Examined, examine
 from .rules import Rule
 from .switches import RULE, stopped_by
@@ -48,13 +48,39 @@ def readiness(
     decide: Decide,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Say everything that a flow lacks.
+    """Say everything that a flow lacks; of a route that restricts also, as ``pull``, what its recipient's pulls lack.
 
     Args:
         classes: the data classes that are sent.
         law: the law that ``decide`` decides by.
         names: what stands for ``source``, ``recipient`` and ``route`` in the calls that supply what is missing.
     """
+
+    def flow(route: Route, decide: Decide) -> dict[str, Any]:
+        return _flow(configuration, source, route, cell, classes, now, law, decide, names)
+
+    if route.mode != "restrict":
+        return flow(route, decide)
+    whole = route.model_copy(update={"mode": "replicate", "pull_hours": None})
+    return {**flow(route, decide), "pull": flow(whole, lambda facts: decide(as_looked_at(facts)))}
+
+
+def as_looked_at(facts: Facts) -> Facts:
+    """Return the facts of a delivery as those of a look; others as they are."""
+    return {**facts, "op": "view"} if facts["op"] == "deliver" else facts
+
+
+def _flow(
+    configuration: Configuration,
+    source: Source,
+    route: Route,
+    cell: Cell,
+    classes: Sequence[str],
+    now: datetime,
+    law: Law,
+    decide: Decide,
+    names: Mapping[str, str] | None,
+) -> dict[str, Any]:
     base = source_facts(configuration, source, cell, op="store", classes=list(classes), now=now, received_at=now)
     store = examine(base, decide, names)
     facts = route_facts(base, configuration, route)

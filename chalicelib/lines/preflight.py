@@ -293,15 +293,8 @@ def as_text(report: Mapping[str, Any]) -> str:
     rows = [(*key[:-1], _classes(classes), key[-1]) for key, classes in alike.items()]
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads) - 1)]
     lines = ["  ".join((*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1])) for row in (heads, *rows)]
-    gaps = {g["path"]: g for row in report["data"] for g in row["missing"]}
-    if gaps:
-        lines += ["", "What is missing:"]
-        for path in sorted(gaps):
-            supply = gaps[path]["supply"]
-            lines += [
-                f"  {path}  ({gaps[path]['rule']}: {gaps[path]['ref']})",
-                *([f"      {supply}"] if supply else []),
-            ]
+    lines += _missing("What is missing:", report["data"])
+    lines += _missing("What pulls are missing:", [row["pull"] for row in report["data"] if "pull" in row])
     refused = {r["id"]: r for row in report["data"] for r in row["refused"]}
     if refused:
         lines += ["", "Refused, whatever is supplied:", *(f"  {id}  {refused[id]['ref']}" for id in sorted(refused))]
@@ -312,6 +305,15 @@ def as_text(report: Mapping[str, Any]) -> str:
     if any(_doubtful(rule) for row in report["data"] for rule in row["rules"]):
         lines += ["", "* lawyers read this rule differently, or its reading is not verified"]
     return "\n".join(lines)
+
+
+def _missing(title: str, rows: list[dict[str, Any]]) -> list[str]:
+    gaps = {g["path"]: g for row in rows for g in row["missing"]}
+    lines = ["", title] if gaps else []
+    for path in sorted(gaps):
+        gap = gaps[path]
+        lines += [f"  {path}  ({gap['rule']}: {gap['ref']})", *([f"      {gap['supply']}"] if gap["supply"] else [])]
+    return lines
 
 
 def _doubtful(rule: Mapping[str, Any]) -> bool:

@@ -154,8 +154,13 @@ def test_preflight_knows_what_a_route_that_restricts_lacks(tenant: Api) -> None:
     (after,) = tenant.get("/v1/preflight").json["data"]
 
     assert (before["decision"], before["ready"]) == ("held", False)
+    assert "pull" not in before
     for shown in (restricted, after):
         assert (shown["decision"], shown["ready"], shown["missing"]) == ("redacted", True, [])
+        lacking = {gap["path"].rpartition(":")[0] for gap in shown["pull"]["missing"]}
+        assert (shown["pull"]["decision"], shown["pull"]["ready"]) == ("held", False)
+        assert lacking == {"basis:EU.44", "basis:EU.transfer-impact-assessment"}
+        assert shown["pull"]["missing"] == before["missing"]
 
 
 @pytest.mark.parametrize("mode", ["replicate", "restrict"])

@@ -52,6 +52,20 @@ def test_every_gap_is_named_when_recipient_is_abroad():
     assert "basis:EU.44:crm" in as_text(report)
 
 
+def test_what_pulls_lack_is_named_when_a_route_restricts():
+    restricting = 'purpose = "customer_support"', 'purpose = "customer_support"\nmode = "restrict"'
+
+    here, abroad = report_of(NORD.replace(*restricting)), report_of(ABROAD.replace(*restricting))
+
+    assert {(r["decision"], r["pull"]["decision"]) for r in here["data"]} == {("redacted", "allowed")}
+    assert "pulls" not in as_text(here)
+    assert {(r["decision"], r["pull"]["decision"]) for r in abroad["data"]} == {("redacted", "held")}
+    assert [row["pull"]["missing"] for row in abroad["data"]] == [row["missing"] for row in report_of(ABROAD)["data"]]
+    assert exit_code(abroad) == 0
+    assert "What is missing" not in as_text(abroad)
+    assert "What pulls are missing:\n  basis:EU.44:crm" in as_text(abroad)
+
+
 def test_refusal_wins_when_one_country_is_refused():
     report = report_of(subjects(NORD, "DE", "RU"))
 
