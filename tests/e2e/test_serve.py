@@ -20,8 +20,9 @@ import pytest
 
 from chalicelib.core.note import parse_note, parse_vkey
 from infra import engines, making, template
-from infra.journey import CLASSES, CONTRACT, EVIDENCE, Gateway, Sink, Tenant, telegram
+from infra.journey import CLASSES, CONTRACT, EVIDENCE, Gateway, Sink, Tenant
 from infra.local import wait_until
+from infra.messengers import telegram
 
 ROOT = Path(__file__).parents[2]
 REGION, OPERATOR_KEY = "ru-home1", "wb_operator_" + secrets.token_urlsafe(24)
