@@ -112,7 +112,6 @@ Article = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern
 Time = Annotated[
     str, _pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"), AfterValidator(_real)
 ]
-Int = Annotated[int, Field(ge=-INT_MAX, le=INT_MAX)]
 Count = Annotated[int, Field(ge=0, le=INT_MAX)]
 Positive = Annotated[int, Field(ge=1, le=INT_MAX)]
 Class = Annotated[str, _pattern("|".join(DataClass))]

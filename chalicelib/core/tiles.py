@@ -51,15 +51,6 @@ def full_tiles(old: int, new: int) -> Iterator[Tile]:
         level, before, after = level + 1, before // WIDTH, after // WIDTH
 
 
-def partial_tiles(size: int) -> Iterator[Tile]:
-    """Yield the tiles that a tree has begun and not filled, the lowest level first."""
-    level = 0
-    while size:
-        if size % WIDTH:
-            yield Tile(level, size // WIDTH, size % WIDTH)
-        level, size = level + 1, size // WIDTH
-
-
 def node_from(read: Callable[[Tile], bytes], size: int) -> Node:
     """Return ``node`` for proofs in a tree of ``size`` leaves, made of what ``read`` says of its tiles.
 

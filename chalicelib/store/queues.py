@@ -17,7 +17,6 @@ Refused = ClientError
 ENTRIES_A_CALL = 10
 BYTES_A_CALL = 240_000
 """What every engine takes in one call; AWS takes 1 MiB."""
-BYTES_A_MESSAGE = 1_000_000
 
 
 @dataclass(frozen=True)
