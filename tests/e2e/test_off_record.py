@@ -7,6 +7,7 @@ import hmac
 import itertools
 import json
 import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from chalicelib.core import breaker, ids
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.intervals import EFFECT, is_off_record
 from chalicelib.core.tenant import Redaction, Transform
-from chalicelib.flow import conversations, read
+from chalicelib.flow import conversations, read, route
 from chalicelib.flow.request import Request
 from tests.fixtures.destinations.crm import Bitrix24
 
@@ -140,8 +141,8 @@ def ends(w: World) -> list[tuple[str, str, str]]:
     told = []
     request = asked(w)
     for entry in (e for e in w.of_kind("decided") if e["facts"].get("otr")):
-        for route in entry["routes"]:
-            one = read.transfer(request, route["transfer"])
+        for decided in entry["routes"]:
+            one = read.transfer(request, decided["transfer"])
             assert len(one.attempts) <= 1
             told.append((one.decision, one.outcome, one.attempts[0].code if one.attempts else ""))
     return told
@@ -338,6 +339,21 @@ def test_nothing_kept_of_the_copy_in_the_inbox_when_it_was_decided_off_the_recor
         nowhere(w)
 
 
+def test_nobody_can_show_what_was_said_when_its_commitment_is_tried() -> None:
+    with world() as w:
+        begun(w)
+        said(w)
+
+        ((_, _, body, _),) = w.receiver.requests
+        (entry,) = [e for e in w.of_kind("decided") if e["facts"].get("otr")]
+        kept = [row for row in w.rows("people") if "key" in row]
+        keys = w.shell.config.keys_of(w.tenant)
+        people = w.shell.people.get_many((row["pk"]["S"], keys) for row in kept)
+        assert len(people) == 2
+        tried = {route.commitment(p.key, entry["event"], route.canonical(body["data"])) for p in people.values()}
+        assert entry["receipt"]["commitment"] not in tried
+
+
 def test_each_event_of_a_webhook_goes_by_its_own_conversation() -> None:
     with world() as w:
         w.connect(source={"channel": "line"})
@@ -381,11 +397,11 @@ def _two_routes(w: World) -> None:
     secrets = w.shell.config.secrets(w.tenant, w.destination, second.sealed)
     made = second.record.model_copy(update={"id": ids.sortable("dst", w.clock, w.randomness.randbytes(11))})
     w.shell.config.insert(w.tenant, made, secrets)
-    route = w.shell.config.get(w.tenant, w.route).record
-    route = route.model_copy(
+    declared = w.shell.config.get(w.tenant, w.route).record
+    declared = declared.model_copy(
         update={"id": ids.sortable("rte", w.clock, w.randomness.randbytes(11)), "destination": made.id}
     )
-    w.shell.config.insert(w.tenant, route)
+    w.shell.config.insert(w.tenant, declared)
 
 
 def test_sent_to_every_destination_once_when_there_are_several() -> None:
@@ -539,3 +555,42 @@ def test_refused_by_the_search_when_an_event_off_the_record_is_put_into_the_inbo
         w.run(MINUTE)
         with pytest.raises(AssertionError):
             nowhere(w)
+
+
+def test_cut_off_in_time_for_the_platform_when_a_destination_is_slow() -> None:
+    with world() as w:
+        w.connect(source={"channel": "line"})
+        w.shell.config.replace(w.tenant, *_line_secret(w))
+        _line(w, ("U1", "hello"))
+        w.run(MINUTE)
+        off(w)
+        _two_routes(w)
+        slow = itertools.count()
+        w.receiver.answer = lambda _: (time.sleep(4 * (next(slow) == 0)), (204, {}))[1]  # type: ignore[func-returns-value]
+        began = time.monotonic()
+
+        assert _line(w, ("U1", "secret-text")).status == 200
+
+        assert time.monotonic() - began < 2 + 1  # LINE waits for two seconds; this machine may be busy
+        assert sorted(ends(w)) == [("allowed", "delivered", "http_204"), ("allowed", "gave_up", "timeout")]
+        assert waiting(w) == []
+
+
+def test_posted_again_when_nobody_can_say_whether_it_is_off_the_record() -> None:
+    with world() as w:
+        begun(w)
+        table = w.shell.intervals._table
+        client, table.client = table.client, _Deaf()
+
+        assert said(w).status == 503
+
+        table.client = client
+        nowhere(w)
+        assert w.receiver.requests == []
+
+
+class _Deaf:
+    """A client that does not get through."""
+
+    def batch_get_item(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "BatchGetItem")
