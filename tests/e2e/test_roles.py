@@ -186,6 +186,9 @@ def _live(w: Watched) -> None:
             w.clock += timedelta(minutes=10)
         w.failing = lambda name: None
         w.settle()
+    w.change(w.source, subject_country="CN")  # people there are counted
+    w.post(8, chat=400)
+    w.run(timedelta(minutes=2))
     _off_record(w)
     _replay(w)
     _seal(w)

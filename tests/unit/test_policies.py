@@ -48,7 +48,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "hooks": {
         CONFIG: "GetItem BatchGetItem Query",
         PEOPLE: "GetItem BatchGetItem PutItem UpdateItem",
-        DATA: "GetItem PutItem UpdateItem DeleteItem",
+        DATA: "GetItem BatchGetItem PutItem UpdateItem DeleteItem",
         **dict.fromkeys(AUDIT, "PartiQLInsert BatchGetItem"),
     },
     "route": {
