@@ -333,10 +333,11 @@ def test_nothing_can_update_or_overwrite_when_everything_is_used(engine: Engine,
     recorded.of_transfer(made.TENANT, decision["routes"][0]["transfer"], NOW)
     recorded.of_subject(made.TENANT, decision["receipt"]["subjects"][0], made.AT, NOW, now=NOW)
     recorded.between(made.TENANT, made.AT, NOW, now=NOW)
+    list(recorded.newest_of_subject(made.TENANT, decision["receipt"]["subjects"][0], made.AT, NOW))
 
     assert sorted(public) == [
-        "append", "append_many", "between", "bucket", "day_buckets", "get", "get_many", "of_event", "of_subject",
-        "of_transfer", "take_touched", "touch_again",
+        "append", "append_many", "between", "bucket", "day_buckets", "get", "get_many", "newest_of_subject", "of_event",
+        "of_subject", "of_transfer", "take_touched", "touch_again",
     ]  # fmt: skip
     for name, arguments in client.calls:
         assert name in {"batch_execute_statement", "put_item", "batch_get_item", "query"}
@@ -364,6 +365,19 @@ def test_all_entries_of_an_event_are_found_in_order_when_asked_by_event_or_trans
     assert store.of_event(made.TENANT, minute, decision["event"], NOW) == mine
     assert store.of_transfer(made.TENANT, transfer, NOW) == mine
     assert store.of_event(made.ref("tnt", "another"), minute, decision["event"], NOW) == []
+
+
+def test_a_persons_entries_come_newest_first_whichever_log_they_are_in(engine: Engine, store: AuditStore) -> None:
+    engine.create_audit_table("2027")
+    person, next_year = made.ref("sub", "newest"), made.AT.replace(year=2027)
+    acts = [made.act(seed=n, at=made.AT + timedelta(minutes=n), subject=person) for n in range(25)]
+    later = made.act(seed=30, at=next_year, minute=times.minute(made.AT), subject=person)
+    store.append_many([*acts, later, made.act(seed=40, at=made.AT, subject=made.ref("sub", "another"))])
+
+    found = list(store.newest_of_subject(made.TENANT, person, made.AT, next_year))
+
+    assert found == [later, *reversed(acts)]
+    assert list(store.newest_of_subject(made.ref("tnt", "another"), person, made.AT, next_year)) == []
 
 
 def test_an_act_of_a_later_year_is_found_when_its_event_is_old(engine: Engine, store: AuditStore) -> None:
