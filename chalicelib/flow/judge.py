@@ -305,14 +305,18 @@ def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[s
 def _preflight(
     request: Request, configuration: Configuration, source: Source, route: Route, names: Mapping[str, str]
 ) -> dict[str, Any]:
+    now = request.shell.now()
+    base = source_facts(
+        configuration, source, request.cell, op="store", classes=ALL_CLASSES, now=now, received_at=now
+    )
     return readiness(
         configuration,
         source,
         route,
         request.cell,
         classes=ALL_CLASSES,
-        now=request.shell.now(),
+        now=now,
         law=request.shell.law,
-        decide=request.shell.decider.decide,
+        decide=deciding(request.shell, request.tenant.id, base),
         names=names,
     )
