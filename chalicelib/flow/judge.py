@@ -306,9 +306,7 @@ def _preflight(
     request: Request, configuration: Configuration, source: Source, route: Route, names: Mapping[str, str]
 ) -> dict[str, Any]:
     now = request.shell.now()
-    base = source_facts(
-        configuration, source, request.cell, op="store", classes=ALL_CLASSES, now=now, received_at=now
-    )
+    base = source_facts(configuration, source, request.cell, op="store", classes=ALL_CLASSES, now=now, received_at=now)
     return readiness(
         configuration,
         source,
