@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import base64
 import hmac
-import itertools
 import json
 import random
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import deaths
 import pytest
-from botocore.exceptions import ClientError
 from logs import verified
 from test_crm_flow import connected
 from world import START, World, raw, world
 
 from chalicelib.channels.base import Inbound, Reply
-from chalicelib.core import breaker, ids
-from chalicelib.core.errors import Unavailable
+from chalicelib.core import ids
 from chalicelib.core.intervals import EFFECT, is_off_record
-from chalicelib.core.tenant import Redaction, Transform
 from chalicelib.flow import conversations, read, route
 from chalicelib.flow.request import Request
 from tests.fixtures.destinations.crm import Bitrix24
@@ -223,80 +216,6 @@ def test_on_the_record_until_it_counts_and_off_from_that_instant_on() -> None:
         nowhere(w)
 
 
-def _down(w: World) -> None:
-    w.receiver.answer = lambda _: (503, {})
-
-
-def _refuses(w: World) -> None:
-    w.receiver.answer = lambda _: (422, {})
-
-
-def _unheard(w: World) -> None:
-    row = w.shell.config.get(w.tenant, w.destination)
-    secrets = w.shell.config.secrets(w.tenant, w.destination, row.sealed)
-    closed = {**secrets, "config": {"url": "http://127.0.0.1:9/in"}}
-    w.shell.config.replace(w.tenant, row.record, row.version, closed)
-
-
-def _opens(w: World) -> None:
-    def step(state: breaker.State) -> breaker.State:
-        return breaker.slowed(state, w.clock + timedelta(hours=1), w.clock, None)
-
-    seen = w.shell.health.get(w.tenant, w.destination)
-    w.shell.health.change(w.tenant, w.destination, seen, w.clock, step)
-
-
-def _used_up(w: World) -> None:
-    w.change(w.destination, rate_limit_per_s=1)
-    w.shell.health.take_turn(w.tenant, w.destination, 1, w.clock, 0)
-
-
-def _hurries(w: World) -> None:
-    ticks = itertools.count(0, 30)
-    w.shell.monotonic = lambda: float(next(ticks))
-
-
-TROUBLES: dict[str, tuple[Callable[[World], None], tuple[str, str, str]]] = {
-    "destination down": (_down, ("allowed", "gave_up", "http_503")),
-    "destination refuses": (_refuses, ("allowed", "rejected", "http_422")),
-    "nobody listens": (_unheard, ("allowed", "gave_up", "connect")),
-    "destination disabled": (lambda w: w.change(w.destination, enabled=False), ("allowed", "gave_up", "off_record")),
-    "destination asked for time": (_opens, ("allowed", "gave_up", "off_record")),
-    "rate used up": (_used_up, ("allowed", "gave_up", "off_record")),
-    "no time left": (_hurries, ("allowed", "gave_up", "off_record")),
-    "select fails": (
-        lambda w: w.change(w.route, transform=Transform(select="to_number(message.text) + `1`")),
-        ("allowed", "rejected", "render"),
-    ),
-    "restricted": (lambda w: w.change(w.route, mode="restrict"), ("redacted", "gave_up", "off_record")),
-    "law holds": (lambda w: w.change(w.recipient, contract=None), ("held", "expired", "")),
-    "law refuses": (lambda w: w.change(w.recipient, granted=False), ("refused", "refused", "")),
-    "redacted": (
-        lambda w: w.change(
-            w.route, mode="redact", transform=Transform(redact=(Redaction(data_class="content", action="drop"),))
-        ),
-        ("redacted", "delivered", "http_204"),
-    ),
-}
-
-
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_lost_and_said_so_and_found_nowhere_when(trouble: str, capfd: pytest.CaptureFixture[str]) -> None:
-    prepare, end = TROUBLES[trouble]
-    with world() as w:
-        begun(w)
-        prepare(w)
-
-        assert said(w).status == 200
-        w.receiver.answer = lambda _: (204, {})
-        w.run(timedelta(hours=2), every=timedelta(minutes=5))
-
-        assert ends(w) == [end]
-        assert len(w.receiver.requests) == (1 if end[2].startswith("http_") else 0)
-        assert waiting(w) == []
-        nowhere(w, "".join(capfd.readouterr()))
-
-
 def test_sent_once_when_a_platform_posts_again() -> None:
     with world() as w:
         begun(w)
@@ -357,12 +276,12 @@ def test_nobody_can_show_what_was_said_when_its_commitment_is_tried() -> None:
 def test_each_event_of_a_webhook_goes_by_its_own_conversation() -> None:
     with world() as w:
         w.connect(source={"channel": "line"})
-        w.shell.config.replace(w.tenant, *_line_secret(w))
-        _line(w, ("U1", "hello one"))
+        w.shell.config.replace(w.tenant, *line_secret(w))
+        line(w, ("U1", "hello one"))
         w.run(MINUTE)
         off(w)
 
-        assert _line(w, ("U1", "secret-text 1"), ("U2", "hello two"), ("U1", "secret-text 2")).status == 200
+        assert line(w, ("U1", "secret-text 1"), ("U2", "hello two"), ("U1", "secret-text 2")).status == 200
         w.run(MINUTE)
 
         assert w.receiver.texts() == ["hello one", "secret-text 1", "secret-text 2", "hello two"]
@@ -370,12 +289,12 @@ def test_each_event_of_a_webhook_goes_by_its_own_conversation() -> None:
         nowhere(w, words=(b"secret-text",))
 
 
-def _line_secret(w: World) -> tuple[Any, int, Any]:
+def line_secret(w: World) -> tuple[Any, int, Any]:
     row = w.shell.config.get(w.tenant, w.source)
     return row.record, row.version, [{"secret": {"channel_secret": "hook-secret"}, "until": None}]
 
 
-def _line(w: World, *said: tuple[str, str]) -> Reply:
+def line(w: World, *said: tuple[str, str]) -> Reply:
     events = [
         {
             "type": "message", "mode": "active", "timestamp": int(w.clock.timestamp() * 1000), "replyToken": f"r{text}",
@@ -391,7 +310,7 @@ def _line(w: World, *said: tuple[str, str]) -> Reply:
     return w.hook(Inbound("POST", f"https://h/hooks/{w.source}", headers, {}, body, w.clock))
 
 
-def _two_routes(w: World) -> None:
+def two_routes(w: World) -> None:
     """The same events go to a second destination of the same recipient."""
     second = w.shell.config.get(w.tenant, w.destination)
     secrets = w.shell.config.secrets(w.tenant, w.destination, second.sealed)
@@ -407,90 +326,13 @@ def _two_routes(w: World) -> None:
 def test_sent_to_every_destination_once_when_there_are_several() -> None:
     with world() as w:
         begun(w)
-        _two_routes(w)
+        two_routes(w)
 
         assert said(w).status == 200
 
         assert w.receiver.texts() == ["secret-text 1"] * 2
         assert ends(w) == [("allowed", "delivered", "http_204")] * 2
         nowhere(w)
-
-
-def _promise(w: World) -> None:
-    """One decision; what it let through was sent at most once, and the log knows how it ended."""
-    (entry,) = [e for e in w.of_kind("decided") if e["facts"].get("otr")]
-    told = ends(w)
-    assert len(told) == len(entry["routes"]) == 1
-    assert len(w.receiver.requests) <= 1
-    decision, outcome, code = told[0]
-    if len(w.receiver.requests) == 1:
-        assert (outcome, code) in (("delivered", "http_204"), ("gave_up", "lost"))
-    else:
-        assert (decision, outcome, code) in (("allowed", "gave_up", "lost"), ("held", "expired", ""))
-    assert waiting(w) == []
-    nowhere(w)
-
-
-def _effects(**declared: Any) -> int:
-    with world() as w:
-        begun(w, **declared)
-        w.effects.clear()
-        said(w)
-        return len(w.effects)
-
-
-@deaths.in_parts
-@pytest.mark.parametrize("declared", [{}, {"recipient": {"contract": None}}], ids=["allowed", "held"])
-def test_promise_is_kept_when_the_process_dies_at_any_effect(declared: dict[str, Any], part: int) -> None:
-    for number in deaths.at(range(1, _effects(**declared) + 1), 10, part):
-        with world() as w:
-            begun(w, **declared)
-            w.effects.clear()
-            w.crash_at = number
-
-            assert said(w).status == 200
-
-            assert w.crashes == 1 or number > len(w.effects)  # how many there are depends on the event's id
-            w.crash_at = None
-            w.run(timedelta(minutes=5))
-            _promise(w)
-
-
-def test_posted_again_when_it_cannot_be_decided() -> None:
-    with world() as w:
-        begun(w)
-        fault = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "PutItem")  # type: ignore[arg-type]
-        decided = len(w.of_kind("decided"))
-        fails = iter([False] + [True] * 40)  # the first is what ends it should this process not
-        w.failing = lambda name: fault if name == "before PutItem" and next(fails) else None
-
-        assert said(w).status == 503
-
-        assert w.receiver.requests == []
-        assert len(w.of_kind("decided")) == decided
-        w.failing = lambda name: None
-        assert said(w).status == 200
-        w.run(timedelta(minutes=5))
-        assert ends(w) == [("allowed", "delivered", "http_204")]
-        nowhere(w)
-
-
-def test_ended_as_lost_when_its_attempt_cannot_be_written() -> None:
-    with world() as w:
-        begun(w)
-        w.receiver.answer = lambda _: (setattr(w, "failing", down), (204, {}))[1]  # type: ignore[func-returns-value]
-
-        def down(name: str) -> Exception | None:
-            return Unavailable("down") if name.startswith("before") else None
-
-        assert said(w).status == 200
-        w.failing = lambda name: None
-        w.run(timedelta(minutes=5))
-
-        assert len(w.receiver.requests) == 1
-        assert ends(w) == [("allowed", "gave_up", "lost")]
-        (attempt,) = [e for e in w.of_kind("attempted") if e["code"] == "lost"]
-        assert attempt["classes"]  # it may have left
 
 
 def test_nobody_is_remembered_when_what_is_off_the_record_goes_to_a_crm() -> None:
@@ -555,42 +397,3 @@ def test_refused_by_the_search_when_an_event_off_the_record_is_put_into_the_inbo
         w.run(MINUTE)
         with pytest.raises(AssertionError):
             nowhere(w)
-
-
-def test_cut_off_in_time_for_the_platform_when_a_destination_is_slow() -> None:
-    with world() as w:
-        w.connect(source={"channel": "line"})
-        w.shell.config.replace(w.tenant, *_line_secret(w))
-        _line(w, ("U1", "hello"))
-        w.run(MINUTE)
-        off(w)
-        _two_routes(w)
-        slow = itertools.count()
-        w.receiver.answer = lambda _: (time.sleep(4 * (next(slow) == 0)), (204, {}))[1]  # type: ignore[func-returns-value]
-        began = time.monotonic()
-
-        assert _line(w, ("U1", "secret-text")).status == 200
-
-        assert time.monotonic() - began < 2 + 1  # LINE waits for two seconds; this machine may be busy
-        assert sorted(ends(w)) == [("allowed", "delivered", "http_204"), ("allowed", "gave_up", "timeout")]
-        assert waiting(w) == []
-
-
-def test_posted_again_when_nobody_can_say_whether_it_is_off_the_record() -> None:
-    with world() as w:
-        begun(w)
-        table = w.shell.intervals._table
-        client, table.client = table.client, _Deaf()
-
-        assert said(w).status == 503
-
-        table.client = client
-        nowhere(w)
-        assert w.receiver.requests == []
-
-
-class _Deaf:
-    """A client that does not get through."""
-
-    def batch_get_item(self, **_: Any) -> Any:
-        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "BatchGetItem")
