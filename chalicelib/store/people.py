@@ -141,8 +141,8 @@ class PeopleStore:
     def _stays(self, row: Item) -> bool:
         """Take the mark of an ending person away. Return False where the person has ended."""
         seen = {":e": row["ending"]}
-        if self.table.replace({name: row[name] for name in ("pk", "ref", "key")}, "ending = :e", seen):
-            return True
+        if self.table.update({"pk": row["pk"]}, "REMOVE ending", seen, condition="ending = :e") is not None:
+            return True  # for what they were counted stays
         now = self.table.get({"pk": row["pk"]})  # somebody was faster: ended it, made it anew, or took the mark away
         return now is not None and now["ref"] == row["ref"]
 
