@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Discriminator, Tag, ValidationInfo, field_validator
 
 from . import ids
 from .errors import Conflict
@@ -35,6 +35,10 @@ class Period(Record):
     before: Time
 
 
+def _form(value: object) -> str:
+    return "period" if isinstance(value, (dict, Period)) else "ref"
+
+
 class LegalHoldSettings(Record):
     """What is to be kept, and on whose authority: a court's file number, an order, a claim.
 
@@ -43,7 +47,7 @@ class LegalHoldSettings(Record):
     """
 
     scope: Literal["conversation", "subject", "period"]
-    value: str | Period
+    value: Annotated[Annotated[str, Tag("ref")] | Annotated[Period, Tag("period")], Discriminator(_form)]
     authority_ref: Label
 
     @field_validator("value")

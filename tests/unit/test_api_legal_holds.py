@@ -131,6 +131,8 @@ def test_a_second_try_of_a_request_places_one_hold(tenant: Api) -> None:
         ({"scope": "subject"}, "body.value"),
         ({"scope": "subject", "value": "sub_" + "0" * 26}, "body.value"),
         ({"scope": "period"}, "body.value"),
+        ({"scope": "period", "value": 17}, "body.value.ref"),
+        ({"scope": "period", "value": {"after": "today", "before": "2026-01-01T00:00:00Z"}}, "body.value.period.after"),
         ({"scope": "period", "value": {"after": "2026-01-02T00:00:00Z", "before": "2026-01-01T00:00:00Z"}}, "body.value"),
     ],
 )  # fmt: skip
