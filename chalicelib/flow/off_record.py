@@ -1,6 +1,6 @@
 """Off the record: what a conversation wants kept nowhere is decided, sent once and forgotten before its platform is answered.
 
-1 which conversations are off the record, and whether the law lets them → 2 refs, plan → 3 an order for each transfer that ends
+1 whether the law lets the conversation be off the record → 2 refs, plan → 3 an order for each transfer that ends
 it should this process not → 4 ``decided`` → 5 send once, ``attempted`` → 6 take the order back. Content is in memory and nowhere
 else. Until 4 nothing has left, and a platform that is not answered posts again; whoever finds a decision already there sends
 nothing. What has not ended in ``ENDS_AFTER`` is ended by deliver.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +22,6 @@ from ..core import times
 from ..core.breaker import Permission, may_send
 from ..core.errors import NotFound, WaybillError
 from ..core.event import Draft
-from ..core.intervals import is_off_record
 from ..core.off_record import forbidden_by
 from ..core.sealing import unpack
 from ..core.tenant import Destination
@@ -33,7 +32,6 @@ from ..observe import count, error
 from ..shell import Shell
 from ..store.data import lane_of
 from ..store.door import Door
-from ..store.people import people_key
 from .attempt import attempted, expire, send
 from .clients import clients_of
 from .dirty import tell_or_note
@@ -62,30 +60,26 @@ def _threads() -> ThreadPoolExecutor:
 # Which are
 
 
-def split(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> tuple[list[Draft], list[Work]]:
+def split(
+    shell: Shell, door: Door, drafts: Sequence[Draft], off: Collection[str], now: datetime
+) -> tuple[list[Draft], list[Work]]:
     """Tell what is on the record from what is off.
 
     A conversation that the law lets be on the record only, by now, is on the record, whatever was asked for before.
+
+    Args:
+        off: the conversations that have asked to be off the record now.
 
     Raises:
         Unavailable: nobody can say; nothing may be kept or sent.
         TooLarge: an event that is off the record is over the limit of one that is kept.
     """
-    source = door.source
-    named = {draft.conversation.id for draft in drafts if draft.conversation.id is not None}
-    scope = (door.tenant, door.keys, "conversation", source.channel, source.id)
-    places = {conversation: people_key(*scope, conversation) for conversation in named}
-    intervals = shell.intervals.of_many(places.values())  # 1
-    at = times.parse(times.text(now))  # as the event says when it was received
-    off = {c for c, place in places.items() if is_off_record(intervals.get(place, ()), at)}
-    if not off:
-        return list(drafts), []
     snapshot = shell.config.snapshot(door.tenant)
     configuration = snapshot.configuration
-    declared = configuration.sources.get(source.id)
-    if declared is None:
+    source = configuration.sources.get(door.source.id)
+    if source is None:
         raise NotFound("no such source")
-    if forbidden_by(configuration, declared, shell.cell, shell.decider.decide, now):
+    if forbidden_by(configuration, source, shell.cell, shell.decider.decide, now):  # 1
         return list(drafts), []
     works = []
     for draft in (draft for draft in drafts if draft.conversation.id in off):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -107,17 +107,31 @@ def _live(secrets: tuple[dict[str, Any], ...], now: datetime) -> Iterator[Any]:
 
 
 def _keep(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> None:
-    if not door.intervals:
+    started_s = shell.monotonic()
+    off = _off_record(shell, door, drafts, now) if door.intervals else ()
+    if not off:
         shell.inbox.send(list(_messages(shell, door, drafts, now)))  # 5, 6
         return
     from . import off_record  # and with it the law and the destinations
 
-    started_s = shell.monotonic()
-    kept, unkept = off_record.split(shell, door, drafts, now)
+    kept, unkept = off_record.split(shell, door, drafts, off, now)
     if kept:
         shell.inbox.send(list(_messages(shell, door, kept, now)))  # 5, 6
     if unkept:
         off_record.take(shell, unkept, started_s)
+
+
+def _off_record(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> Collection[str]:
+    """Return those of the conversations in which what is received now is off the record."""
+    from ..core.intervals import is_off_record  # few tenants have any
+    from ..store.people import people_key
+
+    named = {draft.conversation.id for draft in drafts if draft.conversation.id is not None}
+    scope = (door.tenant, door.keys, "conversation", door.source.channel, door.source.id)
+    places = {conversation: people_key(*scope, conversation) for conversation in named}
+    intervals = shell.intervals.of_many(places.values())
+    at = times.parse(times.text(now))  # as the event says when it was received
+    return {c for c, place in places.items() if is_off_record(intervals.get(place, ()), at)}
 
 
 def _messages(shell: Shell, door: Door, drafts: Sequence[Draft], now: datetime) -> Iterator[Outgoing]:
