@@ -140,6 +140,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         off_record_s = float(environ.get("WAYBILL_OFF_RECORD_S", "8"))
     except ValueError as error:
         raise Misconfigured(f"WAYBILL_ALLOW_CIDRS, WAYBILL_EXTRA_PORTS or a rate cannot be read: {error}") from error
+    if not 1 <= off_record_s <= 12:
+        raise Misconfigured("WAYBILL_OFF_RECORD_S is from 1 to 12 seconds: the hook door ends after 15")
     return Settings(
         cell=environ["WAYBILL_CELL"],
         region=environ["AWS_REGION"],

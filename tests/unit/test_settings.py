@@ -35,6 +35,8 @@ def test_read_when_complete() -> None:
         ({"WAYBILL_INSERT": "update"}, "WAYBILL_INSERT"),
         ({"WAYBILL_ALLOW_CIDRS": "everything"}, "WAYBILL_ALLOW_CIDRS"),
         ({"WAYBILL_KEY_RATE_PER_S": "many"}, "rate"),
+        ({"WAYBILL_OFF_RECORD_S": "15"}, "WAYBILL_OFF_RECORD_S"),
+        ({"WAYBILL_OFF_RECORD_S": "nan"}, "WAYBILL_OFF_RECORD_S"),
         ({"WAYBILL_ACCOUNT": "12345"}, "WAYBILL_ACCOUNT"),
         ({"WAYBILL_ACCOUNT": "12345678901²"}, "WAYBILL_ACCOUNT"),
     ],
