@@ -10,7 +10,6 @@ The door knows a conversation by its keyed hash, and reads its row by that: no r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 
 from pydantic import TypeAdapter
