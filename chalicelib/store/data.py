@@ -9,6 +9,7 @@
 | stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
 | dead letter | ``{tenant}#dead`` | ``{queue}#{event or transfer}`` | |
 | memory of a destination | ``{tenant}#memory#{destination}`` | ``value#`` or ``claim#``, keyed hash (``memory``) | |
+| counter of people | ``{tenant}#volumes`` | ``{law}#{year}`` (``volumes``) | |
 
 An event's place is its id, so that it can be found by it, and its conversation is in the sort key, so that the keys-only
 index can be narrowed to a conversation without reading content. TTL (``ttl``, seconds) is late by days: every reader
