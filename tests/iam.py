@@ -121,18 +121,25 @@ def _principal(wanted: Any, principal: str) -> bool:
 
 def _action(statement: Mapping[str, Any], action: str) -> bool:
     wanted = _list(statement["Action"] if "Action" in statement else statement["NotAction"])
-    named = any(_like(pattern.lower(), action.lower()) for pattern in wanted)
-    return named if "Action" in statement else not named
+    return _any_action(wanted, action) == ("Action" in statement)
+
+
+@functools.cache
+def _any_action(patterns: tuple[str, ...], action: str) -> bool:
+    return any(_like(pattern.lower(), action.lower()) for pattern in patterns)
 
 
 def _resource(statement: Mapping[str, Any], resource: str) -> bool:
     wanted = _list(statement["Resource"] if "Resource" in statement else statement["NotResource"])
-    named = any(_arn_like(pattern, resource) for pattern in wanted)
-    return named if "Resource" in statement else not named
+    return any(_arn_like(pattern, resource) for pattern in wanted) == ("Resource" in statement)
 
 
-def _list(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
+def _list(value: Any) -> tuple[str, ...]:
+    return _resolved(tuple(value) if isinstance(value, list) else (value,))
+
+
+@functools.cache
+def _resolved(values: tuple[Any, ...]) -> tuple[str, ...]:
     for text in values:
         if not isinstance(text, str) or "${" in text:
             raise UnknownElement(f"not a resolved string: {text!r}")
@@ -172,10 +179,10 @@ _OPERATORS: dict[str, tuple[_Test, bool]] = {
 }
 
 
-def _holds(operator: str, key: str, wanted: list[str], circumstances: Mapping[str, tuple[str, ...]]) -> bool:
+def _holds(operator: str, key: str, wanted: tuple[str, ...], circumstances: Mapping[str, tuple[str, ...]]) -> bool:
     given = circumstances.get(key.lower())
     if operator == "Null":
-        return (given is None) == (wanted == ["true"])
+        return (given is None) == (wanted == ("true",))
     any_value = operator.startswith("ForAnyValue:")
     name = operator.removeprefix("ForAnyValue:")
     if name not in _OPERATORS:
