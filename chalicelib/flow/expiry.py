@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -56,6 +57,17 @@ def handle(shell: Shell, tenants: Iterable[Tenant], left_s: Callable[[], float])
         waiting.append((tenant, pieces))
 
 
+@dataclass
+class Known:
+    """What one run knows of a tenant: the lengths of life that are remembered, and the people who have been looked at.
+
+    Who was alive at the run's ``now``, or was asked for, need not be looked at again: erasing asks by itself.
+    """
+
+    days: set[int]
+    people: set[str] = field(default_factory=set)
+
+
 def _pieces(shell: Shell, tenant: Tenant) -> Iterator[None]:
     now = shell.now()
     lengths, released = shell.lifetimes.to_look_at(tenant.id)
@@ -65,7 +77,7 @@ def _pieces(shell: Shell, tenant: Tenant) -> Iterator[None]:
         for days in used:
             shell.lifetimes.use(tenant.id, days, tenant.created_at - DAY)  # the door's clock may have been behind
         lengths, released = shell.lifetimes.to_look_at(tenant.id)
-    known = {one.days for one in lengths}
+    known = Known({one.days for one in lengths})
     for length in lengths:
         yield from _look(shell, tenant.id, length, now - length.days * DAY, now, known)
     for one in released:
@@ -87,7 +99,7 @@ def _look(
     one: Length | Released,
     before: datetime,
     now: datetime,
-    known: set[int],
+    known: Known,
     only: str | None = None,
 ) -> Iterator[None]:
     """Look at the events received up to a time, from where the last run came to.
@@ -107,14 +119,14 @@ def _look(
         yield None
 
 
-def _settle(shell: Shell, tenant: str, keys: list[EventKey], now: datetime, known: set[int]) -> None:
+def _settle(shell: Shell, tenant: str, keys: list[EventKey], now: datetime, known: Known) -> None:
     # As of long ago, so that rows whose life is over are read, too.
     rows = shell.data.events(keys, times.EARLIEST).values()
     for row in rows:
         days = in_days(row.received_at, row.expires_at)
-        if row.expires_at > now and days not in known:
+        if row.expires_at > now and days not in known.days:
             shell.lifetimes.use(tenant, days, now - days * DAY)  # 1
-            known.add(days)
+            known.days.add(days)
     over = [row for row in rows if row.expires_at <= now]
     if not over:
         return
@@ -123,7 +135,9 @@ def _settle(shell: Shell, tenant: str, keys: list[EventKey], now: datetime, know
     held = [row.key for row in over if _holding(holds, row) is not None]
     shell.lifetimes.keep(held)  # 2
     gone = [row for row in over if row.key not in held]
-    _ask_for(shell, tenant, {row.owner for row in gone if row.owner is not None}, holds, now)  # 3
+    people = {row.owner for row in gone if row.owner is not None} - known.people
+    _ask_for(shell, tenant, people, holds, now)  # 3
+    known.people |= people
     ended = shell.lifetimes.end((row.key for row in gone), now)  # 4
     if ended:
         count("events_ended", ended)
