@@ -265,6 +265,7 @@ class World:
     doubles: bool = False
     crash_at: int | None = None
     effects: list[str] = field(default_factory=list)
+    counting: threading.Lock = field(default_factory=threading.Lock)
     crashes: int = 0
     failing: Callable[[str], Exception | None] = lambda name: None
     signed: list[bytes] = field(default_factory=list)
@@ -283,8 +284,10 @@ class World:
 
     def effect(self, name: str) -> None:
         """Count an effect; die here if this is the one."""
-        self.effects.append(name)
-        if self.crash_at is not None and len(self.effects) == self.crash_at:
+        with self.counting:  # an invocation has threads of its own
+            self.effects.append(name)
+            number = len(self.effects)
+        if self.crash_at is not None and number == self.crash_at:
             self.crash_at = None
             raise Crash
         fault = self.failing(name)
