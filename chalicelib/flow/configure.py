@@ -182,7 +182,7 @@ def delete_key(request: Request, key_id: str) -> None:
         Conflict: it is the last one that can make keys.
     """
     config, tenant = request.shell.config, request.tenant.id
-    key: ApiKey = config.get(tenant, key_id).record
+    key: ApiKey = config.to_delete(tenant, key_id).record
     admins = [r.record.id for r in config.list(tenant, "key") if admin_at(r.record, request)]
     if admins == [key.id]:
         raise Conflict("this is the last key with the scope admin; make another one first")
@@ -265,6 +265,7 @@ def withdraw_basis(request: Request, basis_id: str) -> Row:
     """Withdraw a basis; a second withdrawal finds the first. Deliveries that rest on it stop at their next decision."""
     row = request.shell.config.get(request.tenant.id, basis_id)
     if row.record.withdrawn_at is not None:
+        request.shell.config.count_again(request.tenant.id)
         return row
     before = hash_now(request)
     withdrawn = row.record.model_copy(update={"withdrawn_at": request.at})
@@ -350,7 +351,7 @@ def change_route(request: Request, route_id: str, settings: RouteSettings, expec
 
 def delete_route(request: Request, route_id: str) -> None:
     """Delete a route: nothing matches it from now on, and what still waits along it ends with ``no_destination``."""
-    request.shell.config.get(request.tenant.id, route_id)
+    request.shell.config.to_delete(request.tenant.id, route_id)
     before = hash_now(request)
     request.shell.config.delete(request.tenant.id, route_id)
     noted(request, route_id, "removed", before)

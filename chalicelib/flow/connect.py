@@ -370,6 +370,8 @@ def enable_destination(request: Request, destination_id: str, enabled: bool, exp
     new = row.record.model_copy(update={"enabled": enabled, "disabled_because": None})
     if new != row.record:
         row = changed(request, row, new, expected, "enabled" if enabled else "disabled", sealed)
+    else:
+        request.shell.config.count_again(request.tenant.id)
     if enabled:
         _wake_listed(request, new)
     return row
@@ -381,7 +383,7 @@ def delete_destination(request: Request, destination_id: str) -> None:
     Raises:
         Conflict: a route leads to it.
     """
-    request.shell.config.get(request.tenant.id, destination_id)
+    request.shell.config.to_delete(request.tenant.id, destination_id)
     routes = request.shell.config.snapshot(request.tenant.id).configuration.routes
     if any(r.destination == destination_id for r in routes.values()):
         raise Conflict("routes lead to this destination; delete or change them first")

@@ -51,7 +51,7 @@ def release(request: Request, switch_id: str) -> None:
     Raises:
         NotFound: there is none with this id.
     """
-    request.shell.config.get(request.tenant.id, switch_id)
+    request.shell.config.to_delete(request.tenant.id, switch_id)
     before = hash_now(request)
     request.shell.config.delete(request.tenant.id, switch_id)
     noted(request, switch_id, "removed", before)

@@ -13,8 +13,7 @@
 
 A record is one JSON string ``doc`` and a number ``version`` (its ETag); secrets are sealed under the tenant's key in
 ``sealed``. Every write then adds one to the tenant row's ``config_version``, which readers compare (consistently) before
-they use a snapshot they kept: a change takes effect with the next batch of any process. Should a writer die between its
-two writes, its change takes effect within ``RELOAD_S``.
+they use a snapshot they kept: a change takes effect with the next batch of any process.
 """
 
 from __future__ import annotations
@@ -199,8 +198,12 @@ class ConfigStore:
 
     # Records
 
-    def _bump(self, tenant: str) -> None:
-        # A record that is stored but not yet counted takes effect within RELOAD_S.
+    def count_again(self, tenant: str) -> None:
+        """Have every process read the tenant's configuration anew with its next batch.
+
+        A process that dies between storing a change and this leaves one that takes effect within ``RELOAD_S``; whoever tries
+        again and finds the change made counts it before saying so.
+        """
         self._table.update({"pk": tenant, "sk": "tenant"}, "ADD config_version :one", {":one": 1})
 
     def _sealed(self, tenant: str, record_id: str, secrets: Any) -> bytes | None:
@@ -221,8 +224,7 @@ class ConfigStore:
                 "sealed": self._sealed(tenant, record.id, secrets),
             }
         )
-        if done:
-            self._bump(tenant)
+        self.count_again(tenant)
         return done
 
     def keep_version(self, tenant: str, record: Recipient) -> None:
@@ -238,8 +240,8 @@ class ConfigStore:
     def withdraw(self, tenant: str, basis: Basis) -> Basis:
         """Store a basis's withdrawal beside it, once; return the basis as it is stored from now on."""
         key = {"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"}
-        if self._table.insert({**key, "doc": basis.model_dump_json(by_alias=True), "version": 1}):
-            self._bump(tenant)
+        self._table.insert({**key, "doc": basis.model_dump_json(by_alias=True), "version": 1})
+        self.count_again(tenant)
         return self._withdrawn(tenant, basis)
 
     def _withdrawn(self, tenant: str, basis: Basis) -> Basis:
@@ -266,13 +268,25 @@ class ConfigStore:
         )
         if done is None:
             raise PreconditionFailed("it has changed since it was read; read it again")
-        self._bump(tenant)
+        self.count_again(tenant)
         return int(done["version"])
 
     def delete(self, tenant: str, record_id: str) -> None:
         """Delete a record."""
         self._table.delete({"pk": tenant, "sk": f"{record_id[:3]}#{record_id}"})
-        self._bump(tenant)
+        self.count_again(tenant)
+
+    def to_delete(self, tenant: str, record_id: str) -> Row:
+        """Return a record that is to be deleted; where it is gone already, have that counted.
+
+        Raises:
+            NotFound: there is none, or it is another tenant's.
+        """
+        try:
+            return self.get(tenant, record_id)
+        except NotFound:
+            self.count_again(tenant)
+            raise
 
     def get(self, tenant: str, record_id: str) -> Row:
         """Return a record of a tenant.
