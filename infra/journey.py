@@ -1,4 +1,4 @@
-"""The main job as a client sees it: three tenants, five messengers, four recipients, and every verdict with its article.
+"""The main job as a client sees it: three tenants, five messengers, five recipients, and every verdict with its article.
 
 The same journey runs on the local cell (``make demo``) and through the gateways of a deployed one (``make rehearse``).
 """
@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import rfc8785
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from .messengers import POSTS, Json, new_secret
+from .sink import Sink
 
 Say = Callable[[str], None]
 
@@ -97,45 +95,6 @@ class Tenant:
             cursor = "&cursor=" + urllib.parse.quote(page["next"])
 
 
-# The sink
-
-
-class Sink:
-    """A recipient's server on loopback: it accepts what is signed with its secret, and nothing else."""
-
-    def __init__(self) -> None:
-        self.received: dict[str, list[Json]] = {}
-        self.refused = 0
-        self.secrets: dict[str, str] = {}
-        sink = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                name = self.path.strip("/")
-                try:
-                    Webhook(sink.secrets[name]).verify(body, dict(self.headers.items()))
-                except (KeyError, WebhookVerificationError):
-                    sink.refused += 1
-                    self.send_response(401)
-                else:
-                    sink.received.setdefault(name, []).append(json.loads(body))
-                    self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Log nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.1,), daemon=True).start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
 # The situations
 
 
@@ -169,6 +128,7 @@ SITUATIONS = (
         (
             Recipient("Nordwind CRM GmbH", "DE", "allowed", article="GDPR art. 28(3)"),
             Recipient("Lakeshore Analytics Inc.", "US", "held", article="GDPR art. 44"),
+            Recipient("Seaside Support Inc.", "US", "redacted", article="GDPR art. 5(1)(c)", mode="restrict"),
         ),
     ),
     Situation(
@@ -206,6 +166,7 @@ class Made:
     tenant: Tenant
     sources: dict[str, tuple[str, Json]] = field(default_factory=dict)
     destinations: dict[str, Recipient] = field(default_factory=dict)
+    recipients: dict[str, str] = field(default_factory=dict)
     events: int = 0
 
 
@@ -272,6 +233,7 @@ def _connect(made: Made, sink: Sink, recipient: Recipient, name: str) -> None:
     )
     sink.secrets[name] = destination["signing_secret"]
     made.destinations[destination["id"]] = recipient
+    made.recipients[recipient.name] = record["id"]
     route: Json = {
         "name": f"messages to {recipient.name}",
         "pattern": {"kind": ["message"]},
@@ -339,7 +301,7 @@ def _lines(made: Made, timeout_s: float) -> list[Line]:
     return lines
 
 
-def _check_sink(sink: Sink, made: Made) -> int:
+def _check_sink(sink: Sink, made: Made, say: Say) -> int:
     """Return how many deliveries came in; only what was allowed or redacted may have come, once each."""
     arrived = 0
     for number, recipient in enumerate(made.situation.recipients):
@@ -348,12 +310,39 @@ def _check_sink(sink: Sink, made: Made) -> int:
         wanted = made.events if recipient.decision in ("allowed", "redacted") else 0
         if len(bodies) != wanted:
             raise JourneyError(f"{recipient.name} received {len(bodies)} events, not {wanted}")
-        for body in bodies:
-            text = body["data"]["message"]["text"]
-            if (recipient.decision == "redacted") != ("*" in text):
-                raise JourneyError(f"{recipient.name} received what the route redacts")
+        if recipient.mode == "restrict":
+            _pull(made, recipient.name, [body["data"] for body in bodies], say)
+        elif any(("*" in body["data"]["message"]["text"]) != (recipient.mode == "redact") for body in bodies):
+            raise JourneyError(f"{recipient.name} received what the route redacts")
         arrived += len(bodies)
     return arrived
+
+
+PULL_REFUSED_BY = "GDPR art. 44"
+PULL_GROUNDS: tuple[Json, ...] = (
+    {"kind": "scc", "law": "EU", "signed_on": "2026-01-01", "unmodified": True},
+    {"kind": "transfer-impact-assessment"},
+)
+
+
+def _pull(made: Made, name: str, told: list[Json], say: Say) -> None:
+    """Pull each event that a recipient was told of: in vain, then once, its grounds being declared, and in vain again."""
+    if any(set(data) != {"id", "kind", "pull_url"} for data in told):
+        raise JourneyError(f"{name} received more than links")
+    paths = ["/pull/" + data["pull_url"].rpartition("/pull/")[2] for data in told]
+    api = made.tenant.api
+    for path in paths:
+        status, answer, _ = api.call("GET", path)
+        if status != 451 or not any(PULL_REFUSED_BY in rule["ref"] for rule in answer["rules"]):
+            raise JourneyError(f"a pull by {name} without a ground was answered {status}")
+    for basis in PULL_GROUNDS:
+        bound = {"recipient": made.recipients[name], "valid_from": "2026-01-01", "evidence": EVIDENCE}
+        made.tenant("POST", "/v1/bases", {**basis, **bound})
+    for path in paths:
+        (first, event, _), (second, _, _) = api.call("GET", path), api.call("GET", path)
+        if (first, second) != (200, 410) or not event["message"]["text"]:
+            raise JourneyError(f"pulls by {name} were answered {first}, and again {second}")
+    say(f"  {name} got {len(paths)} links; pulled: 451 ({PULL_REFUSED_BY}), its clauses declared: 200, again: 410")
 
 
 def _names(sink: Sink, made: Made) -> set[str]:
@@ -395,7 +384,7 @@ def run(
     sink = Sink()
     try:
         operator = Tenant(api, operator_key)
-        say("Three tenants connect five messengers and four recipients")
+        say("Three tenants connect five messengers and five recipients")
         made = [_set_up(api, operator, sink, situation) for situation in SITUATIONS]
         say("The messengers post")
         now = int(time.time())
@@ -403,7 +392,7 @@ def run(
             _post(hooks, each, now, say)
         say("Every transfer comes to its end")
         lines = [line for each in made for line in _lines(each, timeout_s)]
-        arrived = sum(_check_sink(sink, each) for each in made)
+        arrived = sum(_check_sink(sink, each, say) for each in made)
         say(
             f"  {arrived} deliveries arrived, each once, each signed; {sink.refused} with a signature that does not verify"
         )
