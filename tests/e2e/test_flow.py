@@ -6,6 +6,7 @@ import itertools
 import json
 from datetime import timedelta
 
+import deaths
 import pytest
 from botocore.exceptions import ClientError
 from world import SECRET, START, World, raw, world
@@ -134,12 +135,9 @@ def _effects() -> int:
         return len(w.effects)
 
 
-PARTS = 8
-
-
-@pytest.mark.parametrize("part", range(PARTS))
+@deaths.in_parts
 def test_promise_is_kept_when_the_process_dies_at_any_effect(part: int) -> None:
-    for number in range(1 + part, _effects() + 1, PARTS):
+    for number in deaths.at(range(1, _effects() + 1), 24, part):
         with world() as w:
             w.connect()
             w.effects.clear()
