@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from ..core import audit, times
-from ..core.errors import AuditBroken
+from ..core.errors import AuditBroken, NotFound
 from ..core.tenant import Tenant
 from ..observe import count, error, info, warning
 from ..shell import Shell
@@ -31,17 +31,15 @@ def handle(shell: Shell) -> int:
     started = shell.monotonic()
     erased, now = 0, shell.now()
     living: list[Tenant] = []
+    failed: Exception | None = None
     for tenant in list(shell.config.tenants()):
         if shell.monotonic() - started > UNTIL_S:
             break
-        record = shell.config.tenant(tenant).record
-        if record.state != "closed":
-            living.append(record)
-        elif shell.legal_holds.standing(tenant):
-            warning("tenant_held", tenant=tenant)
-        else:
-            _erase(shell, tenant)
-            erased += 1
+        try:
+            erased += _looked_at(shell, tenant, living)
+        except Exception as fault:  # noqa: BLE001  (one tenant's fault is not another's)
+            error("tenant_not_looked_at", fault, tenant=tenant)
+            failed = failed or fault
     # Each hour in another order: who has to wait when there is more than one run can do is not always the same.
     living.sort(key=lambda one: hashlib.sha256(f"{one.id}{now:%Y%m%d%H}".encode()).digest())
     expiry.handle(shell, living, lambda: EXPIRY_UNTIL_S - (shell.monotonic() - started))
@@ -57,17 +55,36 @@ def handle(shell: Shell) -> int:
             count("audit_broken" if isinstance(fault, AuditBroken) else "reconciliations_failed")
     if erased:
         count("tenants_erased", erased)
+    if failed is not None:
+        raise failed  # once the others have had their turn: this is to be seen
     return erased
 
 
-def _erase(shell: Shell, tenant: str) -> None:
+def _looked_at(shell: Shell, tenant: str, living: list[Tenant]) -> bool:
+    """Note a tenant that lives; erase one that is closed, unless it is held. Return whether it is gone with that."""
+    try:
+        record = shell.config.tenant(tenant).record
+    except NotFound:
+        # A process died when it had deleted the record, but not yet its place in the directory.
+        shell.config.erase_tenant(tenant)
+        return True
+    if record.state != "closed":
+        living.append(record)
+    elif shell.legal_holds.standing(tenant):
+        warning("tenant_held", tenant=tenant)
+    else:
+        _erase(shell, record)
+        return True
+    return False
+
+
+def _erase(shell: Shell, record: Tenant) -> None:
     """1 the entry, 2 the sealer is told, 3 what the tenant declared and its key. A crash is completed by the next run."""
-    now = shell.now()
-    created_at = shell.config.tenant(tenant).record.created_at
+    tenant, now = record.id, shell.now()
     entry = audit.act(
         "erased",
         tenant=tenant,
-        minute=times.minute(created_at),
+        minute=times.minute(record.created_at),
         at=now,
         actor=("service", "sweep"),
         request=f"close:{tenant}",

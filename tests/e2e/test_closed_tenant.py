@@ -1,0 +1,90 @@
+"""A tenant that closed: its end disturbs nobody else's, whoever dies meanwhile, and nothing of it goes on for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import deaths
+import pytest
+from logs import act, append, assert_whole, let_seal
+from world import Crash, World, world
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.flow import sweep
+
+HOUR = timedelta(hours=1)
+
+
+def close(w: World) -> str:
+    """Close the tenant, as the operator does."""
+    row = w.shell.config.tenant(w.tenant)
+    w.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+    return w.tenant
+
+
+def swept(w: World, hours: int) -> None:
+    """Let the hourly clock ring; a process that dies is another one the next hour."""
+    for _ in range(hours):
+        w.clock += HOUR
+        try:
+            sweep.handle(w.shell)
+        except Crash:
+            w.crashes += 1
+            w.restart()
+        w.seal()
+
+
+def _closed_beside_another(crash_at: int | None) -> list[str]:
+    """Erase one tenant while another's notice is lost. Return the effects of the run that erases."""
+    with world() as w:
+        w.connect()
+        gone = close(w)
+        w.connect()
+        append(w, act(w, 1), tell_too=False)
+        w.restart()
+        w.effects.clear()
+        w.crash_at = crash_at
+        swept(w, 1)
+        effects, w.crash_at = list(w.effects), None
+
+        swept(w, 47)
+        let_seal(w)
+
+        assert list(w.shell.config.tenants()) == [w.tenant], effects[-1]
+        assert [row for row in w.rows("config") if row["pk"]["S"] == gone] == []
+        assert len(assert_whole(w)) == 1
+        return effects
+
+
+def test_the_sweep_goes_on_for_all_others_when_it_died_while_it_erased_one() -> None:
+    effects = _closed_beside_another(None)
+
+    for effect in {*deaths.at(range(1, len(effects) + 1), 8), *range(len(effects) - 3, len(effects) + 1)}:
+        _closed_beside_another(effect)
+
+
+def test_the_others_have_their_turn_when_one_tenant_cannot_be_erased() -> None:
+    with world() as w:
+        w.connect()
+        gone = close(w)
+        w.connect()
+        append(w, act(w, 1), tell_too=False)
+        w.restart()
+        real = w.shell.consents.erase
+
+        def failing(tenant: str) -> None:
+            raise Unavailable("down")
+
+        w.shell.consents.erase = failing  # type: ignore[method-assign]
+        for _ in range(48):
+            w.clock += HOUR
+            with pytest.raises(Unavailable):
+                sweep.handle(w.shell)
+            w.seal()
+        let_seal(w)
+        assert len(assert_whole(w)) == 1
+
+        w.shell.consents.erase = real  # type: ignore[method-assign]
+        sweep.handle(w.shell)
+
+        assert gone not in w.shell.config.tenants()
