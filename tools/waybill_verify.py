@@ -528,7 +528,7 @@ class Check:
                 continue
             route = routes[key][1]
             if entry["outcome"] != "failed":
-                ended.add(key)
+                ended.add(entry["transfer"])  # whichever of its decisions it was under
             barred = route["decision"] in ("held", "refused") or entry["destination"] != route["destination"]
             if barred or not set(entry["classes"]) <= set(route["classes_out"]):
                 self.fault(3, f"{entry['id']}: its decision does not bear it")
@@ -552,13 +552,15 @@ class Check:
             for a in acts
             if a["kind"] == "held" and (a["object"] or {}).get("kind") == "hold" and a["object"] not in lifted
         ]
+        if any(a["kind"] == "erased" and (a["object"] or {}).get("kind") == "tenant" for a in acts):
+            return  # with its tenant all that was under way has ended
         endings = {}
         for act in acts:
             thing = act["object"]
             if act["kind"] in ("expired", "erased") and (thing is None or thing["kind"] == "transfer"):
                 endings.setdefault(thing["id"] if thing else act["event"], []).append(act["at"])
         for key, (entry, route) in routes.items():
-            if route["decision"] in ("held", "refused") or key in ended or key in gone:
+            if route["decision"] in ("held", "refused") or key[1] in ended or key in gone:
                 continue
             written = endings.get(key[1], []) + endings.get(entry["event"], [])
             if any(entry["cause"] != "replayed" or at >= entry["at"] for at in written):

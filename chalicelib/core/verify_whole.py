@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -97,16 +97,19 @@ class Whole:
 
     def finish(self) -> None:
         """Find what is missing, and attempts that their decision does not bear."""
-        tried: dict[tuple[str, str], list[Try]] = {}
+        ended: set[str] = set()
         for attempt in self._tries:
             promise = self._promises.get((attempt.decided, attempt.transfer))
             if promise is None:
                 self.faults.add("undecided", attempt.id)
-            else:
-                tried.setdefault((attempt.decided, attempt.transfer), []).append(attempt)
-                self._follow(attempt, promise)
+                continue
+            self._follow(attempt, promise)
+            if attempt.outcome in ENDS:
+                # Of the transfer, whichever of its decisions it was under: what has been delivered is not sent once more
+                # because a dead letter has its event decided anew, or another process decided it at the same time.
+                ended.add(attempt.transfer)
         self._gaps()
-        self._ends(tried)
+        self._ends(ended)
 
     def _follow(self, attempt: Try, promise: Promise) -> None:
         if promise.decision in ("held", "refused"):
@@ -131,8 +134,10 @@ class Whole:
                     if take and take - 1 not in takes:
                         self.faults.add("gap", id)
 
-    def _ends(self, tried: Mapping[tuple[str, str], list[Try]]) -> None:
+    def _ends(self, ended: Set[str]) -> None:
         now = self.as_of
+        # With its tenant all that was under way has ended: nobody can read it any more.
+        erased = any(a.kind == "erased" and a.object is not None and a.object[0] == "tenant" for a in self._acts)
         superseded = {(p.supersedes, p.transfer) for p in self._promises.values()}
         ends: dict[str, list[Act]] = {}
         for act in self._acts:
@@ -146,9 +151,7 @@ class Whole:
             if promise.decision == "held":
                 self.held += key not in superseded
                 continue
-            if promise.decision == "refused" or key in superseded:
-                continue
-            if any(attempt.outcome in ENDS for attempt in tried.get(key, ())):
+            if promise.decision == "refused" or key in superseded or erased or promise.transfer in ended:
                 continue
             acts = (*ends.get(promise.transfer, ()), *ends.get(promise.event, ()))
             if any(promise.cause != "replayed" or act.at >= promise.at for act in acts):

@@ -21,7 +21,7 @@ from chalicelib.core.law import LawRefused, load_pack
 from chalicelib.core.note import Checkpoint, Signature
 from chalicelib.core.redecide import configuration_of
 from tests.fixtures.audit import make
-from tests.fixtures.audit.made import ref
+from tests.fixtures.audit.made import TENANT, ref
 from tests.fixtures.audit.make import AT, Log
 from tests.fixtures.audit.signers import seeded
 from tests.unit import test_verify as mutated
@@ -90,6 +90,23 @@ def superseded(log: Log, decision: dict[str, Any]) -> None:
         log.attempt(later, 0)
 
 
+def delivered(log: Log, decision: dict[str, Any]) -> None:
+    for place in (0, 2):
+        log.attempt(decision, place)
+
+
+def decided_anew(log: Log, decision: dict[str, Any]) -> None:
+    """A dead letter is sent on its way again, and its event decided once more."""
+    log.act("expired", "letter", AT + timedelta(hours=1), event=decision["event"], reason="dead_letter")
+    act = log.act("replayed", "again", AT + timedelta(hours=3), event=decision["event"], reason="dead_letter")
+    log.event("open", AT + timedelta(hours=3, minutes=1), cause="replayed", by=act["id"], minute=times.minute(AT),
+              routes=decision["routes"], expires_at=AT + timedelta(days=20))  # fmt: skip
+
+
+def tenant_erased(log: Log, _: dict[str, Any]) -> None:
+    log.act("erased", "close", AT + timedelta(days=1), object=("tenant", TENANT), reason="tenant_closed")
+
+
 def held(log: Log, decision: dict[str, Any]) -> None:
     log.act("held", "hold", event=decision["event"], object=HOLD)
 
@@ -120,6 +137,9 @@ CONTROLS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "ended by expiry": (lambda: of(ended("expired", 0), ended("expired", 2)), ()),
     "ended by erasure": (lambda: of(ended("erased", None)), ()),
     "superseded and delivered": (lambda: of(superseded), ()),
+    "delivered before its dead letter is decided anew": (lambda: of(delivered, decided_anew), ("--now", LATE)),
+    "delivered once its dead letter is decided anew": (lambda: of(decided_anew, delivered), ("--now", LATE)),
+    "erased with its tenant": (lambda: of(tenant_erased), ("--now", LATE)),
     "under a hold": (lambda: of(held), ()),
     "goes on next year": (lambda: of(days=330), ("--now", "2028-01-01T00:00:00Z")),
     "empty": (lambda: make.tar(make.members(Log())), ()),
@@ -137,6 +157,8 @@ def test_nothing_is_at_fault_when_a_bundle_is_genuine(
 OVERDUE: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "overdue": (lambda: of(), ("--now", LATE)),
     "one of two ended": (lambda: of(ended("expired", 0)), ()),
+    "decided anew after its end": (lambda: of(decided_anew), ("--now", LATE)),
+    "something else erased": (lambda: of(lambda log, _: log.act("erased", "e", object=("source", ref("src", 1)))), ("--now", LATE)),
     "the hold was lifted": (lambda: of(held, lifted), ()),
     "another hold": (lambda: of(lambda log, _: log.act("held", "h", event=ref("evt", 9), object=HOLD)), ()),
     "failed only": (lambda: of(ended("expired", 0), lambda log, d: log.attempt(d, 2, outcome="failed", code="timeout")), ()),
