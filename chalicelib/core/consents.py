@@ -68,6 +68,8 @@ class ConsentSettings(Record):
 
     @model_validator(mode="after")
     def _ordered(self) -> ConsentSettings:
+        if self.given_at < times.EARLIEST:
+            raise ValueError("given_at must not be before 1970")
         if self.expires_at is not None and self.expires_at <= self.given_at:
             raise ValueError("expires_at must be after given_at")
         return self

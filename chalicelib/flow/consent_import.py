@@ -59,9 +59,11 @@ def take(request: Request, lines: Sequence[Line]) -> Imported:
         counted["taken" if new else "already"] += 1
         entries.append(_entry(request, stored, stored.id, "created"))
         open_rows.setdefault(person, []).append(stored)
+    withdrawn = {consent.id for consent, _ in ends if consent.withdrawal is not None}
     for consent, end in ends:
         stored = shell.consents.withdraw(tenant, consent, end)
-        counted["taken" if consent.withdrawal is None else "already"] += 1
+        counted["already" if consent.id in withdrawn else "taken"] += 1
+        withdrawn.add(consent.id)
         if stored.withdrawal is not None and stored.withdrawal.id == end.id:
             entries.append(_entry(request, stored, end.id, "withdrawal"))
     for outcome in shell.audit.append_many(entries):  # 5

@@ -109,6 +109,27 @@ def test_a_consent_counts_as_if_it_had_been_given_alone(tenant: Api) -> None:
     assert noted(tenant) == {(given["id"], "created"): 1, (given["id"], "withdrawal"): 1}
 
 
+def test_a_withdrawal_counts_once_when_its_line_stands_twice_in_one_file(tenant: Api) -> None:
+    send(tenant, consent(tenant, person(tenant)))
+    (given,) = listed(tenant)
+
+    ends = [{"withdraws": given["id"], "method": method} for method in ("app", "app", "oral")]
+    answer = send(tenant, *ends)
+
+    assert answer.json == {"taken": 1, "already": 2, "refused": []}
+    assert noted(tenant) == {(given["id"], "created"): 1, (given["id"], "withdrawal"): 1}
+
+
+def test_a_consent_of_before_all_time_is_refused_and_its_persons_events_go_on(tenant: Api) -> None:
+    line = consent(tenant, person(tenant), given_at="0001-01-01T00:00:00Z")
+
+    alone, imported = tenant.post("/v1/consents", line), send(tenant, line)
+    tenant.hook("again", number=2)
+
+    assert (alone.status, imported.json["refused"]) == (422, [{"line": 1, "code": "value_error", "loc": "line"}])
+    assert [t["decision"] for t in tenant.get("/v1/transfers").json["data"]] == ["allowed", "allowed"]
+
+
 def test_what_is_held_is_woken_once_for_all(tenant: Api) -> None:
     tenant.connect(US_RECIPIENT)
     tenant.hook()
