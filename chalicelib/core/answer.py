@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from . import merkle, roles, times
 from .bases import BasisKind
@@ -38,6 +38,9 @@ LIMITS: Mapping[str, str] = {
     "law_without_duties": "A law applies whose duties are not in the table of who answers.",
 }
 """What an answer may have to add about itself, by code."""
+Until = Literal["expiry", "erased", "not_kept", "off_record"]
+"""Why an event was kept no longer."""
+UNTIL: tuple[Until, ...] = get_args(Until)
 ALWAYS = ("log_only", "after_delivery", "names_now")
 
 _NO_OWN_USE = False
@@ -104,7 +107,8 @@ class Answer:
         configuration, decision = self._stored(first)
         erased = [e for e in entries if e["kind"] == "erased" and e["object"] is None]
         kept = decision.verdict != "refused" if decision is not None else None
-        until, because = decided[-1]["expires_at"], "expiry"
+        until: str = decided[-1]["expires_at"]
+        because: Until = "expiry"
         if erased:
             until, because = erased[0]["at"], "erased"
         if first["facts"].get("otr"):

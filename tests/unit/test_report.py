@@ -234,6 +234,7 @@ def test_both_languages_have_the_same_words_and_a_word_for_every_code() -> None:
 
     assert _keys(english) == _keys(russian)
     assert set(english["limit"]) == set(answers.LIMITS)
+    assert set(english["until"]) == set(answers.UNTIL)
     assert set(english["act"]) == set(ACTS)
     assert set(english["class"]) == {c.value for c in DataClass}
     assert set(english["duty"]) == {duty.op for duty in DUTIES}
