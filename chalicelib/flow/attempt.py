@@ -25,6 +25,7 @@ from ..shell import Shell
 from ..store.snapshot import Snapshot
 from . import gate
 from .clients import clients_of
+from .dirty import tell
 from .messages import NO_CONVERSATION
 from .parcels import delivery_of, pull_url, render
 from .published import keep_published
@@ -76,7 +77,9 @@ def deliver(
         return _lost(batch, order, one, now)
     snapshot = batch.snapshot(order["tenant"])
     if snapshot is None:
-        return expire(batch, order, "tenant_closed", now)
+        ended = expire(batch, order, "tenant_closed", now)
+        tell(shell)  # before its row is gone: nobody reconciles an erased tenant's log
+        return ended
     if one.row is None:
         return expire(batch, order, "retention", now)
     if one.row.sealed is None or one.data_key is None:

@@ -388,5 +388,7 @@ def delete_destination(request: Request, destination_id: str) -> None:
     if any(r.destination == destination_id for r in routes.values()):
         raise Conflict("routes lead to this destination; delete or change them first")
     before = hash_now(request)
+    # Before its record: whoever asks again after a crash finds that.
+    request.shell.health.let_go(request.tenant.id, destination_id, request.shell.now())
     request.shell.config.delete(request.tenant.id, destination_id)
     noted(request, destination_id, "removed", before)

@@ -94,6 +94,8 @@ def _erase(shell: Shell, record: Tenant) -> None:
     shell.audit.append(entry)
     tell(shell)
     tell_all(shell, tenant, now)
+    for row in shell.config.list(tenant, "dst"):
+        shell.health.let_go(tenant, row.record.id, now)
     shell.consents.erase(tenant)
     shell.lifetimes.erased(tenant)
     shell.intervals.erase(tenant)

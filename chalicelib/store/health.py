@@ -100,6 +100,12 @@ class HealthStore:
         """Forget how a destination was, and have what waits for it woken."""
         self.change(tenant, destination, self.get(tenant, destination), now, lambda _: breaker.enabled(now, per_s))
 
+    def let_go(self, tenant: str, destination: str, now: datetime) -> None:
+        """Have what waits for a destination that is no more woken, to end; then nobody looks for it any further."""
+        seen = self.get(tenant, destination)
+        if seen.version:  # else nothing waits for it
+            self.change(tenant, destination, seen, now, lambda _: breaker.enabled(now))
+
     def take_turn(self, tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
         """Take the next turn of a destination with a rate limit.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import deaths
@@ -10,7 +11,8 @@ from logs import act, append, assert_whole, let_seal
 from world import Crash, World, world
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow import sweep
+from chalicelib.flow import connect, sweep
+from chalicelib.flow.request import Request
 
 HOUR = timedelta(hours=1)
 
@@ -88,3 +90,68 @@ def test_the_others_have_their_turn_when_one_tenant_cannot_be_erased() -> None:
         sweep.handle(w.shell)
 
         assert gone not in w.shell.config.tenants()
+
+
+def _waits_for_a_closed_tenant(crash_at: int | None) -> list[str]:
+    """Have two lanes wait when their tenant ends. Return the effects of what ends them."""
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(4):
+            w.post(number, chat=number % 2)
+        w.run(timedelta(minutes=1))
+        close(w)
+        swept(w, 1)
+        let_seal(w)
+        w.effects.clear()
+        w.crash_at = crash_at
+
+        w.run(3 * HOUR)
+        effects, w.crash_at = list(w.effects), None
+        let_seal(w)
+
+        ends = sorted(e["object"]["id"] for e in w.of_kind("expired"))
+        assert ends == sorted(r["transfer"] for e in w.of_kind("decided") for r in e["routes"])
+        assert [row for row in w.rows("data") if "due_at" in row] == []
+        assert_whole(w)
+        return effects
+
+
+def test_all_that_waits_is_ended_and_sealed_when_its_tenant_is_erased() -> None:
+    effects = _waits_for_a_closed_tenant(None)
+
+    untold = {number for number, name in enumerate(effects, 1) if name == "notices.send"}
+    for effect in {*deaths.at(range(1, len(effects) + 1), 8), *untold}:
+        _waits_for_a_closed_tenant(effect)
+
+
+def _delete(w: World) -> None:
+    row, keys = w.shell.config.tenant(w.tenant), w.shell.config.keys_of(w.tenant)
+    key = ("key", "key_" + "0" * 26)
+    w.shell.config.delete(w.tenant, w.route)
+    request = Request(w.shell, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
+    connect.delete_destination(request, w.destination)
+
+
+def _close(w: World) -> None:
+    close(w)
+    sweep.handle(w.shell)
+
+
+@pytest.mark.parametrize("end", [_delete, _close])
+def test_nobody_looks_any_further_when_a_destination_that_was_down_is_no_more(end: Callable[[World], None]) -> None:
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(15):
+            w.post(number, chat=number)
+        w.run(timedelta(minutes=20))
+        opened = w.shell.health.get(w.tenant, w.destination).state.opened_at
+        asked = len(w.receiver.requests)
+
+        end(w)
+        w.run(timedelta(minutes=30))
+
+        assert opened is not None
+        assert len(w.receiver.requests) == asked
+        assert [row for row in w.rows("data") if "due_at" in row] == []
