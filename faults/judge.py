@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.store.items import read
 from chalicelib.store.jobs import SHARD
 
-from . import sealed, story
+from . import pulls, sealed, story
 from .owners import Destination, Tenant
 from .platforms import DIGITS, WITHOUT_CONVERSATION, WORD
 from .receivers import Receiver, Request
@@ -335,6 +335,10 @@ class Judge:
         """Every entry is sealed, once, and the bundle of each log verifies."""
         return sealed.judged(self.world, self.entries)
 
+    def pulled(self) -> Iterator[Broken]:
+        """What routes that restrict tell of is given at most once, by right, and as the log tells."""
+        return pulls.judged(self)
+
     def judge(self) -> tuple[list[Broken], Seen]:
         """Judge everything."""
         self._taken()
@@ -378,7 +382,7 @@ class Judge:
 
 PROMISES = (
     Judge.logged, Judge.routed, Judge.ended, Judge.idle, Judge.ordered, Judge.received, Judge.lawful, Judge.limited,
-    Judge.private, Judge.homely, Judge.sealed,
+    Judge.private, Judge.homely, Judge.sealed, Judge.pulled,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import content, pulls
 from .platforms import Source, new_secret
 from .receivers import Receiver, Receivers
 from .world import OPERATOR_KEY, SKEW_S
@@ -18,6 +19,7 @@ CLASSES = ["identifier", "contact", "name", "content", "media", "location", "beh
 CONTRACT = {"id": "dpa-1", "sha256": "ab" * 32, "valid_from": "2026-01-01", "valid_until": None}
 EVIDENCE = "sha256:" + "cd" * 32
 RETRIES: tuple[list[int] | None, ...] = ([], [5], [5, 60], [2, 20, 200], [5, 300, 1800], [5, 60, 300, 1800, 3600], None)
+MODES = ("replicate", "replicate", "redact", "restrict")
 REDACTIONS = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
 TRIES = 1000
 Json = dict[str, Any]
@@ -29,12 +31,16 @@ class Declined(Exception):
 
 @dataclass
 class Span:
-    """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``)."""
+    """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``).
+
+    ``views`` says of a time in which nothing may be sent whether what was told of may not be looked at either.
+    """
 
     begun: int
     since: int
     until: int | None = None
     ended: int | None = None
+    views: bool = True
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Destination:
     active: list[Span] = field(default_factory=list)
     barred: list[Span] = field(default_factory=list)
     deleted: bool = False
+    restricts: bool = False
 
 
 @dataclass
@@ -160,15 +167,15 @@ class Owners:
         channels = tuple(sorted({s.channel for s in tenant.sources}))
         if self.random.random() < 0.3:
             channels = tuple(self.random.sample(channels, max(1, len(channels) - 1)))
-        redact = self.random.random() < 0.3
+        mode = self.random.choice(MODES)
         begun = self.world.tick
         settings = {
             "name": "all", "pattern": {"channel": list(channels)}, "destination": made["id"],
-            "purpose": "customer_support", "mode": "redact" if redact else "replicate",
-            "transform": {"redact": REDACTIONS if redact else []},
+            "purpose": "customer_support", "mode": mode, "transform": {"redact": REDACTIONS if mode == "redact" else []},
+            "pull_hours": pulls.HOURS if mode == "restrict" else None,
         }  # fmt: skip
         destination.route = self.ask(tenant.key, "POST", "/v1/routes", settings)["id"]
-        destination.channels = channels
+        destination.channels, destination.restricts = channels, mode == "restrict"
         destination.active.append(Span(begun, self.world.tick))
         tenant.destinations.append(destination)
 
@@ -192,7 +199,8 @@ class Owners:
         finally:
             self.busy -= 1
 
-    def _some(self, tenant: Tenant) -> Destination | None:
+    def some(self, tenant: Tenant) -> Destination | None:
+        """Return one of a tenant's destinations; None where none is left."""
         there = [d for d in tenant.destinations if not d.deleted]
         return self.random.choice(there) if there else None
 
@@ -200,13 +208,18 @@ class Owners:
         self.world.scheduler.pause(self.random.uniform(0.2, 1) * seconds)
 
     def _barred(
-        self, destinations: list[Destination], begin: Callable[[], None], end: Callable[[], None], settle_s: float = 0
+        self,
+        destinations: list[Destination],
+        begin: Callable[[], None],
+        end: Callable[[], None],
+        settle_s: float = 0,
+        views: bool = True,
     ) -> None:
         """Have nothing sent to destinations for a while, from ``settle_s`` seconds after it was forbidden."""
         begun = self.world.tick
         begin()
         self.world.scheduler.pause(settle_s)
-        spans = [(d, Span(begun, self.world.tick)) for d in destinations]
+        spans = [(d, Span(begun, self.world.tick, views=views)) for d in destinations]
         for destination, span in spans:
             destination.barred.append(span)
         self._while(600)
@@ -256,9 +269,31 @@ class Owners:
             self._basis(tenant, kind)
         return True
 
+    def throw_switch(self, tenant: Tenant) -> bool:
+        """Throw a kill switch, and release it."""
+        chosen = self.some(tenant)
+        if chosen is None:
+            return False
+        theirs = [d for d in tenant.destinations if d.recipient == chosen.recipient]
+        scope, value, stopped = self.random.choice(
+            (
+                ("destination", chosen.id, [chosen]),
+                ("recipient", chosen.recipient, theirs),
+                ("country", "DE", tenant.destinations),
+            )
+        )
+        thrown: list[str] = []
+
+        def throw() -> None:
+            body = {"scope": scope, "value": value, "reason": "under review"}
+            thrown.append(self.ask(tenant.key, "POST", "/v1/switches", body)["id"])
+
+        self._barred(stopped, throw, lambda: self.ask(tenant.key, "DELETE", f"/v1/switches/{thrown[0]}", may=(404,)))
+        return True
+
     def disable(self, tenant: Tenant) -> bool:
         """Disable a destination for a while."""
-        chosen = self._some(tenant)
+        chosen = self.some(tenant)
         if chosen is None:
             return False
         path = f"/v1/destinations/{chosen.id}"
@@ -266,12 +301,13 @@ class Owners:
             [chosen],
             lambda: self.ask(tenant.key, "POST", f"{path}/disable", {}),
             lambda: self.ask(tenant.key, "POST", f"{path}/enable", {}),
+            views=False,
         )
         return True
 
     def rotate_signing(self, tenant: Tenant) -> bool:
         """Give a destination a new signing secret."""
-        chosen = self._some(tenant)
+        chosen = self.some(tenant)
         if chosen is None:
             return False
         answer = self.ask(tenant.key, "POST", f"/v1/destinations/{chosen.id}/secret/rotate", {})
@@ -290,7 +326,7 @@ class Owners:
 
     def switch_route(self, tenant: Tenant) -> bool:
         """Disable a route for a while: what comes meanwhile does not match."""
-        chosen = self._some(tenant)
+        chosen = self.some(tenant)
         if chosen is None:
             return False
         span, path = chosen.active[-1], f"/v1/routes/{chosen.route}"
@@ -305,7 +341,7 @@ class Owners:
 
     def change_retry(self, tenant: Tenant) -> bool:
         """Give a destination another schedule."""
-        chosen, retry = self._some(tenant), self.random.choice(RETRIES)
+        chosen, retry = self.some(tenant), self.random.choice(RETRIES)
         if chosen is None:
             return False
         change = {"retry": None if retry is None else {"delays_s": retry}}
@@ -314,7 +350,7 @@ class Owners:
 
     def change_hands(self, tenant: Tenant) -> bool:
         """Have a destination belong to another recipient."""
-        chosen = self._some(tenant)
+        chosen = self.some(tenant)
         if chosen is None:
             return False
         heir = self._recipient(tenant)
@@ -322,36 +358,9 @@ class Owners:
         chosen.recipient = heir
         return True
 
-    def erase(self, tenant: Tenant) -> bool:
-        """Erase the content of some events."""
-        listed = self.ask(tenant.key, "GET", "/v1/events?limit=20")["data"]
-        for event in self.random.sample(listed, min(3, len(listed))):
-            path = f"/v1/events/{event['id']}/content?ground=subject_request"
-            self.ask(tenant.key, "DELETE", path, may=(404, 410, 451))
-            tenant.erased.setdefault(event["id"], self.world.tick)
-        return bool(listed)
-
-    def replay(self, tenant: Tenant) -> bool:
-        """Have some transfers sent again."""
-        listed = self.ask(tenant.key, "GET", "/v1/transfers?limit=30")["data"]
-        ended = [t["id"] for t in listed if t["outcome"] in ("delivered", "rejected", "gave_up", "refused", "expired")]
-        for transfer in self.random.sample(ended, min(3, len(ended))):
-            self.ask(tenant.key, "POST", f"/v1/transfers/{transfer}/replay", {}, may=(404, 409, 410, 422, 451))
-            tenant.replays += 1
-        return bool(ended)
-
-    def replay_all(self, tenant: Tenant) -> bool:
-        """Have all that came to some outcome at a destination sent again, by a job; one of them runs at a time."""
-        chosen = self._some(tenant)
-        if chosen is None:
-            return False
-        outcome = self.random.choice(("gave_up", "rejected", "delivered", "any"))
-        self.ask(tenant.key, "POST", f"/v1/destinations/{chosen.id}/replay", {"outcome": outcome}, may=(404, 409))
-        return True
-
     def delete(self, tenant: Tenant) -> bool:
         """Remove a destination and its route for good."""
-        chosen = self._some(tenant)
+        chosen = self.some(tenant)
         if chosen is None or self.random.random() < 0.7:
             return False
         chosen.deleted = True
@@ -388,16 +397,15 @@ CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
     "contract missing": Owners.lose_contract,
     "classes narrowed": Owners.narrow_classes,
     "basis withdrawn": Owners.withdraw_basis,
+    "switch thrown": Owners.throw_switch,
     "destination disabled": Owners.disable,
     "signing secret rotated": Owners.rotate_signing,
     "source secret rotated": Owners.rotate_source,
     "route switched off": Owners.switch_route,
     "schedule changed": Owners.change_retry,
     "destination changed hands": Owners.change_hands,
-    "content erased": Owners.erase,
-    "transfers replayed": Owners.replay,
-    "destination replayed": Owners.replay_all,
     "destination deleted": Owners.delete,
     "tenant closed": Owners.close,
+    **content.CHANGES,
 }
 """What may change, by what it is called."""

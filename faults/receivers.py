@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -79,13 +79,13 @@ REFUSALS = ("http_400", "http_404", "http_422", "http_301", "http_413")
 
 
 class Receivers:
-    """Every destination of a world, by the path of its address."""
+    """Every destination of a world, by the path of its address. ``heard`` is told of what each took."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.random = random.Random(world.random.random())
         self.all: dict[str, Receiver] = {}
-        self.kinds: dict[str, int] = {}
+        self.heard: Callable[[Request], None] = lambda _request: None
 
     def make(self, lane: bool, limit_per_s: int | None) -> Receiver:
         """Set up a destination's server."""
@@ -110,7 +110,9 @@ class Receivers:
         began = process.began if process is not None else 0
         at = process.shell.now() if process is not None else world.now()
         lower = {name.lower(): value for name, value in headers.items()}
-        receiver.requests.append(Request(world.tick, world.now(), began, at, False, lower, body, status))
+        request = Request(world.tick, world.now(), began, at, False, lower, body, status)
+        receiver.requests.append(request)
+        self.heard(request)
 
     def request(
         self,

@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from chalicelib.core import times
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.flow import replay
+from chalicelib.flow.pump import HEALTH
 from infra import engines
 
 from .judge import judge
 from .owners import Owners
 from .platforms import POSTS, Person, Platforms
+from .pulls import Pulls
 from .receivers import OUTAGES, Receivers
 from .story import Broken
 from .weather import Weather, draw
@@ -74,6 +76,8 @@ class Round:
         self.storm = draw(random.Random(f"{seed}/weather"))
         self.world = World(engine, seed, Weather())
         self.receivers = Receivers(self.world)
+        self.pulls = Pulls(self.world)
+        self.receivers.heard = self.pulls.told
         self.owners = Owners(self.world, self.receivers)
         self.platforms = Platforms(self.world)
         self._minutes = 0
@@ -197,15 +201,20 @@ class Round:
         self._calm()
 
     def next_due(self) -> datetime | None:
-        """Return when the next lane or job is to be looked at; None where none waits."""
+        """Return when the next lane, job or destination is to be looked at; None where no lane and no job waits.
+
+        A destination that fails is looked at for ever, whether anything waits for it or not.
+        """
         found: list[str] = []
+        waits = False
         for shard in (*range(8), "jobs"):
             answer = self.world.tables.query(
-                TableName=f"{self.world.inspector.settings.prefix}-data", IndexName="due", Limit=1,
+                TableName=f"{self.world.inspector.settings.prefix}-data", IndexName="due",
                 KeyConditionExpression="due_shard = :s", ExpressionAttributeValues={":s": {"S": f"due#{shard}"}},
             )  # fmt: skip
             found.extend(item["due_at"]["S"].partition("#")[0] for item in answer["Items"])
-        return times.parse(min(found)) if found else None
+            waits = waits or any(not item["pk"]["S"].startswith(HEALTH) for item in answer["Items"])
+        return times.parse(min(found)) if waits else None
 
     def _redrive(self) -> None:
         """Have a person send every dead letter on its way again. A letter whose event is gone stays."""

@@ -9,6 +9,7 @@ import logging
 import random
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,17 +19,18 @@ from typing import Any
 
 import app
 from benchmarks.memory import KMS  # data keys that are the same in each run of a seed
-from chalicelib.api import gateway
+from chalicelib.api import endpoint, gateway
 from chalicelib.flow import deliver
 from chalicelib.settings import Settings
-from chalicelib.shell import Shell, install
+from chalicelib.shell import Shell
+from chalicelib.store import lifetimes, log
 from chalicelib.store.region import Clients
 from infra import door, local
 from infra.engines import Engine
 
 from .aws import Client, Queues, faulty
 from .queues import VISIBILITY_S, Fifo, Held, Standard
-from .scheduler import Killed, Scheduler
+from .scheduler import Killed, Scheduler, Threads
 from .tables import Served, Tables
 from .weather import Faults, Weather
 
@@ -93,7 +95,6 @@ class World:
         self.moves: list[tuple[int, str, str]] = []
         self.taken: list[tuple[int, str, str, str, str]] = []
         self._processes: list[Process] = []
-        self._api_busy = False
         self._stopped = False
         local.make_resources(engine, CELL, REGION, COUNTRY)
         self._scratch = tempfile.TemporaryDirectory(prefix="waybill-")
@@ -351,26 +352,16 @@ class World:
         return 502 if answer is None else int(answer["statusCode"])
 
     def api(
-        self, key: str, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+        self, key: str | None, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Make a request of the API in the running task, one at a time. Return the status and the document."""
-        while self._api_busy:
-            self.scheduler.pause(0.2)
-        self._api_busy = True
+        """Make a request of the API in the running task. Return the status and the document; 502 where the process died."""
         path, _, query = path.partition("?")
         content = b"" if body is None else json.dumps(body).encode()
-        sent = {"Authorization": f"Bearer {key}", **(headers or {})}
+        sent = {"Authorization": f"Bearer {key}"} if key is not None else {}
+        sent |= headers or {}
         if content:
             sent["Content-Type"] = "application/json"
-
-        def handler() -> Any:
-            install(self.shell())
-            return gateway.handle(app.app, method, path, query, list(sent.items()), content)
-
-        try:
-            answer = self.invoke("api", handler)
-        finally:
-            self._api_busy = False
+        answer = self.invoke("api", lambda: gateway.handle(app.app, method, path, query, list(sent.items()), content))
         if answer is None:
             return 502, None
         text = answer["body"]
@@ -389,10 +380,15 @@ class World:
     @contextlib.contextmanager
     def running(self) -> Iterator[World]:
         """Put this world in the place of Lambda: the handlers' shell, deliver's threads, the log."""
+        app.app.__dict__["_here"] = threading.local()  # with which threads may share it
         replaced = {
+            (app.app, "__class__"): gateway.Threaded,
             (app, "shell"): self.shell,
+            (endpoint, "shell"): self.shell,
             (deliver, "_threads"): lambda: self.scheduler,
             (deliver, "wait"): self.scheduler.join,
+            (lifetimes, "ThreadPoolExecutor"): lambda _: Threads(self.scheduler),
+            (log, "ThreadPoolExecutor"): lambda _: Threads(self.scheduler),
         }
         before = {place: getattr(*place) for place in replaced}
         for (module, name), value in replaced.items():
@@ -413,4 +409,3 @@ class World:
                 handler.setStream(stream)
             for (module, name), value in before.items():
                 setattr(module, name, value)
-            install(None)

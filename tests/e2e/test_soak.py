@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import app
+from chalicelib.core import plan
 from chalicelib.core.audit import Entry
 from chalicelib.destinations import vetted
 from chalicelib.flow import messages
 from chalicelib.store.audit import AuditStore, Stored
 from chalicelib.store.data import DataStore
 from chalicelib.store.notices import Notices
-from faults import rounds
+from faults import owners, pulls, rounds
 
 EVENTS = 40
 
@@ -28,6 +30,11 @@ def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(thing, name, real)
+
+
+def only(change: str) -> contextlib.AbstractContextManager[None]:
+    """Have tenants change nothing but one thing."""
+    return replaced(owners, "CHANGES", {change: owners.CHANGES[change]})
 
 
 def broken(seed: int = 11, events: int = EVENTS) -> set[str]:
@@ -106,8 +113,29 @@ def test_caught_when_the_sealer_is_told_of_nothing() -> None:
 
 
 def test_caught_when_jobs_are_never_worked_on() -> None:
-    with replaced(app.flow.jobs, "handle", lambda _shell: 0), replaced(rounds, "CALM_DAYS", 0.02):
+    idle = replaced(app.flow.jobs, "handle", lambda _shell: 0)
+    with only("destination replayed"), idle, replaced(rounds, "CALM_DAYS", 0.02):
         outcome = rounds.play("moto", 11, EVENTS)
 
     assert outcome.changes["destination replayed"] > 0
     assert "idle" in {b.promise for b in outcome.broken}
+
+
+def test_caught_when_a_pull_does_not_ask_whether_it_is_the_first() -> None:
+    real = AuditStore.append
+
+    def generous(store: AuditStore, entry: Entry) -> Stored:
+        return replace(real(store, entry), new=True)
+
+    together = replaced(pulls, "HABITS", ((0.5, 0.5),))
+    with replaced(owners, "MODES", ("restrict",)), together, replaced(AuditStore, "append", generous):
+        found = broken(events=15)
+
+    assert found == {"pulled"}
+
+
+def test_caught_when_a_switch_stops_nothing() -> None:
+    with only("switch thrown"), replaced(plan, "stopped_by", lambda *_: None):
+        found = broken(events=15)
+
+    assert "lawful" in found
