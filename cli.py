@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
+
+_READER_GONE = 141
+"""What a shell says of a process that a closed pipe has ended."""
 
 
 def _write(answer: dict[str, Any]) -> str:
@@ -42,8 +46,8 @@ def _decide(arguments: argparse.Namespace) -> int:
 
     try:
         law = decide.load(arguments.law)
-    except WaybillError as error:
-        print(f"waybill {arguments.command}: {error.detail}", file=sys.stderr)
+    except (WaybillError, OSError, UnicodeDecodeError) as error:
+        print(f"waybill {arguments.command}: {error}", file=sys.stderr)
         return 2
     answer = decide.explained if arguments.command == "explain" else decide.answer
     return _lines(lambda line: answer(line, law, arguments.strict))
@@ -386,7 +390,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed, unknown = _parser().parse_known_args(arguments)
     if unknown:
         parsed.refuse(f"unrecognized arguments: {' '.join(unknown)}")
-    code: int = parsed.run(parsed)
+    try:
+        code: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads our output has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
     return code
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
+import cli
 from chalicelib.core.law import LawRefused
 from chalicelib.law import installed
 from chalicelib.lines.decide import answer, load
@@ -66,3 +70,26 @@ def test_faults_are_listed_when_folder_is_wrong(tmp_path):
 def test_folder_is_an_error_when_it_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("command", ["decide", "explain"])
+def test_exit_is_2_and_the_folder_is_named_when_law_cannot_be_read(command, tmp_path, capsys):
+    absent = tmp_path / "absent"
+
+    code = cli.main([command, "--law", str(absent)])
+
+    said = capsys.readouterr()
+    assert (code, said.out) == (2, "")
+    assert said.err.startswith(f"waybill {command}: ") and str(absent) in said.err
+
+
+def test_command_ends_quietly_when_nobody_reads_its_output_any_more():
+    reads, writes = os.pipe()
+    os.close(reads)
+
+    try:
+        ended = subprocess.run([sys.executable, cli.__file__, "selfcheck"], stdout=writes, stderr=subprocess.PIPE)
+    finally:
+        os.close(writes)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
