@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.flow.pump import HEALTH
 from chalicelib.store.items import read
 from chalicelib.store.jobs import SHARD
 
@@ -223,6 +224,8 @@ class Judge:
             lane, place = row["pk"]["S"].removeprefix("lane#"), row["sk"]["S"]
             if row.get("due_shard", {}).get("S") == SHARD:
                 yield Broken("idle", row["sk"]["S"], "is a job that is not done")
+            if row["pk"]["S"].startswith(HEALTH) and "due_shard" in row:
+                yield Broken("idle", row["pk"]["S"], "is looked at for ever, though nothing waits")
             if not row["pk"]["S"].startswith("lane#"):
                 continue
             if "waiting" not in row:
@@ -331,6 +334,11 @@ class Judge:
                 if row.get("region", {}).get("S") != REGION:
                     yield Broken("homely", name, f"has a row without the region: {row['pk']['S']}")
 
+    def sound(self) -> Iterator[Broken]:
+        """Once there are no faults any more, no function fails."""
+        for what, number in sorted(self.round.failed.items()):
+            yield Broken("sound", what, f"{number} times after all faults had ended")
+
     def sealed(self) -> Iterator[Broken]:
         """Every entry is sealed, once, and the bundle of each log verifies."""
         return sealed.judged(self.world, self.entries)
@@ -382,7 +390,7 @@ class Judge:
 
 PROMISES = (
     Judge.logged, Judge.routed, Judge.ended, Judge.idle, Judge.ordered, Judge.received, Judge.lawful, Judge.limited,
-    Judge.private, Judge.homely, Judge.sealed, Judge.pulled,
+    Judge.private, Judge.homely, Judge.sound, Judge.sealed, Judge.pulled,
 )  # fmt: skip
 
 

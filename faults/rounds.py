@@ -80,6 +80,7 @@ class Round:
         self.receivers.heard = self.pulls.told
         self.owners = Owners(self.world, self.receivers)
         self.platforms = Platforms(self.world)
+        self.failed: Counter[str] = Counter()
         self._minutes = 0
 
     def run(self) -> Outcome:
@@ -193,12 +194,17 @@ class Round:
                 self._run(wait_s, "calm")
 
     def _reconciled(self) -> None:
-        """Let the hours go by in which entries are found whose notice was lost with the process that was to send it."""
+        """Let the hours go by in which entries are found whose notice was lost with the process that was to send it.
+
+        There is no fault any more: what fails now would fail for ever.
+        """
+        before = len(self.world.unhandled)
         for _ in range(RECONCILED_HOURS):
             for name in ("on_hour", "on_seal"):
                 self.world.clock(name)
                 self._run(1800, "sealing")
         self._calm()
+        self.failed = Counter(self.world.unhandled[before:])
 
     def next_due(self) -> datetime | None:
         """Return when the next lane, job or destination is to be looked at; None where no lane and no job waits.

@@ -12,6 +12,7 @@ import pytest
 import app
 from chalicelib.core import plan
 from chalicelib.core.audit import Entry
+from chalicelib.core.errors import NotFound
 from chalicelib.destinations import vetted
 from chalicelib.flow import messages
 from chalicelib.store.audit import AuditStore, Stored
@@ -66,7 +67,7 @@ def test_caught_when_attempts_are_not_written_down() -> None:
     with replaced(AuditStore, "append", forgetful):
         found = broken(events=15)
 
-    assert "ended" in found
+    assert {"ended", "sealed"} <= found
 
 
 def test_caught_when_messages_are_acknowledged_before_they_are_done() -> None:
@@ -110,6 +111,16 @@ def test_caught_when_the_sealer_is_told_of_nothing() -> None:
         found = broken(events=15)
 
     assert found == {"sealed"}
+
+
+def test_caught_when_the_sweep_fails() -> None:
+    def failing(_shell: object) -> int:
+        raise NotFound("no such tenant")
+
+    with replaced(app.flow.sweep, "handle", failing):
+        found = broken(events=15)
+
+    assert "sound" in found
 
 
 def test_caught_when_jobs_are_never_worked_on() -> None:
