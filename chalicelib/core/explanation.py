@@ -72,7 +72,8 @@ def explain_transfer(store: dict[str, Any], deliver: dict[str, Any], law: Law, s
         for name in ("deciding", "laws", "bases", "unsettled"):
             shown[name] = sorted({*shown[name], *stored[name]})
         for name, key in (("rules", "id"), ("why", "rule")):
-            shown[name] = sorted((*shown[name], *stored[name]), key=lambda one: (one[key], one["hop"] or ""))
+            both = [*shown[name], *(one for one in stored[name] if one not in shown[name])]
+            shown[name] = sorted(both, key=lambda one: (one[key], one["hop"] or ""))
     if max(strictness) > STRICTNESS["redact"]:
         shown |= {"missing": missing, "retry_at": max(retry, default=None)}
     return shown if switch is None else _stopped(shown, switch)

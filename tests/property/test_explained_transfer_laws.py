@@ -38,6 +38,8 @@ def test_the_explanation_is_of_the_decision_that_a_route_is_judged_by(
         assert told["deciding"] == [r["id"] for r in judged.rules]
     assert {r["id"] for r in judged.rules} <= {r["id"] for r in told["rules"]}
     assert {w["rule"] for w in told["why"]} == {r["id"] for r in told["rules"]}
+    for told_once in (told["rules"], told["why"]):
+        assert not any(one in told_once[:place] for place, one in enumerate(told_once))
 
 
 def test_each_of_the_two_is_the_stricter_one_somewhere() -> None:
