@@ -15,6 +15,7 @@ from ..store.config import Holder
 from .auth import held
 from .endpoint import Call, Empty, Form, ListQuery, Resource
 from .problems import Answer
+from .reading import transfer_shown
 
 jobs = Resource("jobs")
 replays = Resource("replays")
@@ -96,7 +97,7 @@ def again(call: Call) -> Answer:
     one = flow.replay.again(
         call.shell, request.tenant.id, call.thing("trf"), request.actor, call.at, "controller_request"
     )
-    return Answer(201, one.model_dump())
+    return Answer(201, transfer_shown(call, one))
 
 
 @replays.endpoint("POST", "/v1/destinations/{id}/replay", scope="write", body=Range, answer=ShownJob, status=202)

@@ -109,7 +109,8 @@ def _marked(call: Call, document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "rules": call.shell.law.marked(document["rules"])}
 
 
-def _transfer(call: Call, transfer: Transfer) -> dict[str, Any]:
+def transfer_shown(call: Call, transfer: Transfer) -> dict[str, Any]:
+    """Return a transfer as it is shown."""
     return _marked(call, transfer.model_dump())
 
 
@@ -155,13 +156,13 @@ def index_transfers(call: Call) -> Answer:
         steps = flow.read.transfers_of_event(call.request, asked.event, call.position())
     else:
         steps = flow.read.transfers(call.request, wanted, call.position())
-    return call.listed(_only(steps, keep, partial(_transfer, call)))
+    return call.listed(_only(steps, keep, partial(transfer_shown, call)))
 
 
 @transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
 def show_transfer(call: Call) -> Answer:
     """Show a transfer with its attempts."""
-    return Answer(200, _transfer(call, flow.read.transfer(call.request, call.thing("trf"))))
+    return Answer(200, transfer_shown(call, flow.read.transfer(call.request, call.thing("trf"))))
 
 
 @holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
@@ -180,7 +181,7 @@ def index_holds(call: Call) -> Answer:
 @holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
 def decide(call: Call) -> Answer:
     """Have a held transfer decided again now; what comes of it shows in the transfer."""
-    return Answer(201, _transfer(call, flow.read.decide_hold(call.request, call.thing("hld"))))
+    return Answer(201, transfer_shown(call, flow.read.decide_hold(call.request, call.thing("hld"))))
 
 
 def _shown(entry: dict[str, Any], index: int | None = None) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def test_new_transfer_names_the_old_one_when_it_is_replayed(tenant: Api) -> None
     new = answer.json
     assert answer.status == 201
     assert (new["replays"], new["replayed_by"], new["outcome"]) == (old["id"], None, "pending")
+    assert new["rules"] == tenant.get(f"/v1/transfers/{new['id']}").json["rules"]
+    assert all(rule["settled"] is True and rule["confidence"] for rule in new["rules"])
     assert {k: new[k] for k in ("event", "route", "destination")} == {
         k: old[k] for k in ("event", "route", "destination")
     }
