@@ -37,7 +37,14 @@ from typing import Any, ClassVar
 
 PROBLEM_PAGE = "/docs/errors"
 """Where the cell shows what each code means."""
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+}
+"""As RFC 9110 has them; Python 3.11 still has the names of the RFC before.
+
+Source: https://www.rfc-editor.org/rfc/rfc9110#section-15.5 (read 2026-11-22).
+"""
 
 
 class WaybillError(Exception):

@@ -130,7 +130,9 @@ def shown(request: Request, event: str) -> dict[str, Any]:
 
 def restricted(why: Restriction) -> RefusedByLaw:
     """Return the refusal to show or erase what is only kept since the law demands it."""
-    text = "erasing this content was asked for, and the law demands that it is kept: it is sealed, and erased after until"
+    text = (
+        "erasing this content was asked for, and the law demands that it is kept: it is sealed, and erased after until"
+    )
     return RefusedByLaw(text, why.rules, (), why.until)
 
 
@@ -343,7 +345,10 @@ def decide_hold(request: Request, hold: str) -> Transfer:
         NotFound: there is no such hold.
         Conflict: it is not held any more, or not yet in its lane.
     """
-    one = transfer(request, "trf_" + hold[4:])
+    try:
+        one = transfer(request, "trf_" + hold[4:])
+    except NotFound:
+        raise NotFound("no such hold; GET /v1/holds lists what waits") from None
     if one.outcome != "held":
         raise Conflict(f"this transfer is {one.outcome}, not held")
     for lane, place in request.shell.data.held(request.tenant.id):

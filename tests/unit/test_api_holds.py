@@ -42,4 +42,11 @@ def test_refused_when_the_time_is_longer_than_the_laws_or_none(tenant: Api, hour
     answer = tenant.call("PATCH", "/v1/tenant", {"hold_hours": hours})
 
     assert (answer.status, answer.json["errors"][0]["loc"]) == (422, "body.hold_hours")
+    assert answer.json["title"] == "Unprocessable Content"
     assert tenant.get("/v1/tenant").json["hold_hours"] == 72
+
+
+def test_it_is_said_that_there_is_no_such_hold_when_one_is_asked_for_that_never_was(tenant: Api) -> None:
+    answer = tenant.post(f"/v1/holds/hld_{'0' * 26}/decision")
+
+    assert (answer.status, answer.json["detail"]) == (404, "no such hold; GET /v1/holds lists what waits")
