@@ -51,9 +51,14 @@ def erase(request: Request, event: str, ground: str) -> None:
         decision = shell.decider.decide({**facts, "item": item})
         if decision.verdict == "refused":
             raise RefusedByLaw("the law demands that this content is kept", decision.selected_rules(), decision.missing)
+    # Before it, as the row names nobody afterwards: whoever dies between has said it. After it, since the sweep may have
+    # looked in between, and seen what was still there.
+    owners = [row.owner] if row.owner is not None else []
+    for owner in owners:
+        shell.lifetimes.ask(tenant, owner)
     shell.data.erase_content(row.key)
-    if row.owner is not None:
-        shell.lifetimes.ask(tenant, row.owner)
+    for owner in owners:
+        shell.lifetimes.ask(tenant, owner)
     request.note("erased", event=event, minute=row.minute, reason=ground)
 
 

@@ -135,12 +135,23 @@ def _settle(shell: Shell, tenant: str, keys: list[EventKey], now: datetime, know
     held = [row.key for row in over if _holding(holds, row) is not None]
     shell.lifetimes.keep(held)  # 2
     gone = [row for row in over if row.key not in held]
-    people = {row.owner for row in gone if row.owner is not None} - known.people
+    people = {*(row.owner for row in gone if row.owner is not None), *_others(shell, tenant, gone, now)} - known.people
     _ask_for(shell, tenant, people, holds, now)  # 3
     known.people |= people
     ended = shell.lifetimes.end((row.key for row in gone), now)  # 4
     if ended:
         count("events_ended", ended)
+
+
+def _others(shell: Shell, tenant: str, rows: Iterable[EventRow], now: datetime) -> Iterable[str]:
+    """Return the people whom events are about beside the one who owns them: members, who may never have written."""
+    wanted = []
+    for row in rows:
+        entry = audit.received_id(row.minute, row.key.event)
+        wanted += [(entry, log) for log in audit.logs_of(row.minute, row.minute, now)]
+    found = shell.audit.get_many(tenant, wanted).values()
+    refs = {ref for entry in found for ref in entry["receipt"]["subjects"][1:]}
+    return shell.people.of_refs(tenant, refs).values() if refs else ()
 
 
 def _holding(holds: Iterable[LegalHold], row: EventRow) -> LegalHold | None:

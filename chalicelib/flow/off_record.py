@@ -111,6 +111,9 @@ def take(shell: Shell, works: list[Work], started_s: float) -> None:
     """
     now = shell.now()
     people = find_people(shell, works)  # 2
+    # Nothing that is kept will ever lead the sweep to them.
+    for tenant, person in dict.fromkeys((work.tenant, person) for work in works for person in work.people):
+        shell.lifetimes.ask(tenant, person)
     for work in works:
         plan_of(shell, work, people, now)
     keep_published(shell, works[0].snapshot)

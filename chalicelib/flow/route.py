@@ -147,6 +147,10 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
     works = _in_order([w.message for w in works], works, failed)
     kept = [w for w in works if w.plan and w.plan.keep and times.parse(w.entry["expires_at"]) > now]
     rows = [_row(shell, work, people[work.owner]) for work in kept]
+    if len(kept) < len(works):  # nothing that is kept will lead the sweep to the people of the others
+        owned = {id(w) for w in kept}
+        for tenant, person in dict.fromkeys((w.tenant, p) for w in works if id(w) not in owned for p in w.people):
+            shell.lifetimes.ask(tenant, person)
     for work, refused in zip(kept, shell.data.insert_events(rows), strict=True):  # 4
         if refused is not None:
             failed[work.message.id] = refused

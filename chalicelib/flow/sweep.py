@@ -72,6 +72,8 @@ def _looked_at(shell: Shell, tenant: str, living: list[Tenant]) -> bool:
         living.append(record)
     elif shell.legal_holds.standing(tenant):
         warning("tenant_held", tenant=tenant)
+    elif shell.lifetimes.to_look_at(tenant)[1]:
+        living.append(record)  # what a released hold has kept is in no table's own expiry: first that is ended
     else:
         _erase(shell, record)
         return True

@@ -108,7 +108,8 @@ def test_a_closed_tenant_is_not_erased_while_a_hold_stands(cell: World) -> None:
     sweep.handle(cell.shell)
     standing = cell.shell.config.tenant(cell.tenant).record.state
     legal_holds.release(asked(cell), hold)
-    sweep.handle(cell.shell)
+    for _ in range(2):  # first what the hold has kept
+        sweep.handle(cell.shell)
 
     assert standing == "closed"
     with pytest.raises(NotFound):

@@ -1,0 +1,118 @@
+"""Of whom or what nothing is alive, nothing is left: whichever way a person came in, and wherever a process died."""
+
+from __future__ import annotations
+
+import json
+
+from test_off_record import begun, said
+from test_retention import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
+from world import START, Crash, World, world
+
+from chalicelib.channels.base import Inbound
+from chalicelib.flow import erase, legal_holds
+
+__all__ = ["cell"]
+
+
+def _erased(crash_at: int | None) -> tuple[int, set[str]]:
+    with world() as cell:
+        cell.connect()
+        cell.post(1)
+        cell.settle()
+        (entry,) = decided(cell)
+        cell.effects.clear()
+        cell.crash_at = crash_at
+        try:
+            erase.erase(asked(cell), entry["event"], "subject_request")
+        except Crash:
+            cell.restart()
+            erase.erase(asked(cell), entry["event"], "subject_request")
+        effects = len(cell.effects)
+        swept(cell, START + 4 * HOUR)
+        return effects, people(cell)
+
+
+def test_a_person_ends_wherever_the_erasing_of_their_last_event_died() -> None:
+    effects, left = _erased(None)
+
+    assert left == set()
+    for effect in range(1, effects + 1):
+        assert _erased(effect)[1] == set(), effect
+
+
+def test_a_tenant_that_is_closed_leaves_no_row_for_ever_when_a_hold_was_just_released(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    hold = held(cell, "conversation")
+    swept(cell, START + 3 * DAY)
+    legal_holds.release(asked(cell), hold)
+    row = cell.shell.config.tenant(cell.tenant)
+    cell.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+
+    swept(cell, cell.clock + 3 * HOUR)
+
+    assert list(cell.shell.config.tenants()) == []
+    assert [r["pk"]["S"] for r in cell.rows("data") if "ttl" not in r] == []
+
+
+def test_a_person_ends_who_was_only_ever_heard_off_the_record(cell: World) -> None:
+    begun(cell, days=30)
+    said(cell, number=1)
+    during = people(cell)
+
+    swept(cell, cell.clock + 30 * DAY + 4 * HOUR)
+    first = people(cell)
+    said(cell, number=2)
+    between = people(cell)
+    swept(cell, cell.clock + 4 * HOUR)
+
+    assert len(during) == len(between) == 1
+    assert first == people(cell) == set()
+    assert [e["facts"].get("otr", False) for e in decided(cell)] == [False, True, True]
+
+
+def test_a_person_of_whom_nothing_may_be_stored_ends(cell: World) -> None:
+    cell.connect(source={"subject_country": "RU"})
+    row = cell.shell.config.tenant(cell.tenant)
+    controller = row.record.controller.model_copy(update={"country": "RU"})
+    cell.shell.config.replace_tenant(row.record.model_copy(update={"controller": controller}), row.version)
+    cell.post(1)
+    cell.settle()
+    during = people(cell)
+
+    swept(cell, cell.clock + 4 * HOUR)
+
+    assert (len(during), events(cell)) == (1, [])
+    assert people(cell) == set()
+
+
+def joined(cell: World, number: int, *ids: int) -> None:
+    """People who never write come into a group."""
+    message = {
+        "message_id": number, "date": int(cell.clock.timestamp()), "chat": {"id": -5, "type": "group", "title": "g"},
+        "from": {"id": 9, "is_bot": False, "first_name": "Canary"},
+        "new_chat_members": [{"id": one, "is_bot": False, "first_name": "Canary"} for one in ids],
+    }  # fmt: skip
+    headers = {"content-type": "application/json", "x-telegram-bot-api-secret-token": "hook-secret"}
+    body = json.dumps({"update_id": number, "message": message}).encode()
+    assert cell.hook(Inbound("POST", f"https://h/hooks/{cell.source}", headers, {}, body, cell.clock)).status == 200
+
+
+def test_people_end_who_were_only_ever_named(cell: World) -> None:
+    cell.connect(days=2)
+    joined(cell, 1, 11, 12)
+    cell.settle()
+    named = people(cell)
+    cell.clock += DAY
+    cell.post(2, chat=12)
+    cell.settle()
+
+    swept(cell, START + 2 * DAY + 4 * HOUR)
+    between = people(cell)
+    swept(cell, START + 3 * DAY + 4 * HOUR)
+
+    assert len(named) == 3
+    assert between == {subject(decided(cell)[1])}
+    assert between < named
+    assert people(cell) == set()
