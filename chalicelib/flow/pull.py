@@ -112,6 +112,8 @@ def _leads(snapshot: Snapshot, one: Transfer) -> Route:
     route, destination = configuration.routes.get(one.route), configuration.destinations.get(one.destination)
     if route is None or route.mode != "restrict" or destination is None or destination.recipient != one.recipient:
         raise Gone("its route or destination was removed or changed since this link was sent")
+    if not destination.enabled:
+        raise Gone("its destination is disabled: nothing is given to it, and to nobody who got its links")
     return route.model_copy(update={"destination": one.destination})
 
 

@@ -232,7 +232,13 @@ def _of_another_recipient(cell: World) -> None:
     cell.change(cell.destination, recipient=ids.derived("rcp", "another"))
 
 
-@pytest.mark.parametrize("end", [_erased, _sealed, _expired, _without_route, _replicating, _of_another_recipient])
+def _disabled(cell: World) -> None:
+    cell.change(cell.destination, enabled=False)
+
+
+@pytest.mark.parametrize(
+    "end", [_erased, _sealed, _expired, _without_route, _replicating, _of_another_recipient, _disabled]
+)
 def test_a_link_leads_nowhere_when_what_it_led_to_is_gone(cell: World, end: Any) -> None:
     url = told(cell, days=1, route={**RESTRICTED, "pull_hours": 72})
 
@@ -241,6 +247,15 @@ def test_a_link_leads_nowhere_when_what_it_led_to_is_gone(cell: World, end: Any)
     gone = pull(cell, url)
     assert (gone.status, gone.json["code"]) == (410, "gone")
     assert views(cell) == []
+
+
+def test_a_link_is_as_good_as_before_when_its_destination_is_enabled_again(cell: World) -> None:
+    url = told(cell)
+    _disabled(cell)
+    while_disabled = pull(cell, url)
+    cell.change(cell.destination, enabled=True)
+
+    assert (while_disabled.status, pull(cell, url).status) == (410, 200)
 
 
 def test_nobody_learns_whose_a_link_was_when_it_is_forged_another_tenants_or_a_closed_ones(cell: World) -> None:
