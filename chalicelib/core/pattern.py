@@ -90,6 +90,12 @@ class Pattern:
         found = find(document, self._steps)
         return any(holds(branch, found) for branch in self.branches)
 
+    def may_match(self, known: Mapping[str, Any]) -> bool:
+        """Say whether an event of which these fields are known, by path, can match; nothing is known of the others."""
+        return any(
+            all(leaf.accepts(known[path]) for path, _place, leaf in branch if path in known) for branch in self.branches
+        )
+
     def explain(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Say of each field of the pattern whether it matches, for a person who asks why an event did not.
 

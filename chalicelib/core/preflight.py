@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -121,11 +121,17 @@ class Examined:
     filled: Decision
 
 
-def examine(facts: Facts, decide: Decide, names: Mapping[str, str] | None = None) -> Examined:
+def examine(
+    facts: Facts,
+    decide: Decide,
+    names: Mapping[str, str] | None = None,
+    unnamed: Sequence[Mapping[str, Any]] | None = None,
+) -> Examined:
     """Decide, and find every gap.
 
     Args:
         names: ids by ``source``, ``recipient`` and ``route``, for the calls; where one is new, its name in the plan.
+        unnamed: where the route rests on the records that it names alone, the tenant's others.
     """
     names = {"source": "{id}", "recipient": "{id}", "route": "{id}", **(names or {})}
     first = now = decide(facts)
@@ -134,7 +140,7 @@ def examine(facts: Facts, decide: Decide, names: Mapping[str, str] | None = None
         path = next((p for p in _needs(now) if p not in gaps), None)
         if path is None:
             break
-        facts, after, supply, kinds = _fill(path, facts, now, decide)
+        facts, after, supply, kinds = _fill(path, facts, now, decide, unnamed)
         rule, ref = _asked_by(path, now, after)
         gap = Gap(path, rule, ref, _named(supply, names), kinds)
         no_call = supply is None and any(form.match(path) for form, _ in _WORDS)
@@ -162,7 +168,9 @@ def _needs(decision: Decision) -> list[str]:
 _Filled = tuple[Facts, Decision, str | None, tuple[str, ...]]
 
 
-def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> _Filled:
+def _fill(
+    path: str, facts: Facts, now: Decision, decide: Decide, unnamed: Sequence[Mapping[str, Any]] | None
+) -> _Filled:
     """Return facts in which the gap is filled, what is decided on them, the call, and the kinds of records that would do.
 
     Where nothing fills it the facts are as they were.
@@ -177,6 +185,11 @@ def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> _Filled:
     law = gap["law"] if gap["law"] != "ANY" else None
     recipient = gap["hop"]
     bases = list(facts.get("bases") or ())
+    for there in unnamed or ():
+        candidate = {**facts, "bases": [*bases, there]}
+        after = decide(candidate)
+        if path not in _needs(after):
+            return candidate, after, _naming(str(there["id"])), (str(there["kind"]),)
     fits: dict[str, tuple[Facts, Decision]] = {}
     for kind in (gap["name"],) if gap["name"] in KINDS else KINDS:
         candidate = {**facts, "bases": [*bases, _record(kind, law, recipient, facts)]}
@@ -192,7 +205,15 @@ def _fill(path: str, facts: Facts, now: Decision, decide: Decide) -> _Filled:
         if set(_needs(decide({**facts, "bases": [*bases, less]}))) <= set(_needs(fits[first][1])):
             record = less
     other = f" or another of the kinds {', '.join(others)}" if others else ""
-    return *fits[first], _call_of(record) + other, tuple(fits)
+    call = _call_of(record) + other
+    if unnamed is not None and call.startswith("POST"):
+        call += f", and name it: {_naming('bas_…')}"
+    return *fits[first], call, tuple(fits)
+
+
+def _naming(basis: str) -> str:
+    """Return the call by which a route that names its records names one more."""
+    return f'{_ROUTE} {{"bases": ["…", "{basis}"]}}'
 
 
 def _call_of(record: Mapping[str, Any]) -> str:

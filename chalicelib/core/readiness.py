@@ -84,7 +84,9 @@ def _flow(
     base = source_facts(configuration, source, cell, op="store", classes=list(classes), now=now, received_at=now)
     store = examine(base, decide, names)
     facts = route_facts(base, configuration, route)
-    deliver = examine(facts, decide, names)
+    named = {basis["id"] for basis in facts["bases"]}
+    others = [basis for basis in base["bases"] if basis["id"] not in named]
+    deliver = examine(facts, decide, names, others if route.bases is not None else None)
     judgement = combine(store.decision, deliver.decision, tuple(facts["bases"]))
     gaps = {gap.path: gap for gap in (*store.gaps, *deliver.gaps)}
     refused = {rule["id"]: rule for rule in (*store.refused, *deliver.refused)}

@@ -12,7 +12,7 @@ from ..core import explanation, links, times
 from ..core.configuration import Configuration
 from ..core.consents import Grounds
 from ..core.errors import DeliveryError, NotFound, RefusedByLaw
-from ..core.event import OPERATIONAL, DataClass, classes_of
+from ..core.event import OPERATIONAL, DataClass, Kind, classes_of
 from ..core.ids import derived
 from ..core.pattern import Pattern
 from ..core.plan import Facts, judge, route_facts, source_facts, with_grounds
@@ -274,7 +274,8 @@ def planned(request: Request, flow: Planned) -> dict[str, Any]:
 
 
 def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield, for each route and each source as they stand, everything that is lacking, from behind a place on.
+    """Yield, for each route and each source whose events it can want, as they stand, everything that is lacking, from
+    behind a place on.
 
     Args:
         only: one route.
@@ -285,13 +286,13 @@ def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[s
     for route_id in sorted(configuration.routes):
         if only not in (None, route_id):
             continue
+        route = configuration.routes[route_id]
+        pattern = Pattern.compile(route.pattern)
         for source_id in sorted(configuration.sources):
             place = f"{route_id}#{source_id}"
             source = configuration.sources[source_id]
-            # The cell's own events are about nobody: nothing of their source has to be declared.
-            if place <= after or source.closed_at is not None or source.channel == OPERATIONAL:
+            if place <= after or source.closed_at is not None or not pattern.may_match(_known_of(source, request)):
                 continue
-            route = configuration.routes[route_id]
             destination = configuration.destinations.get(route.destination)
             names = {
                 "source": source_id,
@@ -302,17 +303,25 @@ def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[s
             yield place, {"route": route_id, "source": source_id, **shown}
 
 
+def _known_of(source: Source, request: Request) -> dict[str, str]:
+    """Return what every event of a source says."""
+    known = {"tenant": request.tenant.id, "source": source.id, "channel": source.channel}
+    return {**known, "kind": Kind.SYSTEM.value} if source.channel == OPERATIONAL else known
+
+
 def _preflight(
     request: Request, configuration: Configuration, source: Source, route: Route, names: Mapping[str, str]
 ) -> dict[str, Any]:
     now = request.shell.now()
-    base = source_facts(configuration, source, request.cell, op="store", classes=ALL_CLASSES, now=now, received_at=now)
+    # The cell's own events are about nobody.
+    classes = [DataClass.TECHNICAL.value] if source.channel == OPERATIONAL else ALL_CLASSES
+    base = source_facts(configuration, source, request.cell, op="store", classes=classes, now=now, received_at=now)
     return readiness(
         configuration,
         source,
         route,
         request.cell,
-        classes=ALL_CLASSES,
+        classes=classes,
         now=now,
         law=request.shell.law,
         decide=deciding(request.shell, request.tenant.id, base),

@@ -271,6 +271,24 @@ def test_matches_as_the_obvious_matcher_does_when_pattern_is_valid(pair: tuple[d
     assert Pattern.compile(pattern).matches(event) is matches(pattern, event)
 
 
+@settings(max_examples=300, deadline=None)
+@given(pairs(), st.data())
+def test_may_match_whatever_matches_when_only_some_fields_are_known(
+    pair: tuple[dict[str, Any], dict[str, Any]], data: st.DataObject
+) -> None:
+    pattern, event = pair
+    assume(within_bounds(pattern))
+    compiled, found = Pattern.compile(pattern), leaves(event)
+    paths = [path for path, _, _ in found]
+    told = [path for path in dict.fromkeys(paths) if paths.count(path) == 1]
+    some = data.draw(st.sets(st.sampled_from(told))) if told else set()
+
+    known = {path: value for path, value, _ in found if path in some}
+
+    assert compiled.may_match({})
+    assert compiled.may_match(known) or not compiled.matches(event)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(pairs(), min_size=1, max_size=8))
 def test_index_answers_as_trying_every_pattern_does_when_routes_are_many(

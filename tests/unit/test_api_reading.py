@@ -368,6 +368,52 @@ def test_preflight_names_every_gap_at_once_each_with_article_and_call(tenant: Ap
     assert tenant.get("/v1/bases").json["data"] == []
 
 
+def test_preflight_pairs_a_route_with_the_sources_that_its_pattern_can_match(tenant: Api) -> None:
+    ids = tenant.connect()
+    own = next(s["id"] for s in tenant.get("/v1/sources").json["data"] if s["channel"] == "waybill")
+    made = {"name": "r", "destination": ids["destination"], "purpose": "operations"}
+    patterns = {
+        ("telegram",): {"channel": [{"prefix": "tele"}], "message": {"text": [{"exists": True}]}},
+        ("waybill",): {"channel": ["waybill"]},
+        ("telegram", "waybill"): {"$or": [{"source": [own]}, {"kind": ["message"]}]},
+        (): {"kind": ["message"], "channel": ["viber"]},
+    }
+
+    for channels, pattern in patterns.items():
+        route = tenant.made_by("/v1/routes", {**made, "pattern": pattern})
+        pairs = tenant.get("/v1/preflight", route=route["id"]).json["data"]
+        assert {p["source"] for p in pairs} == {{"telegram": ids["source"], "waybill": own}[c] for c in channels}
+        assert all(p["ready"] for p in pairs)
+
+
+def test_preflight_has_the_route_name_what_is_there_when_it_rests_on_other_bases(tenant: Api) -> None:
+    ids = tenant.connect()
+    bases = {b["kind"]: b["id"] for b in tenant.get("/v1/bases").json["data"]}
+    path = f"/v1/routes/{ids['route']}"
+    tenant.call("PATCH", path, {"bases": [bases["contract"]]})
+
+    (gap,) = tenant.get("/v1/preflight", route=ids["route"]).json["data"][0]["missing"]
+
+    assert gap["path"] == "basis:ANY.instruction"
+    assert gap["supply"] == f'PATCH {path} {{"bases": ["…", "{bases["instruction"]}"]}}'
+    tenant.call("PATCH", path, {"bases": [bases["contract"], bases["instruction"]]})
+    assert tenant.get("/v1/preflight", route=ids["route"]).json["data"][0]["ready"] is True
+
+
+def test_preflight_has_the_route_name_a_new_record_when_it_names_its_bases(tenant: Api) -> None:
+    ids = tenant.connect(US_RECIPIENT)
+    bases = [b["id"] for b in tenant.get("/v1/bases").json["data"]]
+    path = f"/v1/routes/{ids['route']}"
+    tenant.call("PATCH", path, {"bases": bases})
+
+    gaps = tenant.get("/v1/preflight", route=ids["route"]).json["data"][0]["missing"]
+
+    assert gaps and all(g["supply"].endswith(f', and name it: PATCH {path} {{"bases": ["…", "bas_…"]}}') for g in gaps)
+    tenant.call("PATCH", path, {"bases": None})
+    gaps = tenant.get("/v1/preflight", route=ids["route"]).json["data"][0]["missing"]
+    assert gaps and not any("name it" in g["supply"] for g in gaps)
+
+
 def test_preflight_finds_nothing_when_everything_is_declared(tenant: Api) -> None:
     ids = tenant.connect()
 
