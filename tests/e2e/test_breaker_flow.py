@@ -71,7 +71,11 @@ def failed(w: World, times: int) -> None:
 def ends(w: World) -> Counter[str]:
     """How often each allowed transfer has ended."""
     found = Counter(e["transfer"] for e in w.of_kind("attempted") if e["outcome"] != "failed")
-    found.update(e["object"]["id"] for e in w.of_kind("expired"))
+    acts = w.of_kind("expired")
+    found.update(e["object"]["id"] for e in acts if e["object"] is not None)
+    over = {e["event"] for e in acts if e["object"] is None}  # the end of whatever an event still has under way
+    left = {r["transfer"] for e in w.of_kind("decided") if e["event"] in over for r in e["routes"]}
+    found.update(left - found.keys())
     return found
 
 

@@ -38,7 +38,7 @@ def request(cell: World) -> Request:
 
 
 def subject(cell: World) -> str:
-    (found,) = cell.of_kind("decided")[0]["receipt"]["subjects"]
+    (found,) = next(e for e in cell.of_kind("decided") if e["receipt"]["subjects"])["receipt"]["subjects"]
     return str(found)
 
 
