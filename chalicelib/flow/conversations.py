@@ -7,6 +7,7 @@ the request that began or ended it, so that whoever comes after a crash writes t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ..core import audit, times
@@ -80,23 +81,26 @@ def _ask(request: Request, source: str) -> None:
 
 
 def _note(request: Request, conversation: str, interval: Interval) -> None:
-    change = interval.off or interval.on
-    entry = audit.act(
-        "config_changed",
-        tenant=request.tenant.id,
-        minute=times.minute(change.at),
-        at=change.at,
-        actor=change.actor,
-        request=change.request,
-        object=("conversation", conversation),
-        range={
-            "after": times.text(interval.since),
-            "before": times.text(interval.until) if interval.until else None,
-            "count": None,
-        },
-        reason="disabled" if interval.off else "enabled",
-    )
-    request.shell.audit.append(entry)
+    def entry(change: Change, until: datetime | None, reason: str) -> audit.Entry:
+        return audit.act(
+            "config_changed",
+            tenant=request.tenant.id,
+            minute=times.minute(change.at),
+            at=change.at,
+            actor=change.actor,
+            request=change.request,
+            object=("conversation", conversation),
+            range={
+                "after": times.text(interval.since),
+                "before": times.text(until) if until else None,
+                "count": None,
+            },
+            reason=reason,
+        )
+
+    request.shell.audit.append(entry(interval.on, None, "enabled"))  # whoever turned it on may have died before it
+    if interval.off is not None:
+        request.shell.audit.append(entry(interval.off, interval.until, "disabled"))
 
 
 def shown(request: Request, conversation: str, intervals: Intervals) -> Mapping[str, Any]:

@@ -63,6 +63,7 @@ def release(request: Request, hold_id: str) -> LegalHold:
     if isinstance(hold.value, Period):
         after, before = max(after, hold.value.after), min(before, hold.value.before)
     shell.lifetimes.released(tenant, Released(hold.id, times.text(after), before))  # 2
+    _note(request, "held", hold, hold.placed_at, hold.placed_by)  # whoever placed it may have died before this
     _note(request, "released", hold, hold.released_at, hold.released_by)  # 3
     return hold
 

@@ -94,6 +94,26 @@ def test_placing_and_releasing_are_entries_without_the_authoritys_reference(tena
     assert REF not in str(told)
 
 
+def test_releasing_writes_the_entry_that_a_process_which_died_placing_left_out(tenant: Api) -> None:
+    tenant.connect()
+    tenant.hook("held")
+    body = hold(tenant, "conversation")
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(tenant.shell.audit, "append", _dies)
+        tenant.post("/v1/legal-holds", body)
+    (placed,) = tenant.get("/v1/legal-holds").json["data"]
+
+    tenant.post(f"/v1/legal-holds/{placed['id']}/release")
+
+    for kind, at in (("held", "placed_at"), ("released", "released_at")):
+        (entry,) = [shown["entry"] for shown in tenant.get("/v1/audit/entries", kind=kind).json["data"]]
+        assert entry["at"] == tenant.get(f"/v1/legal-holds/{placed['id']}").json[at]
+
+
+def _dies(entry: Any) -> Any:
+    raise KeyboardInterrupt
+
+
 def test_the_list_shows_every_hold_page_by_page(tenant: Api) -> None:
     tenant.connect()
     tenant.hook("held")
