@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core import ids
+from ..core.bases import NEEDS_LAW
 from ..core.errors import Conflict, Invalid, Misconfigured, NotFound
 from ..core.pattern import Pattern
 from ..core.redaction import check_redactions
@@ -242,9 +243,12 @@ def create_basis(request: Request, settings: BasisSettings) -> Row:
     """Declare evidence for a ground.
 
     Raises:
-        Invalid: it names a recipient that is none, or a law that there is no file of.
+        Invalid: it names a recipient that is none, or a law that there is no file of, or none where it would never count.
     """
     laws = sorted(file.code for file in request.shell.law.files)
+    if settings.law is None and settings.kind in NEEDS_LAW:
+        text = f"a record of the kind {settings.kind.value} counts under the law that it names alone: use one of"
+        raise invalid("body.law", "missing", f"{text} {', '.join(laws)}")
     if settings.law is not None and settings.law not in laws:
         raise invalid("body.law", "unknown_law", f"use null or one of: {', '.join(laws)}")
     if settings.recipient is not None and settings.recipient not in _other_hops(request):

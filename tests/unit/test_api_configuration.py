@@ -312,7 +312,7 @@ def test_basis_stays_withdrawn_when_it_is_withdrawn_twice(tenant: Api) -> None:
 
 
 def test_basis_is_refused_when_its_recipient_is_unknown(tenant: Api) -> None:
-    basis = {"kind": "scc", "recipient": "rcp_" + "0" * 26, "evidence": DIGEST, "valid_from": "2026-01-01"}
+    basis = {"kind": "scc", "law": "EU", "recipient": "rcp_" + "0" * 26, "evidence": DIGEST, "valid_from": "2026-01-01"}
 
     assert tenant.post("/v1/bases", basis).json["errors"][0]["loc"] == "body.recipient"
     assert tenant.post("/v1/bases", {"kind": "canary"}).status == 422
@@ -358,6 +358,18 @@ def test_operator_lists_tenants_from_page_to_page(cell: Api) -> None:
 
     assert made <= set(seen)
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("kind", ["scc", "notification-filed", "adequacy-scheme"])
+def test_basis_is_refused_when_it_would_count_under_no_law(tenant: Api, kind: str) -> None:
+    basis = {"kind": kind, "evidence": DIGEST, "valid_from": "2026-01-01"}
+
+    refused = tenant.post("/v1/bases", basis)
+
+    assert (refused.status, refused.json["errors"][0]["loc"]) == (422, "body.law")
+    assert "use one of" in refused.json["detail"] and "EU" in refused.json["detail"]
+    assert tenant.get("/v1/bases").json["data"] == []
+    assert tenant.post("/v1/bases", {**basis, "law": "EU"}).status == 201
 
 
 def test_basis_is_refused_when_its_law_has_no_file_and_may_be_bound_to_the_store(tenant: Api) -> None:
