@@ -104,6 +104,11 @@ class _Page:
         """Return the word for a code; a code that has none stands for itself, and none is unknown."""
         return str(self.words[table].get(code, code)) if code is not None else str(self.words["unknown"])
 
+    def done(self, line: Mapping[str, Any]) -> str:
+        """Return the words for an act; a legal hold is placed and released, as a transfer is held and released."""
+        thing = line["object"]
+        return self.word("legal_hold" if thing is not None and thing["kind"] == "hold" else "act", line["act"])
+
     def at(self, text: str | None) -> str:
         """Write a time as people of this language read it."""
         if text is None:
@@ -182,7 +187,7 @@ class _Page:
             start = [_code(one["event"] or one["lines"][0]["proofs"][0]["entry"]), self.at(one["at"])]
             rows += [[*start, *self._moved(line)] for line in moved]
             if not moved:
-                acts = [self.word("act", line["act"]) for line in one["lines"] if line["line"] == "act"]
+                acts = [self.done(line) for line in one["lines"] if line["line"] == "act"]
                 rows.append(
                     [*start, "", "", html.escape(self.listed(acts)), self.party(one["lines"][0]["accountable"])]
                 )
@@ -257,7 +262,7 @@ class _Page:
     def act(self, line: Mapping[str, Any]) -> str:
         """Tell who did what."""
         thing = line["object"]
-        title = f"{self.words['line']['act']}: {self.word('act', line['act'])}"
+        title = f"{self.words['line']['act']}: {self.done(line)}"
         return self.line(title, line, [
             (self.column["at"], self.at(line["at"])),
             (self.column["actor"], f"{html.escape(line['actor']['kind'])} {_code(line['actor']['id'])}"),

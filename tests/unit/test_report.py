@@ -134,6 +134,23 @@ def test_a_page_tells_the_whole_story(story: tuple[Door, dict[str, Any], Path], 
     assert f'<html lang="{lang}">' in text
 
 
+@pytest.mark.parametrize(
+    ("lang", "placed"), [("en", "a legal hold was placed"), ("ru", "установлен запрет на удаление")]
+)
+def test_a_page_tells_legal_holds_from_held_transfers(
+    story: tuple[Door, dict[str, Any], Path], tmp_path: Path, lang: str, placed: str
+) -> None:
+    out = tmp_path / "report.json"
+    report(story, out, "--format", "json", *EVER)
+    told = json.loads(out.read_text("utf-8"))
+    act = next(line for one in told["data"] for line in one["lines"] if line["line"] == "act")
+    assert placed not in page.write(told, lang)
+
+    act |= {"act": "held", "object": {"kind": "hold", "id": "hld_" + "0" * 26}}
+
+    assert placed in page.write(told, lang)
+
+
 def test_names_stay_text_and_nothing_is_fetched(story: tuple[Door, dict[str, Any], Path], tmp_path: Path) -> None:
     out = tmp_path / "page.html"
 
