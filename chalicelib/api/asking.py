@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from .. import flow
 from ..core.entry import EventId, RecipientId, RouteId, SourceId
@@ -46,11 +46,16 @@ class AskedRoute(Record):
     route: RouteId
 
 
+# A fault is told of the form that was sent, and not of both. The tags are no part of a place: see core.faults.
+_WHOLE, _BY_ID = Tag("(whole)"), Tag("(id)")
+_EITHER = Discriminator(lambda given: "(id)" if isinstance(given, str) else "(whole)")
+
+
 class Flow(Record):
     """A planned flow: each part as it would be declared, or the id of one that is."""
 
-    source: SourceSettings | SourceId
-    recipient: RecipientSettings | RecipientId
+    source: Annotated[Annotated[SourceSettings, _WHOLE] | Annotated[SourceId, _BY_ID], _EITHER]
+    recipient: Annotated[Annotated[RecipientSettings, _WHOLE] | Annotated[RecipientId, _BY_ID], _EITHER]
     purpose: Purpose
     mode: Mode = "replicate"
     redact: tuple[Redaction, ...] = Field(default=(), max_length=50)

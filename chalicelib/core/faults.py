@@ -12,11 +12,15 @@ from .errors import Invalid
 
 FAULTS_MAX = 20
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}\Z")
+_TAG = re.compile(r"\([a-z]+\)\Z")
 
 
 def place(loc: Iterable[Any], under: str) -> str:
-    """Write a place as dotted names; a name that a caller made up is shown only where it looks like a field's."""
-    steps = (s if isinstance(s, int) or _NAME.match(s) else "?" for s in loc)
+    """Write a place as dotted names; a name that a caller made up is shown only where it looks like a field's.
+
+    What stands in parentheses is no step: it tags the form in which a value was sent, where there are several.
+    """
+    steps = (s if isinstance(s, int) or _NAME.match(s) else "?" for s in loc if not _TAG.match(str(s)))
     return ".".join([under, *(str(s) for s in steps)])
 
 

@@ -368,6 +368,17 @@ def test_preflight_names_every_gap_at_once_each_with_article_and_call(tenant: Ap
     assert tenant.get("/v1/bases").json["data"] == []
 
 
+def test_preflight_names_the_place_when_a_part_of_a_plan_is_wrong(tenant: Api) -> None:
+    whole = {"source": {"channel": "telegram", "name": "bot"}, "recipient": "rcp_x", "purpose": "customer_support"}
+
+    by_id = tenant.post("/v1/preflight", whole)
+    declared = tenant.post("/v1/preflight", {**whole, "recipient": {"legal_name": "Far Inc", "entity_country": "Mars"}})
+
+    assert (by_id.status, [e["loc"] for e in by_id.json["errors"]]) == (422, ["body.recipient"])
+    assert declared.status == 422
+    assert {e["loc"] for e in declared.json["errors"]} == {"body.recipient.contact", "body.recipient.entity_country"}
+
+
 def test_preflight_pairs_a_route_with_the_sources_that_its_pattern_can_match(tenant: Api) -> None:
     ids = tenant.connect()
     own = next(s["id"] for s in tenant.get("/v1/sources").json["data"] if s["channel"] == "waybill")
