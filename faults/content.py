@@ -1,4 +1,4 @@
-"""What owners do with what has come: they have it erased and sent again."""
+"""What owners do with what has come: they have it erased, kept and sent again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .owners import Owners, Tenant
+    from .owners import Owners
+    from .tenants import Tenant
 
 
 def erase(owners: Owners, tenant: Tenant) -> bool:
@@ -14,8 +15,9 @@ def erase(owners: Owners, tenant: Tenant) -> bool:
     listed = owners.ask(tenant.key, "GET", "/v1/events?limit=20")["data"]
     for event in owners.random.sample(listed, min(3, len(listed))):
         path = f"/v1/events/{event['id']}/content?ground=subject_request"
-        owners.ask(tenant.key, "DELETE", path, may=(404, 410, 451))
-        tenant.erased.setdefault(event["id"], owners.world.tick)
+        answer = owners.ask(tenant.key, "DELETE", path, may=(404, 409, 410, 451))
+        if not tenant.held or (answer or {}).get("code") != "hold_active":
+            tenant.erased.setdefault(event["id"], owners.world.tick)
     return bool(listed)
 
 
@@ -39,8 +41,33 @@ def replay_all(owners: Owners, tenant: Tenant) -> bool:
     return True
 
 
+def hold(owners: Owners, tenant: Tenant) -> bool:
+    """Place a legal hold on a conversation, try to erase what it is on, and release it or leave it standing."""
+    listed = owners.ask(tenant.key, "GET", "/v1/events?limit=20")["data"]
+    there = [event["id"] for event in listed if event["id"] not in tenant.erased]
+    if not there:
+        return False
+    event = owners.random.choice(there)
+    entries = owners.ask(tenant.key, "GET", f"/v1/audit/entries?event={event}&kind=decided")["data"]
+    conversation = entries[0]["entry"]["receipt"]["conversation"] if entries else None
+    if conversation is None or conversation in tenant.held:
+        return False
+    body = {"scope": "conversation", "value": conversation, "authority_ref": "regional court, file 7/26"}
+    made = owners.ask(tenant.key, "POST", "/v1/legal-holds", body)["id"]
+    tenant.held.add(conversation)
+    answer = owners.ask(tenant.key, "DELETE", f"/v1/events/{event}/content?ground=withdrawal", may=(409,))
+    if (answer or {}).get("code") != "hold_active":
+        owners.surprised.append((event, "could be erased under a legal hold"))
+    if owners.random.random() < 0.5:
+        owners.wait(600)
+        owners.ask(tenant.key, "POST", f"/v1/legal-holds/{made}/release", {})
+        tenant.held.remove(conversation)
+    return True
+
+
 CHANGES: Mapping[str, Callable[[Owners, Tenant], bool]] = {
     "content erased": erase,
+    "content held": hold,
     "transfers replayed": replay,
     "destination replayed": replay_all,
 }

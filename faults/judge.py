@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -20,10 +18,10 @@ from chalicelib.store.items import read
 from chalicelib.store.jobs import SHARD
 
 from . import pulls, sealed, story
-from .owners import Destination, Tenant
 from .platforms import DIGITS, WITHOUT_CONVERSATION, WORD
-from .receivers import Receiver, Request
+from .receivers import Request, signed
 from .story import Broken
+from .tenants import Destination, Tenant
 from .world import CELL, REGION
 
 if TYPE_CHECKING:
@@ -295,7 +293,9 @@ class Judge:
                 last, verdict = max(((tick, v) for tick, v in said if tick < request.tick), default=(0, ""))
                 if verdict in ("refused", "held") and last < request.began:
                     yield self.broken("lawful", transfer, f"was sent while {verdict}")
-                barred = destination.barred if destination is not None else []
+                barred = [] if destination is None else destination.barred
+                if destination is not None and destination.restricts:
+                    barred = [s for s in barred if s.but != "links"]
                 if any(s.since < request.began and (s.until is None or request.tick < s.until) for s in barred):
                     yield self.broken("lawful", transfer, "was sent though the tenant had forbidden it")
                 erased = self.tenants[transfer.tenant].erased.get(transfer.event)
@@ -347,6 +347,13 @@ class Judge:
         """What routes that restrict tell of is given at most once, by right, and as the log tells."""
         return pulls.judged(self)
 
+    def kept(self) -> Iterator[Broken]:
+        """What is alive or held is there; what is over is gone, with the keys of people of whom nothing is left."""
+        lost = {event for event, acts in self.acts.items() if any(a["reason"] == "dead_letter" for a in acts)}
+        yield from self.round.lives.judged(self.decided, lost)
+        for event, what in self.round.owners.surprised:
+            yield Broken("kept", event, what)
+
     def judge(self) -> tuple[list[Broken], Seen]:
         """Judge everything."""
         self._taken()
@@ -390,25 +397,12 @@ class Judge:
 
 PROMISES = (
     Judge.logged, Judge.routed, Judge.ended, Judge.idle, Judge.ordered, Judge.received, Judge.lawful, Judge.limited,
-    Judge.private, Judge.homely, Judge.sound, Judge.sealed, Judge.pulled,
+    Judge.private, Judge.homely, Judge.sound, Judge.sealed, Judge.pulled, Judge.kept,
 )  # fmt: skip
 
 
 def _text(row: Mapping[str, Mapping[str, Any]]) -> str:
     return json.dumps(row, default=lambda b: bytes(b).decode("latin-1"), ensure_ascii=False)
-
-
-def signed(receiver: Receiver, request: Request) -> bool:
-    """Say whether a request bears a signature by a secret that counts at its time."""
-    content = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
-    given = request.headers["webhook-signature"].split()
-    slack = timedelta(minutes=5)
-    for secret, since, until in receiver.secrets:
-        if since - slack <= request.at and (until is None or request.at <= until + slack):
-            key = base64.b64decode(secret.removeprefix("whsec_"))
-            if f"v1,{base64.b64encode(hmac.digest(key, content, 'sha256')).decode()}" in given:
-                return True
-    return False
 
 
 def judge(played: Round) -> tuple[list[Broken], Seen]:

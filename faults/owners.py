@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import content, pulls
 from .platforms import Source, new_secret
-from .receivers import Receiver, Receivers
+from .receivers import Receivers
+from .tenants import Destination, Span, Tenant
 from .world import OPERATOR_KEY, SKEW_S
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ CLASSES = ["identifier", "contact", "name", "content", "media", "location", "beh
 CONTRACT = {"id": "dpa-1", "sha256": "ab" * 32, "valid_from": "2026-01-01", "valid_until": None}
 EVIDENCE = "sha256:" + "cd" * 32
 RETRIES: tuple[list[int] | None, ...] = ([], [5], [5, 60], [2, 20, 200], [5, 300, 1800], [5, 60, 300, 1800, 3600], None)
+DAYS = (5, 10, 30)
 MODES = ("replicate", "replicate", "redact", "restrict")
 REDACTIONS = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
 TRIES = 1000
@@ -27,51 +29,6 @@ Json = dict[str, Any]
 
 class Declined(Exception):
     """The API said no to what the harness asked for, and not for a fault's sake."""
-
-
-@dataclass
-class Span:
-    """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``).
-
-    ``views`` says of a time in which nothing may be sent whether what was told of may not be looked at either.
-    """
-
-    begun: int
-    since: int
-    until: int | None = None
-    ended: int | None = None
-    views: bool = True
-
-
-@dataclass
-class Destination:
-    """A destination with its one route. ``barred`` are times in which nothing may be sent to it."""
-
-    id: str
-    recipient: str
-    receiver: Receiver
-    route: str = ""
-    channels: tuple[str, ...] = ()
-    settings: Json = field(default_factory=dict)
-    active: list[Span] = field(default_factory=list)
-    barred: list[Span] = field(default_factory=list)
-    deleted: bool = False
-    restricts: bool = False
-
-
-@dataclass
-class Tenant:
-    """A customer of the cell. ``erased`` are events whose content was, with the tick from which on nothing of them leaves."""
-
-    id: str
-    key: str
-    sources: list[Source] = field(default_factory=list)
-    recipients: dict[str, Json] = field(default_factory=dict)
-    bases: dict[str, str] = field(default_factory=dict)
-    destinations: list[Destination] = field(default_factory=list)
-    erased: dict[str, int] = field(default_factory=dict)
-    closed: Span | None = None
-    replays: int = 0
 
 
 class Owners:
@@ -83,6 +40,7 @@ class Owners:
         self.tenants: list[Tenant] = []
         self.secrets: list[str] = []
         self.changes: dict[str, int] = {}
+        self.surprised: list[tuple[str, str]] = []
         self.busy = 0
         self._asked = 0
 
@@ -112,15 +70,16 @@ class Owners:
 
     def found(self, channels: list[str], destinations: int) -> Tenant:
         """Make a tenant with its sources and destinations."""
+        days = self.random.choice(DAYS)
         made = self.ask(
             OPERATOR_KEY, "POST", "/v1/tenants",
             {
                 "name": "Nord", "edition": "enterprise", "tenant_class": "general",
-                "retention": {"default_days": self.random.choice((5, 10, 30))},
+                "retention": {"default_days": days},
                 "controller": {"legal_name": "Nord GmbH", "country": "DE", "contact": "privacy@nord.example"},
             },
         )  # fmt: skip
-        tenant = Tenant(made["tenant"]["id"], made["key"]["secret"])
+        tenant = Tenant(made["tenant"]["id"], made["key"]["secret"], days)
         self.secrets.append(tenant.key)
         self.tenants.append(tenant)
         for channel in channels:
@@ -204,7 +163,8 @@ class Owners:
         there = [d for d in tenant.destinations if not d.deleted]
         return self.random.choice(there) if there else None
 
-    def _while(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
+        """Let some of so many seconds go by."""
         self.world.scheduler.pause(self.random.uniform(0.2, 1) * seconds)
 
     def _barred(
@@ -213,16 +173,16 @@ class Owners:
         begin: Callable[[], None],
         end: Callable[[], None],
         settle_s: float = 0,
-        views: bool = True,
+        but: str = "",
     ) -> None:
         """Have nothing sent to destinations for a while, from ``settle_s`` seconds after it was forbidden."""
         begun = self.world.tick
         begin()
         self.world.scheduler.pause(settle_s)
-        spans = [(d, Span(begun, self.world.tick, views=views)) for d in destinations]
+        spans = [(d, Span(begun, self.world.tick, but=but)) for d in destinations]
         for destination, span in spans:
             destination.barred.append(span)
-        self._while(600)
+        self.wait(600)
         for _, span in spans:
             span.until = self.world.tick
         end()
@@ -241,14 +201,16 @@ class Owners:
         """Let a contract be missing for a while: what goes there is held."""
         recipient = self.random.choice(sorted(tenant.recipients))
         theirs = [d for d in tenant.destinations if d.recipient == recipient]
-        self._barred(theirs, lambda: self._put(tenant, recipient, contract=None), lambda: self._put(tenant, recipient))
+        put = functools.partial(self._put, tenant, recipient)
+        # A link is of no person, and asks for no contract; what it leads to does.
+        self._barred(theirs, lambda: put(contract=None), put, but="links")
         return True
 
     def narrow_classes(self, tenant: Tenant) -> bool:
         """Let a recipient get less for a while."""
         recipient = self.random.choice(sorted(tenant.recipients))
         self._put(tenant, recipient, classes=[c for c in CLASSES if c != "name"])
-        self._while(300)
+        self.wait(300)
         self._put(tenant, recipient)
         return True
 
@@ -265,7 +227,7 @@ class Owners:
             self._barred(tenant.destinations, withdraw, lambda: self._basis(tenant, kind), 2 * SKEW_S + 1)
         else:  # it stands on something else meanwhile, or is held
             withdraw()
-            self._while(300)
+            self.wait(300)
             self._basis(tenant, kind)
         return True
 
@@ -301,7 +263,7 @@ class Owners:
             [chosen],
             lambda: self.ask(tenant.key, "POST", f"{path}/disable", {}),
             lambda: self.ask(tenant.key, "POST", f"{path}/enable", {}),
-            views=False,
+            but="pulls",
         )
         return True
 
@@ -320,7 +282,7 @@ class Owners:
         secret = new_secret(source.channel, self.random.randbytes(16))
         self.ask(tenant.key, "POST", f"/v1/sources/{source.id}/secret", {"secret": secret})
         self.secrets.extend(str(value) for value in secret.values() if len(str(value)) > 12)
-        self._while(60)
+        self.wait(60)
         source.secret = secret
         return True
 
@@ -333,7 +295,7 @@ class Owners:
         span.until = self.world.tick
         self.ask(tenant.key, "PATCH", path, {"enabled": False})
         span.ended = self.world.tick
-        self._while(300)
+        self.wait(300)
         begun = self.world.tick
         self.ask(tenant.key, "PATCH", path, {"enabled": True})
         chosen.active.append(Span(begun, self.world.tick))
@@ -374,7 +336,8 @@ class Owners:
 
     def close(self, tenant: Tenant) -> bool:
         """Close a tenant's account, if it is not the only one."""
-        if len([t for t in self.tenants if t.closed is None]) < 2 or self.random.random() < 0.9:
+        others = [t for t in self.tenants if t.closed is None and t is not tenant]
+        if not others or tenant.held or self.random.random() < 0.9:
             return False
         for source in tenant.sources:
             source.closed = True

@@ -5,7 +5,9 @@ Connections themselves, real ones that hang, break and lie, are the business of 
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +70,19 @@ class Receiver:
             last, since, _ = self.secrets[-1]
             self.secrets[-1] = (last, since, now + timedelta(hours=24))
         self.secrets.append((secret, now, None))
+
+
+def signed(receiver: Receiver, request: Request) -> bool:
+    """Say whether a request bears a signature by a secret that counts at its time."""
+    content = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    given = request.headers["webhook-signature"].split()
+    slack = timedelta(minutes=5)
+    for secret, since, until in receiver.secrets:
+        if since - slack <= request.at and (until is None or request.at <= until + slack):
+            key = base64.b64decode(secret.removeprefix("whsec_"))
+            if f"v1,{base64.b64encode(hmac.digest(key, content, 'sha256')).decode()}" in given:
+                return True
+    return False
 
 
 OUTAGES = ("http_503", "hang", "connect", "http_500", "retry_after", "broken")

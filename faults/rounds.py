@@ -17,6 +17,7 @@ from chalicelib.flow.pump import HEALTH
 from infra import engines
 
 from .judge import judge
+from .lives import Lives
 from .owners import Owners
 from .platforms import POSTS, Person, Platforms
 from .pulls import Pulls
@@ -81,6 +82,7 @@ class Round:
         self.owners = Owners(self.world, self.receivers)
         self.platforms = Platforms(self.world)
         self.failed: Counter[str] = Counter()
+        self.lives = Lives(self)
         self._minutes = 0
 
     def run(self) -> Outcome:
@@ -91,6 +93,7 @@ class Round:
             world.faults.weather = self.storm
             self._people()
             self._storm()
+            stormed_at = world.now()
             world.faults.calm()
             for receiver in self.receivers.all.values():
                 receiver.outages.clear()
@@ -99,6 +102,8 @@ class Round:
             self._calm()
             self._redrive()
             self._calm()
+            self._reconciled()
+            self.lives.end(stormed_at)
             self._reconciled()
             broken, seen = judge(self)
         return Outcome(
@@ -204,7 +209,7 @@ class Round:
                 self.world.clock(name)
                 self._run(1800, "sealing")
         self._calm()
-        self.failed = Counter(self.world.unhandled[before:])
+        self.failed.update(self.world.unhandled[before:])
 
     def next_due(self) -> datetime | None:
         """Return when the next lane, job or destination is to be looked at; None where no lane and no job waits.

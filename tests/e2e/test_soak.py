@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from chalicelib.core import plan
 from chalicelib.core.audit import Entry
 from chalicelib.core.errors import NotFound
 from chalicelib.destinations import vetted
-from chalicelib.flow import messages
+from chalicelib.flow import expiry, messages
 from chalicelib.store.audit import AuditStore, Stored
 from chalicelib.store.data import DataStore
 from chalicelib.store.notices import Notices
@@ -150,3 +151,37 @@ def test_caught_when_a_switch_stops_nothing() -> None:
         found = broken(events=15)
 
     assert "lawful" in found
+
+
+def test_caught_when_the_sweep_asks_for_no_hold() -> None:
+    with only("content held"), replaced(expiry, "covering", lambda *_: None):
+        found = broken(events=15)
+
+    assert found == {"kept"}
+
+
+def test_caught_when_the_sweep_leaves_what_is_over() -> None:
+    with replaced(expiry, "handle", lambda *_: None):
+        found = broken(events=15)
+
+    assert found == {"gone"}
+
+
+def test_caught_when_the_sweep_is_a_day_ahead() -> None:
+    real = expiry.handle
+
+    class Ahead:
+        def __init__(self, shell: Any) -> None:
+            self._shell = shell
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._shell, name)
+
+        def now(self) -> datetime:
+            now: datetime = self._shell.now()
+            return now + timedelta(days=1)
+
+    with replaced(expiry, "handle", lambda shell, *more: real(Ahead(shell), *more)):  # type: ignore[arg-type]
+        found = broken(events=15)
+
+    assert found == {"kept"}

@@ -1,0 +1,128 @@
+"""How long content is there: all of its life and while a legal hold is on it, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.core import times
+
+from .story import Broken
+from .world import CELL, SKEW_S, START
+
+if TYPE_CHECKING:
+    from .rounds import Round
+    from .tenants import Tenant
+
+EVENT = "#evt_"
+SLACK = timedelta(seconds=2 * SKEW_S)
+HOURS = 3
+"""How long before the first and after the last event of a length of life is over sweeps meet faults, one an hour."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """An event that is stored."""
+
+    tenant: str
+    owner: str | None
+    conversation: str
+    ends_at: datetime
+    erased: bool
+
+
+class Lives:
+    """Lets the events of a round that has come to rest end, and looks at what is stored now and then."""
+
+    def __init__(self, played: Round) -> None:
+        self.round, self.world = played, played.world
+        self.seen: dict[str, Life] = {}
+        self.first_at = START
+        self.broken: list[Broken] = []
+
+    def end(self, received_until: datetime) -> None:
+        """Have hourly sweeps meet faults while events of each length of life end, looking before each."""
+        world = self.world
+        self.first_at = world.now()
+        self._look()
+        for days in sorted({tenant.days for tenant in self._tenants.values()}):
+            begins = START + timedelta(days=days)  # before that, nothing of that length is over
+            self._until(begins - timedelta(hours=HOURS))
+            world.faults.weather = self.round.storm
+            self._swept(begins)
+            self._look()
+            self._swept(received_until + timedelta(days=days, hours=HOURS))
+            world.faults.calm()
+
+    def _swept(self, until: datetime) -> None:
+        while self.world.now() < until:
+            self.world.clock("on_hour")
+            self._until(self.world.now() + timedelta(hours=1))
+
+    @property
+    def _tenants(self) -> Mapping[str, Tenant]:
+        return {tenant.id: tenant for tenant in self.round.owners.tenants}
+
+    def _until(self, when: datetime) -> None:
+        self.world.scheduler.run((when - START).total_seconds())
+
+    def _stored(self) -> tuple[dict[str, Life], dict[str, str]]:
+        """Return the events that have a row, and as whom or what the log knows each that has a key."""
+        tables, prefix = self.world.tables, f"waybill-{CELL}"
+        found = {}
+        for row in tables.rows(f"{prefix}-data"):
+            tenant, mark, event = row["pk"]["S"].partition(EVENT)
+            if mark and "expires_at" in row:
+                ends_at = times.from_millis(int(row["expires_at"]["N"]))
+                owner = row.get("owner", {}).get("S")
+                found[f"evt_{event}"] = Life(tenant, owner, row["sk"]["S"], ends_at, "body" not in row)
+        people = {row["pk"]["S"]: row.get("ref", {}).get("S", "") for row in tables.rows(f"{prefix}-people")}
+        return found, people
+
+    def _held(self, life: Life) -> bool:
+        return life.conversation in self._tenants[life.tenant].held
+
+    def _look(self) -> None:
+        """Whatever was there and is alive or held is there, unless it was erased."""
+        stored, people = self._stored()
+        self.seen = self.seen or stored
+        alive = self.world.now() + SLACK
+        for event, life in self.seen.items():
+            tenant = self._tenants[life.tenant]
+            if tenant.closed is not None or event in tenant.erased or not (life.ends_at > alive or self._held(life)):
+                continue
+            there = stored.get(event)
+            if there is None or there.erased:
+                until = times.text(life.ends_at)
+                self.broken.append(Broken("kept", event, f"is not stored, and would live until {until}"))
+            elif there.owner not in people:
+                self.broken.append(Broken("kept", event, "has no key any more"))
+
+    def judged(self, decided: dict[str, list[Any]], lost: set[str]) -> Iterator[Broken]:
+        """What was decided and might be stored was; what is alive or held was there at each look; all else is gone.
+
+        Args:
+            lost: events that a dead letter ended.
+        """
+        self._look()
+        yield from self.broken
+        for event, entry in (
+            (event, e) for event, entries in decided.items() for e in entries if e["cause"] == "received"
+        ):
+            tenant = self._tenants[entry["tenant"]]
+            over = times.parse(entry["expires_at"]) <= self.first_at + SLACK
+            excused = over or event in lost or event in tenant.erased or tenant.closed is not None
+            if event not in self.seen and not excused and any(r["decision"] != "refused" for r in entry["routes"]):
+                yield Broken("kept", event, "was decided and never stored")
+        stored, people = self._stored()
+        held = {life.owner for life in stored.values() if self._held(life)}
+        for event, life in self.seen.items():
+            if self._tenants[life.tenant].closed is not None or self._held(life):
+                continue
+            if event in stored:
+                yield Broken("gone", event, f"is stored, though its life ended at {times.text(life.ends_at)}")
+            # What is about nobody is under its conversation's key, which goes with the tenant.
+            if life.owner not in held and people.get(life.owner or "", "").startswith("sub_"):
+                yield Broken("gone", event, "is of somebody whose key is there, and nothing else")

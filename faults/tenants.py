@@ -1,0 +1,61 @@
+"""Tenants as the judge has to know them: what is theirs, and when what was in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .platforms import Source
+from .receivers import Receiver
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Span:
+    """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``).
+
+    ``but`` names what a time in which nothing may be sent still lets through of a route that restricts: links or pulls.
+    """
+
+    begun: int
+    since: int
+    until: int | None = None
+    ended: int | None = None
+    but: str = ""
+
+
+@dataclass
+class Destination:
+    """A destination with its one route. ``barred`` are times in which nothing may be sent to it."""
+
+    id: str
+    recipient: str
+    receiver: Receiver
+    route: str = ""
+    channels: tuple[str, ...] = ()
+    settings: Json = field(default_factory=dict)
+    active: list[Span] = field(default_factory=list)
+    barred: list[Span] = field(default_factory=list)
+    deleted: bool = False
+    restricts: bool = False
+
+
+@dataclass
+class Tenant:
+    """A customer of the cell. ``erased`` are events whose content was, with the tick from which on nothing of them leaves.
+
+    ``held`` are conversations under a legal hold that stands.
+    """
+
+    id: str
+    key: str
+    days: int
+    sources: list[Source] = field(default_factory=list)
+    recipients: dict[str, Json] = field(default_factory=dict)
+    bases: dict[str, str] = field(default_factory=dict)
+    destinations: list[Destination] = field(default_factory=list)
+    erased: dict[str, int] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    closed: Span | None = None
+    replays: int = 0
