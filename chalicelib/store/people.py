@@ -113,8 +113,7 @@ class PeopleStore:
         Two who make the same one at once get the same one: the row is inserted only if absent, then read.
         """
         if read is None:
-            keys_of = ((self.table.name, {"pk": pk}) for pk in wanted)
-            read = batch_get(self.table.client, keys_of, self.table.region).get(self.table.name, ())
+            read = self._rows({"pk": pk} for pk in wanted)
         rows = [row for row in read if "ending" not in row or self._stays(row)]
         found = {row["pk"]: self.read(row, wanted[row["pk"]][1]) for row in rows}
         for pk, (kind, keys) in wanted.items():
@@ -149,10 +148,8 @@ class PeopleStore:
     # The end of a person
 
     def refs(self, persons: Iterable[str]) -> dict[str, str]:
-        """Return as whom the log knows those of the rows that exist; at most ``BATCH_GET``."""
-        keys = ((self.table.name, {"pk": pk}) for pk in persons)
-        found = batch_get(self.table.client, keys, self.table.region)
-        return {row["pk"]: row["ref"] for row in found.get(self.table.name, ())}
+        """Return as whom the log knows those of the rows that exist."""
+        return {row["pk"]: row["ref"] for row in self._rows({"pk": pk} for pk in persons)}
 
     def ends(self, person: str, since: int) -> bool:
         """Mark a person as ending. Return False where there is none."""

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core.errors import Misconfigured
 from chalicelib.core.sealing import TenantKeys
-from chalicelib.store.items import Table
+from chalicelib.store.items import BATCH_GET, Table
 from chalicelib.store.people import PeopleStore, people_key
 from tests.contract.engines import Engine
 from tests.contract.stores import Ticks, new_id, table
@@ -36,6 +36,17 @@ def test_person_is_the_same_one_whenever_seen(rows: Table) -> None:
     assert {p.ref[:4] for p in first.values()} == {"sub_", "cnv_"}
     assert len({p.key for p in first.values()}) == 2
     assert people.get_many((k, KEYS) for k in wanted) == first
+
+
+def test_everybody_is_found_when_they_are_more_than_one_call_may_ask_for(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    wanted = {pk(tenant, str(who)): ("subject", KEYS) for who in range(BATCH_GET + 1)}
+
+    first = people.find_or_make(wanted)
+
+    assert people.find_or_make(wanted) == first
+    assert people.refs(wanted) == {place: person.ref for place, person in first.items()}
+    assert len({person.ref for person in first.values()}) == BATCH_GET + 1
 
 
 def test_platform_id_is_nowhere_in_the_table(rows: Table) -> None:
