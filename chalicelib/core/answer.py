@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal, get_args
@@ -38,6 +38,8 @@ LIMITS: Mapping[str, str] = {
     "law_without_duties": "A law applies whose duties are not in the table of who answers.",
 }
 """What an answer may have to add about itself, by code."""
+Mark = Callable[[Iterable[Mapping[str, str]]], list[dict[str, Any]]]
+"""Says of rules how they stand: ``Law.marked``."""
 Until = Literal["expiry", "erased", "not_kept", "off_record"]
 """Why an event was kept no longer."""
 UNTIL: tuple[Until, ...] = get_args(Until)
@@ -57,6 +59,7 @@ class Sources:
         configurations: by hash; what is not there is gone.
         recipients: by id and version; what is not there is gone.
         indexes: of those entries that are sealed, by id.
+        mark: says of rules how they stand in that law.
         rules_hash: of the law that ``decide`` decides by.
     """
 
@@ -67,6 +70,7 @@ class Sources:
     current: Mapping[str, Recipient]
     indexes: Mapping[str, int]
     decide: Decide
+    mark: Mark
     rules_hash: str
     now: datetime
 
@@ -130,7 +134,7 @@ class Answer:
             "until": until,
             "until_because": because,
             "over": until <= times.text(self.sources.now),
-            "rules": decision.selected_rules() if decision is not None else [],
+            "rules": self.sources.mark(decision.selected_rules()) if decision is not None else [],
             "bases": _bases(configuration, decision.bases if decision is not None else ()),
             "laws": list(laws),
             "holder": self.sources.operator.document(),
@@ -161,7 +165,7 @@ class Answer:
             "destination": transfer.destination,
             "purpose": _purpose(configuration, route["route"]),
             "decision": transfer.decision,
-            "rules": [dict(r) for r in route["rules"]],
+            "rules": self.sources.mark(route["rules"]),
             "missing": transfer.missing,
             "basis": next(iter(_bases(configuration, (route["basis"],) if route["basis"] else ())), None),
             "bases": bases,

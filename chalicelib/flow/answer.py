@@ -125,6 +125,7 @@ def page(request: Request, told: Sequence[Told]) -> dict[str, Any]:
         current=now.recipients,
         indexes=proofs.indexes(request, every),
         decide=shell.decider.decide,
+        mark=shell.law.marked,
         rules_hash=shell.law.hash.removeprefix("sha256:"),
         now=shell.now(),
     )

@@ -139,9 +139,17 @@ class _Page:
     def rules(self, rules: Iterable[Mapping[str, Any]]) -> str:
         """Name rules by what they say here, their article and their id."""
         return "<br>".join(
-            f"{html.escape(self.word('decision', r['verdict']))}: {html.escape(r['ref'])} {_code(r['id'])}"
+            f"{html.escape(self.word('decision', r['verdict']))}: {html.escape(r['ref'])} {_code(r['id'])}{self.doubt(r)}"
             for r in rules
         )
+
+    def doubt(self, rule: Mapping[str, Any]) -> str:
+        """Say that lawyers read a rule differently, or that nobody has compared it with the text."""
+        reasons = [
+            *(["unsettled"] if rule.get("settled") is False else []),
+            *(["unverified"] if rule.get("confidence") in ("memory", "unsure") else []),
+        ]
+        return f" ({html.escape(', '.join(self.words['doubt'][r] for r in reasons))})" if reasons else ""
 
     def bases(self, bases: Iterable[Mapping[str, Any]]) -> str:
         """Name basis records with the time for which they stand."""

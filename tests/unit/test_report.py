@@ -151,6 +151,28 @@ def test_a_page_tells_legal_holds_from_held_transfers(
     assert placed in page.write(told, lang)
 
 
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "(lawyers read this differently, not compared with the text of the law)"),
+        ("ru", "(юристы толкуют по-разному, не сверено с текстом закона)"),
+    ],
+)
+def test_a_page_says_of_a_rule_that_it_is_in_doubt(
+    story: tuple[Door, dict[str, Any], Path], tmp_path: Path, lang: str, said: str
+) -> None:
+    out = tmp_path / "report.json"
+    report(story, out, "--format", "json", *EVER)
+    told = json.loads(out.read_text("utf-8"))
+    rules = [r for one in told["data"] for line in one["lines"] for r in line.get("rules", ())]
+    assert rules and all(r["settled"] is True and r["confidence"] == "verified" for r in rules)
+    assert said not in page.write(told, lang)
+
+    rules[0] |= {"settled": False, "confidence": "memory"}
+
+    assert said in page.write(told, lang)
+
+
 def test_names_stay_text_and_nothing_is_fetched(story: tuple[Door, dict[str, Any], Path], tmp_path: Path) -> None:
     out = tmp_path / "page.html"
 
