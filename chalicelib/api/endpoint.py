@@ -230,7 +230,7 @@ def _answered(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[st
     except WaybillError as fault:
         if isinstance(fault, OurError):
             error("api_failed", fault, path=endpoint.path, method=endpoint.method)
-        return of_fault(fault)
+        return of_fault(fault, lambda rules: shell.law.marked(rules))
     except Exception as fault:  # noqa: BLE001  (the edge: nothing of ours may reach the framework's own words)
         error("api_failed", fault, path=endpoint.path, method=endpoint.method)
         return of_fault(OurError())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from ..core import errors, times
 from ..core.errors import WaybillError, problem
 
 MEDIA_TYPE = "application/problem+json"
+Mark = Callable[[Iterable[Mapping[str, str]]], Sequence[Mapping[str, Any]]]
 
 
 class WrongMethod(errors.RequestError):
@@ -38,8 +39,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_fault(fault: WaybillError) -> Answer:
-    """Translate a fault of ours or of the caller."""
+def of_fault(fault: WaybillError, mark: Mark = list) -> Answer:
+    """Translate a fault of ours or of the caller.
+
+    Args:
+        mark: says of the rules by which the law refused how they stand.
+    """
     more: dict[str, Any] = {}
     headers = {"Content-Type": MEDIA_TYPE}
     detail = fault.detail
@@ -48,7 +53,7 @@ def of_fault(fault: WaybillError) -> Answer:
     if isinstance(fault, errors.Invalid):
         more["errors"] = fault.errors
     if isinstance(fault, errors.RefusedByLaw):
-        more.update(rules=fault.rules, missing=fault.missing)
+        more.update(rules=mark(fault.rules), missing=fault.missing)
         if fault.until is not None:
             more["until"] = times.text(fault.until)
     if isinstance(fault, errors.TooMany):

@@ -110,6 +110,7 @@ def test_source_is_not_made_when_the_law_forbids_to_store_what_it_sends(cell: Ap
 
     assert (answer.status, answer.json["code"]) == (451, "refused_by_law")
     assert any(rule["id"].startswith("RU.") and "152-FZ" in rule["ref"] for rule in answer.json["rules"])
+    assert all(rule["settled"] is True and rule["confidence"] == "verified" for rule in answer.json["rules"])
     assert declared_sources(russian) == []
 
 
