@@ -13,6 +13,10 @@ KEPT = timedelta(days=7)
 """How long a job is kept after its last step."""
 TRIES_MAX = 6
 """How often in a row a piece is tried, deaths of the process included, before the job fails."""
+PASSING = 3
+"""As how many tries all those count in which something did not answer: that passes, and what a piece has decided wants its end."""
+OUTAGE = timedelta(days=3)
+"""How long a job waits for what does not answer, from its last piece on."""
 WAITS_S = (5, 30, 60, 120, 300)
 """What a job waits after a piece that failed; the last one from then on."""
 
@@ -65,8 +69,18 @@ def tried(job: Job, code: str, now: datetime) -> Job:
     """Return a job after a piece that failed for what may pass: it waits, or has failed often enough."""
     if job.tries >= TRIES_MAX:
         return failed(job, code, "one piece of this job failed again and again; make the request again later", now)
-    wait_s = WAITS_S[min(job.tries, len(WAITS_S)) - 1]
-    return replace(job, due_at=now + timedelta(seconds=wait_s))
+    return replace(job, due_at=now + timedelta(seconds=_wait_s(job)))
+
+
+def waits(job: Job, code: str, now: datetime) -> Job:
+    """Return a job after a piece for which something did not answer: it waits for as long as an outage may last."""
+    if now - (job.expires_at - KEPT) > OUTAGE:
+        return failed(job, code, "what this job needs did not answer for days; make the request again later", now)
+    return replace(job, tries=min(job.tries, PASSING), due_at=now + timedelta(seconds=_wait_s(job)))
+
+
+def _wait_s(job: Job) -> int:
+    return WAITS_S[min(job.tries, len(WAITS_S)) - 1]
 
 
 def failed(job: Job, code: str, detail: str, now: datetime) -> Job:

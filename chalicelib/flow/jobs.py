@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ..core import job as jobs
-from ..core.errors import NotFound, RefusedByLaw, RequestError, TooMany, WaybillError
+from ..core.errors import NotFound, RefusedByLaw, RequestError, TooMany, Unavailable, WaybillError
 from ..core.job import Job
 from ..core.tenant import Scope
 from ..observe import count, error, warning
@@ -205,5 +205,6 @@ def _tried(shell: Shell, job: Job) -> Job:
         return jobs.failed(job, fault.code, fault.detail, shell.now())
     except Exception as fault:  # noqa: BLE001  (one job's fault is not another's)
         error("job_failed", fault, tenant=job.tenant, job=job.id)
-        code = fault.code if isinstance(fault, WaybillError) else "internal"
-        return jobs.tried(job, code, shell.now())
+        if isinstance(fault, Unavailable):
+            return jobs.waits(job, fault.code, shell.now())
+        return jobs.tried(job, fault.code if isinstance(fault, WaybillError) else "internal", shell.now())

@@ -290,14 +290,12 @@ def step(shell: Shell, job: Job) -> Job:
     """Replay what is to be replayed of the next page of events, in order of receipt.
 
     Raises:
-        Conflict: the destination was removed.
+        Conflict: the destination was removed. What this job had decided by then is on its way to its end all the same.
         NotFound: the tenant was closed.
         Unavailable: something did not answer; the page can be done again.
     """
     asked = job.asked
     snapshot = shell.config.snapshot(job.tenant)
-    if asked["destination"] not in snapshot.configuration.destinations:
-        raise Conflict("the destination was removed")
     position = job.cursor or asked["after"]
     page, following = shell.jobs.events(job.tenant, position, times.parse(asked["before"]), PAGE)
     # As of long ago, so that rows whose life is over are read, too: what is gone is told.
@@ -318,6 +316,8 @@ def step(shell: Shell, job: Job) -> Job:
         stored.append((work, outcome.entry))
     now = shell.now()
     shell.outbox.send(m for work, e in stored for m in deliveries(snapshot.configuration, e, work.owner, now))
+    if asked["destination"] not in snapshot.configuration.destinations:
+        raise Conflict("the destination was removed")
     words = {"allowed": "replayed", "redacted": "replayed", "held": "held", "refused": "refused"}
     counted.update(words[route["decision"]] for _, entry in stored for route in entry["routes"])
     for name, number in _flat(job.summary).items():
@@ -354,6 +354,8 @@ def _work(
     done = next((e for e in entries if e["kind"] == "decided" and e["by"] == asked["by"]), None)
     if done is not None:  # by this job, which died before it could say so
         return [_Work(place, row.owner or "", done)]
+    if asked["destination"] not in snapshot.configuration.destinations:
+        return []
     wanted = [
         one
         for one in of_entries(entries, {}, now)

@@ -12,7 +12,7 @@ import pytest
 from world import START, Crash, World, world
 
 from chalicelib.core import job as job_form
-from chalicelib.core.errors import Conflict, Unavailable
+from chalicelib.core.errors import Conflict, Misconfigured, Unavailable
 from chalicelib.core.job import Job
 from chalicelib.core.tenant import Contract
 from chalicelib.core.transfers import Transfer
@@ -417,7 +417,7 @@ def test_job_fails_with_its_code_when_a_piece_fails_again_and_again(monkeypatch:
         tries.append((shell.now() - START).total_seconds())
         if job.done == 0 and len(tries) == 3:
             return replace(job, done=1)
-        raise Unavailable("down")
+        raise Misconfigured("a row is not one of ours")
 
     monkeypatch.setitem(jobs.KINDS, "failing", jobs.Kind(step=lambda: step, scope="read"))
     with world() as w:
@@ -427,9 +427,56 @@ def test_job_fails_with_its_code_when_a_piece_fails_again_and_again(monkeypatch:
         ended = finish(w, job)
 
         assert ended.error is not None
-        assert (ended.state, ended.error["code"], ended.done) == ("failed", "unavailable", 1)
+        assert (ended.state, ended.error["code"], ended.done) == ("failed", "misconfigured", 1)
         assert len(tries) == 3 + job_form.TRIES_MAX  # what went on begins to count anew
         assert tries[1] - tries[0] >= job_form.WAITS_S[0]
+
+
+def test_job_waits_for_what_does_not_answer_for_as_long_as_an_outage_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    until = START + timedelta(minutes=50)
+
+    def step(shell: Shell, job: Job) -> Job:
+        if shell.now() < until:
+            raise Unavailable("down")
+        return replace(job, done=1, state="done")
+
+    monkeypatch.setitem(jobs.KINDS, "waiting", jobs.Kind(step=lambda: step, scope="read"))
+    with world() as w:
+        w.connect()
+        first = given(w, "waiting")
+
+        assert finish(w, first).state == "done"
+        until = w.clock + 2 * job_form.OUTAGE
+        lasting = given(w, "waiting", "1")
+        for _ in range(5):
+            w.clock += job_form.OUTAGE / 4
+            work(w)
+        ended = w.shell.jobs.get(w.tenant, lasting.id, w.clock)
+        assert ended is not None and ended.error is not None
+        assert (ended.state, ended.error["code"]) == ("failed", "unavailable")
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_what_a_job_has_decided_ends_when_it_could_not_be_sent_for_long(removed: bool) -> None:
+    with world() as w:
+        rejected(w, 2)
+        job = begin(w)
+        w.failing = lambda name: Unavailable("refused") if name == "outbox.send" else None
+        for _ in range(12):
+            work(w)
+            w.clock += timedelta(minutes=1)
+        decided = [e["routes"][0]["transfer"] for e in w.of_kind("decided") if e["cause"] == "replayed"]
+        assert len(decided) == 2
+        if removed:
+            w.shell.config.delete(w.tenant, w.destination)
+        w.failing = lambda name: None
+
+        ended = finish(w, job)
+        w.run(timedelta(minutes=5))
+
+        assert ended.state == ("failed" if removed else "done")
+        outcomes = {t.id: t.outcome for t in transfers(w) if t.id in decided}
+        assert outcomes == dict.fromkeys(decided, "rejected" if removed else "delivered")
 
 
 def test_job_fails_when_its_piece_kills_every_process_that_begins_it(monkeypatch: pytest.MonkeyPatch) -> None:
