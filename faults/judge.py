@@ -295,7 +295,7 @@ class Judge:
                     yield self.broken("lawful", transfer, f"was sent while {verdict}")
                 barred = [] if destination is None else destination.barred
                 if destination is not None and destination.restricts:
-                    barred = [s for s in barred if s.but != "links"]
+                    barred = [s for s in barred if not s.links]
                 if any(s.since < request.began and (s.until is None or request.tick < s.until) for s in barred):
                     yield self.broken("lawful", transfer, "was sent though the tenant had forbidden it")
                 erased = self.tenants[transfer.tenant].erased.get(transfer.event)

@@ -173,13 +173,13 @@ class Owners:
         begin: Callable[[], None],
         end: Callable[[], None],
         settle_s: float = 0,
-        but: str = "",
+        links: bool = False,
     ) -> None:
         """Have nothing sent to destinations for a while, from ``settle_s`` seconds after it was forbidden."""
         begun = self.world.tick
         begin()
         self.world.scheduler.pause(settle_s)
-        spans = [(d, Span(begun, self.world.tick, but=but)) for d in destinations]
+        spans = [(d, Span(begun, self.world.tick, links=links)) for d in destinations]
         for destination, span in spans:
             destination.barred.append(span)
         self.wait(600)
@@ -203,7 +203,7 @@ class Owners:
         theirs = [d for d in tenant.destinations if d.recipient == recipient]
         put = functools.partial(self._put, tenant, recipient)
         # A link is of no person, and asks for no contract; what it leads to does.
-        self._barred(theirs, lambda: put(contract=None), put, but="links")
+        self._barred(theirs, lambda: put(contract=None), put, links=True)
         return True
 
     def narrow_classes(self, tenant: Tenant) -> bool:
@@ -263,7 +263,6 @@ class Owners:
             [chosen],
             lambda: self.ask(tenant.key, "POST", f"{path}/disable", {}),
             lambda: self.ask(tenant.key, "POST", f"{path}/enable", {}),
-            but="pulls",
         )
         return True
 

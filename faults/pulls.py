@@ -134,5 +134,5 @@ def _unlawful(judge: Judge, transfer: Transfer, pull: Pull) -> Iterator[str]:
     if erased is not None and pull.began > erased:
         yield "was given after its event was erased"
     for span in judge.destinations[transfer.destination].barred:
-        if span.but != "pulls" and span.since < pull.began and (span.until is None or pull.ended < span.until):
+        if span.since < pull.began and (span.until is None or pull.ended < span.until):
             yield "was given though the tenant had forbidden it"

@@ -15,14 +15,14 @@ Json = dict[str, Any]
 class Span:
     """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``).
 
-    ``but`` names what a time in which nothing may be sent still lets through of a route that restricts: links or pulls.
+    ``links``: a time in which nothing may be sent still lets through what a route that restricts tells of.
     """
 
     begun: int
     since: int
     until: int | None = None
     ended: int | None = None
-    but: str = ""
+    links: bool = False
 
 
 @dataclass
