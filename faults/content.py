@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def erase(owners: Owners, tenant: Tenant) -> bool:
     """Erase the content of some events."""
-    listed = owners.ask(tenant.key, "GET", "/v1/events?limit=20")["data"]
+    listed = owners.listed(tenant, "/v1/events?limit=20")
     for event in owners.random.sample(listed, min(3, len(listed))):
         path = f"/v1/events/{event['id']}/content?ground=subject_request"
         answer = owners.ask(tenant.key, "DELETE", path, may=(404, 409, 410, 451))
@@ -23,7 +23,7 @@ def erase(owners: Owners, tenant: Tenant) -> bool:
 
 def replay(owners: Owners, tenant: Tenant) -> bool:
     """Have some transfers sent again."""
-    listed = owners.ask(tenant.key, "GET", "/v1/transfers?limit=30")["data"]
+    listed = owners.listed(tenant, "/v1/transfers?limit=30")
     ended = [t["id"] for t in listed if t["outcome"] in ("delivered", "rejected", "gave_up", "refused", "expired")]
     for transfer in owners.random.sample(ended, min(3, len(ended))):
         owners.ask(tenant.key, "POST", f"/v1/transfers/{transfer}/replay", {}, may=(404, 409, 410, 422, 451))
@@ -43,12 +43,12 @@ def replay_all(owners: Owners, tenant: Tenant) -> bool:
 
 def hold(owners: Owners, tenant: Tenant) -> bool:
     """Place a legal hold on a conversation, try to erase what it is on, and release it or leave it standing."""
-    listed = owners.ask(tenant.key, "GET", "/v1/events?limit=20")["data"]
+    listed = owners.listed(tenant, "/v1/events?limit=20")
     there = [event["id"] for event in listed if event["id"] not in tenant.erased]
     if not there:
         return False
     event = owners.random.choice(there)
-    entries = owners.ask(tenant.key, "GET", f"/v1/audit/entries?event={event}&kind=decided")["data"]
+    entries = owners.listed(tenant, f"/v1/audit/entries?event={event}&kind=decided")
     conversation = entries[0]["entry"]["receipt"]["conversation"] if entries else None
     if conversation is None or conversation in tenant.held:
         return False

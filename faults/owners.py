@@ -23,7 +23,7 @@ RETRIES: tuple[list[int] | None, ...] = ([], [5], [5, 60], [2, 20, 200], [5, 300
 DAYS = (5, 10, 30)
 MODES = ("replicate", "replicate", "redact", "restrict")
 REDACTIONS = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]
-TRIES = 1000
+TRIES, LIST_TRIES = 1000, 50
 Json = dict[str, Any]
 
 
@@ -65,6 +65,18 @@ class Owners:
         if status >= 300 and status not in may:
             raise Declined(f"{method} {path.partition('?')[0]} answered {status}: {answer}")
         return answer
+
+    def listed(self, tenant: Tenant, path: str) -> list[Json]:
+        """Return a page of a list. A list makes so many calls that in the worst storms it may never be answered: nothing then."""
+        for _ in range(LIST_TRIES):
+            status, answer = self.world.api(tenant.key, "GET", path, None, {})
+            if status == 200:
+                found: list[Json] = answer["data"]
+                return found
+            if status < 500:
+                raise Declined(f"GET {path.partition('?')[0]} answered {status}: {answer}")
+            self.world.scheduler.pause(self.random.uniform(1, 8))
+        return []
 
     # Declaring
 
