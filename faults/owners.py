@@ -73,7 +73,7 @@ class Owners:
             if status == 200:
                 found: list[Json] = answer["data"]
                 return found
-            if status < 500:
+            if status < 500 and status != 429:
                 raise Declined(f"GET {path.partition('?')[0]} answered {status}: {answer}")
             self.world.scheduler.pause(self.random.uniform(1, 8))
         return []
