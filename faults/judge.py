@@ -350,17 +350,9 @@ class Judge:
     def kept(self) -> Iterator[Broken]:
         """What is alive or held is there; what is over is gone, with the keys of people of whom nothing is left."""
         lost = {event for event, acts in self.acts.items() if any(a["reason"] == "dead_letter" for a in acts)}
-        lost |= {event for event, acts in self.acts.items() if any(self._forbidden(event, a) for a in acts)}
         yield from self.round.lives.judged(self.decided, lost)
         for event, what in self.round.owners.surprised:
             yield Broken("kept", event, what)
-
-    def _forbidden(self, event: str, end: Entry) -> bool:
-        """Say whether keeping an event may have been forbidden between its decision and the end that the log tells of."""
-        first = min((self.tick(e) for e in self.decided[event]), default=0)
-        spans = [s for d in self.tenants[end["tenant"]].destinations for s in d.barred]
-        over = end["kind"] == "expired" and end["reason"] == "retention"
-        return over and any(s.begun <= self.tick(end) and (s.until is None or s.until > first) for s in spans)
 
     def judge(self) -> tuple[list[Broken], Seen]:
         """Judge everything."""

@@ -12,7 +12,9 @@ OPEN: tuple[State, ...] = ("queued", "running")
 KEPT = timedelta(days=7)
 """How long a job is kept after its last step."""
 TRIES_MAX = 6
-"""How often in a row a piece is tried, deaths of the process included, before the job fails."""
+"""How often in a row a piece is tried before the job fails."""
+DEATHS_MAX = 20
+"""The same for one over which the process dies each time. Deaths come in storms, and what a piece has decided wants its end."""
 PASSING = 3
 """As how many tries all those count in which something did not answer: that passes, and what a piece has decided wants its end."""
 OUTAGE = timedelta(days=3)

@@ -196,7 +196,7 @@ def _piece(shell: Shell, due: Due) -> bool:
 
 
 def _tried(shell: Shell, job: Job) -> Job:
-    if job.tries > jobs.TRIES_MAX:  # whoever tried last did not live to say so
+    if job.tries > jobs.DEATHS_MAX:  # whoever tried last did not live to say so
         return jobs.tried(job, "internal", shell.now())
     try:
         step: Step = KINDS[job.kind].step()

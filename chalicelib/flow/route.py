@@ -61,6 +61,11 @@ class Work:
     entry: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def keeps(self) -> bool:
+        """Whether the event is stored: as the decision in the log has it, which refuses every route where it is not."""
+        return any(r["decision"] != "refused" for r in self.entry["routes"]) or (self.plan is not None and self.plan.keep)
+
+    @property
     def replayed_by(self) -> str | None:
         """The act by which a dead letter was sent again."""
         by = (self.message.body or {}).get("replayed_by")
@@ -145,7 +150,7 @@ def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) ->
     # Its platform posted it again off the record, and that was decided first: of this copy nothing is kept either.
     works = [w for w in works if not w.entry["facts"].get("otr")]
     works = _in_order([w.message for w in works], works, failed)
-    kept = [w for w in works if w.plan and w.plan.keep and times.parse(w.entry["expires_at"]) > now]
+    kept = [w for w in works if w.keeps and times.parse(w.entry["expires_at"]) > now]
     rows = [_row(shell, work, people[work.owner]) for work in kept]
     if len(kept) < len(works):  # nothing that is kept will lead the sweep to the people of the others
         owned = {id(w) for w in kept}

@@ -135,6 +135,30 @@ def _effects() -> int:
         return len(w.effects)
 
 
+def test_first_decision_is_followed_when_storing_is_forbidden_by_the_time_of_the_second_run() -> None:
+    with world() as w:
+        w.connect()
+        w.post(1)
+        w.shell.data.insert_events, insert = (
+            lambda rows: [Unavailable("late") for _ in rows],
+            w.shell.data.insert_events,
+        )  # type: ignore[method-assign,assignment]
+        w.inbox.run(route.handle)
+        assert [e["routes"][0]["decision"] for e in w.of_kind("decided")] == ["allowed"]
+        (ground,) = [r.record.id for r in w.shell.config.list(w.tenant, "bas") if r.record.kind == "instruction"]
+        old = w.shell.config.get(w.tenant, ground).record
+        w.shell.config.delete(w.tenant, ground)
+        w.shell.data.insert_events = insert  # type: ignore[method-assign]
+        w.run(timedelta(minutes=10))
+        w.shell.config.insert(w.tenant, old)
+        w.run(timedelta(hours=1))
+
+        assert w.receiver.texts() == []
+        assert w.of_kind("expired") == []
+        last = max(w.of_kind("decided"), key=lambda e: str(e["at"]))
+        assert (last["cause"], last["routes"][0]["decision"]) == ("rechecked", "refused")
+
+
 @deaths.in_parts
 def test_promise_is_kept_when_the_process_dies_at_any_effect(part: int) -> None:
     for number in deaths.at(range(1, _effects() + 1), 24, part):

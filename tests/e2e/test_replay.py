@@ -488,7 +488,7 @@ def test_job_fails_when_its_piece_kills_every_process_that_begins_it(monkeypatch
         w.connect()
         ended = finish(w, given(w, "deadly"))
 
-        assert w.crashes == job_form.TRIES_MAX
+        assert w.crashes == job_form.DEATHS_MAX
         assert ended.error is not None
         assert (ended.state, ended.error["code"]) == ("failed", "internal")
 
