@@ -9,6 +9,7 @@ import deaths
 from test_breaker_flow import failed
 from world import START, World, world
 
+from chalicelib.core import audit
 from chalicelib.core.breaker import Answer
 from chalicelib.core.errors import Unavailable
 from chalicelib.flow import deliver, gate, pump, route
@@ -89,6 +90,26 @@ def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> Non
 
         assert leave[0] is True
         assert isinstance(leave[1], datetime)
+
+
+def test_nothing_is_sent_again_when_another_process_delivered_what_this_one_saw_fail() -> None:
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        w.post(1)
+        w.settle()
+        (seen,) = w.of_kind("attempted")
+        told = {
+            k: seen[k] for k in ("tenant", "decided", "log", "event", "transfer", "destination", "attempt", "took_ms")
+        }
+        came = {"take": 1, "outcome": "delivered", "code": "http_204", "classes": ("technical",), "size_bytes": 9}
+        w.shell.audit.append(audit.attempted(at=w.clock, **told, **came))
+        w.receiver.answer = lambda _: (204, {})
+
+        w.run(timedelta(hours=1))
+
+        assert len(w.receiver.requests) == 1
+        assert [row for row in w.rows("data") if row["pk"]["S"].startswith("lane#")] == []
 
 
 def test_nothing_is_selected_when_it_was_redacted() -> None:
