@@ -558,12 +558,13 @@ class Check:
         for act in acts:
             thing = act["object"]
             if act["kind"] in ("expired", "erased") and (thing is None or thing["kind"] == "transfer"):
-                endings.setdefault(thing["id"] if thing else act["event"], []).append(act["at"])
+                endings.setdefault(thing["id"] if thing else act["event"], []).append(act)
         for key, (entry, route) in routes.items():
             if route["decision"] in ("held", "refused") or key[1] in ended or key in gone:
                 continue
             written = endings.get(key[1], []) + endings.get(entry["event"], [])
-            if any(entry["cause"] != "replayed" or at >= entry["at"] for at in written):
+            # a replay takes back what ended before it, but not an erasure
+            if any(entry["cause"] != "replayed" or a["kind"] == "erased" or a["at"] >= entry["at"] for a in written):
                 continue
             self.open += 1
             over = (

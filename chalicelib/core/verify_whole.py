@@ -154,7 +154,8 @@ class Whole:
             if promise.decision == "refused" or key in superseded or erased or promise.transfer in ended:
                 continue
             acts = (*ends.get(promise.transfer, ()), *ends.get(promise.event, ()))
-            if any(promise.cause != "replayed" or act.at >= promise.at for act in acts):
+            # A replay takes back an end that came before it, but for an erasure: of that nothing can be sent any more.
+            if any(promise.cause != "replayed" or act.kind == "erased" or act.at >= promise.at for act in acts):
                 continue
             self.open += 1
             over = times.parse(promise.expires_at) + GRACE < now

@@ -103,6 +103,10 @@ def decided_anew(log: Log, decision: dict[str, Any]) -> None:
               routes=decision["routes"], expires_at=AT + timedelta(days=20))  # fmt: skip
 
 
+def erased_early(log: Log, decision: dict[str, Any]) -> None:
+    log.act("erased", "early", AT + timedelta(minutes=5), event=decision["event"], reason="subject_request")
+
+
 def tenant_erased(log: Log, _: dict[str, Any]) -> None:
     log.act("erased", "close", AT + timedelta(days=1), object=("tenant", TENANT), reason="tenant_closed")
 
@@ -139,6 +143,7 @@ CONTROLS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "superseded and delivered": (lambda: of(superseded), ()),
     "delivered before its dead letter is decided anew": (lambda: of(delivered, decided_anew), ("--now", LATE)),
     "delivered once its dead letter is decided anew": (lambda: of(decided_anew, delivered), ("--now", LATE)),
+    "erased before its dead letter is decided anew": (lambda: of(erased_early, decided_anew), ("--now", LATE)),
     "erased with its tenant": (lambda: of(tenant_erased), ("--now", LATE)),
     "under a hold": (lambda: of(held), ()),
     "goes on next year": (lambda: of(days=330), ("--now", "2028-01-01T00:00:00Z")),
