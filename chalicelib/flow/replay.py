@@ -78,6 +78,9 @@ def redrive(shell: Shell, tenant: str, letter: Item, actor: tuple[str, str]) -> 
 
 
 def _inbox(shell: Shell, order: Mapping[str, Any], letter: Item, actor: tuple[str, str]) -> None:
+    row = shell.data.event(order["tenant"], order["event"], shell.now())
+    if row is not None and row.sealed is None:  # it was stored before its message was given up
+        raise Conflict("the content of this event is gone: it was erased, or sealed until it may be")
     entry = audit.act(
         "replayed",
         tenant=order["tenant"],

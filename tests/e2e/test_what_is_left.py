@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from test_off_record import begun, said
 from test_retention import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
 from world import START, Crash, World, world
 
 from chalicelib.channels.base import Inbound
-from chalicelib.flow import erase, legal_holds
+from chalicelib.core.errors import Conflict, Unavailable
+from chalicelib.flow import erase, legal_holds, replay, route
 
 __all__ = ["cell"]
 
@@ -54,6 +56,28 @@ def test_a_tenant_that_is_closed_leaves_no_row_for_ever_when_a_hold_was_just_rel
 
     assert list(cell.shell.config.tenants()) == []
     assert [r["pk"]["S"] for r in cell.rows("data") if "ttl" not in r] == []
+
+
+def test_nothing_is_decided_anew_when_the_event_of_a_dead_letter_was_erased(cell: World) -> None:
+    cell.connect()
+    cell.post(1)
+    cell.failing = lambda name: Unavailable("down") if name == "outbox.send" else None
+    while cell.inbox.messages:
+        cell.inbox.run(route.handle)
+        cell.clock += HOUR / 6
+    (entry,) = decided(cell)
+    erase.erase(asked(cell), entry["event"], "subject_request")
+    cell.failing = lambda name: None
+    cell.run(HOUR / 12)
+    (letter,) = replay.letters(cell.shell, cell.tenant)
+
+    with pytest.raises(Conflict, match="erased"):
+        replay.redrive(cell.shell, cell.tenant, letter, ("operator", "duty"))
+    cell.run(HOUR / 12)
+
+    assert decided(cell) == [entry]
+    assert cell.of_kind("replayed") == []
+    assert cell.receiver.texts() == []
 
 
 def test_a_person_ends_who_was_only_ever_heard_off_the_record(cell: World) -> None:
