@@ -63,7 +63,9 @@ class Work:
     @property
     def keeps(self) -> bool:
         """Whether the event is stored: as the decision in the log has it, which refuses every route where it is not."""
-        return any(r["decision"] != "refused" for r in self.entry["routes"]) or (self.plan is not None and self.plan.keep)
+        return any(r["decision"] != "refused" for r in self.entry["routes"]) or (
+            self.plan is not None and self.plan.keep
+        )
 
     @property
     def replayed_by(self) -> str | None:
