@@ -66,6 +66,9 @@ Doors = Callable[[Shell], Any]
 def test_no_line_holds_the_token_whatever_becomes_of_the_request(
     tenant: Api, door: Doors, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr(
+        logging.root.manager, "disable", logging.NOTSET
+    )  # as another test in this process may have left it
     caplog.set_level(logging.INFO)
     secret = token(tenant)
     statuses = []
