@@ -66,9 +66,12 @@ Doors = Callable[[Shell], Any]
 def test_no_line_holds_the_token_whatever_becomes_of_the_request(
     tenant: Api, door: Doors, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(
-        logging.root.manager, "disable", logging.NOTSET
-    )  # as another test in this process may have left it
+    logger = logging.getLogger(
+        "waybill"
+    )  # other tests of this process may have left its streams closed, or logging off
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "handlers", [*logger.handlers, caplog.handler])
     caplog.set_level(logging.INFO)
     secret = token(tenant)
     statuses = []
