@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from ..channels import IDS_ARE_NUMBERS
@@ -59,6 +60,11 @@ class Work:
     shares: list[Share] = field(default_factory=list)
     volumes: Facts = field(default_factory=dict)
     entry: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The data classes that the event holds."""
+        return classes_of(self.document)
 
     @property
     def keeps(self) -> bool:
@@ -244,7 +250,7 @@ def _locate(shell: Shell, work: Work, now: datetime) -> None:
     if source is not None:
         work.located = people_of(configuration.tenant, source, document, document["channel"] in IDS_ARE_NUMBERS)
         people = zip(work.people, work.located, strict=True)
-        work.shares = shares_of(shell, configuration, source, people, classes_of(document), now)
+        work.shares = shares_of(shell, configuration, source, people, work.classes, now)
 
 
 def _read(
@@ -281,7 +287,7 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
     if source is None:
         raise Misconfigured("the source of an event on its way is gone")
     cell = shell.cell
-    classes = classes_of(document)
+    classes = work.classes
     if document["occurred_at_is_receipt"]:
         first = times.minute(work.received_at)
         ends = expires_at(configuration.tenant, source, work.received_at)
