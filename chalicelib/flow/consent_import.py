@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core import audit, ids, times
+from ..core import ids
 from ..core.audit import Entry
 from ..core.consent_lines import Imported, RefusedLine, WithdrawalLine
 from ..core.consents import Consent, ConsentSettings, Withdrawal
 from ..core.errors import Invalid, NotFound
 from ..store.consents import OF_ONE_PERSON
 from .configure import invalid, must_exist, wake_held
+from .consents import check_said, entry_of
 from .request import Request
 
 Line = tuple[int, ConsentSettings | WithdrawalLine]
@@ -85,14 +86,13 @@ def refused_line(number: int, fault: Invalid) -> RefusedLine:
 
 def _consents(request: Request, lines: Iterable[Line], refused: list[RefusedLine]) -> list[tuple[int, str, Consent]]:
     """Return the consents that may be stored, each with its line and its person's key."""
-    known = {file.code for file in request.shell.law.files}
     given = [(number, line) for number, line in lines if isinstance(line, ConsentSettings)]
     people = request.shell.people.of_refs(request.tenant.id, {line.subject for _, line in given})  # 2
     recipients: dict[str, Invalid | None] = {}
     found = []
     for number, line in given:
         try:
-            _check(request, line, known, recipients)  # 1
+            _check(request, line, recipients)  # 1
             if line.subject not in people:
                 raise invalid("body.subject", "unknown_id", "the log knows no sub_… of this name")
         except Invalid as fault:
@@ -103,7 +103,7 @@ def _consents(request: Request, lines: Iterable[Line], refused: list[RefusedLine
     return found
 
 
-def _check(request: Request, line: ConsentSettings, known: set[str], recipients: dict[str, Invalid | None]) -> None:
+def _check(request: Request, line: ConsentSettings, recipients: dict[str, Invalid | None]) -> None:
     if line.recipient not in recipients:
         recipients[line.recipient] = None
         try:
@@ -112,11 +112,7 @@ def _check(request: Request, line: ConsentSettings, known: set[str], recipients:
             recipients[line.recipient] = fault
     if (unknown := recipients[line.recipient]) is not None:
         raise unknown
-    if line.given_at > request.at:
-        raise invalid("body.given_at", "in_the_future", "given_at must not be in the future")
-    for number, law in enumerate(line.law):
-        if law not in known:
-            raise invalid(f"body.law.{number}", "unknown_law", "there is no law file of this code")
+    check_said(request, line)
 
 
 def _withdrawals(
@@ -158,14 +154,4 @@ def _entry(request: Request, consent: Consent, made: str, reason: str) -> Entry:
     """
     end = consent.withdrawal
     at = end.at if reason == "withdrawal" and end is not None else consent.created_at
-    return audit.act(
-        "config_changed",
-        tenant=request.tenant.id,
-        minute=times.minute(at),
-        at=at,
-        actor=request.actor,
-        request=f"import:{made}",
-        subject=consent.subject,
-        object=("consent", consent.id),
-        reason=reason,
-    )
+    return entry_of(request, consent, reason, at, f"import:{made}")

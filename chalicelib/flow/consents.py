@@ -8,10 +8,11 @@ wakes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..core import audit, times
+from ..core.audit import Entry
 from ..core.consents import Consent, ConsentSettings, Withdrawal, WithdrawalSettings
 from ..core.errors import Conflict
 from ..core.tenant import HOLD_HOURS_MAX
@@ -33,8 +34,12 @@ def _person(request: Request, subject: str) -> str:
     return person
 
 
-def _check(request: Request, settings: ConsentSettings) -> None:
-    must_exist(request, settings.recipient, "rcp", "body.recipient")
+def check_said(request: Request, settings: ConsentSettings) -> None:
+    """Refuse what a consent says of its time and its laws.
+
+    Raises:
+        Invalid: it was not given yet, or names a law that there is no file of.
+    """
     if settings.given_at > request.at:
         raise invalid("body.given_at", "in_the_future", "given_at must not be in the future")
     known = {file.code for file in request.shell.law.files}
@@ -50,7 +55,8 @@ def give(request: Request, settings: ConsentSettings) -> Consent:
         Invalid: nobody is known by this ref, no such recipient or law, not given yet, or too many of one person.
         Conflict: the id stands for something else.
     """
-    _check(request, settings)  # 1
+    must_exist(request, settings.recipient, "rcp", "body.recipient")  # 1
+    check_said(request, settings)
     shell, tenant = request.shell, request.tenant.id
     person = _person(request, settings.subject)
     consent = Consent(**dict(settings), id=request.new_id("cns"), created_at=request.at)
@@ -82,19 +88,27 @@ def withdraw(request: Request, consent_id: str, settings: WithdrawalSettings) ->
     return stored
 
 
-def _note(request: Request, consent: Consent, reason: str) -> None:
-    entry = audit.act(
+def entry_of(request: Request, consent: Consent, reason: str, at: datetime, by: str) -> Entry:
+    """Make the entry of a consent or of its withdrawal.
+
+    Args:
+        by: what it is named after: there is one entry of each name, however often it is made.
+    """
+    return audit.act(
         "config_changed",
         tenant=request.tenant.id,
-        minute=times.minute(request.at),
-        at=request.at,
+        minute=times.minute(at),
+        at=at,
         actor=request.actor,
-        request=request.id,
+        request=by,
         subject=consent.subject,
         object=("consent", consent.id),
         reason=reason,
     )
-    request.shell.audit.append(entry)
+
+
+def _note(request: Request, consent: Consent, reason: str) -> None:
+    request.shell.audit.append(entry_of(request, consent, reason, request.at, request.id))
 
 
 def _wake(request: Request, person: str, subject: str) -> None:
