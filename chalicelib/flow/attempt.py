@@ -83,6 +83,8 @@ def deliver(
     if one.row is None:
         return expire(batch, order, "retention", now)
     if one.row.sealed is None or one.data_key is None:
+        if one.row.restriction is not None:  # which ended what waited then: this was replayed at the same time
+            _act(batch, order, "erased", one.row.restriction.ground, now)
         return Ended()  # erased: that act's entry is the end of all that the event had under way
     destination = snapshot.configuration.destinations.get(order["destination"])
     route = snapshot.configuration.routes.get(order["route"])

@@ -17,7 +17,7 @@ from chalicelib.core.errors import RefusedByLaw
 from chalicelib.core.legal_holds import HoldActive, LegalHoldSettings
 from chalicelib.core.sealing import open_sealed
 from chalicelib.core.tenant import Retention
-from chalicelib.flow import erase, legal_holds, read, sweep
+from chalicelib.flow import erase, legal_holds, read, replay, sweep
 from chalicelib.flow.request import Request
 from infra import engines
 
@@ -411,6 +411,29 @@ def test_what_waits_ends_when_content_is_sealed() -> None:
         (transfer,) = read.transfers_of(asked(cell), read.row_of(asked(cell), entry["event"]))
         assert transfer.outcome == "erased"
         assert cell.receiver.requests == []
+
+
+def test_a_replay_ends_when_content_is_sealed_before_it_is_decided() -> None:
+    with abroad() as cell:
+        entry = connected(cell)
+        cell.run(timedelta(hours=74), every=HOUR)
+
+        def sealed(name: str) -> None:
+            """Somebody else has the content erased as soon as the replay, which has read it, appends."""
+            cell.failing = lambda name: None
+            with pytest.raises(RefusedByLaw):
+                erase.erase(asked(cell), entry["event"], "subject_request")
+
+        cell.failing = lambda name: sealed(name) if name.startswith("before") else None
+        new = replay.again(
+            cell.shell, cell.tenant, entry["routes"][0]["transfer"], ("key", "k"), cell.clock, "controller_request"
+        )
+        cell.run(timedelta(hours=80), every=HOUR)
+
+        (end,) = cell.of_kind("erased")
+        assert end["object"] == {"kind": "transfer", "id": new.id}
+        transfers = read.transfers_of(asked(cell), read.row_of(asked(cell), entry["event"]))
+        assert {t.id: t.outcome for t in transfers}[new.id] == "erased"
 
 
 def test_a_hold_comes_before_a_minimum() -> None:
