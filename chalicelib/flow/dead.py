@@ -97,6 +97,10 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     )
     shell.audit.append(entry)
     _park(shell, "inbox", message, tenant, event, minute, ends)
+    # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
+    row = shell.data.event(tenant, event, times.EARLIEST)
+    if row is not None and row.sealed is None:
+        shell.data.remove_dead(tenant, f"inbox#{event}")
 
 
 def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:

@@ -58,24 +58,72 @@ def test_a_tenant_that_is_closed_leaves_no_row_for_ever_when_a_hold_was_just_rel
     assert [r["pk"]["S"] for r in cell.rows("data") if "ttl" not in r] == []
 
 
-def test_nothing_is_decided_anew_when_the_event_of_a_dead_letter_was_erased(cell: World) -> None:
-    cell.connect()
-    cell.post(1)
+def given_up(cell: World, number: int) -> str:
+    """An event that is stored and decided, and whose message lies in the dead-letter queue. Return its id."""
+    cell.post(number)
     cell.failing = lambda name: Unavailable("down") if name == "outbox.send" else None
     while cell.inbox.messages:
         cell.inbox.run(route.handle)
         cell.clock += HOUR / 6
-    (entry,) = decided(cell)
-    erase.erase(asked(cell), entry["event"], "subject_request")
     cell.failing = lambda name: None
+    return str(decided(cell)[-1]["event"])
+
+
+def letters(cell: World) -> list[str]:
+    return [str(letter["thing"]) for letter in replay.letters(cell.shell, cell.tenant)]
+
+
+def test_no_dead_letter_is_left_when_its_event_is_erased_before_or_after(cell: World) -> None:
+    cell.connect()
+    first = given_up(cell, 1)
+    erase.erase(asked(cell), first, "subject_request")
+    cell.run(HOUR / 12)
+
+    before = letters(cell)
+    second = given_up(cell, 2)
+    cell.run(HOUR / 12)
+    between = letters(cell)
+    erase.erase(asked(cell), second, "subject_request")
+
+    assert (before, between, letters(cell)) == ([], [second], [])
+    assert [e["event"] for e in cell.of_kind("expired")] == [first, second]
+
+
+def _erased_letter(crash_at: int | None) -> tuple[int, list[str]]:
+    with world() as cell:
+        cell.connect()
+        event = given_up(cell, 1)
+        cell.run(HOUR / 12)
+        cell.effects.clear()
+        cell.crash_at = crash_at
+        try:
+            erase.erase(asked(cell), event, "subject_request")
+        except Crash:
+            cell.restart()
+            erase.erase(asked(cell), event, "subject_request")
+        return len(cell.effects), letters(cell)
+
+
+def test_no_dead_letter_is_left_wherever_the_erasing_of_its_event_died() -> None:
+    effects, left = _erased_letter(None)
+
+    assert left == []
+    for effect in range(1, effects + 1):
+        assert _erased_letter(effect)[1] == [], effect
+
+
+def test_nothing_is_decided_anew_when_the_event_of_a_dead_letter_is_erased_at_the_same_time(cell: World) -> None:
+    cell.connect()
+    event = given_up(cell, 1)
     cell.run(HOUR / 12)
     (letter,) = replay.letters(cell.shell, cell.tenant)
+    erase.erase(asked(cell), event, "subject_request")
 
     with pytest.raises(Conflict, match="erased"):
         replay.redrive(cell.shell, cell.tenant, letter, ("operator", "duty"))
     cell.run(HOUR / 12)
 
-    assert decided(cell) == [entry]
+    assert len(decided(cell)) == 1
     assert cell.of_kind("replayed") == []
     assert cell.receiver.texts() == []
 

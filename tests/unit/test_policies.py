@@ -87,7 +87,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
         **_APPEND,
     },
     "seal": {CONFIG: "GetItem", **dict.fromkeys(AUDIT, "PartiQLInsert Query")},
-    "dead-inbox": {**_DEAD, PEOPLE: "GetItem", DATA: "GetItem PutItem"},
+    "dead-inbox": {**_DEAD, PEOPLE: "GetItem", DATA: "GetItem Query PutItem DeleteItem"},
     "dead-outbox": {
         **_DEAD,
         CONFIG: "GetItem BatchGetItem Query",
