@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import times
 from chalicelib.core.errors import Conflict, NotFound
-from chalicelib.flow import replay
+from chalicelib.flow import reconcile, replay
 from chalicelib.flow.pump import HEALTH
 from infra import engines
 
@@ -33,6 +33,8 @@ SCHEDULES = {"on_minute": 1, "on_jobs": 1, "on_seal": 7, "on_hour": 60}
 """The handlers that the clock runs, and each how many minutes. Sealing is given longer than a cell gives it, for speed."""
 RECONCILED_HOURS = 48
 """Each tenant has its hour, in which the days before are looked at."""
+RECONCILED_DAYS = reconcile.ROUND_DAYS
+"""In so many days all days further back are looked at, too."""
 LAST_MINUTES = 15
 """How long nothing has to happen before all is taken to be at rest."""
 
@@ -105,6 +107,7 @@ class Round:
             self._reconciled()
             self.lives.end(stormed_at)
             self._reconciled()
+            self._reconciled_further_back()
             broken, seen = judge(self)
         return Outcome(
             self.seed, self.platforms.taken, seen.ends, world.faults.counts, Counter(self.owners.changes),
@@ -210,6 +213,25 @@ class Round:
                 self._run(1800, "sealing")
         self._calm()
         self.failed.update(self.world.unhandled[before:])
+
+    def _reconciled_further_back(self) -> None:
+        """Let the days go by in which entries of days long gone are found; only the hours at which a tenant's turn comes.
+
+        A sweep that ends a life, or a person of whom nothing is left, may append to a day that is weeks back.
+        """
+        world = self.world
+        before = len(world.unhandled)
+        self._run(3600 - (world.now().minute + 30) % 60 * 60, "sealing")  # amid an hour, whatever a clock is ahead
+        for _ in range(RECONCILED_DAYS * 24):
+            if any(reconcile.due(tenant.id, world.now()) for tenant in self.owners.tenants):
+                for name in ("on_hour", "on_seal"):
+                    world.clock(name)
+                    self._run(600, "sealing")
+                self._run(2400, "sealing")
+            else:
+                self._run(3600, "sealing")
+        self._calm()
+        self.failed.update(world.unhandled[before:])
 
     def next_due(self) -> datetime | None:
         """Return when the next lane, job or destination is to be looked at; None where no lane and no job waits.
