@@ -50,6 +50,8 @@ class Work:
     snapshot: Snapshot
     document: dict[str, Any]
     received_at: datetime
+    packed: bytes = b""
+    """The document as its message brought it, which is as it is stored; empty where it is stored nowhere."""
     minute: int = 0
     people: list[str] = field(default_factory=list)
     conversation: str | None = None
@@ -134,8 +136,8 @@ def _open(shell: Shell, message: Message, snapshots: dict[str, Snapshot]) -> Wor
         warning("tenant_closed", tenant=order["tenant"], event_id=order["event"])
         return None
     context = f"{shell.settings.region}/{order['event']}"
-    document = unpack(open_sealed(snapshot.keys.queue, base64.b64decode(order["sealed"]), context))
-    return Work(message, snapshot, document, times.parse(str(order["received_at"])))
+    packed = open_sealed(snapshot.keys.queue, base64.b64decode(order["sealed"]), context)
+    return Work(message, snapshot, unpack(packed), times.parse(str(order["received_at"])), packed)
 
 
 def _route(shell: Shell, works: list[Work], failed: dict[str, BaseException]) -> None:
@@ -360,6 +362,6 @@ def _row(shell: Shell, work: Work, owner: Person) -> EventRow:
         expires_at=times.parse(work.entry["expires_at"]),
         minute=work.minute,
         owner=owner.pk,
-        sealed=sealed_content(shell.settings.region, key, work.document, owner.key, nonce),
+        sealed=sealed_content(shell.settings.region, key, work.packed, owner.key, nonce),
         missing=missing,
     )

@@ -31,7 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..core import times
 from ..core.errors import Unavailable
 from ..core.retention import AFTER_EXPIRY
-from ..core.sealing import NONCE_BYTES, open_sealed, pack, seal, unpack
+from ..core.sealing import NONCE_BYTES, open_sealed, seal, unpack
 from . import restriction
 from .items import Item, Table, batch_get, call, write
 from .restriction import Restriction
@@ -88,9 +88,9 @@ class EventRow:
         return document
 
 
-def sealed_content(region: str, key: EventKey, document: Mapping[str, Any], data_key: bytes, nonce: bytes) -> bytes:
-    """Return an event's content as it is stored."""
-    return seal(data_key, nonce, pack(document), f"{region}/{key.tenant}/{key.event}")
+def sealed_content(region: str, key: EventKey, packed: bytes, data_key: bytes, nonce: bytes) -> bytes:
+    """Return an event's content as it is stored: ``sealing.pack`` of its document, under its person's key."""
+    return seal(data_key, nonce, packed, f"{region}/{key.tenant}/{key.event}")
 
 
 def lane_of(tenant: str, destination: str, conversation: str, delivery: str | None = None) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.core import times
 from chalicelib.core.errors import Misconfigured
+from chalicelib.core.sealing import pack
 from chalicelib.store.data import DataStore, EventKey, EventRow, lane_of, sealed_content
 from tests.contract.engines import Engine
 from tests.contract.stores import NOW, index, new_id, table
@@ -27,7 +28,7 @@ def event(
 ) -> EventRow:
     key = EventKey(tenant, new_id("evt"), conversation)
     received = NOW + timedelta(minutes=minutes)
-    content = sealed_content(data.table.region, key, {"id": key.event, "text": text}, KEY, NONCE)
+    content = sealed_content(data.table.region, key, pack({"id": key.event, "text": text}), KEY, NONCE)
     return EventRow(
         key, received, received + timedelta(days=days), times.minute(received), "owner", content, {"trf_x": ["a"]}
     )
