@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import cast
 
@@ -44,13 +45,18 @@ IDS_ARE_NUMBERS = frozenset({"signal", "twilio", "vonage", "whatsapp"})
 """Channels on which a person's id is a telephone number, or may be one. Said here, as route needs nothing else of a channel."""
 
 
+@cache  # asked several times for each webhook, and the import system takes its time
+def _module(kind: str) -> Channel:
+    if kind not in KINDS:
+        raise KeyError(kind)
+    return cast("Channel", import_module(f"{__name__}.{kind}"))
+
+
 class _Channels(Mapping[str, Channel]):
     # A cell's sources use a few of the channels: the others' models must not cost a cold start anything.
 
     def __getitem__(self, kind: str) -> Channel:
-        if kind not in KINDS:
-            raise KeyError(kind)
-        return cast("Channel", import_module(f"{__name__}.{kind}"))
+        return _module(kind)
 
     def __iter__(self) -> Iterator[str]:
         return iter(KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ KINDS: Mapping[str, str] = {
 """The kind's name in the API → its module in this package."""
 
 
+@functools.cache  # asked several times for each attempt, and the import system takes its time
 def of_kind(kind: str) -> Any:
     """Return the module of a kind; it satisfies ``base.Kind``.
 
