@@ -15,13 +15,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from . import ids, times
 from .entry import SCHEMA, VERDICTS
 from .errors import Misconfigured
 from .ids import EntryId
-from .transfers import entry_prefix
+from .transfers import KEPT, entry_prefix
 
 Entry = dict[str, Any]
 
@@ -29,6 +30,7 @@ SHARDS = 8
 _MINUTES = 1 << 30
 
 
+@lru_cache(KEPT)
 def entry_id(minute: int, owner: str, natural_key: str) -> EntryId:
     """Derive an entry's id.
 
@@ -48,7 +50,12 @@ def entry_id(minute: int, owner: str, natural_key: str) -> EntryId:
 
 def minute_of(entry_id: str) -> int:
     """Return the minute that an id names."""
-    return ids.decode(entry_id[4:10])
+    return _minute(entry_id[4:10])
+
+
+@lru_cache(KEPT)
+def _minute(text: str) -> int:
+    return ids.decode(text)
 
 
 def shard(entry_id: str) -> int:
@@ -66,6 +73,7 @@ def partition_of(tenant: str, entry_id: str) -> str:
     return f"{tenant}#{entry_id[4:10]}#{shard(entry_id)}"
 
 
+@lru_cache(KEPT)
 def year_of(minute: int) -> int:
     """Return the UTC year of a minute."""
     return (times.EARLIEST + timedelta(minutes=minute)).year

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,8 +20,11 @@ from .ids import TransferId, derived, encode, first_bits
 
 PREFIX_LENGTH = 14
 """Characters of an entry's or a transfer's id that all entries of one event share."""
+KEPT = 1024
+"""How many names stay known: while an event is at hand, each of its own is asked for several times."""
 
 
+@lru_cache(KEPT)
 def entry_prefix(minute: int, event: str) -> str:
     """Return what the ids of an event's entries and transfers begin with, behind ``ent_`` or ``trf_``."""
     digest = hashlib.sha256(f"e\n{event}".encode()).digest()
@@ -37,6 +41,7 @@ def transfer_id(minute: int, event: str, route: str) -> TransferId:
     return TransferId(f"trf_{entry_prefix(minute, event)}{encode(first_bits(digest, 60), 12)}")
 
 
+@lru_cache(KEPT)
 def delivery_id(transfer: str) -> str:
     """Name what is sent for a transfer: the same for every attempt."""
     return derived("dlv", transfer)

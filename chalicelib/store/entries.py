@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -309,6 +310,7 @@ class Entries:
         return entry
 
 
+@lru_cache(1024)  # entries of one minute come together, and so do those of one tenant
 def day_key(tenant: str, minute: int) -> str:
     """Return the partition of the bucket rows of a minute's day."""
     return f"{tenant}#minutes#{times.EARLIEST + timedelta(minutes=minute):%Y-%m-%d}"
