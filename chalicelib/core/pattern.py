@@ -24,7 +24,7 @@ from itertools import chain, product
 from typing import Any, Final, NamedTuple
 
 from .errors import InvalidPattern
-from .pattern_fields import Claim, Found, Step, find, go_together, steps
+from .pattern_fields import LONG_TEXT, Claim, Effort, Found, Step, find, go_together, steps
 from .pattern_operators import Leaf, parse_leaf, place_of
 
 MAX_BYTES: Final = 4096
@@ -87,8 +87,8 @@ class Pattern:
 
     def matches(self, document: Mapping[str, Any]) -> bool:
         """Say whether an event, as JSON values, matches."""
-        found = find(document, self._steps)
-        return any(holds(branch, found) for branch in self.branches)
+        found, effort = find(document, self._steps), Effort()
+        return any(holds(branch, found, effort) for branch in self.branches)
 
     def may_match(self, known: Mapping[str, Any]) -> bool:
         """Say whether an event of which these fields are known, by path, can match; nothing is known of the others."""
@@ -103,13 +103,13 @@ class Pattern:
         fields of a branch match one by one, but only in different elements of an array, a last item has the path ``$``
         and ``wanted: {"same_element": [paths]}``. No value of the event is in the answer.
         """
-        found = find(document, self._steps)
-        holding = [branch for branch in self.branches if holds(branch, found)]
+        found, effort = find(document, self._steps), Effort()
+        holding = [branch for branch in self.branches if holds(branch, found, effort)]
         # Of a branch that holds each field does, though alone it might not: an absence counts in the chosen elements.
         matched = {field.place for field in chain.from_iterable(holding)}
         answer: dict[str, dict[str, Any]] = {}
         for field in chain.from_iterable(self.branches):
-            if field.place in matched or holds((field,), found):
+            if field.place in matched or holds((field,), found, effort):
                 answer[field.place] = {"path": field.place, "matched": True}
             else:
                 answer[field.place] = {"path": field.place, "matched": False, "wanted": field.leaf.wanted}
@@ -121,8 +121,12 @@ class Pattern:
         return [*answer.values(), *apart]
 
 
-def holds(branch: Branch, found: Found) -> bool:
-    """Say whether all fields of a branch match the leaves of an event."""
+def holds(branch: Branch, found: Found, effort: Effort) -> bool:
+    """Say whether all fields of a branch match the leaves of an event.
+
+    Args:
+        effort: what may still be done on this event; where that is not enough, the answer is no.
+    """
     claims: list[Claim] | None = None
     for path, _place, leaf in branch:
         values = found.get(path)
@@ -130,15 +134,20 @@ def holds(branch: Branch, found: Found) -> bool:
             if not leaf.absent:
                 return False
         elif len(values) == 1 and not values[0][1]:  # outside all arrays: nothing to choose
-            if not leaf.accepts(values[0][0]):
+            value = values[0][0]
+            if type(value) is str and len(value) > LONG_TEXT and not effort.tests(path, values, leaf.work):
                 return False
+            if not leaf.accepts(value):
+                return False
+        elif not effort.tests(path, values, leaf.work):
+            return False
         else:
             options = [within for value, within in values if leaf.accepts(value)]
             if not options and not leaf.absent:
                 return False
             claims = claims or []
             claims.append(Claim(options, [within for _, within in values] if leaf.absent else None))
-    return claims is None or go_together(claims)
+    return claims is None or go_together(claims, effort)
 
 
 class _Scope(NamedTuple):

@@ -15,8 +15,12 @@ from typing import Any, Final, NamedTuple
 MAX_ARRAYS: Final = 16
 """Arrays of several elements, one in the other, that are looked into; what lies deeper is not there for a pattern."""
 
-MAX_PLACES: Final = 1_000_000
-"""Places that one search for elements looks at, about a second's work. Only an event made to be hard needs as many."""
+MAX_WORK: Final = 4_000_000
+"""Steps of work on the arrays and long texts of one event, for all patterns together: about a second. Only an event made to
+be hard needs as many."""
+WORK_OF_A_PLACE: Final = 4
+LONG_TEXT: Final = 1024
+"""Characters that are tested in about a step."""
 
 Within = tuple[tuple[int, int], ...]
 """The arrays a leaf lies in and the position in each, outermost first. Arrays of one element cannot divide, and are left
@@ -109,31 +113,45 @@ class Claim(NamedTuple):
     leaves: list[Within] | None = None
 
 
-class _Effort:
-    """The places that a search may still look at."""
+class Effort:
+    """The work that may still be done on an event."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "sizes")
 
     def __init__(self) -> None:
-        self.left = MAX_PLACES
+        self.left = MAX_WORK
+        self.sizes: dict[str, int] = {}
+
+    def takes(self, steps: int) -> bool:
+        """Take steps of what is left, if there are as many; say whether there were."""
+        if steps > self.left:
+            return False
+        self.left -= steps
+        return True
+
+    def tests(self, path: str, values: list[tuple[Any, Within]], work: int) -> bool:
+        """Take the steps of testing all leaves of a path, of which each takes ``work``, and more if it is long."""
+        size = self.sizes.get(path)
+        if size is None:
+            size = len(values) + sum(len(value) for value, _ in values if type(value) is str) // LONG_TEXT
+            self.sizes[path] = size
+        return self.takes(size * work)
 
 
-def go_together(claims: list[Claim], effort: _Effort | None = None) -> bool:
+def go_together(claims: list[Claim], effort: Effort) -> bool:
     """Say whether one option of each claim can be chosen without taking two elements of one array.
 
     Claims are first divided into groups that share no array, then each group is divided by the elements of an array. So
     the time follows the number of leaves, except where one path can be reached through several arrays (keys with dots).
-    A search of more than ``MAX_PLACES`` ends with no: what cannot be decided in time is not sent anywhere.
+    A search that takes more than is left ends with no: what cannot be decided in time is not sent anywhere.
     """
-    effort = effort or _Effort()
     pending: list[Iterator[list[Claim]]] = [iter([claims])]
     while pending:
         choice = next(pending[-1], None)
         if choice is None:
             pending.pop()
             continue
-        effort.left -= sum(len(claim.options) + len(claim.leaves or ()) for claim in choice)
-        if effort.left < 0:
+        if not effort.takes(WORK_OF_A_PLACE * sum(len(c.options) + len(c.leaves or ()) for c in choice)):
             return False
         state = _open(choice)
         if state is None:

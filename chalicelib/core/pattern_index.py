@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .pattern import Branch, Field, Pattern, holds
-from .pattern_fields import Found, find, steps
+from .pattern_fields import Effort, Found, find, steps
 from .pattern_operators import Anchor, exact_key, fold
 
 Key = TypeVar("Key", bound=Hashable)
@@ -45,11 +45,16 @@ class _Starts:
             self.lengths = tuple(sorted({*self.lengths, len(text)}))
         self.by_text[text].append(entry)
 
-    def of(self, text: str) -> Iterator[Entry]:
+    def of(self, text: str) -> Iterator[list[Entry]]:
         for length in self.lengths:
             if length > len(text):
                 return
-            yield from self.by_text.get(text[:length], ())
+            found = self.by_text.get(text[:length])
+            if found is not None:
+                yield found
+
+
+_NONE: list[Entry] = []
 
 
 class _Postings:
@@ -72,12 +77,12 @@ class _Postings:
         else:
             (self.head if anchor.kind == "head" else self.tail).add(anchor.key, entry)
 
-    def of(self, value: Any) -> Iterator[Entry]:
-        yield from self.present
-        yield from self.equal.get(exact_key(value), ())
+    def of(self, value: Any) -> Iterator[list[Entry]]:
+        yield self.present
+        yield self.equal.get(exact_key(value), _NONE)
         if type(value) is str:
             if self.fold:
-                yield from self.fold.get(fold(value), ())
+                yield self.fold.get(fold(value), _NONE)
             if self.head.lengths:
                 yield from self.head.of(value)
             if self.tail.lengths:
@@ -130,13 +135,15 @@ class RouteIndex(Generic[Key]):
         for path, values in found.items():
             postings = self._by_path.get(path)
             if postings is not None:
-                for value, _ in values:
-                    for entry in postings.of(value):
+                # Each list once: ten thousand values may lead to the same ten thousand entries.
+                lists = {id(some): some for value, _ in values for some in postings.of(value)}
+                for some in lists.values():
+                    for entry in some:
                         reached[id(entry)] = entry
         return list(reached.values())
 
     def match(self, document: Mapping[str, Any]) -> tuple[Key, ...]:
         """Return the keys of all patterns that match an event, in the order in which they were given."""
-        found = find(document, self._steps)
-        matched = {entry.position for entry in self._candidates(found) if holds(entry.branch, found)}
+        found, effort = find(document, self._steps), Effort()
+        matched = {entry.position for entry in self._candidates(found) if holds(entry.branch, found, effort)}
         return tuple(self._keys[position] for position in sorted(matched))

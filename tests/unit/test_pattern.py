@@ -11,7 +11,7 @@ import pytest
 from chalicelib.core import pattern_fields
 from chalicelib.core.errors import InvalidPattern
 from chalicelib.core.pattern import MAX_BYTES, MAX_DEPTH, MAX_LEAVES, RESERVED_IN_OR, Pattern
-from chalicelib.core.pattern_operators import OPERATORS, fold
+from chalicelib.core.pattern_operators import OPERATORS, Leaf, fold
 
 
 def error(document: object) -> InvalidPattern:
@@ -170,8 +170,40 @@ def test_gives_up_without_a_match_when_search_takes_too_long(monkeypatch: pytest
 
     assert pattern.matches(event)
 
-    monkeypatch.setattr(pattern_fields, "MAX_PLACES", 1000)
+    monkeypatch.setattr(pattern_fields, "MAX_WORK", 4000)
     assert not pattern.matches(event)
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "value"),
+    [
+        ([{"wildcard": "*b*"}], ["x"] * 500),
+        ([{"cidr": "10.0.0.0/8"}], ["1.1.1.1"] * 60),
+        ([{"anything-but": {"prefix": ["x", "y", "z"]}}], ["x"] * 300),
+        ([{"wildcard": "*b*"}], "x" * pattern_fields.LONG_TEXT * 500),
+    ],
+)
+def test_branches_share_what_may_be_done_when_an_event_is_hard(
+    monkeypatch: pytest.MonkeyPatch, alternatives: list[Any], value: Any
+) -> None:
+    hard = [{"a": alternatives}] * 50
+    pattern = Pattern.compile({"$or": [*hard, {"kind": ["message"]}]})
+    tests = 0
+
+    def counted(leaf: Leaf, one: Any) -> bool:
+        nonlocal tests
+        tests += 1 + len(one) // pattern_fields.LONG_TEXT
+        return accepts(leaf, one)
+
+    accepts = Leaf.accepts
+    monkeypatch.setattr(Leaf, "accepts", counted)
+    monkeypatch.setattr(pattern_fields, "MAX_WORK", 3000)
+
+    assert not pattern.matches({"a": value})
+    assert 0 < tests <= 3000
+
+    # What needs little is decided all the same.
+    assert pattern.matches({"a": value, "kind": "message"})
 
 
 class Work:

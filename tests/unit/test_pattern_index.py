@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from chalicelib.core import pattern_fields
 from chalicelib.core.pattern import Pattern
 from chalicelib.core.pattern_index import RouteIndex
 
@@ -83,3 +85,33 @@ def test_tells_true_from_one_when_both_are_filed() -> None:
 
 def test_matches_nothing_when_there_are_no_routes() -> None:
     assert RouteIndex([]).match(EVENT) == ()
+
+
+def test_routes_share_what_may_be_done_when_an_event_is_hard(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns = [Pattern.compile({"a": [{"anything-but": f"y{n}"}]}) for n in range(10)]
+    index = RouteIndex(enumerate([*patterns, Pattern.compile({"kind": ["message"]})]))
+    event = {"a": ["x", "z"] * 200, "kind": "message"}
+
+    assert index.match(event) == tuple(range(11))
+
+    monkeypatch.setattr(pattern_fields, "MAX_WORK", 5000)  # enough for two of the ten
+    assert index.match(event) == (0, 1, 10)
+
+
+@pytest.mark.parametrize("leaf", ["x", {"prefix": "x"}, {"suffix": "x"}, {"equals-ignore-case": "X"}, {"exists": True}])
+def test_looks_at_each_route_once_when_many_values_lead_to_it(leaf: Any) -> None:
+    class Counted(list[Any]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            Counted.looks += 1
+            return super().__iter__()
+
+    index = RouteIndex([("one", Pattern.compile({"a": [leaf]}))])
+    postings = index._by_path["a"]
+    postings.present = Counted(postings.present)
+    for table in (postings.equal, postings.fold, postings.head.by_text, postings.tail.by_text):
+        table.update({key: Counted(entries) for key, entries in table.items()})
+
+    assert index.match({"a": ["x", "x", "x"] * 100}) == ("one",)
+    assert Counted.looks <= 2
