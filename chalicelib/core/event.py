@@ -250,10 +250,11 @@ def complete(
 
 
 class Field(NamedTuple):
-    """A leaf of the event: its path (``"*"`` steps into a list) and its data class."""
+    """A leaf of the event: its path (``"*"`` steps into a list), its data class, and whether it is a list of values."""
 
     path: tuple[str, ...]
     data_class: DataClass
+    many: bool
 
 
 def _fields(model: type[BaseModel], prefix: tuple[str, ...]) -> Iterator[Field]:
@@ -261,7 +262,7 @@ def _fields(model: type[BaseModel], prefix: tuple[str, ...]) -> Iterator[Field]:
         path = (*prefix, name.rstrip("_"))
         declared = next((m for m in info.metadata if isinstance(m, DataClass)), None)
         if declared is not None:
-            yield Field(path, declared)
+            yield Field(path, declared, typing.get_origin(info.annotation) is tuple)
             continue
         for inner in _models(info.annotation):
             yield from _fields(inner[0], path + inner[1])
@@ -285,7 +286,7 @@ FIELDS: tuple[Field, ...] = tuple(_fields(Event, ()))
 
 def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for path, data_class in fields:
+    for path, data_class, _ in fields:
         node = tree
         for step in path[:-1]:
             node = node.setdefault(step, {})

@@ -25,6 +25,7 @@ _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\*)\]")
 _PHONE = re.compile(r"\+?[\d\s()./-]+\Z")
 
 _CLASS_OF: Mapping[tuple[str, ...], DataClass] = {field.path: field.data_class for field in FIELDS}
+_LISTS = frozenset(field.path for field in FIELDS if field.many)
 _NODES = frozenset(path[:n] for path in _CLASS_OF for n in range(1, len(path) + 1))
 
 
@@ -59,7 +60,7 @@ def _path_problems(path: object) -> Iterator[str]:
         yield "path: the whole event cannot be redacted"
     elif steps[0] == "raw":
         return
-    elif steps not in _NODES and not (steps[-1] == "*" and steps[:-1] in _CLASS_OF):
+    elif steps not in _NODES and not (steps[-1] == "*" and steps[:-1] in _LISTS):
         yield "path: no event has such a field"
     elif _CLASS_OF.get(steps) is DataClass.TECHNICAL:
         yield "path: technical fields cannot be redacted"
