@@ -5,12 +5,13 @@ Only codes, refs, counts and durations are ever passed here.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
+
+from .core import encoders
 
 NAMESPACE = "waybill"
 _logger = Logger(service="waybill", log_uncaught_exceptions=False)
@@ -60,4 +61,4 @@ def count(metric: str, number: int = 1, **dimensions: str) -> None:
         **dimensions,
         metric: number,
     }
-    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    sys.stdout.write(encoders.escaped(line) + "\n")

@@ -19,6 +19,7 @@ from typing import Any
 import rfc8785
 from pydantic import ValidationError
 
+from . import encoders
 from .audit import Entry, check
 from .entry import CONSENT_BYTES, FACTS_BYTES, MODELS
 from .errors import AuditBroken, Misconfigured
@@ -43,7 +44,7 @@ def canonical(value: Any) -> bytes:
     Raises:
         ValueError: a lone surrogate, or what JSON has no form for.
     """
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = encoders.ordered_finite(value)
     if text.isascii() or max(text) < "\ud800":
         return text.encode()
     return bytes(rfc8785.dumps(value))

@@ -16,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from . import encoders
 from .errors import Misconfigured, TooLarge
 
 NONCE_BYTES = 12
@@ -44,7 +45,7 @@ def pack(document: Any, limit: int = CONTENT_LIMIT_BYTES) -> bytes:
     Raises:
         TooLarge: the JSON is over ``limit`` bytes.
     """
-    plain = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    plain = encoders.plain(document).encode()
     if len(plain) > limit:
         raise TooLarge("the content is over its limit")
     deflater = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY_1)

@@ -5,7 +5,6 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from ..core import retry, signature, times
+from ..core import encoders, retry, signature, times
 from ..core.errors import DeliveryError, Invalid
 from ..core.retry import Outcome
 from . import base, cloudevents, handshake, vetted
@@ -170,7 +169,7 @@ def _secrets(delivery: Delivery) -> list[str]:
 
 
 def _json(content: Any) -> bytes:
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = encoders.plain_finite(content)
     # Half of a surrogate pair, which a platform may cut a text at, becomes \udxxx: the escape that JSON has for it.
     return text.encode("utf-8", "backslashreplace")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from ..channels import IDS_ARE_NUMBERS
-from ..core import audit, times
+from ..core import audit, encoders, times
 from ..core.consents import Consent, grounds_of, none_given, subjects_of
 from ..core.errors import Misconfigured, NotFound, WaybillError
 from ..core.event import classes_of
@@ -342,7 +341,7 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
 
 def canonical(document: Mapping[str, Any]) -> bytes:
     """Return the bytes of an event that its commitment is made of: keys sorted, no white space, UTF-8."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return encoders.ordered(document).encode()
 
 
 def commitment(data_key: bytes, event: str, plain: bytes) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ..core import encoders
 from ..core.errors import Unavailable
 from .items import call
 
@@ -110,4 +110,4 @@ class Queue(Named):
 
 def body(values: Mapping[str, Any]) -> str:
     """Write a message's body."""
-    return json.dumps(values, separators=(",", ":"))
+    return encoders.escaped(values)
