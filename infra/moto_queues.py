@@ -1,7 +1,8 @@
 """moto's FIFO queues with the search put right: moto looks at each message some dozen times for every one that is sent or taken.
 
 With a thousand messages waiting a receipt takes moto most of a second. What may be received is found here in one look, and the
-numbers of messages, which SQS calls approximate, are not counted for every call.
+numbers of messages, which SQS calls approximate, are not counted for every call. Several messages of a group that were given
+back together come again in their order; moto gives out the last one first.
 """
 
 from __future__ import annotations
@@ -22,8 +23,18 @@ class Queue(models.Queue):
         if not self.fifo_queue:
             return super().messages
         now_ms = unix_time_millis()
-        busy = {m.group_id for m in self._pending_messages if m.visible_at >= now_ms}
+        busy = self._busy(now_ms)
         return [m for m in self._messages if m.visible_at < now_ms and m.group_id not in busy]
+
+    @property
+    def pending_message_groups(self) -> set[str]:
+        """The groups of which something is in flight."""
+        return self._busy(unix_time_millis()) if self.fifo_queue else super().pending_message_groups
+
+    def _busy(self, now_ms: float) -> set[str]:
+        # moto forgets what is back one by one, while it gives it out, and so passes over all but the last of a group.
+        self._pending_messages -= {m for m in self._pending_messages if m.visible_at < now_ms}
+        return {m.group_id for m in self._pending_messages if m.group_id is not None}
 
     @property
     def approximate_number_of_messages(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,6 +80,22 @@ def test_a_message_comes_again_before_later_ones_when_its_time_in_flight_is_over
 
     assert bodies(again) == ["1", "2"]
     assert again[0]["Attributes"]["ApproximateReceiveCount"] == "2"
+
+
+@pytest.mark.parametrize("wait_s", [0, 1])
+def test_a_group_comes_again_in_its_order_when_several_of_its_messages_are_given_back(
+    queue: Queue, wait_s: int
+) -> None:
+    queue.send("a", "b", "a", "a")
+
+    for message in queue.receive(3):
+        queue.sqs.change_message_visibility(
+            QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=wait_s
+        )
+    assert wait_s == 0 or queue.receive() == []
+    time.sleep(wait_s + 0.01)
+
+    assert bodies(queue.receive()) == ["1", "2", "3", "4"]
 
 
 def test_a_receipt_makes_no_more_calls_when_ten_times_as_much_waits(queue: Queue) -> None:
