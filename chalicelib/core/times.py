@@ -10,7 +10,7 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 def text(at: datetime) -> str:
     """Write an aware time as exactly ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (what is finer than a millisecond is cut)."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse(value: str) -> datetime:
