@@ -139,3 +139,12 @@ class BasisDocuments(tuple[dict[str, Any], ...]):
     def text(self) -> str:
         """The records as JSON."""
         return json.dumps(self)
+
+
+class RecipientDocument(dict[str, Any]):
+    """A recipient as facts hold it, which MUST NOT be changed either."""
+
+    @cached_property
+    def text(self) -> str:
+        """The recipient as JSON."""
+        return json.dumps(self)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .bases import BasisDocuments
+from .bases import BasisDocuments, RecipientDocument
 from .switches import Switch
 from .tenant import HOLD_HOURS_MAX, Basis, Destination, Recipient, Route, Source, Tenant
 
@@ -89,6 +89,36 @@ class Configuration:
         record = self.recipients.get(destination.recipient)
         declared = record.processing_countries if record else ()
         return sorted({*declared, *destination.place})
+
+    def recipient_document(self, destination: str) -> RecipientDocument:
+        """The recipient of what goes to a destination, as the evaluator reads it; what nobody has said is null, hence unknown."""
+        found = self._recipient_documents.get(destination)
+        if found is None:
+            found = self._recipient_documents[destination] = RecipientDocument(self._recipient_fields(destination))
+        return found
+
+    @cached_property
+    def _recipient_documents(self) -> dict[str, RecipientDocument]:
+        """What ``recipient_document`` has built, by destination."""
+        return {}
+
+    def _recipient_fields(self, name: str) -> dict[str, Any]:
+        destination = self.destinations.get(name)
+        recipient = self.recipients.get(destination.recipient) if destination else None
+        processing = self.processing_of(destination) if destination else []
+        if recipient is None:
+            unknown = dict.fromkeys(("entity_country", "role", "classes", "onward"))
+            id = destination.recipient if destination else "unknown"
+            return {"id": id, "processing_countries": processing, "granted": False, **unknown}
+        return {
+            "id": recipient.id,
+            "entity_country": recipient.entity_country,
+            "processing_countries": processing,
+            "role": recipient.role,
+            "granted": recipient.granted,
+            "classes": [c.value for c in recipient.classes] if recipient.classes is not None else None,
+            "onward": [o.model_dump(mode="json") for o in recipient.onward] if recipient.onward is not None else None,
+        }
 
     @cached_property
     def document(self) -> dict[str, Any]:

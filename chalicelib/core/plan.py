@@ -22,7 +22,7 @@ from .residency import Decision
 from .retention import expires_at
 from .subject import subject_facts
 from .switches import RULE, Switch, stopped_by
-from .tenant import Destination, Recipient, Route, Source
+from .tenant import Destination, Route, Source
 from .transfers import delivery_id, transfer_id
 
 if TYPE_CHECKING:
@@ -144,36 +144,13 @@ def source_facts(
     }
 
 
-def recipient_facts(recipient_id: str, recipient: Recipient | None, processing: list[str]) -> Facts:
-    """Build the facts of a recipient; what nobody has said is null, hence unknown.
-
-    Args:
-        processing: where what goes to its destination is processed.
-    """
-    if recipient is None:
-        recipient_fields: Facts = dict.fromkeys(("entity_country", "role", "classes", "onward"))
-        return {"id": recipient_id, "processing_countries": processing, "granted": False, **recipient_fields}
-    return {
-        "id": recipient.id,
-        "entity_country": recipient.entity_country,
-        "processing_countries": processing,
-        "role": recipient.role,
-        "granted": recipient.granted,
-        "classes": [c.value for c in recipient.classes] if recipient.classes is not None else None,
-        "onward": [o.model_dump(mode="json") for o in recipient.onward] if recipient.onward is not None else None,
-    }
-
-
 def route_facts(base: Facts, configuration: Configuration, route: Route, held_since: datetime | None = None) -> Facts:
     """Build the facts of delivering along a route from those of storing."""
-    destination = configuration.destinations.get(route.destination)
-    recipient_id = destination.recipient if destination else "unknown"
-    processing = configuration.processing_of(destination) if destination else []
     facts = {
         **base,
         "op": "deliver",
         "purpose": route.purpose,
-        "recipient": recipient_facts(recipient_id, configuration.recipients.get(recipient_id), processing),
+        "recipient": configuration.recipient_document(route.destination),
         "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
         "bases": configuration.bases_of(route),
     }

@@ -6,14 +6,14 @@ unknown fact, an unknown country or a missing record is a hold that names what i
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from . import encoders
 from . import facts as reading
-from .bases import BasisDocuments
+from .bases import BasisDocuments, RecipientDocument
 from .clocks import ONE_DAY
 from .decision import Decision, Finding
 from .judgement import Case
@@ -109,8 +109,10 @@ class Decider:
                     continue  # malformed facts are denied whenever they are asked
 
 
-_Lasting = tuple[str, str | None]
-"""Facts without what does not matter to their answer, as text: all but the bases, and these where their text is kept."""
+_WITH_TEXT = (("bases", BasisDocuments), ("recipient", RecipientDocument))
+"""The facts whose text is made once, where they are of these types."""
+_Lasting = tuple[str, str | None, str | None]
+"""Facts without what does not matter to their answer, as text; those of ``_WITH_TEXT`` by themselves, where they have one."""
 
 
 def _timeless(facts: object) -> tuple[_Lasting, datetime] | None:
@@ -127,12 +129,10 @@ def _timeless(facts: object) -> tuple[_Lasting, datetime] | None:
         if isinstance(first_write, dict) and first_write.get("at") is not None:
             reading.instant(first_write["at"])
             lasting["first_write"] = {**first_write, "at": True}
-        bases = facts.get("bases")
-        text = None
-        if isinstance(bases, BasisDocuments):
-            text = bases.text
-            del lasting["bases"]
+        texts = {name: part.text for name, kind in _WITH_TEXT if isinstance(part := lasting.get(name), kind)}
+        for name in texts:
+            del lasting[name]
         # Facts of one caller come in one order; another order would only be judged anew.
-        return (json.dumps(lasting), text), now
+        return (encoders.escaped(lasting), texts.get("bases"), texts.get("recipient")), now
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import rfc8785
 
-from chalicelib.core.bases import BasisDocuments
+from chalicelib.core.bases import BasisDocuments, RecipientDocument
 from chalicelib.core.law import RAISED, load_law
 from chalicelib.core.residency import Decider, decide
 from chalicelib.law import installed, texts
@@ -208,6 +208,21 @@ def test_kept_answer_is_that_of_the_same_records_when_declared_ones_differ():
         decide(asked, installed()).document() for asked in (declared, fewer, declared, facts)
     ]
     assert (kept[0].decision, kept[1].decision) == ("allow", "deny")
+    assert kept[2].findings is kept[0].findings
+
+
+def test_kept_answer_is_that_of_the_same_recipient_when_declared_ones_differ():
+    decider = Decider(installed())
+    facts = facts_named("eu-inside")
+    declared = {**facts, "recipient": RecipientDocument(facts["recipient"])}
+    abroad = {**facts, "recipient": RecipientDocument({**facts["recipient"], "processing_countries": ["US"]})}
+
+    kept = [decider.decide(asked) for asked in (declared, abroad, declared, facts)]
+
+    assert [d.document() for d in kept] == [
+        decide(asked, installed()).document() for asked in (declared, abroad, declared, facts)
+    ]
+    assert kept[0].decision != kept[1].decision
     assert kept[2].findings is kept[0].findings
 
 
