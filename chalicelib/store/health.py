@@ -101,10 +101,11 @@ class HealthStore:
         self.change(tenant, destination, self.get(tenant, destination), now, lambda _: breaker.enabled(now, per_s))
 
     def let_go(self, tenant: str, destination: str, now: datetime) -> None:
-        """Have what waits for a destination that is no more woken, to end; then nobody looks for it any further."""
-        seen = self.get(tenant, destination)
-        if seen.version:  # else nothing waits for it
-            self.change(tenant, destination, seen, now, lambda _: breaker.enabled(now))
+        """Have what waits for a destination that is no more woken, to end; then nobody looks for it any further.
+
+        Also where it has no row: for one that its tenant has disabled lanes wait though nothing was wrong with it.
+        """
+        self.enable(tenant, destination, now, None)
 
     def take_turn(self, tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
         """Take the next turn of a destination with a rate limit.

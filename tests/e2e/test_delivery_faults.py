@@ -7,12 +7,13 @@ from typing import Any
 
 import deaths
 from test_breaker_flow import failed
+from test_replay import request
 from world import START, World, world
 
 from chalicelib.core import audit
 from chalicelib.core.breaker import Answer
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow import deliver, gate, pump, route
+from chalicelib.flow import configure, connect, deliver, gate, pump, route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
 
@@ -154,3 +155,19 @@ def test_run_of_pump_ends_in_time_when_many_destinations_are_due_at_once() -> No
         w.failing = slow  # type: ignore[assignment]
 
         assert pump.handle(w.shell) == 2  # a third one would begin after 60 s, where Lambda ends the run
+
+
+def test_what_waits_ends_within_minutes_when_a_disabled_destination_is_deleted() -> None:
+    with world() as w:
+        w.connect(destination={"enabled": False})
+        w.post(1)
+        w.post(2, chat=200)
+        w.run(10 * MINUTE)
+        assert not w.of_kind("attempted")
+
+        configure.delete_route(request(w, "route", w.clock), w.route)
+        connect.delete_destination(request(w, "destination", w.clock), w.destination)
+        w.run(10 * MINUTE)
+
+        assert [(e["outcome"], e["code"]) for e in w.of_kind("attempted")] == [("rejected", "no_destination")] * 2
+        assert not [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")]

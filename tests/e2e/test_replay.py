@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import deaths
@@ -24,11 +24,12 @@ from chalicelib.shell import Shell
 KEY = ("key", "key_" + "0" * 26)
 
 
-def request(w: World, seed: str = "request") -> Request:
+def request(w: World, seed: str = "request", at: datetime | None = None) -> Request:
     """Ask as a key of the tenant; with one seed it is one request, tried again."""
+    at = at or w.asked_at  # type: ignore[attr-defined]
     row = w.shell.config.tenant(w.tenant)
     keys = w.shell.config.keys_of(w.tenant)
-    return Request(w.shell, row.record, row.version, keys, KEY, None, w.asked_at, "req_" + "0" * 26, seed.encode())  # type: ignore[attr-defined]
+    return Request(w.shell, row.record, row.version, keys, KEY, None, at, "req_" + "0" * 26, seed.encode())
 
 
 def begin(w: World, outcome: str = "any", seed: str = "request") -> Job:
