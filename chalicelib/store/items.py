@@ -232,12 +232,10 @@ def batch_get(
     Raises:
         Unavailable: keys stayed unprocessed.
     """
-    wanted: dict[str, dict[str, Any]] = {}
+    places: dict[str, dict[frozenset[tuple[str, Value]], dict[str, Any]]] = {}
     for table, key in keys:
-        request = wanted.setdefault(table, {"Keys": [], "ConsistentRead": True})
-        written = write(key)
-        if written not in request["Keys"]:
-            request["Keys"].append(written)
+        places.setdefault(table, {}).setdefault(frozenset(key.items()), write(key))
+    wanted = {table: {"Keys": list(here.values()), "ConsistentRead": True} for table, here in places.items()}
     found: dict[str, list[Item]] = {table: [] for table in wanted}
     if not wanted:
         return found
