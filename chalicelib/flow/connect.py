@@ -353,7 +353,7 @@ def rotate_destination(request: Request, destination_id: str, expected: int | No
 
 def enable_destination(request: Request, destination_id: str, enabled: bool, expected: int | None) -> Row:
     """Let events go to a destination, or have them wait for it until they expire. Enabling one that is enabled has what waits
-    for it tried at once.
+    for it tried at once, but for what waits for its own next attempt.
 
     Raises:
         Invalid: its recipient's record is not complete, its role is not safe to act under, or it does not agree.
