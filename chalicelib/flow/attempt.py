@@ -157,8 +157,11 @@ def _act(batch: Batch, order: Order, kind: str, reason: str, now: datetime) -> M
 
 def _lost(batch: Batch, order: Order, one: Found, now: datetime) -> Ended:
     """End what its door has not ended, though it had the time: it may have been sent, and nobody can send it again."""
-    if batch.shell.audit.get(order["tenant"], order["decided"], order["log"]) is None:
+    decided = batch.shell.audit.get(order["tenant"], order["decided"], order["log"])
+    if decided is None:
         return Ended()  # it was never decided, hence never sent; its platform has posted it again, or will
+    if not decided["facts"].get("otr"):
+        return Ended()  # it was on the record when its platform posted it first: that order is on its way
     if order["decision"] == "held":
         return expire(batch, order, "off_record", now)
     attempted(batch, order, one, "lost", 0, tuple(order["classes_out"]), None, None, now)

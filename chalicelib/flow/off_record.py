@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from ..channels import CHANNELS
 from ..core import times
 from ..core.breaker import Permission, may_send
-from ..core.errors import NotFound, WaybillError
+from ..core.errors import AuditUnavailable, NotFound, WaybillError
 from ..core.event import Draft
 from ..core.off_record import forbidden_by
 from ..core.sealing import unpack
@@ -120,10 +120,14 @@ def take(shell: Shell, works: list[Work], started_s: float) -> None:
     transfers = {work.document["id"]: [_Transfer(work, order) for order in _orders(work, now)] for work in works}
     for transfer in (one for several in transfers.values() for one in several):
         _end_later(shell, transfer.order, now)  # 3
-    outcomes = shell.audit.append_many([work.entry for work in works])  # 4
+    entries = [work.entry for work in works]
+    outcomes = shell.audit.append_many(entries)  # 4
+    if any(isinstance(outcome, AuditUnavailable) for outcome in outcomes):
+        outcomes = shell.audit.append_many(entries)  # else what is written and was not answered could not be sent
     fresh = []
     for work, outcome in zip(works, outcomes, strict=True):
-        if not isinstance(outcome, WaybillError) and outcome.new:
+        # Its commitment is of this call alone: what is there already and equal was written by it and not answered.
+        if not isinstance(outcome, WaybillError) and (outcome.new or outcome.entry == work.entry):
             fresh += transfers[work.document["id"]]
             count("events", channel=str(work.document["channel"]))
     _send_all(shell, fresh, _until(shell, works[0], started_s))

@@ -243,6 +243,25 @@ def test_nothing_sent_when_a_platform_posts_again_what_was_on_the_record() -> No
         assert len(w.of_kind("decided")) == 1
 
 
+def test_what_was_on_the_record_is_tried_on_when_its_platform_posts_it_again_off_the_record() -> None:
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda body: (503, {})
+        w.post(1, text="hello", chat=4455667788)
+        w.settle()
+        off(w)
+
+        assert w.post(1, text="hello", chat=4455667788, at=START).status == 200
+        w.run(5 * MINUTE)
+        w.receiver.answer = lambda body: (204, {})
+        w.run(timedelta(hours=2))
+
+        (entry,) = w.of_kind("decided")
+        assert "otr" not in entry["facts"]
+        assert w.receiver.texts() == ["hello"]
+        assert "lost" not in {e["code"] for e in w.of_kind("attempted")}
+
+
 def test_nothing_kept_of_the_copy_in_the_inbox_when_it_was_decided_off_the_record_before() -> None:
     with world() as w:
         begun(w)
