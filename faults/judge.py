@@ -17,7 +17,7 @@ from chalicelib.flow.pump import HEALTH
 from chalicelib.store.items import read
 from chalicelib.store.jobs import SHARD
 
-from . import pulls, sealed, story
+from . import off_record, pulls, sealed, story
 from .platforms import DIGITS, WITHOUT_CONVERSATION, WORD
 from .receivers import Request, signed
 from .story import Broken
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 Entry = Mapping[str, Any]
 ENDS = ("delivered", "rejected", "gave_up")
-LOGS = ("2025", "2026", "2027")
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Judge:
             d.id: d for tenant in played.owners.tenants for d in tenant.destinations
         }
         self.rows = {name: self.world.tables.rows(f"waybill-{CELL}-{name}") for name in ("config", "data", "people")}
-        self.audit = [row for log in LOGS for row in self._log(log)]
+        self.audit = [row for log in sealed.LOGS for row in self._log(log)]
         self.entries = [self.world.inspector.audit.read_item(read(row, REGION)) for row in self.audit if "leaf" in row]
         self.entries.sort(key=lambda e: self.tick(e))
         self.transfers: dict[str, Transfer] = {}
@@ -146,8 +145,9 @@ class Judge:
             lost = [a for a in self.acts[event] if a["reason"] == "dead_letter" and a["object"] is None]
             if len(first) > 1 or (not first and not lost and not self.closed(tenant)):
                 yield Broken("logged", event, f"was taken and has {len(first)} first decisions")
-        for event in self.decided:
-            if event not in self.taken and self.decided[event][0]["receipt"]["channel"] != "waybill":
+        for event, decisions in self.decided.items():
+            taken = event in self.taken or off_record.is_off(decisions[0])
+            if not taken and decisions[0]["receipt"]["channel"] != "waybill":
                 yield Broken("logged", event, "was decided and never taken")
         for person in self.round.platforms.people:
             if len(set(person.accepted)) != len(person.accepted):
@@ -155,7 +155,9 @@ class Judge:
         accepted: Counter[str] = Counter()
         for person in self.round.platforms.people:
             accepted[person.source.id] += len(person.accepted)
-        per_source = Counter(source for _, source in self.taken.values())
+        sources = {event: source for event, (_, source) in self.taken.items()}
+        sources |= {event: e["receipt"]["source"] for event, (e, *_) in self.decided.items() if off_record.is_off(e)}
+        per_source = Counter(sources.values())
         for source, number in accepted.items():
             if per_source[source] < number:
                 yield Broken("logged", source, f"accepted {number} messages and sent {per_source[source]} events on")
@@ -164,12 +166,14 @@ class Judge:
         """A decision names every route that matches, once, and no other."""
         for event, entries in self.decided.items():
             for entry in entries:
-                if entry["cause"] != "received" or event not in self.taken_at:
+                off = off_record.is_off(entry)
+                if entry["cause"] != "received" or not (off or event in self.taken_at):
                     continue
                 named = Counter(r["route"] for r in entry["routes"])
                 if any(number > 1 for number in named.values()):
                     yield Broken("routed", event, "has two transfers along one route")
-                begun, written = self.taken_at[event], self.tick(entry)
+                written = self.tick(entry)
+                begun = self.world.begun[entry["id"]] if off else self.taken_at[event]
                 for destination in self.tenants[entry["tenant"]].destinations:
                     matches = entry["receipt"]["channel"] in destination.channels
                     surely = any(
@@ -350,9 +354,14 @@ class Judge:
     def kept(self) -> Iterator[Broken]:
         """What is alive or held is there; what is over is gone, with the keys of people of whom nothing is left."""
         lost = {event for event, acts in self.acts.items() if any(a["reason"] == "dead_letter" for a in acts)}
-        yield from self.round.lives.judged(self.decided, lost)
+        off = {event for event, (first, *_) in self.decided.items() if off_record.is_off(first)}
+        yield from self.round.lives.judged(self.decided, lost | off)
         for event, what in self.round.owners.surprised:
             yield Broken("kept", event, what)
+
+    def unrecorded(self) -> Iterator[Broken]:
+        """What is said off the record is kept nowhere and sent once, and only that is."""
+        return off_record.judged(self)
 
     def judge(self) -> tuple[list[Broken], Seen]:
         """Judge everything."""
@@ -371,7 +380,8 @@ class Judge:
             self.taken[event], self.taken_at[event] = (tenant, source), tick
             self.places[event] = place
             channel = next((s.channel for s in self.tenants[tenant].sources if s.id == source), "")
-            if channel and channel not in WITHOUT_CONVERSATION:
+            off = any(map(off_record.is_off, self.decided[event][:1]))  # sent by the door: no order is promised for it
+            if channel and channel not in WITHOUT_CONVERSATION and not off:
                 self.groups[event] = group
 
     def _ends(self) -> Counter[str]:
@@ -397,7 +407,7 @@ class Judge:
 
 PROMISES = (
     Judge.logged, Judge.routed, Judge.ended, Judge.idle, Judge.ordered, Judge.received, Judge.lawful, Judge.limited,
-    Judge.private, Judge.homely, Judge.sound, Judge.sealed, Judge.pulled, Judge.kept,
+    Judge.private, Judge.homely, Judge.sound, Judge.sealed, Judge.pulled, Judge.kept, Judge.unrecorded,
 )  # fmt: skip
 
 

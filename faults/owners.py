@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import content, pulls
+from . import content, off_record, pulls
 from .platforms import Source, new_secret
 from .receivers import Receivers
 from .tenants import Destination, Span, Tenant
@@ -381,5 +381,6 @@ CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
     "destination deleted": Owners.delete,
     "tenant closed": Owners.close,
     **content.CHANGES,
+    **off_record.CHANGES,
 }
 """What may change, by what it is called."""

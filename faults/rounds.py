@@ -16,6 +16,7 @@ from chalicelib.flow import reconcile, replay
 from chalicelib.flow.pump import HEALTH
 from infra import engines
 
+from . import sealed
 from .judge import judge
 from .lives import Lives
 from .owners import Owners
@@ -219,6 +220,8 @@ class Round:
 
         A sweep that ends a life, or a person of whom nothing is left, may append to a day that is weeks back.
         """
+        if not sealed.waiting(self.world):
+            return
         world = self.world
         before = len(world.unhandled)
         self._run(3600 - (world.now().minute + 30) % 60 * 60, "sealing")  # amid an hour, whatever a clock is ahead

@@ -127,9 +127,9 @@ class Scheduler:
         task.hand_over()
         self._main.acquire()
 
-    def join(self, futures: Iterable[Future[Any]]) -> None:
-        """Wait until all of some futures are done, those of ``submit``."""
-        task = self.current
+    def join(self, futures: Iterable[Future[Any]]) -> tuple[set[Future[Any]], set[Future[Any]]]:
+        """Wait until all of some futures are done, those of ``submit``. Return them, and none, as ``wait`` does."""
+        task, futures = self.current, list(futures)
         for future in futures:
             while not future.done():
                 if task is None:
@@ -138,6 +138,7 @@ class Scheduler:
                 self._stand(task)
                 if task.cancelled:
                     raise Killed
+        return set(futures), set()
 
     # Of the harness
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from .platforms import Source
@@ -42,10 +43,18 @@ class Destination:
 
 
 @dataclass
+class Unrecorded:
+    """When a conversation was off the record: in ticks, and as the cell told of it."""
+
+    span: Span
+    intervals: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+
+
+@dataclass
 class Tenant:
     """A customer of the cell. ``erased`` are events whose content was, with the tick from which on nothing of them leaves.
 
-    ``held`` are conversations under a legal hold that stands.
+    ``held`` are conversations under a legal hold that stands; ``unrecorded`` those that were off the record.
     """
 
     id: str
@@ -57,5 +66,6 @@ class Tenant:
     destinations: list[Destination] = field(default_factory=list)
     erased: dict[str, int] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
+    unrecorded: dict[str, Unrecorded] = field(default_factory=dict)
     closed: Span | None = None
     replays: int = 0

@@ -20,7 +20,7 @@ from typing import Any
 import app
 from benchmarks.memory import KMS  # data keys that are the same in each run of a seed
 from chalicelib.api import endpoint, gateway
-from chalicelib.flow import deliver
+from chalicelib.flow import deliver, off_record
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell
 from chalicelib.store import lifetimes, log
@@ -87,6 +87,7 @@ class World:
         self.scheduler = Scheduler()
         self.tick = 0
         self.appended: dict[str, int] = {}
+        self.begun: dict[str, int] = {}
         self.unhandled: list[str] = []
         self.deaths = 0
         self.invocations: dict[str, int] = {}
@@ -211,6 +212,7 @@ class World:
     def _appended(self, table: str, entry: str) -> None:
         if "-audit-" in table:
             self.appended.setdefault(entry, self.tick)
+            self.begun.setdefault(entry, self.process.began if self.process is not None else self.tick)
 
     def invoke(self, kind: str, handler: Callable[[], Any], limit_s: float | None = None) -> Any:
         """Run a function's handler in the running task. Return its answer; None where the process died.
@@ -387,6 +389,8 @@ class World:
             (endpoint, "shell"): self.shell,
             (deliver, "_threads"): lambda: self.scheduler,
             (deliver, "wait"): self.scheduler.join,
+            (off_record, "_threads"): lambda: self.scheduler,
+            (off_record, "wait"): lambda running, timeout: self.scheduler.join(running),
             (lifetimes, "ThreadPoolExecutor"): lambda _: Threads(self.scheduler),
             (log, "ThreadPoolExecutor"): lambda _: Threads(self.scheduler),
         }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.core import plan
+from chalicelib.core import intervals, plan
 from chalicelib.core.audit import Entry
 from chalicelib.core.errors import NotFound
 from chalicelib.destinations import vetted
@@ -151,6 +151,25 @@ def test_caught_when_a_switch_stops_nothing() -> None:
         found = broken(events=15)
 
     assert "lawful" in found
+
+
+def test_caught_when_the_door_does_not_look_what_is_off_the_record() -> None:
+    with only("off the record"), replaced(intervals, "is_off_record", lambda *_: False):
+        found = broken(events=80)
+
+    assert found == {"unrecorded"}
+
+
+def test_caught_when_what_is_off_the_record_is_sent_each_time_it_is_posted() -> None:
+    real = AuditStore.append_many
+
+    def generous(store: AuditStore, entries: Any) -> list[Any]:
+        return [replace(s, new=True) if isinstance(s, Stored) else s for s in real(store, entries)]
+
+    with only("off the record"), replaced(AuditStore, "append_many", generous):
+        found = broken(events=80)
+
+    assert "unrecorded" in found
 
 
 def test_caught_when_the_sweep_asks_for_no_hold() -> None:

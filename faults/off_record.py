@@ -1,0 +1,117 @@
+"""Conversations that are off the record for a while: what is said meanwhile is decided, sent at most once, and kept nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.core import times
+from chalicelib.core.intervals import EFFECT
+
+from .story import Broken
+from .tenants import Span, Unrecorded
+from .world import LIMIT_S
+
+if TYPE_CHECKING:
+    from .judge import Entry, Judge
+    from .owners import Owners
+    from .tenants import Tenant
+
+SETTLE = EFFECT + timedelta(seconds=2 * LIMIT_S["hooks"])
+"""After so long nobody is at work who did not look."""
+SOME = 3
+
+
+def leave(owners: Owners, tenant: Tenant) -> bool:
+    """Have some conversations off the record for a while."""
+    chosen = [c for c in _conversations(owners, tenant) if c not in tenant.unrecorded]
+    if not chosen:
+        return False
+    for conversation in chosen:
+        tenant.unrecorded[conversation] = Unrecorded(Span(owners.world.tick, owners.world.tick))
+    for conversation in chosen:
+        _turn(owners, tenant, conversation, off_record=True)
+    owners.world.scheduler.pause(SETTLE.total_seconds())
+    for conversation in chosen:
+        tenant.unrecorded[conversation].span.since = owners.world.tick
+    owners.wait(400)
+    for conversation in chosen:
+        tenant.unrecorded[conversation].span.until = owners.world.tick
+    for conversation in chosen:
+        _turn(owners, tenant, conversation, off_record=False)
+    owners.world.scheduler.pause(SETTLE.total_seconds())
+    for conversation in chosen:
+        tenant.unrecorded[conversation].span.ended = owners.world.tick
+    return True
+
+
+def _conversations(owners: Owners, tenant: Tenant) -> list[str]:
+    listed = owners.listed(tenant, "/v1/events?limit=20")
+    found: dict[str, None] = {}
+    for event in owners.random.sample(listed, min(SOME, len(listed))):
+        for row in owners.listed(tenant, f"/v1/audit/entries?event={event['id']}&kind=decided"):
+            receipt = row["entry"]["receipt"]
+            if receipt["conversation"] is not None and receipt["channel"] != "waybill":
+                found[receipt["conversation"]] = None
+    return list(found)
+
+
+def _turn(owners: Owners, tenant: Tenant, conversation: str, *, off_record: bool) -> None:
+    answer = owners.ask(tenant.key, "PUT", f"/v1/conversations/{conversation}/off-the-record", {"otr": off_record})
+    tenant.unrecorded[conversation].intervals = [
+        (times.parse(i["since"]), times.parse(i["until"]) if i["until"] is not None else None)
+        for i in answer["intervals"]
+    ]
+
+
+CHANGES: Mapping[str, Callable[[Owners, Tenant], bool]] = {"off the record": leave}
+"""What may change, by what it is called."""
+
+
+def is_off(entry: Entry) -> bool:
+    """Say whether a decision is one on something said off the record."""
+    return bool(entry["facts"].get("otr"))
+
+
+def judged(judge: Judge) -> Iterator[Broken]:
+    """What its interval covers is off the record, and nothing else; it was sent once at most, and stored at no look."""
+    for event, entries in judge.decided.items():
+        first = next((e for e in entries if e["cause"] == "received"), None)
+        if first is None or judge.closed(first["tenant"]):
+            continue
+        detail = _marked(judge, event, first)
+        if detail:
+            yield Broken("unrecorded", event, detail)
+        if not is_off(first):
+            for transfer in (t for t in judge.transfers.values() if t.event == event):
+                if {"off_record", "lost"} & {a["code"] for a in transfer.attempts}:
+                    yield judge.broken("unrecorded", transfer, "was ended as if it had been said off the record")
+            continue
+        if event in judge.round.lives.seen:
+            yield Broken("unrecorded", event, "was stored, though it was said off the record")
+        for transfer in (t for t in judge.transfers.values() if t.event == event):
+            if len(transfer.requests) > 1 or len(transfer.decisions) > 1:
+                yield judge.broken("unrecorded", transfer, "was tried again, though it was said off the record")
+
+
+def _marked(judge: Judge, event: str, first: Mapping[str, Any]) -> str:
+    receipt = first["receipt"]
+    mark = judge.tenants[first["tenant"]].unrecorded.get(receipt["conversation"])
+    off = is_off(first)
+    if mark is None:
+        return "is off the record, and its conversation never was" if off else ""
+    span, tick = mark.span, judge.tick(first) if off else judge.taken_at.get(event, judge.tick(first))
+    if tick < span.begun:
+        return "is off the record, and its conversation was not yet" if off else ""
+    over = span.ended is not None and tick > span.ended
+    if not over and not (span.begun < span.since < tick and (span.until is None or tick < span.until)):
+        return ""  # somebody was changing it
+    received_at = times.parse(receipt["received_at"])
+    # Whose clock is late ends an interval in what is the past for others, who saw it open.
+    covered = any(
+        since <= received_at and (not over or until is None or received_at < until) for since, until in mark.intervals
+    )
+    if covered and not off:
+        return "is on the record, though its conversation was off"
+    return "is off the record, though its conversation was on" if off and not covered else ""
