@@ -78,19 +78,13 @@ class Judge:
             d.id: d for tenant in played.owners.tenants for d in tenant.destinations
         }
         self.rows = {name: self.world.tables.rows(f"waybill-{CELL}-{name}") for name in ("config", "data", "people")}
-        self.audit = [row for log in sealed.LOGS for row in self._log(log)]
+        self.audit = sealed.rows(self.world)
         self.entries = [self.world.inspector.audit.read_item(read(row, REGION)) for row in self.audit if "leaf" in row]
         self.entries.sort(key=lambda e: self.tick(e))
         self.transfers: dict[str, Transfer] = {}
         self.acts: dict[str, list[Entry]] = defaultdict(list)
         self.decided: dict[str, list[Entry]] = defaultdict(list)
         self._read()
-
-    def _log(self, log: str) -> list[dict[str, Any]]:
-        try:
-            return self.world.tables.rows(f"waybill-{CELL}-audit-{log}")
-        except KeyError:
-            return []
 
     def tick(self, entry: Entry) -> int:
         """Return when an entry was written."""

@@ -27,13 +27,18 @@ LATER = timedelta(days=60)
 """All events of a round have expired by then, and every transfer must have its end in the log."""
 
 
+def rows(world: World) -> list[dict[str, Any]]:
+    """Return every row of the log's tables."""
+    found: list[dict[str, Any]] = []
+    for log in LOGS:
+        with contextlib.suppress(KeyError):  # not made yet
+            found += world.tables.rows(f"waybill-{CELL}-audit-{log}")
+    return found
+
+
 def waiting(world: World) -> bool:
     """Say whether entries stand in the tables that no seal covers."""
-    stored: Counter[tuple[str, str]] = Counter()
-    for log in LOGS:
-        with contextlib.suppress(KeyError):  # no such table
-            rows = world.tables.rows(f"waybill-{CELL}-audit-{log}")
-            stored.update((row["pk"]["S"].partition("#")[0], row["log"]["S"]) for row in rows if "leaf" in row)
+    stored = Counter((row["pk"]["S"].partition("#")[0], row["log"]["S"]) for row in rows(world) if "leaf" in row)
     objects = _objects(world)
     return any(len(_leaves(world, objects, *of)) < number for of, number in stored.items())
 

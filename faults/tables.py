@@ -92,7 +92,11 @@ class Tables:
                 yield {name: value.to_regular_json() for name, value in item.attrs.items()}
 
     def rows(self, table: str) -> list[Row]:
-        """Return every row of a table."""
+        """Return every row of a table.
+
+        Raises:
+            KeyError: there is no such table.
+        """
         return list(self._rows(table))
 
     def _candidates(
@@ -196,7 +200,13 @@ class Served:
         return getattr(self._raw, name)
 
     def rows(self, table: str) -> list[Row]:
-        """Return every row of a table."""
+        """Return every row of a table.
+
+        Raises:
+            KeyError: there is no such table.
+        """
+        if table not in self._raw.list_tables()["TableNames"]:
+            raise KeyError(table)
         pages = self._raw.get_paginator("scan").paginate(TableName=table)
         return [row for page in pages for row in page["Items"]]
 
