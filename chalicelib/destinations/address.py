@@ -13,6 +13,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -137,8 +138,9 @@ def is_forbidden(address: Address) -> bool:
     return address not in ALLOWED_V6 or any(address in network for network in FORBIDDEN_V6)
 
 
+@lru_cache(1024)
 def check_url(url: str, policy: Policy) -> Target:
-    """Read a URL; the same judgement at creation and at each attempt.
+    """Read a URL; the same judgement at creation and at each attempt, and for one URL and policy made once.
 
     Raises:
         ForbiddenAddress: anything but a plain URL of a public name or address; the text names the remedy.

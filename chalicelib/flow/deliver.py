@@ -54,7 +54,7 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
     """Deliver up to ten messages, each lane in its own thread. Return the ids of those that must come back."""
     batch = Batch(shell)
     readable = [m for m in messages if m.body is not None and m.body.get("v") == 1]
-    failed: dict[str, float | None] = {m.id: None for m in messages if m not in readable}
+    failed: dict[str, float | None] = dict.fromkeys({m.id for m in messages} - {m.id for m in readable})
     lanes: dict[str, list[Message]] = {}
     for message in readable:
         lanes.setdefault(message.group, []).append(message)
