@@ -38,5 +38,5 @@ def of_kind(kind: str) -> Any:
     module = KINDS.get(kind)
     if module is None:
         text = f"use one of: {', '.join(sorted(KINDS))}"
-        raise Invalid(text, [{"loc": "kind", "code": "unknown_kind", "msg": text}])
+        raise Invalid(text, [{"loc": "body.kind", "code": "unknown_kind", "msg": text}])
     return importlib.import_module(f".{module}", __name__)

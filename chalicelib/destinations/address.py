@@ -75,7 +75,7 @@ class ForbiddenAddress(Invalid):
 
     def __init__(self, reason: str) -> None:
         text = REFUSALS[reason]
-        super().__init__(text, [{"loc": "config.url", "code": self.code, "msg": text}])
+        super().__init__(text, [{"loc": "body.config.url", "code": self.code, "msg": text}])
         self.reason = reason
 
 

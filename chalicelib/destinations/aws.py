@@ -187,7 +187,7 @@ def check(config: RoleConfig, clients: Clients) -> None:
     """
     reason = _refusal(config, _aws(clients))
     if reason is not None:
-        raise Invalid(REFUSALS[reason], [{"loc": "config.role_arn", "code": reason, "msg": REFUSALS[reason]}])
+        raise Invalid(REFUSALS[reason], [{"loc": "body.config.role_arn", "code": reason, "msg": REFUSALS[reason]}])
 
 
 def _refusal(config: RoleConfig, aws: Aws) -> str | None:

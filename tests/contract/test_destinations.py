@@ -170,7 +170,7 @@ def test_kind_is_refused_when_it_is_unknown() -> None:
     with pytest.raises(Invalid) as refusal:
         of_kind("carrier_pigeon")
 
-    assert refusal.value.errors[0]["loc"] == "kind"
+    assert refusal.value.errors[0]["loc"] == "body.kind"
     assert "http" in refusal.value.detail
 
 

@@ -321,3 +321,33 @@ def test_selected_body_is_delivered_and_a_failing_one_rejected_until_the_route_i
     assert came == 1
     assert oldest["outcome"] == "delivered"
     assert [(a["outcome"], a["code"]) for a in newest["attempts"]] == [("rejected", "render")]
+
+
+ROLE = {
+    "role_arn": "arn:aws:iam::999988887777:role/waybill-events",
+    "arn": "arn:aws:sqs:eu-central-1:999988887777:events",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "loc"),
+    [
+        ("pigeon", {"url": "https://crm.example/in"}, "body.kind"),
+        ("http", {"url": "https://10.1.1.1/"}, "body.config.url"),
+        ("http", {"url": "https://crm.example/in", "headers": {"host": "x"}}, "body.config.headers"),
+        ("sqs", ROLE, "body.config.role_arn"),  # the cell of these tests does not know its account
+    ],
+)
+def test_destination_is_refused_at_its_place_in_the_body(
+    tenant: Api, kind: str, config: dict[str, Any], loc: str
+) -> None:
+    answer = tenant.post("/v1/destinations", {**body(tenant), "kind": kind, "config": config})
+
+    assert (answer.status, [e["loc"] for e in answer.json["errors"]]) == (422, [loc])
+
+
+def test_preview_is_refused_at_its_place_when_an_event_has_no_schema(tenant: Api) -> None:
+    answer = tenant.post("/v1/routes/preview", {"event": {}, "route": {**ROUTE, "destination": made(tenant)["id"]}})
+
+    assert answer.status == 422
+    assert answer.json["errors"][0]["loc"] == "body.event.schema"

@@ -114,5 +114,5 @@ def test_refusal_tells_no_address_or_port_when_a_name_points_inside() -> None:
         check_answers(["10.11.12.13"], PLAIN)
 
     assert refusal.value.status == 422
-    assert refusal.value.errors == [{"loc": "config.url", "code": "forbidden_address", "msg": REFUSALS["address"]}]
+    assert refusal.value.errors == [{"loc": "body.config.url", "code": "forbidden_address", "msg": REFUSALS["address"]}]
     assert "10.11" not in str(refusal.value)
