@@ -84,6 +84,7 @@ class Judge:
         self.transfers: dict[str, Transfer] = {}
         self.acts: dict[str, list[Entry]] = defaultdict(list)
         self.decided: dict[str, list[Entry]] = defaultdict(list)
+        self.off: dict[str, str] = {}  # what was said off the record, with its source
         self._read()
 
     def tick(self, entry: Entry) -> int:
@@ -94,6 +95,8 @@ class Judge:
         for entry in self.entries:
             if entry["kind"] == "decided":
                 self.decided[entry["event"]].append(entry)
+                if off_record.is_off(entry):
+                    self.off[entry["event"]] = entry["receipt"]["source"]
                 for route in entry["routes"]:
                     of = Transfer(route["transfer"], entry["event"], entry["tenant"], route["destination"])
                     self.transfers.setdefault(of.id, of).decisions.append(entry)
@@ -139,9 +142,8 @@ class Judge:
             lost = [a for a in self.acts[event] if a["reason"] == "dead_letter" and a["object"] is None]
             if len(first) > 1 or (not first and not lost and not self.closed(tenant)):
                 yield Broken("logged", event, f"was taken and has {len(first)} first decisions")
-        for event, decisions in self.decided.items():
-            taken = event in self.taken or off_record.is_off(decisions[0])
-            if not taken and decisions[0]["receipt"]["channel"] != "waybill":
+        for event in self.decided.keys() - self.taken.keys() - self.off.keys():
+            if self.decided[event][0]["receipt"]["channel"] != "waybill":
                 yield Broken("logged", event, "was decided and never taken")
         for person in self.round.platforms.people:
             if len(set(person.accepted)) != len(person.accepted):
@@ -149,9 +151,7 @@ class Judge:
         accepted: Counter[str] = Counter()
         for person in self.round.platforms.people:
             accepted[person.source.id] += len(person.accepted)
-        sources = {event: source for event, (_, source) in self.taken.items()}
-        sources |= {event: e["receipt"]["source"] for event, (e, *_) in self.decided.items() if off_record.is_off(e)}
-        per_source = Counter(sources.values())
+        per_source = Counter(({event: source for event, (_, source) in self.taken.items()} | self.off).values())
         for source, number in accepted.items():
             if per_source[source] < number:
                 yield Broken("logged", source, f"accepted {number} messages and sent {per_source[source]} events on")
@@ -160,7 +160,7 @@ class Judge:
         """A decision names every route that matches, once, and no other."""
         for event, entries in self.decided.items():
             for entry in entries:
-                off = off_record.is_off(entry)
+                off = event in self.off
                 if entry["cause"] != "received" or not (off or event in self.taken_at):
                     continue
                 named = Counter(r["route"] for r in entry["routes"])
@@ -348,8 +348,7 @@ class Judge:
     def kept(self) -> Iterator[Broken]:
         """What is alive or held is there; what is over is gone, with the keys of people of whom nothing is left."""
         lost = {event for event, acts in self.acts.items() if any(a["reason"] == "dead_letter" for a in acts)}
-        off = {event for event, (first, *_) in self.decided.items() if off_record.is_off(first)}
-        yield from self.round.lives.judged(self.decided, lost | off)
+        yield from self.round.lives.judged(self.decided, lost | self.off.keys())
         for event, what in self.round.owners.surprised:
             yield Broken("kept", event, what)
 
@@ -374,8 +373,8 @@ class Judge:
             self.taken[event], self.taken_at[event] = (tenant, source), tick
             self.places[event] = place
             channel = next((s.channel for s in self.tenants[tenant].sources if s.id == source), "")
-            off = any(map(off_record.is_off, self.decided[event][:1]))  # sent by the door: no order is promised for it
-            if channel and channel not in WITHOUT_CONVERSATION and not off:
+            # What is off the record is sent by the door: no order is promised for it.
+            if channel and channel not in WITHOUT_CONVERSATION and event not in self.off:
                 self.groups[event] = group
 
     def _ends(self) -> Counter[str]:
