@@ -86,10 +86,14 @@ def log_of(minute: int, at: datetime) -> str:
     An ``attempted`` does not ask: it has its decision's.
     """
     year = year_of(minute)
-    opens = datetime(year - 1, 12, 1, tzinfo=UTC)
-    closes = datetime(year + 1, 1, 8, tzinfo=UTC)
+    opens, closes = _open(year)
     at = at.astimezone(UTC)
     return f"{year if opens <= at < closes else at.year:04d}"
+
+
+@lru_cache(KEPT)
+def _open(year: int) -> tuple[datetime, datetime]:
+    return datetime(year - 1, 12, 1, tzinfo=UTC), datetime(year + 1, 1, 8, tzinfo=UTC)
 
 
 def earlier_logs(minute: int, at: datetime, log: str) -> tuple[str, ...]:
@@ -99,6 +103,8 @@ def earlier_logs(minute: int, at: datetime, log: str) -> tuple[str, ...]:
     year's during January: a redelivery may have begun before the year's turn.
     """
     own, year, now = int(log), year_of(minute), at.astimezone(UTC)
+    if own == year <= now.year:
+        return ()
     others = {year}
     if own == now.year and (own != year) and now.month == 1:
         others.add(own - 1)

@@ -6,7 +6,6 @@ random refs, reasons and outcomes come from closed lists.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -81,7 +80,7 @@ def _code(value: str) -> str:
 
 
 def _sorted(values: list[str]) -> list[str]:
-    if any(a >= b for a, b in itertools.pairwise(values)):
+    if values != sorted(set(values)):
         raise ValueError("must be sorted, each once")
     return values
 

@@ -294,8 +294,8 @@ def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
     return tree
 
 
-_TREE = _tree(FIELDS)
-"""The same leaves as they are nested in a document; ``"*"`` is any item of a list."""
+_TREE = _tree(tuple(field for field in FIELDS if field.data_class is not DataClass.TECHNICAL))
+"""The same leaves as they are nested in a document, but for the technical ones; ``"*"`` is any item of a list."""
 
 
 def _collect(value: Any, node: dict[str, Any], found: set[str]) -> None:

@@ -130,11 +130,6 @@ def _deflater() -> Any:
     return zlib.compressobj(9, zlib.DEFLATED, -14, 6, zlib.Z_DEFAULT_STRATEGY, dictionary())
 
 
-@functools.cache
-def _inflater() -> Any:
-    return zlib.decompressobj(-15, zdict=dictionary())
-
-
 def deflate(data: bytes) -> bytes:
     """Return the stored form of a leaf: raw deflate with the preset dictionary, inflated and compared before it is given away.
 
@@ -157,7 +152,7 @@ def inflate(stored: bytes) -> bytes:
     Raises:
         AuditBroken: no deflate stream, longer than a leaf, without its end, or with bytes after it.
     """
-    inflater = _inflater().copy()
+    inflater = zlib.decompressobj(-15, zdict=dictionary())
     try:
         data = bytes(inflater.decompress(stored, LEAF_BYTES + 1))
     except zlib.error as error:
