@@ -7,6 +7,7 @@ second try of a request with an idempotency key makes the same ids and finds wha
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,6 +36,9 @@ from .request import Request
 
 WAKE_MAX = 200
 """Lanes with held transfers that one change wakes; the others wait for their hour."""
+ROUTES_MAX = 10_000
+PATTERNS_BYTES_MAX = 4 * 1024 * 1024
+"""Of all of a tenant's patterns together. Compiled they take fifty times as much, in functions that serve other tenants too."""
 
 
 def invalid(loc: str, code: str, text: str) -> Invalid:
@@ -316,6 +320,16 @@ def check_route(request: Request, settings: RouteSettings) -> None:
         _check_restrict(request, destination.kind)
 
 
+def _check_room(request: Request, route_id: str, settings: RouteSettings) -> None:
+    routes = request.shell.config.snapshot(request.tenant.id).configuration.routes
+    others = [route.pattern for route in routes.values() if route.id != route_id]
+    if len(others) >= ROUTES_MAX:
+        raise Conflict(f"a tenant has at most {ROUTES_MAX} routes: delete some first")
+    if sum(len(json.dumps(pattern)) for pattern in (*others, settings.pattern)) > PATTERNS_BYTES_MAX:
+        text = f"all patterns of a tenant together are at most {PATTERNS_BYTES_MAX >> 20} MiB: delete routes, or shorten patterns"
+        raise Conflict(text)
+
+
 def _check_select(select: str, kind: str) -> None:
     from ..core import transform  # few routes select, and few requests are about routes
     from .parcels import selects
@@ -337,16 +351,27 @@ def _check_restrict(request: Request, kind: str) -> None:
 
 
 def create_route(request: Request, settings: RouteSettings) -> Row:
-    """Declare a route."""
+    """Declare a route.
+
+    Raises:
+        Conflict: the tenant has as many as there may be.
+    """
     check_route(request, settings)
-    of = {"id": request.new_id("rte"), "created_at": request.at, "profile": request.profile}
+    route_id = request.new_id("rte")
+    _check_room(request, route_id, settings)
+    of = {"id": route_id, "created_at": request.at, "profile": request.profile}
     return stored(request, Route(**dict(settings), **of))
 
 
 def change_route(request: Request, route_id: str, settings: RouteSettings, expected: int | None) -> Row:
-    """Replace a route."""
+    """Replace a route.
+
+    Raises:
+        Conflict: the tenant's patterns are as long as they may be.
+    """
     row = request.shell.config.get(request.tenant.id, route_id)
     check_route(request, settings)
+    _check_room(request, route_id, settings)
     new = Route(**dict(settings), id=row.record.id, created_at=row.record.created_at)
     row = changed(request, row, new, expected, "changed")
     wake_held(request)

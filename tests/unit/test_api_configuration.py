@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import rotation
+from chalicelib.flow import configure
 from tests.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
@@ -278,6 +279,33 @@ def test_route_is_refused_when_it_could_never_act(tenant: Api, change: dict[str,
     assert answer.status == 422, answer.text
     assert answer.json["errors"][0]["code"] == code
     assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize(("bound", "most"), [("ROUTES_MAX", 2), ("PATTERNS_BYTES_MAX", 60)])
+def test_route_is_refused_when_there_is_no_room_for_it(
+    tenant: Api, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    tenant.connect()
+    route = {"name": "r", "pattern": {"kind": ["message"]}, "destination": tenant.made["destination"], "purpose": "x"}
+    monkeypatch.setattr(configure, bound, most)  # the tenant has one route of 21 bytes
+
+    second = tenant.post("/v1/routes", route, Idempotency_Key="a-route")
+    third = tenant.post("/v1/routes", route)
+
+    assert (second.status, third.status, third.json["code"]) == (201, 409, "conflict")
+    path = f"/v1/routes/{second.json['id']}"
+    assert tenant.call("PATCH", path, {"pattern": {"kind": ["status"]}}).status == 200
+    assert tenant.call("DELETE", path).status == 204
+    assert tenant.post("/v1/routes", route).status == 201
+
+
+def test_route_is_refused_when_a_longer_pattern_finds_no_room(tenant: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant.connect()
+    monkeypatch.setattr(configure, "PATTERNS_BYTES_MAX", 60)
+
+    answer = tenant.call("PATCH", f"/v1/routes/{tenant.made['route']}", {"pattern": {"channel": ["x" * 60]}})
+
+    assert (answer.status, answer.json["code"]) == (409, "conflict")
 
 
 def test_route_is_replaced_and_patched(tenant: Api) -> None:
