@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from . import times
@@ -53,7 +54,14 @@ def instant(value: object) -> datetime:
     Raises:
         ValueError: not RFC 3339 with an offset, or not between 1900 and 2200.
     """
-    if not isinstance(value, str) or not _INSTANT.match(value):
+    if not isinstance(value, str):
+        raise ValueError("must be an instant, RFC 3339 in UTC")
+    return _instant(value)
+
+
+@lru_cache(times.KEPT)
+def _instant(value: str) -> datetime:
+    if not _INSTANT.match(value):
         raise ValueError("must be an instant, RFC 3339 in UTC")
     if int(value[:4]) not in _YEARS:
         raise ValueError("must be an instant between 1900 and 2200")

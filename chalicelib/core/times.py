@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+KEPT = 256
+"""How many times stay read and written: those of an event are met several times while it is at hand."""
 
 
+@lru_cache(KEPT)
 def text(at: datetime) -> str:
     """Write an aware time as exactly ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (what is finer than a millisecond is cut)."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+@lru_cache(KEPT)
 def parse(value: str) -> datetime:
     """Read RFC 3339.
 
