@@ -84,16 +84,20 @@ class Decision:
         """Return the same decision as the answer to facts that differ in nothing that matters."""
         # Not dataclasses.replace: it would cost a third of a kept answer's time.
         copy = object.__new__(Decision)
-        copy.__dict__.update(self.__dict__, id=facts.get("id"), facts=facts)
+        copy.__dict__.update(self.__dict__, id=facts.get("id"), facts=facts, _selected=self._selected)
         copy.__dict__.pop("facts_hash", None)
         return copy
 
-    def selected_rules(self) -> list[dict[str, str]]:
+    def selected_rules(self) -> list[Mapping[str, str]]:
         """Return the rules that the decision rests on, each id once, sorted: ``{id, verdict, ref}``.
 
         Of a refusal or a hold, those that refuse or hold; else those that redact, the permits relied on and the
         requirements met by a record, and all that allow where there is none of these.
         """
+        return list(self._selected)
+
+    @cached_property
+    def _selected(self) -> tuple[Mapping[str, str], ...]:
         chosen = [f for f in self.findings if f.effect == self.decision]
         if STRICTNESS[self.decision] <= STRICTNESS["redact"]:
             chosen = [f for f in self.findings if f.effect == "redact" or f.grounds] or chosen
@@ -101,10 +105,10 @@ class Decision:
         by_id: dict[str, Finding] = {}
         for finding in chosen:
             by_id.setdefault(finding.provision.id, finding)
-        return [
+        return tuple(
             {"id": id, "verdict": VERDICTS[finding.effect], "ref": finding.provision.ref}
             for id, finding in sorted(by_id.items())
-        ]
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the decision as JSON-able values."""

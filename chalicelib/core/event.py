@@ -65,7 +65,9 @@ Status = Literal["queued", "sent", "delivered", "read", "failed", "rejected", "d
 
 def _time(value: object) -> object:
     at = times.parse(value) if isinstance(value, str) else value
-    return at.replace(microsecond=at.microsecond // 1000 * 1000) if isinstance(at, datetime) else at
+    if isinstance(at, datetime) and at.microsecond % 1000:
+        return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    return at
 
 
 Time = Annotated[datetime, BeforeValidator(_time), PlainSerializer(times.text, when_used="always")]
