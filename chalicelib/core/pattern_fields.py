@@ -114,17 +114,19 @@ class Claim(NamedTuple):
 
 
 class Effort:
-    """The work that may still be done on an event."""
+    """The work that may still be done on an event. ``refused``: how often that was not enough to decide something."""
 
-    __slots__ = ("left", "sizes")
+    __slots__ = ("left", "refused", "sizes")
 
     def __init__(self) -> None:
         self.left = MAX_WORK
+        self.refused = 0
         self.sizes: dict[str, int] = {}
 
     def takes(self, steps: int) -> bool:
         """Take steps of what is left, if there are as many; say whether there were."""
         if steps > self.left:
+            self.refused += 1
             return False
         self.left -= steps
         return True

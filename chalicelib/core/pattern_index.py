@@ -142,8 +142,12 @@ class RouteIndex(Generic[Key]):
                         reached[id(entry)] = entry
         return list(reached.values())
 
-    def match(self, document: Mapping[str, Any]) -> tuple[Key, ...]:
-        """Return the keys of all patterns that match an event, in the order in which they were given."""
-        found, effort = find(document, self._steps), Effort()
+    def match(self, document: Mapping[str, Any], effort: Effort | None = None) -> tuple[Key, ...]:
+        """Return the keys of all patterns that match an event, in the order in which they were given.
+
+        Args:
+            effort: what may be done on the event; it says afterwards whether that was enough for all patterns.
+        """
+        found, effort = find(document, self._steps), effort or Effort()
         matched = {entry.position for entry in self._candidates(found) if holds(entry.branch, found, effort)}
         return tuple(self._keys[position] for position in sorted(matched))

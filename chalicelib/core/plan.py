@@ -18,6 +18,7 @@ from .configuration import Configuration
 from .consents import Documents, Grounds, kept, none_given
 from .entry import VERDICTS
 from .intervals import LIFE
+from .pattern_fields import Effort
 from .residency import Decision
 from .retention import expires_at
 from .subject import subject_facts
@@ -90,12 +91,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What follows from an event. ``keep`` is False where the law forbids to store it, and off the record."""
+    """What follows from an event. ``keep`` is False where the law forbids to store it, and off the record.
+
+    ``undecided``: the event is such work that some patterns, which now do not match, could not be tried in time.
+    """
 
     transfers: tuple[Planned, ...]
     expires_at: datetime
     keep: bool
     facts: Facts
+    undecided: bool = False
 
 
 def source_facts(
@@ -270,8 +275,8 @@ def plan(
     )
     base = with_grounds(base, None, grounds)
     store = decide(base)
-    transfers = []
-    for route_id in sorted(configuration.index.match(document)):
+    transfers, effort = [], Effort()
+    for route_id in sorted(configuration.index.match(document, effort)):
         route = configuration.routes[route_id]
         destination = configuration.destinations.get(route.destination)
         transfer = transfer_id(minute, str(document["id"]), route_id)
@@ -292,6 +297,7 @@ def plan(
         expires_at=ends_at if kept_until is None else max(ends_at, kept_until.until),
         keep=store.verdict != "refused" and not off_record,
         facts=entry_facts(base, tuple(t.judgement for t in transfers)),
+        undecided=effort.refused > 0,
     )
 
 

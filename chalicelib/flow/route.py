@@ -309,6 +309,9 @@ def plan_of(shell: Shell, work: Work, people: Mapping[str, Person], now: datetim
         grounds=grounds_of(work.consents, configuration.shared_notices) if work.consents else none_given,
         minimum=shell.minima.of,
     )
+    if work.plan.undecided:
+        warning("patterns_undecided", tenant=work.tenant, event_id=document["id"])
+        count("patterns_undecided")
     plain = canonical(document)
     # Off the record nobody can ever show what it was: the salt is kept nowhere.
     salt_of = shell.random(32) if document["otr"] else people[work.owner].key

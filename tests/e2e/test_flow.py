@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from world import SECRET, START, World, raw, world
 
 from chalicelib.channels.base import Inbound
-from chalicelib.core import signature
+from chalicelib.core import pattern_fields, signature
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
 from chalicelib.flow import dead, deliver, replay, route
@@ -467,6 +467,21 @@ def test_redacted_before_it_leaves_when_the_route_says_so() -> None:
         (decided,) = w.of_kind("decided")
         assert decided["routes"][0]["decision"] == "redacted"
         assert "name" not in decided["routes"][0]["classes_out"]
+
+
+def test_operator_is_told_when_an_event_is_too_much_work_for_a_pattern(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pattern_fields, "MAX_WORK", 10)
+    with world() as w:
+        w.connect(route={"pattern": {"message": {"text": [{"wildcard": "*b*"}]}}})
+
+        w.post(1, "b" * pattern_fields.LONG_TEXT * 5)
+        w.post(2, "ab")
+        w.settle()
+
+        assert w.receiver.texts() == ["ab"]
+        assert capsys.readouterr().out.count('"patterns_undecided":1') == 1
 
 
 HOSTILE = {

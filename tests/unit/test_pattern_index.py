@@ -92,10 +92,12 @@ def test_routes_share_what_may_be_done_when_an_event_is_hard(monkeypatch: pytest
     index = RouteIndex(enumerate([*patterns, Pattern.compile({"kind": ["message"]})]))
     event = {"a": ["x", "z"] * 200, "kind": "message"}
 
-    assert index.match(event) == tuple(range(11))
+    enough = pattern_fields.Effort()
+    assert (index.match(event, enough), enough.refused) == (tuple(range(11)), 0)
 
     monkeypatch.setattr(pattern_fields, "MAX_WORK", 5000)  # enough for two of the ten
-    assert index.match(event) == (0, 1, 10)
+    effort = pattern_fields.Effort()
+    assert (index.match(event, effort), effort.refused) == ((0, 1, 10), 8)
 
 
 @pytest.mark.parametrize("leaf", ["x", {"prefix": "x"}, {"suffix": "x"}, {"equals-ignore-case": "X"}, {"exists": True}])
