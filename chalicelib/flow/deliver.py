@@ -86,11 +86,12 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
 
 def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> dict[str, float | None]:
     """Take one lane's messages in order. Return the message that stopped the lane, if any, and when it wants to come back
-    (seconds; None where nobody can say)."""
+    (seconds; None where nobody can say); before it those that failed for the last time, which stop nothing."""
     parked: bool | None = None
+    failed: dict[str, float | None] = {}
     for message in messages:
         if batch.late:
-            return {message.id: 1}
+            return {**failed, message.id: 1}
         body = dict(message.body or {})
         try:
             if "wake" in body:
@@ -107,13 +108,16 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
                 continue
             wait_s = (waits.due_at - batch.shell.now()).total_seconds()
             if not parked and wait_s <= SHORT_WAIT_S and _comes_back(waits, wait_s, message.receives):
-                return {message.id: wait_s}
+                return {**failed, message.id: wait_s}
             park(batch, message.sequence, waits)
             parked = True
         except Exception as fault:  # noqa: BLE001  (each lane has its own outcome)
             error("deliver_failed", fault)
-            return {message.id: None}
-    return {}
+            failed[message.id] = None
+            if not message.is_last_try:
+                return failed
+            parked, found = None, {}
+    return failed
 
 
 def _comes_back(waits: Waits, wait_s: float, receives: int) -> bool:

@@ -12,6 +12,8 @@ from ..observe import error
 from ..store.queues import Queue, Refused
 
 BACK_OFF_MAX_S = 60.0
+RECEIVES_MAX = 10
+"""How often a message is tried: then its queue gives it up, and what follows in its group does not go down with it."""
 NO_CONVERSATION = "-"
 """What an order names where its event has no conversation."""
 
@@ -27,6 +29,11 @@ class Message:
     receipt_handle: str
     sent_ms: int
     receives: int
+
+    @property
+    def is_last_try(self) -> bool:
+        """Whether the queue gives it up if it fails now."""
+        return self.receives >= RECEIVES_MAX
 
 
 def from_lambda(event: Mapping[str, Any]) -> list[Message]:
@@ -57,14 +64,18 @@ def _object(text: str) -> Mapping[str, Any] | None:
 
 
 def with_followers(messages: Iterable[Message], failed: Iterable[str]) -> list[str]:
-    """Return the ids that go back to the queue: each failed message and every later one of its group, in order."""
+    """Return the ids that go back to the queue: each failed message and every later one of its group, in order.
+
+    One that was tried for the last time goes alone: its queue gives it up, and those behind it, which came as often, too.
+    """
     failed = set(failed)
     stopped: set[str] = set()
     back = []
     for message in messages:
         if message.id in failed or message.group in stopped:
-            stopped.add(message.group)
             back.append(message.id)
+            if not message.is_last_try:
+                stopped.add(message.group)
     return back
 
 
@@ -82,7 +93,9 @@ def send_back(queue: Queue, messages: list[Message], failed: Mapping[str, float 
         if message.id not in back:
             continue
         wait_s = failed.get(message.id)
-        if wait_s is None:
+        if wait_s is None and message.is_last_try:
+            wait_s = 0.0
+        elif wait_s is None:
             wait_s = min(BACK_OFF_MAX_S, 2.0**message.receives)
         waits.setdefault(message.group, wait_s)
         try:

@@ -179,6 +179,38 @@ def test_neighbours_are_routed_when_a_message_of_a_batch_can_never_be() -> None:
         assert w.receiver.texts() == ["m2"]
 
 
+def test_followers_are_delivered_when_a_message_of_their_conversation_is_given_up() -> None:
+    with world() as w:
+        w.connect()
+        for number in (1, 2, 3):
+            w.post(number)
+        first = w.inbox.messages[0].outgoing
+        broken = {**json.loads(first.body), "sealed": "AAAA"}
+        w.inbox.messages[0].outgoing = type(first)(json.dumps(broken), first.group, first.deduplication)
+
+        w.run(HOUR)
+
+        assert w.receiver.texts() == ["m2", "m3"]
+        assert [e["reason"] for e in w.of_kind("expired")] == ["dead_letter"]
+
+
+def test_followers_are_sent_when_a_delivery_of_their_lane_is_given_up() -> None:
+    with world() as w:
+        w.connect()
+        for number in (1, 2, 3):
+            w.post(number)
+        w.inbox.run(route.handle)
+        first = w.outbox.messages[0].outgoing
+        broken = json.loads(first.body)
+        del broken["transfer"]
+        w.outbox.messages[0].outgoing = type(first)(json.dumps(broken), first.group, first.deduplication)
+
+        w.run(timedelta(minutes=10))
+
+        assert w.receiver.texts() == ["m2", "m3"]
+        assert len(w.dead_outbox.messages) == 1
+
+
 @pytest.mark.parametrize("days", [-20_000, -400, -30, -1, 1, 30, 400, 20_000])
 def test_delivered_when_the_platforms_clock_is_wrong_by(days: int) -> None:
     with world() as w:

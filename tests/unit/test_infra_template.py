@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from chalicelib.flow.messages import RECEIVES_MAX
 from infra import template
 from infra.template import Cell
 
@@ -261,3 +262,10 @@ def test_every_alarm_reaches_somebody_when_it_rings() -> None:
 
     assert len(alarms) > 10
     assert all(alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms)
+
+
+@pytest.mark.parametrize("name", ["inbox.fifo", "outbox.fifo"])
+def test_queue_gives_a_message_up_when_its_consumer_expects_it(name: str) -> None:
+    policy = json.loads(QUEUES[name].create["Attributes"]["RedrivePolicy"])
+
+    assert policy["maxReceiveCount"] == RECEIVES_MAX
