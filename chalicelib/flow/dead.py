@@ -53,12 +53,13 @@ def _each(shell: Shell, messages: list[Message], end: Callable[[Shell, Message, 
 
 
 def _park(
-    shell: Shell, queue: str, message: Message, tenant: str, thing: str, minute: int, expires_at: datetime
+    shell: Shell, queue: str, message: Message, order: Mapping[str, Any], thing: str, minute: int, expires_at: datetime
 ) -> None:
+    tenant = str(order["tenant"])
     values = {
         "queue": queue,
         "thing": thing,
-        "message": body(message.body or {}),
+        "message": body(order),
         "group": message.group,
         "minute": minute,
         "parked_at": times.text(shell.now()),
@@ -83,7 +84,7 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
             minute = times.minute(times.parse(document["occurred_at"]))
         source = snapshot.configuration.sources.get(document["source"])
         ends = expires_at(snapshot.configuration.tenant, source, received_at) if source else ends
-    except WaybillError as fault:
+    except (WaybillError, ValueError) as fault:
         error("dead_letter_unreadable", fault)  # it is ended all the same, under the minute of its receipt
     entry = audit.act(
         "expired",
@@ -96,7 +97,7 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
         reason="dead_letter",
     )
     shell.audit.append(entry)
-    _park(shell, "inbox", message, tenant, event, minute, ends)
+    _park(shell, "inbox", message, order, event, minute, ends)
     # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
     row = shell.data.event(tenant, event, times.EARLIEST)
     if row is not None and row.sealed is None:
@@ -106,8 +107,17 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
 def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     if "wake" in order:
         return  # the lane's head still says that it is due: pump wakes it again
+    give_up(shell, message, dict(order))
+
+
+def give_up(shell: Shell, message: Message, order: dict[str, Any]) -> None:
+    """End a delivery that could not be made, and park it.
+
+    Args:
+        message: that held the order; or its wake, where the order waited in its lane.
+        order: as it was sent, or as it waits.
+    """
     batch = Batch(shell)
-    order = dict(order)
     found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
     order, found = up_to_date(batch, order, found, ATTEMPTS_MAX)  # a decision that was made meanwhile may be its end
     open_ = not found.ended and order["decision"] != "refused" and batch.snapshot(order["tenant"]) is not None
@@ -140,4 +150,4 @@ def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
         )
         shell.audit.append(entry)
     ends = times.parse(order["expires_at"])
-    _park(shell, "outbox", message, order["tenant"], order["transfer"], order["minute"], ends)
+    _park(shell, "outbox", message, order, order["transfer"], order["minute"], ends)

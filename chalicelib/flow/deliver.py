@@ -95,7 +95,7 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
         body = dict(message.body or {})
         try:
             if "wake" in body:
-                drain(batch, body["wake"], body["due"])
+                drain(batch, body["wake"], body["due"], message)
                 parked, found = None, {}
                 continue
             if body["transfer"] not in found:  # a wake, or its double, came before it: things are not as they were
@@ -181,8 +181,11 @@ def _place(batch: Batch, waits: Waits) -> tuple[datetime, str | None]:
 # Draining a lane
 
 
-def drain(batch: Batch, lane: str, due: str) -> None:
+def drain(batch: Batch, lane: str, due: str, wake: Message) -> None:
     """Work off a parked lane in order until it is empty, not due, or the time is over.
+
+    What fails again and again for a reason of its own is given up with the wake's last try, as a message would be: it would
+    else keep from leaving what waits behind it.
 
     Args:
         due: when the lane was due, as pump saw it.
@@ -196,7 +199,7 @@ def drain(batch: Batch, lane: str, due: str) -> None:
         if batch.late or (due_at > now and waiting["decision"] != "held"):
             shell.data.move_head(lane, now if batch.late else due_at, due)
             return
-        result = _waiting(batch, waiting)
+        result = _waiting_or_given_up(batch, waiting, wake)
         if isinstance(result, Waits):
             held = result.order["decision"] == "held"
             state = {**result.order, "due_at": times.text(result.due_at)}
@@ -209,6 +212,21 @@ def drain(batch: Batch, lane: str, due: str) -> None:
             return
         shell.data.remove_waiting(lane, sequence)
     shell.data.remove_head(lane)
+
+
+def _waiting_or_given_up(batch: Batch, waiting: Order, wake: Message) -> Ended | Waits:
+    try:
+        return _waiting(batch, waiting)
+    except Unavailable:
+        raise  # no fault of this order
+    except Exception as fault:
+        if not wake.is_last_try:
+            raise
+        from . import dead  # few are
+
+        error("deliver_failed", fault)
+        dead.give_up(batch.shell, wake, {k: v for k, v in waiting.items() if k != "due_at"})
+        return Ended()
 
 
 def _waiting(batch: Batch, waiting: Order) -> Ended | Waits:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import deaths
+import pytest
 from test_breaker_flow import failed
 from test_replay import request
 from world import START, World, world
@@ -13,7 +14,7 @@ from world import START, World, world
 from chalicelib.core import audit
 from chalicelib.core.breaker import Answer
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow import configure, connect, deliver, gate, pump, route
+from chalicelib.flow import configure, connect, deliver, gate, pump, replay, route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
 
@@ -171,3 +172,37 @@ def test_what_waits_ends_within_minutes_when_a_disabled_destination_is_deleted()
 
         assert [(e["outcome"], e["code"]) for e in w.of_kind("attempted")] == [("rejected", "no_destination")] * 2
         assert not [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")]
+
+
+def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        for number in (1, 2, 3):
+            w.post(number)
+        w.run(10 * MINUTE)
+        bad = w.receiver.requests[0][1]["waybill-transfer"]  # m1 came first
+        real = deliver.deliver
+
+        def faulty(batch: Batch, order: dict[str, Any], *more: Any, **named: Any) -> Any:
+            if order["transfer"] == bad:
+                raise ZeroDivisionError
+            return real(batch, order, *more, **named)
+
+        monkeypatch.setattr(deliver, "deliver", faulty)
+        w.receiver.answer = lambda _: (204, {})
+        w.run(3 * 60 * MINUTE)
+        letters = list(replay.letters(w.shell, w.tenant))
+
+        assert w.receiver.texts() == ["m2", "m3"]
+        ends = [e for e in w.of_kind("attempted") if e["transfer"] == bad and e["outcome"] != "failed"]
+        assert [(e["outcome"], e["code"]) for e in ends] == [("gave_up", "dead_letter")]
+        assert [letter["thing"] for letter in letters] == [bad]
+        assert [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")] == []
+
+        monkeypatch.undo()
+        replay.redrive(w.shell, w.tenant, letters[0], ("operator", "duty"))
+        w.run(MINUTE)
+        assert w.receiver.texts() == ["m2", "m3", "m1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import deaths
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 from world import SECRET, START, World, raw, world
 
 from chalicelib.channels.base import Inbound
-from chalicelib.core import pattern_fields, signature
+from chalicelib.core import audit, pattern_fields, signature, times
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant import Contract
 from chalicelib.flow import dead, deliver, replay, route
@@ -467,6 +468,21 @@ def test_redacted_before_it_leaves_when_the_route_says_so() -> None:
         (decided,) = w.of_kind("decided")
         assert decided["routes"][0]["decision"] == "redacted"
         assert "name" not in decided["routes"][0]["classes_out"]
+
+
+@pytest.mark.parametrize("sealed", ["bm90IHNlYWxlZA==", "a", "\u00e9"])
+def test_ended_under_the_minute_of_its_receipt_when_a_dead_letter_cannot_be_read(sealed: str) -> None:
+    with world() as w:
+        w.connect()
+        w.post(1)
+        held = w.inbox.messages[0]
+        held.outgoing = replace(held.outgoing, body=json.dumps({**json.loads(held.outgoing.body), "sealed": sealed}))
+
+        w.run(timedelta(hours=2))
+
+        (end,) = w.of_kind("expired")
+        assert (end["reason"], end["id"][4:10]) == ("dead_letter", audit.entry_id(times.minute(START), "x", "y")[4:10])
+        assert not w.dead_inbox.messages
 
 
 def test_operator_is_told_when_an_event_is_too_much_work_for_a_pattern(
