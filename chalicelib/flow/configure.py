@@ -323,7 +323,10 @@ def check_route(request: Request, settings: RouteSettings) -> None:
 def _check_room(request: Request, route_id: str, settings: RouteSettings) -> None:
     routes = request.shell.config.snapshot(request.tenant.id).configuration.routes
     others = [route.pattern for route in routes.values() if route.id != route_id]
-    if len(others) >= ROUTES_MAX:
+    here = routes.get(route_id)
+    if here is not None and len(json.dumps(settings.pattern)) <= len(json.dumps(here.pattern)):
+        return
+    if here is None and len(others) >= ROUTES_MAX:
         raise Conflict(f"a tenant has at most {ROUTES_MAX} routes: delete some first")
     if sum(len(json.dumps(pattern)) for pattern in (*others, settings.pattern)) > PATTERNS_BYTES_MAX:
         text = f"all patterns of a tenant together are at most {PATTERNS_BYTES_MAX >> 20} MiB: delete routes, or shorten patterns"

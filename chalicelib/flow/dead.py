@@ -53,14 +53,14 @@ def _each(shell: Shell, messages: list[Message], end: Callable[[Shell, Message, 
 
 
 def _park(
-    shell: Shell, queue: str, message: Message, order: Mapping[str, Any], thing: str, minute: int, expires_at: datetime
+    shell: Shell, queue: str, order: Mapping[str, Any], group: str, thing: str, minute: int, expires_at: datetime
 ) -> None:
     tenant = str(order["tenant"])
     values = {
         "queue": queue,
         "thing": thing,
         "message": body(order),
-        "group": message.group,
+        "group": group,
         "minute": minute,
         "parked_at": times.text(shell.now()),
     }
@@ -97,7 +97,7 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
         reason="dead_letter",
     )
     shell.audit.append(entry)
-    _park(shell, "inbox", message, order, event, minute, ends)
+    _park(shell, "inbox", order, message.group, event, minute, ends)
     # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
     row = shell.data.event(tenant, event, times.EARLIEST)
     if row is not None and row.sealed is None:
@@ -107,16 +107,13 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
 def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     if "wake" in order:
         return  # the lane's head still says that it is due: pump wakes it again
-    give_up(shell, message, dict(order))
+    give_up(shell, dict(order), message.group)
 
 
-def give_up(shell: Shell, message: Message, order: dict[str, Any]) -> None:
-    """End a delivery that could not be made, and park it.
-
-    Args:
-        message: that held the order; or its wake, where the order waited in its lane.
-        order: as it was sent, or as it waits.
-    """
+def give_up(shell: Shell, order: dict[str, Any], group: str) -> None:
+    """Park a delivery that could not be made, and end it. In that order: whoever finds its end looks at it no more."""
+    ends = times.parse(order["expires_at"])
+    _park(shell, "outbox", order, group, order["transfer"], order["minute"], ends)
     batch = Batch(shell)
     found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
     order, found = up_to_date(batch, order, found, ATTEMPTS_MAX)  # a decision that was made meanwhile may be its end
@@ -149,5 +146,3 @@ def give_up(shell: Shell, message: Message, order: dict[str, Any]) -> None:
             took_ms=0,
         )
         shell.audit.append(entry)
-    ends = times.parse(order["expires_at"])
-    _park(shell, "outbox", message, order, order["transfer"], order["minute"], ends)

@@ -27,7 +27,7 @@ from ..shell import Shell
 from ..store.data import list_of
 from .attempt import Ended, Waits, delays_of, deliver
 from .dirty import tell
-from .messages import Message, send_back
+from .messages import RECEIVES_MAX, Message, send_back
 from .state import FIRST_ATTEMPTS, Batch, Found, Order, look, up_to_date
 
 SHORT_WAIT_S = 10
@@ -85,17 +85,22 @@ def handle(shell: Shell, messages: list[Message]) -> list[str]:
 
 
 def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> dict[str, float | None]:
-    """Take one lane's messages in order. Return the message that stopped the lane, if any, and when it wants to come back
-    (seconds; None where nobody can say); before it those that failed for the last time, which stop nothing."""
+    """Take one lane's messages in order. Return those that come back, and when each wants to (seconds; None where nobody can
+    say): those that failed for the last time, which stop nothing; one that stopped the lane, and all that nobody looked at."""
     parked: bool | None = None
     failed: dict[str, float | None] = {}
-    for message in messages:
-        if batch.late:
-            return {**failed, message.id: 1}
+    for place, message in enumerate(messages):
+        rest = [other.id for other in messages[place:]]
         body = dict(message.body or {})
         try:
+            if batch.late:
+                if "wake" in body or not message.is_last_try:
+                    return {**failed, **dict.fromkeys(rest, 1)}
+                park(batch, message.sequence, Waits(batch.shell.now(), body, 0))
+                parked = True
+                continue
             if "wake" in body:
-                drain(batch, body["wake"], body["due"], message)
+                drain(batch, body["wake"], body["due"])
                 parked, found = None, {}
                 continue
             if body["transfer"] not in found:  # a wake, or its double, came before it: things are not as they were
@@ -107,15 +112,16 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
             if waits is None:
                 continue
             wait_s = (waits.due_at - batch.shell.now()).total_seconds()
-            if not parked and wait_s <= SHORT_WAIT_S and _comes_back(waits, wait_s, message.receives):
-                return {**failed, message.id: wait_s}
+            short = not parked and wait_s <= SHORT_WAIT_S and not message.is_last_try
+            if short and _comes_back(waits, wait_s, message.receives):
+                return {**failed, **dict.fromkeys(rest, wait_s)}
             park(batch, message.sequence, waits)
             parked = True
         except Exception as fault:  # noqa: BLE001  (each lane has its own outcome)
             error("deliver_failed", fault)
-            failed[message.id] = None
             if not message.is_last_try:
-                return failed
+                return {**failed, **dict.fromkeys(rest, None)}
+            failed[message.id] = None
             parked, found = None, {}
     return failed
 
@@ -181,11 +187,8 @@ def _place(batch: Batch, waits: Waits) -> tuple[datetime, str | None]:
 # Draining a lane
 
 
-def drain(batch: Batch, lane: str, due: str, wake: Message) -> None:
+def drain(batch: Batch, lane: str, due: str) -> None:
     """Work off a parked lane in order until it is empty, not due, or the time is over.
-
-    What fails again and again for a reason of its own is given up with the wake's last try, as a message would be: it would
-    else keep from leaving what waits behind it.
 
     Args:
         due: when the lane was due, as pump saw it.
@@ -199,7 +202,7 @@ def drain(batch: Batch, lane: str, due: str, wake: Message) -> None:
         if batch.late or (due_at > now and waiting["decision"] != "held"):
             shell.data.move_head(lane, now if batch.late else due_at, due)
             return
-        result = _waiting_or_given_up(batch, waiting, wake)
+        result = _waiting_or_given_up(batch, sequence, waiting)
         if isinstance(result, Waits):
             held = result.order["decision"] == "held"
             state = {**result.order, "due_at": times.text(result.due_at)}
@@ -214,24 +217,36 @@ def drain(batch: Batch, lane: str, due: str, wake: Message) -> None:
     shell.data.remove_head(lane)
 
 
-def _waiting_or_given_up(batch: Batch, waiting: Order, wake: Message) -> Ended | Waits:
+def _waiting_or_given_up(batch: Batch, sequence: str, waiting: Order) -> Ended | Waits:
+    """Look at one waiting order. One that fails as often as a message may, for a reason of its own, is given up as that is: it
+    would else keep from leaving what waits behind it."""
     try:
         return _waiting(batch, waiting)
     except Unavailable:
         raise  # no fault of this order
     except Exception as fault:
-        if not wake.is_last_try:
+        if waiting.get("otr"):
+            raise  # nothing of it is parked, and its row is gone soon
+        tries = waiting.get("tries", 0) + 1
+        if tries < RECEIVES_MAX:
+            batch.shell.data.update_waiting(
+                waiting["lane"], sequence, {**waiting, "tries": tries}, waiting["decision"] == "held"
+            )
             raise
         from . import dead  # few are
 
         error("deliver_failed", fault)
-        dead.give_up(batch.shell, wake, {k: v for k, v in waiting.items() if k != "due_at"})
+        dead.give_up(batch.shell, _order_of(waiting), waiting["lane"])
         return Ended()
+
+
+def _order_of(waiting: Order) -> Order:
+    return {k: v for k, v in waiting.items() if k not in ("due_at", "tries")}
 
 
 def _waiting(batch: Batch, waiting: Order) -> Ended | Waits:
     """Look at one waiting order: what the log says of it decides what is next."""
-    order = {k: v for k, v in waiting.items() if k != "due_at"}
+    order = _order_of(waiting)
     attempts = len(delays_of(batch, order)) + 1
     order, one = up_to_date(batch, order, look(batch, [order], attempts)[order["transfer"]], attempts)
     if one.ended or order["decision"] == "refused":

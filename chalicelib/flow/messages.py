@@ -13,7 +13,8 @@ from ..store.queues import Queue, Refused
 
 BACK_OFF_MAX_S = 60.0
 RECEIVES_MAX = 10
-"""How often a message is tried: then its queue gives it up, and what follows in its group does not go down with it."""
+"""How often a message is tried: then its queue gives it up, and what follows in its group, if its function could say that
+it failed, goes on."""
 NO_CONVERSATION = "-"
 """What an order names where its event has no conversation."""
 
@@ -67,6 +68,7 @@ def with_followers(messages: Iterable[Message], failed: Iterable[str]) -> list[s
     """Return the ids that go back to the queue: each failed message and every later one of its group, in order.
 
     One that was tried for the last time goes alone: its queue gives it up, and those behind it, which came as often, too.
+    Of these the caller MUST name those that he has not worked on.
     """
     failed = set(failed)
     stopped: set[str] = set()
@@ -94,12 +96,13 @@ def send_back(queue: Queue, messages: list[Message], failed: Mapping[str, float 
             continue
         wait_s = failed.get(message.id)
         if wait_s is None and message.is_last_try:
-            wait_s = 0.0
-        elif wait_s is None:
-            wait_s = min(BACK_OFF_MAX_S, 2.0**message.receives)
-        waits.setdefault(message.group, wait_s)
+            wait_s = 0.0  # given up as soon as somebody asks for it
+        else:
+            if wait_s is None:
+                wait_s = min(BACK_OFF_MAX_S, 2.0**message.receives)
+            wait_s = waits.setdefault(message.group, wait_s)
         try:
-            queue.retry_in(message.receipt_handle, max(0, round(waits[message.group])))
+            queue.retry_in(message.receipt_handle, max(0, round(wait_s)))
         except (WaybillError, Refused) as fault:
             error("not_given_back", fault)  # it returns by itself when its visibility ends
     return back

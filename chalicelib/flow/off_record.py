@@ -120,10 +120,11 @@ def take(shell: Shell, works: list[Work], started_s: float) -> None:
     transfers = {work.document["id"]: [_Transfer(work, order) for order in _orders(work, now)] for work in works}
     for transfer in (one for several in transfers.values() for one in several):
         _end_later(shell, transfer.order, now)  # 3
-    entries = [work.entry for work in works]
-    outcomes = shell.audit.append_many(entries)  # 4
-    if any(isinstance(outcome, AuditUnavailable) for outcome in outcomes):
-        outcomes = shell.audit.append_many(entries)  # else what is written and was not answered could not be sent
+    outcomes = shell.audit.append_many([work.entry for work in works])  # 4
+    unclear = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, AuditUnavailable)]
+    # Once more: what is written and was not answered could else not be sent.
+    for place, again in zip(unclear, shell.audit.append_many([works[p].entry for p in unclear]), strict=True):
+        outcomes[place] = again
     fresh = []
     for work, outcome in zip(works, outcomes, strict=True):
         # Its commitment is of this call alone: what is there already and equal was written by it and not answered.
