@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,10 +13,12 @@ from test_breaker_flow import failed
 from test_replay import request
 from world import START, World, world
 
-from chalicelib.core import audit
+from chalicelib.core import audit, times
 from chalicelib.core.breaker import Answer
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow import configure, connect, deliver, gate, pump, replay, route
+from chalicelib.core.tenant import Retry
+from chalicelib.flow import configure, connect, dead, deliver, gate, pump, replay, route
+from chalicelib.flow.messages import RECEIVES_MAX, Message
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
 
@@ -206,3 +210,100 @@ def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_ow
         replay.redrive(w.shell, w.tenant, letters[0], ("operator", "duty"))
         w.run(MINUTE)
         assert w.receiver.texts() == ["m2", "m3", "m1"]
+
+
+@pytest.mark.parametrize("first_wait_s", [1, 5])
+def test_nothing_behind_a_message_is_lost_when_it_waits_a_moment_in_its_last_try(first_wait_s: int) -> None:
+    """Each message's short wait brings all those behind it back once more."""
+    tried: Counter[str] = Counter()
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, str]]:
+        text = body["data"]["message"]["text"]
+        tried[text] += 1
+        return (503 if tried[text] == 1 else 204), {}
+
+    with world() as w:
+        w.connect(destination={"retry": Retry(delays_s=(first_wait_s, 300, 1800))})
+        w.receiver.answer = answer
+        for number in range(20):
+            w.post(number)
+
+        w.run(3 * MINUTE, every=timedelta(seconds=1))
+        w.run(12 * 60 * MINUTE)
+
+        assert w.receiver.texts() == [f"m{number}" for number in range(20)]
+        assert len([e for e in w.of_kind("attempted") if e["outcome"] != "failed"]) == 20
+
+
+def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last_try() -> None:
+    with world() as w:
+        w.connect()
+        for number in (1, 2, 3):
+            w.post(number)
+        w.inbox.run(route.handle)
+        messages = [
+            Message(
+                m.id, json.loads(m.outgoing.body), m.outgoing.group, m.sequence, m.id, times.millis(w.clock), receives
+            )
+            for m, receives in zip(w.outbox.receive(), (10, 9, 8), strict=True)
+        ]
+        batch = Batch(w.shell)
+        batch.started -= 100
+
+        back = deliver._lane(batch, messages, {})
+
+        assert list(back) == [m.id for m in messages[1:]]
+        assert [r["sk"]["S"] for r in w.rows("data") if r["pk"]["S"].startswith("lane#")] != []
+
+
+def test_each_that_waits_gets_tries_of_its_own_when_all_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: Counter[str] = Counter()
+
+    def faulty(_: Batch, order: dict[str, Any], *more: Any, **named: Any) -> Any:
+        tries[order["transfer"]] += 1
+        raise ZeroDivisionError
+
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(4):
+            w.post(number)
+        w.run(10 * MINUTE)
+        monkeypatch.setattr(deliver, "deliver", faulty)
+        w.receiver.answer = lambda _: (204, {})
+
+        w.run(24 * 60 * MINUTE)
+
+        given_up = {str(letter["thing"]) for letter in replay.letters(w.shell, w.tenant)}
+        assert given_up
+        assert {tries[transfer] for transfer in given_up} == {RECEIVES_MAX}
+
+
+def test_a_letter_is_there_when_the_process_dies_while_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given_up(crash_at: int | None) -> tuple[int, int, list[str]]:
+        with world() as w:
+            w.connect()
+            w.receiver.answer = lambda _: (503, {})
+            w.post(1)
+            w.run(10 * MINUTE)
+            monkeypatch.setattr(deliver, "deliver", lambda *_, **__: 1 // 0)
+            real = dead.give_up
+
+            def dying(*arguments: Any) -> None:
+                w.effects.clear()
+                w.crash_at = crash_at if not w.crashes else None
+                real(*arguments)
+                w.crash_at = None
+                seen.append(len(w.effects))
+
+            seen: list[int] = []
+            monkeypatch.setattr(dead, "give_up", dying)
+            w.run(5 * 60 * MINUTE)
+            monkeypatch.undo()
+            codes = [e["code"] for e in w.of_kind("attempted") if e["outcome"] == "gave_up"]
+            return sum(seen), len(list(replay.letters(w.shell, w.tenant))), codes
+
+    effects, letters, codes = given_up(None)
+    assert (letters, codes) == (1, ["dead_letter"])
+    for effect in range(1, effects + 1):
+        assert given_up(effect)[1:] == (1, ["dead_letter"]), effect

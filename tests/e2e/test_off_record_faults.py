@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +24,12 @@ from test_off_record import (
     two_routes,
     waiting,
 )
-from world import World, world
+from world import START, World, world
 
 from chalicelib.core import breaker
-from chalicelib.core.errors import Unavailable
+from chalicelib.core.errors import AuditBroken, AuditUnavailable, Unavailable
 from chalicelib.core.tenant import Redaction, Transform
+from chalicelib.flow import attempt, receive, replay
 
 
 def _down(w: World) -> None:
@@ -222,3 +224,55 @@ class _Deaf:
 
     def batch_get_item(self, **_: Any) -> Any:
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "BatchGetItem")
+
+
+def test_what_was_decided_is_sent_when_another_event_of_its_webhook_could_not_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with world() as w:
+        begun(w)
+        append, received, calls = w.shell.audit.append_many, receive.receive, []
+
+        def flaky(entries: Any) -> Any:
+            if not any(e["kind"] == "decided" for e in entries):
+                return append(entries)
+            calls.append(len(entries))
+            taken = {1: 1, 2: 0}.get(len(calls), len(entries))
+            return [*append(entries[:taken]), *(AuditUnavailable("throttled") for _ in entries[taken:])]
+
+        def twofold(*arguments: Any) -> Any:
+            got = received(*arguments)
+            (draft,) = got.drafts
+            return replace(got, drafts=(draft, draft.model_copy(update={"dedupe_id": f"{draft.dedupe_id}-b"})))
+
+        monkeypatch.setattr(w.shell.audit, "append_many", flaky)
+        monkeypatch.setattr(receive, "receive", twofold)
+        statuses = [said(w).status, said(w).status]
+        w.run(5 * MINUTE)
+
+        assert (statuses, calls[:2]) == ([503, 200], [2, 1])
+        assert len(w.receiver.requests) == 2
+        assert [e["outcome"] for e in w.of_kind("attempted")].count("delivered") == 3  # with what came before
+
+
+def test_what_is_on_the_record_goes_on_when_its_second_order_fails_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise AuditBroken("unreadable")
+
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        w.post(1, text="hello", chat=4455667788)
+        w.settle()
+        off(w)
+        monkeypatch.setattr(attempt, "_lost", broken)
+        w.post(1, text="hello", chat=4455667788, at=START)
+        w.run(20 * MINUTE)
+        w.receiver.answer = lambda _: (204, {})
+
+        w.run(timedelta(hours=5))
+
+        assert w.receiver.texts() == ["hello"]
+        assert list(replay.letters(w.shell, w.tenant)) == []

@@ -39,6 +39,11 @@ def only(change: str) -> contextlib.AbstractContextManager[None]:
     return replaced(owners, "CHANGES", {change: owners.CHANGES[change]})
 
 
+def calm() -> contextlib.AbstractContextManager[None]:
+    """Have nothing fail, so that what is to be caught is there whatever is drawn."""
+    return replaced(weather.Faults, "draws", lambda *_: False)
+
+
 def broken(seed: int = 11, events: int = EVENTS) -> set[str]:
     return {b.promise for b in rounds.play("moto", seed, events).broken}
 
@@ -147,15 +152,14 @@ def test_caught_when_a_pull_does_not_ask_whether_it_is_the_first() -> None:
 
 
 def test_caught_when_a_switch_stops_nothing() -> None:
-    with only("switch thrown"), replaced(plan, "stopped_by", lambda *_: None):
+    with only("switch thrown"), calm(), replaced(plan, "stopped_by", lambda *_: None):
         found = broken(events=15)
 
     assert "lawful" in found
 
 
 def test_caught_when_the_door_does_not_look_what_is_off_the_record() -> None:
-    calm = replaced(weather.Faults, "draws", lambda *_: False)
-    with only("off the record"), calm, replaced(intervals, "is_off_record", lambda *_: False):
+    with only("off the record"), calm(), replaced(intervals, "is_off_record", lambda *_: False):
         found = broken()
 
     assert found == {"unrecorded"}
@@ -176,14 +180,14 @@ def test_caught_when_what_is_off_the_record_is_sent_each_time_it_is_posted() -> 
 
 
 def test_caught_when_the_sweep_asks_for_no_hold() -> None:
-    with only("content held"), replaced(expiry, "covering", lambda *_: None):
+    with only("content held"), calm(), replaced(expiry, "covering", lambda *_: None):
         found = broken(events=15)
 
     assert found == {"kept"}
 
 
 def test_caught_when_the_sweep_leaves_what_is_over() -> None:
-    with replaced(expiry, "handle", lambda *_: None):
+    with only("schedule changed"), calm(), replaced(expiry, "handle", lambda *_: None):
         found = broken(events=15)
 
     assert found == {"gone"}
@@ -203,7 +207,8 @@ def test_caught_when_the_sweep_is_a_day_ahead() -> None:
             now: datetime = self._shell.now()
             return now + timedelta(days=1)
 
-    with replaced(expiry, "handle", lambda shell, *more: real(Ahead(shell), *more)):  # type: ignore[arg-type]
+    ahead = replaced(expiry, "handle", lambda shell, *more: real(Ahead(shell), *more))  # type: ignore[arg-type]
+    with only("schedule changed"), calm(), ahead:
         found = broken(events=15)
 
     assert found == {"kept"}

@@ -308,6 +308,18 @@ def test_route_is_refused_when_a_longer_pattern_finds_no_room(tenant: Api, monke
     assert (answer.status, answer.json["code"]) == (409, "conflict")
 
 
+def test_route_that_is_over_a_bound_can_be_disabled_and_made_shorter(
+    tenant: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant.connect()
+    monkeypatch.setattr(configure, "PATTERNS_BYTES_MAX", 1)
+    monkeypatch.setattr(configure, "ROUTES_MAX", 0)
+    path = f"/v1/routes/{tenant.made['route']}"
+
+    assert tenant.call("PATCH", path, {"enabled": False}).status == 200
+    assert tenant.call("PATCH", path, {"pattern": {"kind": ["status"]}}).status == 200
+
+
 def test_route_is_replaced_and_patched(tenant: Api) -> None:
     tenant.connect()
     path = f"/v1/routes/{tenant.made['route']}"
