@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import ids
 from ..core.bases import NEEDS_LAW
-from ..core.errors import Conflict, Invalid, Misconfigured, NotFound
+from ..core.errors import Conflict, Invalid, Misconfigured, NotFound, Unavailable
 from ..core.pattern import Pattern
 from ..core.redaction import check_redactions
 from ..core.tenant import (
@@ -29,6 +29,7 @@ from ..core.tenant import (
     Tenant,
     TenantSettings,
 )
+from ..observe import error
 from ..shell import Shell
 from ..store.config import Row
 from .published import publish
@@ -102,14 +103,18 @@ def changed(request: Request, row: Row, record: Any, expected: int | None, reaso
 
 
 def wake_held(request: Request) -> None:
-    """Have held transfers decided again: what they wait for may be there now."""
+    """Have held transfers decided again: what they wait for may be there now. The change that is asked for counts all the same
+    where that cannot be done: lanes that are not woken are looked at in their hour."""
     lanes: dict[str, None] = {}
-    for lane, _ in request.shell.data.held(request.tenant.id):
-        lanes[lane] = None
-        if len(lanes) == WAKE_MAX:
-            break
-    for lane in lanes:
-        request.shell.data.wake_at(lane, request.shell.now())
+    try:
+        for lane, _ in request.shell.data.held(request.tenant.id):
+            lanes[lane] = None
+            if len(lanes) == WAKE_MAX:
+                break
+        for lane in lanes:
+            request.shell.data.wake_at(lane, request.shell.now())
+    except Unavailable as fault:
+        error("lanes_not_woken", fault, tenant=request.tenant.id)
 
 
 # Tenants

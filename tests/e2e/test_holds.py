@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from test_retention import asked
 from world import World, world
 
+from chalicelib.core.errors import Unavailable
 from chalicelib.core.redecide import configuration_of
 from chalicelib.core.tenant import Contract
+from chalicelib.flow import configure
 
 HOUR = timedelta(hours=1)
 
@@ -75,6 +78,21 @@ def test_what_waits_already_waits_on_when_the_time_is_lengthened_again(cell: Wor
     cell.run(2 * HOUR)
 
     assert cell.receiver.texts() == ["m1"]
+
+
+def test_a_change_counts_when_what_is_held_cannot_be_woken(cell: World) -> None:
+    cell.post(1)
+    cell.run(timedelta(minutes=2))
+    give_contract(cell)
+    cell.failing = lambda name: Unavailable("throttled") if name == "before UpdateItem" else None
+
+    configure.wake_held(asked(cell))
+    cell.failing = lambda name: None
+    cell.run(timedelta(minutes=30))
+    before = cell.receiver.texts()
+    cell.run(HOUR)
+
+    assert (before, cell.receiver.texts()) == ([], ["m1"])
 
 
 def test_nothing_leaves_when_the_ground_comes_after_the_time_and_before_the_look(cell: World) -> None:
