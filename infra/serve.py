@@ -182,7 +182,7 @@ def serve(options: Options) -> int:
     for thread in threads:
         thread.join(FINISH_S)
         done = done and not thread.is_alive()
-    # The door is not closed from here, which its own thread, in the middle of waiting, would stumble over: it ends with the process.
+    # The door ends with the process: its own thread, in the middle of waiting, would stumble over being closed from here.
     if not done:
         error("stopped_in_the_middle", TimeoutError())  # what was in hand comes back to another process
     info("stopped")
