@@ -305,7 +305,7 @@ class Judge:
         for receiver in self.round.receivers.all.values():
             if receiver.limit_per_s is None:
                 continue
-            times = sorted(request.at for request in receiver.requests)
+            times = sorted(request.process_at for request in receiver.requests)
             most = receiver.limit_per_s * 12
             for first, later in zip(times, times[most:], strict=False):
                 if later - first < timedelta(seconds=10):
