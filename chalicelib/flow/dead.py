@@ -57,14 +57,12 @@ def _park(
 ) -> None:
     tenant = str(order["tenant"])
     values = {
-        "queue": queue,
-        "thing": thing,
         "message": body(order),
         "group": group,
         "minute": minute,
         "parked_at": times.text(shell.now()),
     }
-    shell.data.insert_dead(tenant, f"{queue}#{thing}", values, expires_at)
+    shell.data.insert_dead(tenant, queue, thing, values, expires_at)
     warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
 
 
@@ -101,7 +99,7 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
     # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
     row = shell.data.event(tenant, event, times.EARLIEST)
     if row is not None and row.sealed is None:
-        shell.data.remove_dead(tenant, f"inbox#{event}")
+        shell.data.remove_dead(tenant, "inbox", event)
 
 
 def _outbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:

@@ -59,7 +59,7 @@ def erase(request: Request, event: str, ground: str) -> None:
     shell.data.erase_content(row.key)
     for owner in owners:
         shell.lifetimes.ask(tenant, owner)
-    shell.data.remove_dead(tenant, f"inbox#{event}")
+    shell.data.remove_dead(tenant, "inbox", event)
     request.note("erased", event=event, minute=row.minute, reason=ground)
 
 
@@ -78,7 +78,7 @@ def _seal(request: Request, row: EventRow, why: Restriction) -> NoReturn:
         if there is None:
             raise NotFound("the content of this event was erased; its transfers and audit entries remain")
         why = there
-    shell.data.remove_dead(tenant, f"inbox#{event}")
+    shell.data.remove_dead(tenant, "inbox", event)
     entries = [e for e in shell.audit.of_event(tenant, row.minute, event, now) if e["event"] == event]
     acts = [
         _act(request, row, "erased", now, one.decided, why.ground, object=("transfer", one.id))

@@ -74,7 +74,7 @@ def redrive(shell: Shell, tenant: str, letter: Item, actor: tuple[str, str]) -> 
         with contextlib.suppress(AlreadyReplayed):  # by its id: nothing is left for the letter to do
             again(shell, tenant, order["transfer"], actor, shell.now(), "dead_letter")
     tell_or_note(shell)
-    shell.data.remove_dead(tenant, letter["sk"])
+    shell.data.remove_dead(tenant, str(letter["queue"]), str(letter["thing"]))
 
 
 def _inbox(shell: Shell, order: Mapping[str, Any], letter: Item, actor: tuple[str, str]) -> None:

@@ -391,10 +391,11 @@ class DataStore:
         """Yield a tenant's parked dead letters."""
         yield from self.table.query("pk = :p", {":p": f"{tenant}#dead"})
 
-    def remove_dead(self, tenant: str, place: str) -> None:
-        """Forget a dead letter that was sent on its way again."""
-        self.table.delete({"pk": f"{tenant}#dead", "sk": place})
+    def remove_dead(self, tenant: str, queue: str, thing: str) -> None:
+        """Forget a dead letter: it was sent on its way again, or what it holds was erased."""
+        self.table.delete({"pk": f"{tenant}#dead", "sk": f"{queue}#{thing}"})
 
-    def insert_dead(self, tenant: str, place: str, values: Mapping[str, Any], expires_at: datetime) -> None:
+    def insert_dead(self, tenant: str, queue: str, thing: str, values: Mapping[str, Any], expires_at: datetime) -> None:
         """Park a dead letter for a person to look at."""
-        self.table.insert({"pk": f"{tenant}#dead", "sk": place, "ttl": ttl(expires_at), **values})
+        place = {"pk": f"{tenant}#dead", "sk": f"{queue}#{thing}"}
+        self.table.insert({**place, "ttl": ttl(expires_at), "queue": queue, "thing": thing, **values})
