@@ -90,12 +90,11 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
     parked: bool | None = None
     failed: dict[str, float | None] = {}
     for place, message in enumerate(messages):
-        rest = [other.id for other in messages[place:]]
         body = dict(message.body or {})
         try:
             if batch.late:
                 if "wake" in body or not message.is_last_try:
-                    return {**failed, **dict.fromkeys(rest, 1)}
+                    return {**failed, **_in(1, messages[place:])}
                 park(batch, message.sequence, Waits(batch.shell.now(), body, 0))
                 parked = True
                 continue
@@ -114,16 +113,20 @@ def _lane(batch: Batch, messages: list[Message], found: Mapping[str, Found]) -> 
             wait_s = (waits.due_at - batch.shell.now()).total_seconds()
             short = not parked and wait_s <= SHORT_WAIT_S and not message.is_last_try
             if short and _comes_back(waits, wait_s, message.receives):
-                return {**failed, **dict.fromkeys(rest, wait_s)}
+                return {**failed, **_in(wait_s, messages[place:])}
             park(batch, message.sequence, waits)
             parked = True
         except Exception as fault:  # noqa: BLE001  (each lane has its own outcome)
             error("deliver_failed", fault)
             if not message.is_last_try:
-                return {**failed, **dict.fromkeys(rest, None)}
+                return {**failed, **_in(None, messages[place:])}
             failed[message.id] = None
             parked, found = None, {}
     return failed
+
+
+def _in(wait_s: float | None, messages: list[Message]) -> dict[str, float | None]:
+    return dict.fromkeys((message.id for message in messages), wait_s)
 
 
 def _comes_back(waits: Waits, wait_s: float, receives: int) -> bool:
