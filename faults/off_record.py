@@ -83,16 +83,16 @@ def judged(judge: Judge) -> Iterator[Broken]:
         detail = _marked(judge, event, first)
         if detail:
             yield Broken("unrecorded", event, detail)
-        if not is_off(first):
-            for transfer in (t for t in judge.transfers.values() if t.event == event):
-                if {"off_record", "lost"} & {a["code"] for a in transfer.attempts}:
-                    yield judge.broken("unrecorded", transfer, "was ended as if it had been said off the record")
-            continue
-        if event in judge.round.lives.seen:
+        if is_off(first) and event in judge.round.lives.seen:
             yield Broken("unrecorded", event, "was stored, though it was said off the record")
-        for transfer in (t for t in judge.transfers.values() if t.event == event):
-            if len(transfer.requests) > 1 or len(transfer.decisions) > 1:
-                yield judge.broken("unrecorded", transfer, "was tried again, though it was said off the record")
+    for transfer in judge.transfers.values():
+        if judge.closed(transfer.tenant):
+            continue
+        off = transfer.event in judge.off
+        if off and (len(transfer.requests) > 1 or len(transfer.decisions) > 1):
+            yield judge.broken("unrecorded", transfer, "was tried again, though it was said off the record")
+        if not off and {"off_record", "lost"} & {a["code"] for a in transfer.attempts}:
+            yield judge.broken("unrecorded", transfer, "was ended as if it had been said off the record")
 
 
 def _marked(judge: Judge, event: str, first: Mapping[str, Any]) -> str:

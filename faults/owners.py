@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import content, off_record, pulls
@@ -54,29 +54,39 @@ class Owners:
         """
         self._asked += 1
         headers = {"Idempotency-Key": f"soak-{self._asked}"} if method == "POST" else {}
-        status, answer = 0, None
-        for _ in range(TRIES):
-            status, answer = self.world.api(key, method, path, body, headers)
-            if status < 500 and status not in (409, 429):
-                break
-            if status == 409 and 409 in may and (answer or {}).get("code") != "still_running":
-                break
-            self.world.scheduler.pause(self.random.uniform(1, 8))
+        status, answer = self._answered(TRIES, key, method, path, body, headers, may)
         if status >= 300 and status not in may:
             raise Declined(f"{method} {path.partition('?')[0]} answered {status}: {answer}")
         return answer
 
     def listed(self, tenant: Tenant, path: str) -> list[Json]:
         """Return a page of a list. A list makes so many calls that in the worst storms it may never be answered: nothing then."""
-        for _ in range(LIST_TRIES):
-            status, answer = self.world.api(tenant.key, "GET", path, None, {})
-            if status == 200:
-                found: list[Json] = answer["data"]
-                return found
-            if status < 500 and status != 429:
-                raise Declined(f"GET {path.partition('?')[0]} answered {status}: {answer}")
+        status, answer = self._answered(LIST_TRIES, tenant.key, "GET", path)
+        if status < 500 and status not in (200, 429):
+            raise Declined(f"GET {path.partition('?')[0]} answered {status}: {answer}")
+        found: list[Json] = answer["data"] if status == 200 else []
+        return found
+
+    def _answered(
+        self,
+        tries: int,
+        key: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        may: tuple[int, ...] = (),
+    ) -> tuple[int, Any]:
+        """Make a request until it is answered, or so many times. Return the last status and document."""
+        status, answer = 0, None
+        for _ in range(tries):
+            status, answer = self.world.api(key, method, path, body, headers)
+            if status < 500 and status not in (409, 429):
+                break
+            if status == 409 and 409 in may and (answer or {}).get("code") != "still_running":
+                break
             self.world.scheduler.pause(self.random.uniform(1, 8))
-        return []
+        return status, answer
 
     # Declaring
 
