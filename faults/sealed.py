@@ -39,7 +39,7 @@ def rows(world: World) -> list[dict[str, Any]]:
 def waiting(world: World) -> bool:
     """Say whether entries stand in the tables that no seal covers."""
     stored = Counter((row["pk"]["S"].partition("#")[0], row["log"]["S"]) for row in rows(world) if "leaf" in row)
-    objects = _objects(world)
+    objects = _objects(world, "logs/")
     return any(len(_leaves(world, objects, *of)) < number for of, number in stored.items())
 
 
@@ -73,10 +73,10 @@ def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broke
             yield Broken("sealed", where, f"the log's bundle verifies with {report.code}: {names}")
 
 
-def _objects(world: World) -> dict[str, bytes]:
-    """Return the newest version of every object of the evidence bucket."""
+def _objects(world: World, under: str = "") -> dict[str, bytes]:
+    """Return the newest version of every object of the evidence bucket, or of those under a prefix."""
     s3, bucket = world.inspector.clients.get("s3"), world.inspector.settings.evidence_bucket
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=under)
     keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
     return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 

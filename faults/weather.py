@@ -63,11 +63,7 @@ class Faults:
         self.weather = weather
         self.random = randomness
         self.told: list[Fault] = []
-
-    @property
-    def counts(self) -> Counter[str]:
-        """How many of each kind there were."""
-        return Counter(fault.kind for fault in self.told)
+        self.counts: Counter[str] = Counter()
 
     def draws(self, kind: str) -> bool:
         """Say whether a fault of a kind happens now."""
@@ -77,6 +73,7 @@ class Faults:
     def note(self, tick: int, at_s: float, kind: str, where: str) -> None:
         """Remember a fault."""
         self.told.append(Fault(tick, at_s, kind, where))
+        self.counts[kind] += 1
 
     def calm(self) -> None:
         """End all faults."""
