@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
-from moto.dynamodb.exceptions import DynamodbException
+from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.responses import DynamoHandler
 
@@ -79,7 +79,7 @@ class Tables:
             self._handler.body = arguments
             try:
                 return act()._result
-            except DynamodbException as refused:
+            except JsonRESTError as refused:
                 code = str(refused.error_type).rpartition("#")[2]
                 answer: Any = {"Error": {"Code": code, "Message": str(refused.message)}}
                 raise ClientError(answer, operation) from None
@@ -119,6 +119,7 @@ class Tables:
         """Read the rows that a key condition names, in the order of the sort key.
 
         Raises:
+            ClientError: ``ResourceNotFoundException``, where there is no such table.
             LookupError: an argument that is not known here.
         """
         known = {
@@ -128,6 +129,9 @@ class Tables:
         if not arguments.keys() <= known:
             raise LookupError(str(arguments.keys() - known))
         name, index = arguments["TableName"], arguments.get("IndexName")
+        if name not in self._tables:
+            missing: Any = {"Error": {"Code": "ResourceNotFoundException", "Message": ""}}
+            raise ClientError(missing, "Query")
         table = self._tables[name]
         terms = condition(
             arguments["KeyConditionExpression"],
