@@ -64,8 +64,8 @@ soak: setup ## Play random worlds under random faults and judge them (MINUTES=10
 load: setup ## Load a local cell over HTTP, and see what an event costs as the stores fill (EVENTS=500)
 	@$(BIN)/python -m benchmarks.load --events $(or $(EVENTS),500)
 
-deaths: setup ## Have the process die at every effect of every journey, some ten minutes
-	@WAYBILL_DEATHS=all $(BIN)/python -m pytest -n $(WORKERS) tests/e2e -k "dies_at_any"
+deaths: setup ## Have the process die at every effect of every journey, a few minutes
+	@WAYBILL_DEATHS=all $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m deaths
 
 fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…)
 	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k hostile -n $(WORKERS)

@@ -58,10 +58,11 @@ def _closed_beside_another(crash_at: int | None) -> list[str]:
         return effects
 
 
-def test_the_sweep_goes_on_for_all_others_when_it_died_while_it_erased_one() -> None:
+@deaths.in_parts
+def test_the_sweep_goes_on_for_all_others_when_it_died_while_it_erased_one(part: int) -> None:
     effects = _closed_beside_another(None)
 
-    for effect in {*deaths.at(range(1, len(effects) + 1), 8), *range(len(effects) - 3, len(effects) + 1)}:
+    for effect in deaths.at(range(1, len(effects) + 1), 8, part, always=range(len(effects) - 3, len(effects) + 1)):
         _closed_beside_another(effect)
 
 
@@ -117,11 +118,12 @@ def _waits_for_a_closed_tenant(crash_at: int | None) -> list[str]:
         return effects
 
 
-def test_all_that_waits_is_ended_and_sealed_when_its_tenant_is_erased() -> None:
+@deaths.in_parts
+def test_all_that_waits_is_ended_and_sealed_when_its_tenant_is_erased(part: int) -> None:
     effects = _waits_for_a_closed_tenant(None)
 
-    untold = {number for number, name in enumerate(effects, 1) if name == "notices.send"}
-    for effect in {*deaths.at(range(1, len(effects) + 1), 8), *untold}:
+    untold = [number for number, name in enumerate(effects, 1) if name == "notices.send"]
+    for effect in deaths.at(range(1, len(effects) + 1), 8, part, always=untold):
         _waits_for_a_closed_tenant(effect)
 
 

@@ -51,13 +51,14 @@ def _disabled_by_410(w: World) -> None:
     w.effects.clear()
 
 
-def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_effect() -> None:
+@deaths.in_parts
+def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_effect(part: int) -> None:
     with world() as w:
         _disabled_by_410(w)
         w.outbox.run(deliver.handle)
         effects = range(1, len(w.effects) + 1)
 
-    for number in deaths.at(effects, 8):
+    for number in deaths.at(effects, 8, part):
         with world() as w:
             _disabled_by_410(w)
             w.crash_at = number

@@ -307,11 +307,12 @@ def _ended(crash_at: int | None) -> tuple[list[str], Any]:
         )
 
 
-def test_the_next_run_completes_what_a_sweep_left_when_it_died() -> None:
+@deaths.in_parts
+def test_the_next_run_completes_what_a_sweep_left_when_it_died(part: int) -> None:
     effects, whole = _ended(None)
 
     assert whole == (0, set(), True, [], "decided")
-    for effect in deaths.at(range(1, len(effects) + 1), 12):
+    for effect in deaths.at(range(1, len(effects) + 1), 12, part):
         assert _ended(effect)[1] == whole, effects[effect - 1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.e2e import deaths
 from tests.e2e.deaths import spread
 
 
@@ -19,3 +20,13 @@ def test_every_effect_has_its_turn_when_the_place_moves_on(number: int, most: in
 
 def test_no_effect_is_left_out_when_all_are_asked_for() -> None:
     assert spread([3, 4, 5], 1, "all") == [3, 4, 5]
+
+
+@pytest.mark.parametrize("chosen", ["all", "739000"])
+def test_the_parts_of_a_test_are_all_that_it_goes_through(monkeypatch: pytest.MonkeyPatch, chosen: str) -> None:
+    monkeypatch.setattr(deaths, "CHOSEN", chosen)
+    monkeypatch.setattr(deaths, "PARTS", 4)
+
+    parts = [number for part in range(4) for number in deaths.at(range(1, 31), 5, part, always=[2, 30])]
+
+    assert sorted(parts) == sorted({*spread(list(range(1, 31)), 5, chosen), 2, 30})
