@@ -1,4 +1,5 @@
-"""The embedded engine's tables: they answer as moto's own do, and a query does not grow with what other partitions hold."""
+"""moto's tables as the embedded engine and simulated worlds have them: they answer as moto's own do, and a query of the engine's
+does not grow with what other partitions hold."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from faults.tables import Tables
 from infra import engines, moto_tables
 
 REGION = "eu-central-1"
@@ -54,11 +57,30 @@ def client() -> Iterator[Any]:
         yield made
 
 
-def pages(client: Any, **query: Any) -> list[dict[str, Any]]:
+def told(client: Any, **query: Any) -> list[dict[str, Any]]:
     found = [client.query(**query)]
     while "LastEvaluatedKey" in found[-1]:
         found.append(client.query(**query, ExclusiveStartKey=found[-1]["LastEvaluatedKey"]))
-    return [{name: page.get(name) for name in ("Items", "Count", "ScannedCount", "LastEvaluatedKey")} for page in found]
+    return found
+
+
+def pages(client: Any, **query: Any) -> list[dict[str, Any]]:
+    names = ("Items", "Count", "ScannedCount", "LastEvaluatedKey")
+    return [{name: page.get(name) for name in names} for page in told(client, **query)]
+
+
+def straight() -> Tables:
+    """The same tables without the wire."""
+    account = boto3.client("sts", REGION).get_caller_identity()["Account"]
+    engine = engines.Engine("moto", "put", lambda service, region: boto3.client(service, region), account=account)  # type: ignore[call-overload]
+    return Tables(engine, REGION, lambda *_: None)
+
+
+def items(client: Any, limit: int | None, **query: Any) -> list[dict[str, Any]]:
+    """What all pages hold; moto's own may say that more follows where nothing does."""
+    found = told(client, **query)
+    assert all(len(page["Items"]) <= (limit or 30) for page in found)
+    return [row for page in found for row in page["Items"]]
 
 
 @pytest.mark.parametrize("forward", [True, False])
@@ -75,6 +97,7 @@ def test_a_query_answers_as_motos_own_when_it_is_of_a_partition(
         } | ({"Limit": limit} if limit else {})  # fmt: skip
 
         assert pages(client, TableName="fast", **query) == pages(client, TableName="slow", **query)
+        assert items(straight(), limit, TableName="slow", **query) == items(client, limit, TableName="slow", **query)
 
 
 @pytest.mark.parametrize("forward", [True, False])
@@ -92,6 +115,50 @@ def test_a_query_answers_as_motos_own_when_it_is_of_an_index(
         } | ({"Limit": limit} if limit else {})  # fmt: skip
 
         assert pages(client, TableName="fast", **query) == pages(client, TableName="slow", **query)
+        assert items(straight(), limit, TableName="slow", **query) == items(client, limit, TableName="slow", **query)
+
+
+def outcome(client: Any, operation: str, **arguments: Any) -> Any:
+    try:
+        answer = getattr(client, operation)(**arguments)
+    except ClientError as refused:
+        return refused.response["Error"]["Code"]
+    return answer.get("Item"), answer.get("Attributes"), answer.get("Responses")
+
+
+@pytest.mark.parametrize("table", ["straight", "missing"])
+def test_a_world_without_the_wire_is_answered_as_over_it(client: Any, table: str) -> None:
+    key = {"pk": {"S": "one"}, "sk": {"S": "0"}}
+    absent = {**key, "sk": {"S": "1"}}
+    row = {**key, "b": {"B": b"\x00\xff"}, "n": {"N": "1.5"}, "l": {"L": [{"S": "a"}]}, "s": {"SS": ["x", "y"]}}
+    free = {"ConditionExpression": "attribute_not_exists(pk)"}
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("put_item", {"Item": row, **free}),
+        ("put_item", {"Item": row, **free}),
+        ("get_item", {"Key": key, "ConsistentRead": True}),
+        ("get_item", {"Key": absent}),
+        ("update_item", {
+            "Key": key, "UpdateExpression": "SET n = n + :o REMOVE b", "ConditionExpression": "n = :n",
+            "ExpressionAttributeValues": {":o": {"N": "1"}, ":n": {"N": "1.5"}}, "ReturnValues": "ALL_NEW",
+        }),
+        ("update_item", {
+            "Key": key, "UpdateExpression": "SET n = :n", "ConditionExpression": "n = :n",
+            "ExpressionAttributeValues": {":n": {"N": "7"}},
+        }),
+        ("delete_item", {"Key": absent, "ConditionExpression": "attribute_exists(pk)"}),
+        ("delete_item", {"Key": key, "ReturnValues": "ALL_OLD"}),
+        ("get_item", {"Key": key}),
+        ("query", {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "one"}}}),
+    ]  # fmt: skip
+    if table == "straight":
+        for name in ("wire", "straight"):
+            make(client, name)
+
+    over = [outcome(client, name, TableName="wire" if table == "straight" else table, **a) for name, a in steps]
+    without = [outcome(straight(), name, TableName=table, **a) for name, a in steps]
+
+    assert without == over
+    assert len(set(map(str, over))) > 1 or table == "missing"
 
 
 def test_a_scan_shows_everything_when_queries_were_made_before(client: Any) -> None:
