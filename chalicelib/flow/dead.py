@@ -52,6 +52,20 @@ def _each(shell: Shell, messages: list[Message], end: Callable[[Shell, Message, 
     return with_followers(messages, failed)
 
 
+def off_the_record(shell: Shell, tenant: str, minute: int, event: str) -> bool:
+    """Say whether an event was decided off the record when it was first received.
+
+    Args:
+        minute: that of the event's entries.
+
+    Raises:
+        Unavailable: nobody can say.
+    """
+    first = audit.received_id(minute, event)
+    entries = shell.audit.of_event(tenant, minute, event, shell.now())
+    return any(entry["facts"].get("otr") for entry in entries if entry["id"] == first)
+
+
 def _park(
     shell: Shell, queue: str, order: Mapping[str, Any], group: str, thing: str, minute: int, expires_at: datetime
 ) -> None:
@@ -84,6 +98,8 @@ def _inbox(shell: Shell, message: Message, order: Mapping[str, Any]) -> None:
         ends = expires_at(snapshot.configuration.tenant, source, received_at) if source else ends
     except (WaybillError, ValueError) as fault:
         error("dead_letter_unreadable", fault)  # it is ended all the same, under the minute of its receipt
+    if off_the_record(shell, tenant, minute, event):
+        return  # its platform had posted it off the record before: of this copy nothing is kept either
     entry = audit.act(
         "expired",
         tenant=tenant,

@@ -31,6 +31,7 @@ from ..store.queues import Outgoing, body
 from ..store.snapshot import Snapshot
 from . import jobs
 from .attempt import decided_anew
+from .dead import off_the_record
 from .dirty import tell_or_note
 from .orders import deliveries
 from .request import Request
@@ -65,7 +66,7 @@ def redrive(shell: Shell, tenant: str, letter: Item, actor: tuple[str, str]) -> 
     """Send one dead letter on its way again, then forget it. Running it twice sends it once.
 
     Raises:
-        Conflict: what it is about is gone: expired, erased, or its route or destination removed.
+        Conflict: what it is about is gone: expired, erased, said off the record, or its route or destination removed.
     """
     order = json.loads(letter["message"])
     if letter["queue"] == "inbox":
@@ -81,6 +82,9 @@ def _inbox(shell: Shell, order: Mapping[str, Any], letter: Item, actor: tuple[st
     row = shell.data.event(order["tenant"], order["event"], shell.now())
     if row is not None and row.sealed is None:  # it was stored before its message was given up
         raise Conflict("the content of this event is gone: it was erased, or sealed until it may be")
+    if off_the_record(shell, order["tenant"], int(letter["minute"]), order["event"]):  # decided since it was parked
+        shell.data.remove_dead(order["tenant"], "inbox", order["event"])
+        raise Conflict("this was said off the record: nothing of it is kept")
     entry = audit.act(
         "replayed",
         tenant=order["tenant"],

@@ -27,9 +27,10 @@ from test_off_record import (
 from world import START, World, world
 
 from chalicelib.core import breaker
-from chalicelib.core.errors import AuditBroken, AuditUnavailable, Unavailable
+from chalicelib.core.errors import AuditBroken, AuditUnavailable, Conflict, Unavailable
 from chalicelib.core.tenant import Redaction, Transform
-from chalicelib.flow import attempt, receive, replay
+from chalicelib.flow import attempt, receive, replay, route
+from chalicelib.flow.messages import RECEIVES_MAX
 
 
 def _down(w: World) -> None:
@@ -108,6 +109,53 @@ def test_lost_and_said_so_and_found_nowhere_when(trouble: str, capfd: pytest.Cap
         assert len(w.receiver.requests) == (1 if end[2].startswith("http_") else 0)
         assert waiting(w) == []
         nowhere(w, "".join(capfd.readouterr()))
+
+
+def _dead_letter(w: World, at: Any) -> None:
+    """Post it on the record, and let the queue give it up before it is routed."""
+    w.failing = lambda name: Unavailable("down") if name in ("before PutItem", "before UpdateItem") else None
+    said(w, at=at)
+    for _ in range(RECEIVES_MAX):
+        w.inbox.run(route.handle)
+        w.clock += 10 * MINUTE
+    w.inbox.run(route.handle)  # moves it
+    w.failing = lambda name: None
+    assert len(w.dead_inbox.messages) == 1
+
+
+def test_no_letter_is_kept_when_the_copy_on_the_record_is_given_up() -> None:
+    with world() as w:
+        begun(w)
+        at = w.clock
+        said(w, at=at)
+        off(w, on_record=True)
+        _dead_letter(w, at)
+
+        w.run(timedelta(minutes=5))
+
+        assert list(replay.letters(w.shell, w.tenant)) == []
+        assert len(w.receiver.requests) == 1
+        nowhere(w)
+
+
+def test_a_letter_is_not_sent_but_forgotten_when_the_event_was_decided_off_the_record_since() -> None:
+    with world() as w:
+        begun(w)
+        off(w, on_record=True)
+        at = w.clock
+        _dead_letter(w, at)
+        w.run(timedelta(minutes=5))
+        (letter,) = replay.letters(w.shell, w.tenant)
+        off(w)
+        said(w, at=at)
+
+        with pytest.raises(Conflict, match="off the record"):
+            replay.redrive(w.shell, w.tenant, letter, ("user", "usr"))
+        w.run(timedelta(minutes=5))
+
+        assert list(replay.letters(w.shell, w.tenant)) == []
+        assert len(w.receiver.requests) == 1
+        nowhere(w)
 
 
 def _promise(w: World) -> None:
