@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -13,15 +15,18 @@ from . import texts
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "law"
 
+_WIDTH = 120
+"""The longest line of prose on a page, in characters."""
+
 _FACTS: Mapping[str, tuple[str, str]] = {
-    "handles": ("the data are handled in any way but erasure and expiry", "the data are being erased or expire"),
-    "collects": ("data are received, stored or cached", "data are not being collected"),
-    "delivers": ("data are delivered, viewed or exported", "data are not being delivered"),
-    "touches": ("data are collected or delivered", "data are neither collected nor delivered"),
-    "personal": ("what is sent tells of a person", "nothing that is sent tells of a person"),
-    "transfer": ("data go to a country outside this law", "data stay in a country of this law"),
+    "handles": ("the operation is neither an erasure nor an expiry", "the operation is an erasure or an expiry"),
+    "collects": ("data is received, stored or cached", "data is not being received, stored or cached"),
+    "delivers": ("data is delivered, viewed or exported", "data is not being delivered, viewed or exported"),
+    "touches": ("data is collected or delivered", "data is neither collected nor delivered"),
+    "personal": ("the data sent is personal data", "the data sent is not personal data"),
+    "transfer": ("data goes to a country outside this law", "data stays in a country of this law"),
     "ru_citizen": (
-        "the person is, or must be taken for, a Russian citizen",
+        "the person is a Russian citizen, or has to be treated as one",
         "the person is not a Russian citizen",
     ),
     "us_person": ("the person is a US person", "the person is not a US person"),
@@ -31,13 +36,9 @@ _OPERATORS: Mapping[str, str] = {
     "gte": "is at least", "gt": "is more than", "lte": "is at most", "lt": "is less than", "has": "includes",
     "not_in": "is none of", "in_list": "is in the list", "not_in_list": "is not in the list",
 }  # fmt: skip
-_KINDS: Mapping[str, str] = {
-    "permit": "A transfer is permitted",
-    "forbid": "Forbidden",
-    "require": "Demanded",
-    "oblige": "A duty arises",
-    "retain": "Must be kept",
-}
+
+_Tree = tuple[str, Sequence["_Tree"]]
+"""One condition: its words, and the alternatives below it."""
 
 
 def _value(value: object) -> str:
@@ -49,19 +50,19 @@ def _value(value: object) -> str:
 
 
 def _fact(path: str, value: object) -> str:
-    said = f"`{path}`"
+    name = f"`{path}`"
     if not isinstance(value, dict):
-        return f"{said} is {_value(value)}"
+        return f"{name} is {_value(value)}"
     return " and ".join(
-        f"{said} is known" if op == "present" else f"{said} {_OPERATORS[op]} {_value(operand)}"
+        f"{name} is known" if op == "present" else f"{name} {_OPERATORS[op]} {_value(operand)}"
         for op, operand in value.items()
     )
 
 
 def _record(value: Mapping[str, Any]) -> str:
     fields = [_fact(name, wanted) for name, wanted in value.items() if name not in ("kind", "bound")]
-    said = f"a valid {_value(value['kind'])} record" + (" for this recipient" if value.get("bound") else "")
-    return f"there is {said}" + (f" whose {' and whose '.join(fields)}" if fields else "")
+    record = f"a valid {_value(value['kind'])} record" + (" for this recipient" if value.get("bound") else "")
+    return f"there is {record}" + (f" whose {' and whose '.join(fields)}" if fields else "")
 
 
 def _clock(value: Mapping[str, Any]) -> str:
@@ -69,50 +70,106 @@ def _clock(value: Mapping[str, Any]) -> str:
 
 
 _FORMS: Mapping[str, Callable[[Any], str]] = {
-    "any_of": lambda v: "either " + ", or ".join(words(item) for item in v),
-    "none_of": lambda v: "it is not so that " + ", nor that ".join(words(item) for item in v),
     "basis": _record,
     "special_any": lambda _: "special categories are sent",
     "special_in": lambda v: f"special categories are sent: {_value(v)}",
     "waited": lambda v: f"the wait of {_clock(v)} is over",
     "within": lambda v: f"it is not later than {_clock(v)}",
     "relies": lambda v: "no permit is relied on" if v == "none" else f"the permit relied on is {_value(v)}",
-    "never": lambda _: "never",
+    "never": lambda _: "this condition never holds",
     "destination": lambda v: _fact("destination", v),
     "held_hours": lambda v: _fact("held_hours", v),
 }
+_GROUPS: Mapping[str, str] = {"any_of": "at least one", "none_of": "none"}
 
 
-def words(condition: Mapping[str, Any]) -> str:
-    """Return a condition in words."""
-    said = []
-    for key, value in condition.items():
-        if key in _FORMS:
-            said.append(_FORMS[key](value))
-        elif key in _FACTS:
-            said.append(_FACTS[key][0 if value else 1])
-        else:
-            said.append(_fact(key, value))
-    return ", and ".join(said)
+def _trees(condition: Mapping[str, Any]) -> list[_Tree]:
+    return [_tree(key, value) for key, value in condition.items()]
 
 
-def demand(rule: Mapping[str, Any]) -> str:
-    """Return what a rule demands, in words."""
-    when = words(rule.get("when", {})) or "always"
-    if rule["kind"] == "permit":
-        return f"{_KINDS['permit']} where {when}."
-    if rule["kind"] == "oblige":
-        within = f" within {rule['within']}" if "within" in rule else ""
-        longer = f", may be extended by {rule['extendable']}" if "extendable" in rule else ""
-        stops = f"; the clock stops for {rule['stops']}" if "stops" in rule else ""
-        return f"{_KINDS['oblige']}, `{rule['code']}`{within}{longer}, where {when}{stops}."
-    if rule["kind"] == "retain":
-        return f"{_KINDS['retain']} for {rule['min']} where {when}."
-    said = f"{_KINDS[rule['kind']]} where {when}" if rule.get("when") else f"{_KINDS[rule['kind']]} always"
-    if rule["kind"] == "require":
-        otherwise = "refused" if rule["else"] == "deny" else "held until then"
-        return f"{said}: {words(rule['require'])}. Otherwise {otherwise}."
-    return f"{said}. The transfer is {'refused' if rule['effect'] == 'deny' else 'held'}."
+def _tree(key: str, value: Any) -> _Tree:
+    if key in _GROUPS:
+        alternatives = [_joined(_trees(item)) for item in value]
+        if key == "none_of" and len(alternatives) == 1 and not alternatives[0][1]:
+            return _denied(alternatives[0][0]), ()
+        return f"{_GROUPS[key]} of these holds:", alternatives
+    if key in _FORMS:
+        return _FORMS[key](value), ()
+    return (_FACTS[key][0 if value else 1], ()) if key in _FACTS else (_fact(key, value), ())
+
+
+def _denied(words: str) -> str:
+    start = "there is a "
+    return f"there is no {words.removeprefix(start)}" if words.startswith(start) else f"it is not the case that {words}"
+
+
+def _joined(trees: Sequence[_Tree]) -> _Tree:
+    """Return conditions that must hold together as one: on one line where none has alternatives of its own."""
+    if len(trees) == 1:
+        return trees[0]
+    if any(below for _, below in trees):
+        return "all of these hold:", trees
+    return ", and ".join(words for words, _ in trees), ()
+
+
+def _listed(trees: Sequence[_Tree], depth: int = 0) -> list[str]:
+    lines: list[str] = []
+    for words, below in trees:
+        lines += _wrapped(words, "  " * depth + "- ", "  " * (depth + 1))
+        lines += _listed(below, depth + 1)
+    return lines
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    """Return lines of at most ``_WIDTH`` characters; what stands in backquotes stays on one line."""
+    kept = re.sub(r"`[^`]*`", lambda code: code.group().replace(" ", "\0"), text)
+    lines = textwrap.wrap(
+        kept, _WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\0", " ") for line in lines]
+
+
+def demand(rule: Mapping[str, Any]) -> list[str]:
+    """Return what a rule demands, as lines of Markdown."""
+    when, kind = rule.get("when", {}), rule["kind"]
+    if kind in ("forbid", "require"):
+        consequence = "refused" if rule.get("effect", rule.get("else")) == "deny" else "held"
+        if kind == "forbid" or rule["require"] == {"never": True}:
+            return _conditional(f"The transfer is {consequence}", when)
+        scope = [*_conditional("The rule applies", when), ""] if when else []
+        required = _required(_trees(rule["require"]))
+        until = " until then" if consequence == "held" else ""
+        return [*scope, *required, f"Otherwise the transfer is {consequence}{until}."]
+    if kind == "permit":
+        return _conditional("A transfer is permitted", when)
+    if kind == "retain":
+        return _conditional(f"The data must be kept for {rule['min']}", when)
+    within = f" within {rule['within']}" if "within" in rule else ""
+    longer = f" (extendable by {rule['extendable']})" if "extendable" in rule else ""
+    stops = ["", f"The clock stops for {rule['stops']}."] if "stops" in rule else []
+    return [*_conditional(f"The duty `{rule['code']}` arises{within}{longer}", when), *stops]
+
+
+def _required(trees: Sequence[_Tree]) -> list[str]:
+    if len(trees) > 1:
+        return ["All of these are required:", "", *_listed(trees), ""]
+    (words, below), *_ = trees
+    if below:
+        return [f"{words.removesuffix(' of these holds:').capitalize()} of these is required:", "", *_listed(below), ""]
+    return _wrapped(f"This is required: {words}.")
+
+
+def _conditional(consequence: str, when: Mapping[str, Any]) -> list[str]:
+    """Return one sentence where there is one condition, else a sentence with a list of conditions."""
+    trees = _trees(when)
+    if not trees:
+        return [f"{consequence} in every case."]
+    if len(trees) > 1:
+        return [f"{consequence} if all of these hold:", "", *_listed(trees)]
+    (words, below), *_ = trees
+    if below:
+        return [*_wrapped(f"{consequence} if {words}"), "", *_listed(below)]
+    return _wrapped(f"{consequence} if {words}.")
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -122,9 +179,9 @@ def _row(cells: Sequence[str]) -> str:
 def page(text: str) -> str:
     """Return the page of a law file."""
     table = tomllib.loads(text)
-    title = text.partition("\n")[0].removeprefix("#").strip()
+    title = text.partition("\n")[0].removeprefix("#").strip().removesuffix(".")
     lines = [f"# {title}", "", "<!-- Made from the law file by `python -m chalicelib.law.pages`; do not edit. -->", ""]
-    lines += ["Engineering input, not legal advice. *Unsettled* marks what lawyers read differently.", ""]
+    lines += ["Engineering input, not legal advice. *Unsettled* marks rules that lawyers read differently.", ""]
     lines += [_row(["", ""]), "|---|---|", _row(["Code", table["code"]])]
     if table["countries"]:
         lines.append(_row(["Countries", " ".join(table["countries"])]))
@@ -145,10 +202,10 @@ def page(text: str) -> str:
     lines += ["## Rules", ""]
     for rule in table["rule"]:
         standing = rule["confidence"] if rule["settled"] else f"{rule['confidence']}, **unsettled**"
-        lines += [f"### {rule['id']}: {rule['ref']}", "", demand(rule), ""]
+        lines += [f"### {rule['id']}: {rule['ref']}", "", *demand(rule), ""]
         lines += [f"In force from {rule['effective_from']} to {rule['effective_to']}. Confidence: {standing}.  "]
         lines += [f"Fine: `{rule['fine']}` (`fines.toml`).  "] if "fine" in rule else []
-        lines += [f"Source: {rule['source']}; checked on {rule['checked_on']}.", ""]
+        lines += [*_wrapped(f"Source: {rule['source']}; checked on {rule['checked_on']}."), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
