@@ -1,4 +1,4 @@
-"""What one test does to this process's loggers is nothing that the next should meet."""
+"""Settings of every test: which examples hypothesis draws, and loggers that no test hands to the next."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same code draws the same examples in each run, and no database of earlier failures counts: a run is red because of the
+# change that it tests. A busy machine is no failure. `make fuzz` searches further, at random.
+settings.register_profile(
+    "waybill",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("fuzz", settings.get_profile("waybill"), derandomize=False)
+settings.load_profile("waybill")
 
 
 @pytest.fixture(autouse=True)

@@ -175,7 +175,7 @@ GENUINE = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_answer_or_delivery_error_comes_when_a_genuine_answer_is_mutated(data: st.DataObject) -> None:
     sent = bytearray(data.draw(st.sampled_from(GENUINE)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_retention import Abroad, abroad, asked, connected, events, held
 from world import START
@@ -111,7 +111,7 @@ def cell() -> Iterator[Abroad]:
         yield made
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(case=CASES)
 def test_what_is_stronger_wins_whatever_comes_in_which_order(cell: Abroad, case: Case) -> None:
     assert real(cell, case) == reference(case)

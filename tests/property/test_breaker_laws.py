@@ -46,21 +46,21 @@ def run(steps: list[tuple[str, int, int]]) -> list[tuple[datetime, str, State, S
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_a_state_is_read_as_it_was_written(steps: list[tuple[str, int, int]]) -> None:
     for _, _, _, state in run(steps):
         assert breaker.from_document(breaker.document(state)) == state
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_a_destination_may_always_be_tried_again_within_a_day(steps: list[tuple[str, int, int]]) -> None:
     for now, _, _, state in run(steps):
         assert may_send(state, now + timedelta(hours=24, minutes=1)) is not Permission.NO
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_what_is_taken_ends_every_run_and_closes_the_breaker(steps: list[tuple[str, int, int]]) -> None:
     for now, what, before, state in run(steps):
@@ -69,7 +69,7 @@ def test_what_is_taken_ends_every_run_and_closes_the_breaker(steps: list[tuple[s
             assert before.probe_at is None or breaker.wakes(state, now)[0] > 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_an_open_breaker_is_looked_at_again_unless_nobody_is_to_look(steps: list[tuple[str, int, int]]) -> None:
     for _, what, before, state in run(steps):
@@ -77,7 +77,7 @@ def test_an_open_breaker_is_looked_at_again_unless_nobody_is_to_look(steps: list
             assert state.wake_at is not None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_it_opens_only_by_ten_failures_in_a_row_on_two_lanes(steps: list[tuple[str, int, int]]) -> None:
     for _, what, before, state in run(steps):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
-from test_grounds_laws import AT, CLASSES, DECIDE, PROFILE, decided, id_of, situations
+from hypothesis import find, given
+from test_grounds_laws import AT, CLASSES, DECIDE, PROFILE, UNTIL_FOUND, decided, id_of, situations
 
 from chalicelib.core.consent_request import Wanted, wanted
 from chalicelib.core.consents import Consent, grounds_of, none_given
@@ -55,17 +55,18 @@ def test_nothing_is_asked_when_nothing_is_held(situation: Any) -> None:
 
 def test_some_consent_is_asked_for_in_each_of_several_forms() -> None:
     """The laws above are not about nothing."""
-    forms, stores = set(), set()
+    forms: set[tuple[Any, ...]] = set()
+    stores: set[bool] = set()
 
-    @PROFILE
-    @given(situations())
-    def look(situation: Any) -> None:
+    def several(situation: Any) -> bool:
         configuration, _ = situation
         one = asked(configuration, [])
         if one is not None and decided(configuration, none_given)[1].verdict == "held":
             forms.add(tuple(one.form.values()))
             stores.add("message_routing" in one.purposes)
+        return len(forms) > 1 and stores == {True, False}
 
-    look()
+    find(situations(), several, settings=UNTIL_FOUND)
+
     assert len(forms) > 1
     assert stores == {True, False}

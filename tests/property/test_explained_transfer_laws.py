@@ -24,7 +24,7 @@ def transfer(store: dict[str, Any], deliver: dict[str, Any]) -> tuple[Any, dict[
     return judged, explain_transfer(store, deliver, DECIDER.law)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(store=st.sampled_from(STORED), deliver=st.sampled_from(DELIVERED))
 def test_the_explanation_is_of_the_decision_that_a_route_is_judged_by(
     store: dict[str, Any], deliver: dict[str, Any]

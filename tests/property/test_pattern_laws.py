@@ -6,6 +6,7 @@ expressions, numbers as fractions and addresses as integers.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import itertools
 import json
@@ -212,7 +213,8 @@ TREES = st.recursive(
 )  # fmt: skip
 
 
-def about(value: Any) -> st.SearchStrategy[Any]:
+@functools.lru_cache(None, typed=True)  # making a strategy takes longer than drawing from it; 1, 1.0 and True differ
+def about(value: Any) -> st.SearchStrategy[list[Any]]:
     """Alternatives that are likely to be about this value: it, what excludes it, and what takes part of it."""
     likely: list[st.SearchStrategy[Any]] = [
         st.just(value),
@@ -232,21 +234,7 @@ def about(value: Any) -> st.SearchStrategy[Any]:
             st.lists(NUMBERS, max_size=1).map(lambda more: {"anything-but": [*more, value]}),
             st.sampled_from(["=", "<", "<=", ">", ">="]).map(lambda name: {"numeric": [name, value]}),
         ]
-    return st.one_of(likely)
-
-
-@st.composite
-def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A pattern and an event, most often a pattern that is about leaves of the event."""
-    event = draw(st.one_of(EVENTS, TREES, TREES))
-    found = leaves(event)
-    if not found or draw(st.integers(0, 5)) == 0:
-        return draw(PATTERNS), event
-    objects = []
-    for _ in range(draw(st.sampled_from([1, 1, 2]))):
-        chosen = draw(st.lists(st.sampled_from(found), min_size=1, max_size=4))
-        objects.append({path: draw(st.lists(about(value), min_size=1, max_size=2)) for path, value, _ in chosen})
-    return (objects[0] if len(objects) == 1 else {"$or": objects}), event
+    return st.lists(st.one_of(likely), min_size=1, max_size=2)
 
 
 def within_bounds(pattern: dict[str, Any]) -> bool:
@@ -259,25 +247,39 @@ def within_bounds(pattern: dict[str, Any]) -> bool:
     return True
 
 
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A pattern within the bounds of size and an event, most often a pattern that is about leaves of the event."""
+    event = draw(st.one_of(EVENTS, TREES, TREES))
+    found = leaves(event)
+    if not found or draw(st.integers(0, 5)) == 0:
+        return draw(PATTERNS.filter(within_bounds)), event
+    objects = []
+    for _ in range(draw(st.sampled_from([1, 1, 2]))):
+        chosen = draw(st.lists(st.sampled_from(found), min_size=1, max_size=4))
+        objects.append({path: draw(about(value)) for path, value, _ in chosen})
+    pattern = objects[0] if len(objects) == 1 else {"$or": objects}
+    assume(within_bounds(pattern))
+    return pattern, event
+
+
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pairs())
 def test_matches_as_the_obvious_matcher_does_when_pattern_is_valid(pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
     pattern, event = pair
-    assume(within_bounds(pattern))
 
     assert Pattern.compile(pattern).matches(event) is matches(pattern, event)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pairs(), st.data())
 def test_may_match_whatever_matches_when_only_some_fields_are_known(
     pair: tuple[dict[str, Any], dict[str, Any]], data: st.DataObject
 ) -> None:
     pattern, event = pair
-    assume(within_bounds(pattern))
     compiled, found = Pattern.compile(pattern), leaves(event)
     paths = [path for path, _, _ in found]
     told = [path for path in dict.fromkeys(paths) if paths.count(path) == 1]
@@ -289,7 +291,7 @@ def test_may_match_whatever_matches_when_only_some_fields_are_known(
     assert compiled.may_match(known) or not compiled.matches(event)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(pairs(), min_size=1, max_size=8))
 def test_index_answers_as_trying_every_pattern_does_when_routes_are_many(
     drawn: list[tuple[dict[str, Any], dict[str, Any]]],
@@ -302,7 +304,7 @@ def test_index_answers_as_trying_every_pattern_does_when_routes_are_many(
     assert matched == tuple(position for position, pattern in compiled if pattern.matches(event))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FIELDS, EVENTS, ALTERNATIVES, st.integers(0, 2))
 def test_still_matches_when_an_alternative_is_added(
     pattern: dict[str, Any], event: dict[str, Any], more: list[Any], which: int
@@ -315,12 +317,13 @@ def test_still_matches_when_an_alternative_is_added(
     assert after or not before
 
 
-@settings(max_examples=150, deadline=None)
-@given(pairs(), PATTERNS)
+@settings(max_examples=150)
+@given(pairs(), PATTERNS.filter(within_bounds))
 def test_still_matches_when_an_offer_is_added(
     pair: tuple[dict[str, Any], dict[str, Any]], other: dict[str, Any]
 ) -> None:
     pattern, event = pair
+    assume(within_bounds({"$or": [pattern, other]}))
     either = Pattern.compile({"$or": [pattern, other]}).matches(event)
 
     assert either is (Pattern.compile(pattern).matches(event) or Pattern.compile(other).matches(event))
@@ -351,7 +354,7 @@ def paths(node: dict[str, Any], prefix: str = "") -> list[str]:
     return listed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pairs())
 def test_answers_alike_when_keys_stand_in_another_order(pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
     pattern, event = pair
@@ -362,7 +365,7 @@ def test_answers_alike_when_keys_stand_in_another_order(pair: tuple[dict[str, An
     assert turned is Pattern.compile(pattern).matches(event)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pairs())
 def test_explanation_agrees_with_the_answer_when_asked_why(pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
     pattern, event = pair
@@ -380,7 +383,7 @@ def test_explanation_agrees_with_the_answer_when_asked_why(pair: tuple[dict[str,
     assert all(("wanted" in item) is not item["matched"] for item in explained)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs())
 def test_answers_alike_when_pattern_and_event_went_through_json(pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
     pattern, event = pair

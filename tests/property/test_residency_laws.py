@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.bases import BasisDocuments, BasisKind
@@ -25,7 +25,7 @@ REQUIRED = [
     "store", "first_write", "recipient", "route", "volumes",
 ]  # fmt: skip
 CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
-PROFILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROFILE = settings(max_examples=150)
 
 
 def looser(before, after):

@@ -43,7 +43,7 @@ PIECES = st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=40), min_siz
 
 
 @given(PIECES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_integrated_checks_and_is_one_tree(times_ms: list[list[int]]) -> None:
     number = iter(range(10_000))
     pieces = [[row(next(number), ms) for ms in piece] for piece in times_ms]
@@ -63,7 +63,7 @@ def test_what_is_integrated_checks_and_is_one_tree(times_ms: list[list[int]]) ->
 
 
 @given(st.lists(st.integers(-48, 48), min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_horizon_never_goes_back_whatever_the_clock_does(hours: list[int]) -> None:
     made = sealed([[row(n)] for n in range(len(hours))], hours)
 

@@ -81,7 +81,7 @@ def made(expression: str, document: dict[str, Any]) -> tuple[str, str]:
         return "failed", failure.reason
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(expressions)
 def test_nothing_redacted_comes_back_when_any_expression_selects(expression: str) -> None:
     redacted = redact(EVENT, REDACTIONS, b"\x01" * 32)
@@ -95,7 +95,7 @@ def test_canary_would_be_seen_when_nothing_is_redacted() -> None:
     assert CANARY in made("to_string(message)", EVENT)[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions)
 def test_result_is_the_same_and_the_event_untouched_when_it_is_selected_twice(expression: str) -> None:
     before = json.dumps(EVENT)
@@ -106,7 +106,7 @@ def test_result_is_the_same_and_the_event_untouched_when_it_is_selected_twice(ex
     assert json.dumps(EVENT) == before
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=60), st.text(alphabet="a@*[]{}().,:|&!?<>=`'\"\\0-9 ", max_size=60)))
 def test_any_text_is_taken_or_refused_with_a_place_when_it_is_compiled(text: str) -> None:
     try:

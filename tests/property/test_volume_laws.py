@@ -127,7 +127,7 @@ class Processes:
         return self.store().get([CN])[CN]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(batches, min_size=1, max_size=6),
     st.lists(st.sampled_from(["on", "on", "on", "dies", "other"]), max_size=60),

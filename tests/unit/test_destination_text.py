@@ -201,7 +201,7 @@ def test_no_mark_up_is_left_when_it_is_written_for_discord(written: str, shown: 
 
 @FORMS
 @given(written=st.text(alphabet=st.characters() | st.sampled_from("&<>*_👋"), max_size=60), times=st.integers(1, 900))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_text_is_never_longer_than_a_platform_takes_and_cut_between_parts(
     form: text.Form, written: str, times: int
 ) -> None:

@@ -176,7 +176,7 @@ def test_transfer_is_not_decided_when_its_configuration_is_not_there_or_a_switch
     assert (report["decided"], report["not_decided"], report["changed"]) == (1, 2, [])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(
