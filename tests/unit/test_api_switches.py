@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import times
+from chalicelib.core import ids, times
 from chalicelib.core.switches import Switch
 from tests.api_cell import RECIPIENT, Api, cell, tenant
 from tests.unit.test_api_configuration import acts
@@ -100,7 +100,7 @@ def test_same_switch_is_made_once_when_its_request_is_sent_again(tenant: Api) ->
 def test_switches_are_bounded_when_a_tenant_throws_many(tenant: Api) -> None:
     first = tenant.made_by("/v1/switches", switch())
     for number in range(98):  # as the store keeps them: a request for each reads all that stand
-        made = {**switch(), "id": f"{first['id'][:-2]}{number:02}", "created_at": first["created_at"]}
+        made = {**switch(), "id": ids.derived("swi", str(number)), "created_at": first["created_at"]}
         tenant.shell.config.insert(tenant.made["tenant"], Switch.model_validate(made))
     tenant.made_by("/v1/switches", switch())
 
