@@ -88,25 +88,34 @@ def mocked() -> Iterator[None]:
         yield
 
 
+_calling = threading.RLock()
+
+
+def one_at_a_time(client: Any) -> Any:
+    """Serialise the calls of all clients given here: moto's tables have no locks. Return the client."""
+    call = client._make_api_call
+
+    def locked(*arguments: Any) -> Any:
+        with _calling:
+            return call(*arguments)
+
+    client._make_api_call = locked
+    return client
+
+
 @contextlib.contextmanager
 def moto() -> Iterator[Engine]:
-    """Run moto inside this process, one call at a time: its tables know no locks."""
-    lock = threading.RLock()
+    """Run moto inside this process, one call at a time."""
     make = _client(None)
-
-    def make_locked(service: str, region: str) -> Any:
-        client = make(service, region)
-        call = client._make_api_call
-
-        def one_at_a_time(*arguments: Any) -> Any:
-            with lock:
-                return call(*arguments)
-
-        client._make_api_call = one_at_a_time
-        return client
-
     with mocked():
-        yield Engine("moto", "put", make_locked, account="123456789012", sequences=False, signs=False)
+        yield Engine(
+            "moto",
+            "put",
+            lambda *asked: one_at_a_time(make(*asked)),
+            account="123456789012",
+            sequences=False,
+            signs=False,
+        )
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Engines that the contract tests run on, as far as they are found on this machine.
 
-moto runs in this process; it proves conditional puts only, since it accepts a duplicate INSERT and is not atomic. ministack
+moto runs in this process, one call at a time; it proves conditional puts only, since it accepts a duplicate INSERT. ministack
 (a package) and DynamoDB Local (``WAYBILL_DYNAMODB_LOCAL_JAR`` names its jar, and java is installed) run as processes of
 their own, started once a session, and take INSERT as AWS does. For homes outside AWS, moto plays ``ydb`` and ``alternator``:
 what those lack is refused.
@@ -29,7 +29,7 @@ import pytest
 from botocore.config import Config
 
 from chalicelib.store.engines import profile
-from infra.engines import mocked
+from infra.engines import mocked, one_at_a_time
 from tests.contract.profiles import Shim, create_table, shim
 
 REGION = "eu-central-1"
@@ -47,12 +47,11 @@ def session() -> boto3.session.Session:
 
 @dataclass
 class Engine:
-    """A place to make tables in. ``prefix`` is fresh for every test; ``atomic`` says whether threads may race on it."""
+    """A place to make tables in, whose calls are atomic. ``prefix`` is fresh for every test."""
 
     name: str
     insert_mode: Literal["partiql", "put"]
     services: frozenset[str]
-    atomic: bool
     url: str | None = None
     region: str = REGION
     prefix: str = field(default_factory=lambda: f"waybill-test{os.getpid()}x{next(_prefixes)}")
@@ -69,6 +68,7 @@ class Engine:
             client = session().client(
                 service, region_name=self.region, endpoint_url=self.url, config=config, **_CREDENTIALS
             )
+            client = client if self.url else one_at_a_time(client)
             self._clients[service] = self.shim.over(client) if self.shim else client
         return self._clients[service]
 
@@ -194,17 +194,15 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     if request.param in ("moto", *PLAYED):
         services, over = {"dynamodb", "sqs", "s3"}, shim(request.param) if request.param in PLAYED else None
         with mocked():
-            one = Engine(
-                request.param, "put", frozenset(services | (set() if over else {"kms"})), atomic=False, shim=over
-            )
+            one = Engine(request.param, "put", frozenset(services | (set() if over else {"kms"})), shim=over)
             yield one
             one.close()
         return
     if request.param == "ministack":
         url = request.getfixturevalue("ministack_url")
-        one = Engine("ministack", "partiql", frozenset({"dynamodb", "sqs", "kms", "s3"}), atomic=True, url=url)
+        one = Engine("ministack", "partiql", frozenset({"dynamodb", "sqs", "kms", "s3"}), url=url)
     else:
         url = request.getfixturevalue("dynamodb_local_url")
-        one = Engine("dynamodb-local", "partiql", frozenset({"dynamodb"}), atomic=True, url=url)
+        one = Engine("dynamodb-local", "partiql", frozenset({"dynamodb"}), url=url)
     yield one
     one.close()

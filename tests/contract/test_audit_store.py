@@ -120,7 +120,7 @@ def test_twenty_are_left_when_two_hundred_append_twenty(engine: Engine, store: A
     entries = [made.decided(n) for n in range(20)] * 10
     random.Random(7).shuffle(entries)
 
-    with ThreadPoolExecutor(max_workers=16 if engine.atomic else 1) as threads:
+    with ThreadPoolExecutor(max_workers=16) as threads:
         outcomes = list(threads.map(store.append, entries))
 
     assert sum(outcome.new for outcome in outcomes) == 20

@@ -128,8 +128,6 @@ def test_it_is_tried_later_when_the_crm_finds_what_it_says_is_gone(vendor: Vendo
 
 
 def test_one_contact_is_made_when_twenty_events_race_in_two_processes(engine: Engine, vendor: Vendor) -> None:
-    if not engine.atomic:
-        pytest.skip(f"threads may not race on {engine.name}")
     vendor.lag_s = 0.3
     rows, tenant, destination = table(engine, "data"), new_id("tnt"), new_id("dst")
     keys = TenantKeys(b"m" * 32)

@@ -199,9 +199,7 @@ def test_claim_and_value_of_one_name_leave_each_other_alone(place: Place) -> Non
     assert memory.get(NAME) == "41"
 
 
-def test_one_has_the_claim_when_many_processes_want_it(engine: Engine, place: Place) -> None:
-    if not engine.atomic:
-        pytest.skip(f"threads may not race on {engine.name}")
+def test_one_has_the_claim_when_many_processes_want_it(place: Place) -> None:
     for round_number in range(3):
         processes = [place.process() for _ in range(20)]
         name = f"{NAME}:{round_number}"

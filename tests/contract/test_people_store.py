@@ -104,9 +104,7 @@ def test_key_opens_only_with_the_tenants_own(rows: Table) -> None:
         people.get_many([(place, TenantKeys(b"o" * 32))])
 
 
-def test_racing_processes_agree_on_one_person(engine: Engine, rows: Table) -> None:
-    if not engine.atomic:
-        pytest.skip(f"threads may not race on {engine.name}")
+def test_racing_processes_agree_on_one_person(rows: Table) -> None:
     tenant = new_id("tnt")
     wanted = {pk(tenant, str(n)): ("subject", KEYS) for n in range(5)}
 
