@@ -10,7 +10,7 @@ WORKERS ?= 2
 SPACE := $(subst x,,x x)
 export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(CURDIR))/constraints.txt
 
-.PHONY: help setup run demo test check bench package rehearse deploy regions law-pages soak load deaths fuzz clean
+.PHONY: help setup run demo test check bench package rehearse deploy regions law-pages pictures soak load deaths fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ regions: setup ## Write the map of regions and countries anew from the installed
 
 law-pages: setup ## Write the pages on the law anew from the rule files
 	@$(BIN)/python -m chalicelib.law.pages
+
+pictures: setup ## Draw the picture of the README anew from what the demo prints
+	@$(BIN)/python -m tools.pictures
 
 soak: setup ## Play random worlds under random faults and judge them (MINUTES=10 SEED=1)
 	@$(BIN)/python -m faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)

@@ -1,4 +1,4 @@
-"""The README's walk-through works as it stands: its shell blocks are run, one after the other, in one bash."""
+"""Both walk-throughs work as they stand, the README's and the long one: their blocks run one after the other in one bash."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def blocks() -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
+SHORT, LONG = "README.md", "docs/first-messenger.md"
+
+
+def blocks(page: str) -> list[str]:
+    text = (ROOT / page).read_text("utf-8")
     walk = text.partition("<!-- walk-through -->")[2].partition("<!-- /walk-through -->")[0]
     return re.findall(r"```bash\n(.*?)```", walk, re.DOTALL)
 
@@ -69,13 +72,17 @@ def documents(output: str) -> list[Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+def walk(page: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if shutil.which("bash") is None or shutil.which("curl") is None:
         pytest.skip("the walk-through needs bash and curl")
     port = free_port()
     cleaned = "trap 'kill ${LISTENER:-} ${CELL:-} 2>/dev/null || true' EXIT\n"
-    return run(tmp_path_factory.mktemp("walk"), cleaned + "\n".join(for_this_machine(b, port) for b in blocks()))
+    return run(folder, cleaned + "\n".join(for_this_machine(b, port) for b in blocks(page)))
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    return walk(LONG, tmp_path_factory.mktemp("walk"))
 
 
 def test_every_step_succeeds_when_the_walk_through_is_pasted(walked: subprocess.CompletedProcess[str]) -> None:
@@ -83,7 +90,7 @@ def test_every_step_succeeds_when_the_walk_through_is_pasted(walked: subprocess.
     assert "verified: waybill.message Where is my parcel?" in walked.stdout.splitlines()
 
 
-def test_walk_through_shows_what_the_readme_says(walked: subprocess.CompletedProcess[str]) -> None:
+def test_walk_through_shows_what_the_page_says(walked: subprocess.CompletedProcess[str]) -> None:
     *bases, preflight, transfers, entries = documents(walked.stdout)
 
     assert [b["kind"] for b in bases] == ["instruction", "contract"]
@@ -94,5 +101,16 @@ def test_walk_through_shows_what_the_readme_says(walked: subprocess.CompletedPro
     assert [e["entry"]["kind"] for e in entries["data"]][:2] == ["decided", "attempted"]
 
 
+def test_short_walk_through_ends_with_the_event(tmp_path: Path) -> None:
+    walked = walk(SHORT, tmp_path)
+
+    assert walked.returncode == 0, f"the walk-through stopped after {len(walked.stdout.splitlines())} lines of output"
+    (events,) = documents(walked.stdout)
+    assert [(e["kind"], e["channel"], e["message"]["text"]) for e in events["data"]] == [
+        ("message", "telegram", "Where is my parcel?")
+    ]
+
+
 def test_every_step_has_a_block_that_can_be_pasted() -> None:
-    assert len(blocks()) >= 10
+    assert len(blocks(LONG)) >= 10
+    assert len(blocks(SHORT)) >= 5
