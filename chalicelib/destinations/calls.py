@@ -156,7 +156,7 @@ def check(url: str, api_url: str | None, clients: Clients) -> None:
 
 def deadline_of(clients: Clients) -> float:
     """Return when an attempt that begins now has to be over, on the clock of ``time.monotonic``."""
-    return time.monotonic() + clients.limits.total_s
+    return vetted.deadline_in(clients.limits.total_s)
 
 
 def call(

@@ -6,7 +6,6 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -217,7 +216,7 @@ def send(parcel: Parcel, clients: Clients) -> Receipt:
 
 def _exchange(url: str, method: str, headers: Mapping[str, str], body: bytes | None, clients: Clients) -> vetted.Answer:
     """Raises ``ForbiddenAddress``, or ``DeliveryError`` where no answer came."""
-    deadline = time.monotonic() + clients.limits.total_s
+    deadline = vetted.deadline_in(clients.limits.total_s)
     target = check_url(url, clients.policy)
     resolve_s = min(clients.limits.resolve_s, clients.limits.total_s)
     address = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)

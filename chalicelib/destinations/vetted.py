@@ -133,6 +133,11 @@ def resolve(target: Target, policy: Policy, resolver: Resolver, timeout_s: float
     return address
 
 
+def deadline_in(seconds: float) -> float:
+    """Return the deadline of a request that has so many seconds from now, on the clock of ``time.monotonic``."""
+    return time.monotonic() + seconds
+
+
 def request(
     target: Target,
     address: str,
@@ -149,7 +154,7 @@ def request(
     Args:
         address: what ``resolve`` returned for this target.
         headers: without ``Host``, which is the target's.
-        deadline: on the clock of ``time.monotonic``; nothing outlives it, however slowly the other side drips.
+        deadline: from ``deadline_in``; nothing outlives it, however slowly the other side drips.
 
     Raises:
         DeliveryError: ``timeout``, ``connect``, ``tls``, ``broken`` or ``protocol``.

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -258,7 +257,7 @@ def send(
     if judgement.redact:
         document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
     route = snapshot.configuration.routes[order["route"]]
-    started = time.monotonic()
+    started = shell.monotonic()
     size, fault, code = None, None, ""
     sent: tuple[str, ...] = judgement.classes_out
     try:
@@ -283,7 +282,7 @@ def send(
         fault, code = refusal, refusal.attempt_code
         if not refusal.sent:
             sent, size = (), None
-    took_ms = int((time.monotonic() - started) * 1000)
+    took_ms = int((shell.monotonic() - started) * 1000)
     retry_after, now = fault.retry_after_s if fault else None, shell.now()
     result = attempted(batch, order, one, code, took_ms, sent, size, retry_after, now)
     if order.get("otr"):

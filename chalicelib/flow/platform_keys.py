@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +48,7 @@ class _Kept:
 class PublishedKeys:
     """What was fetched, in this process. ``monotonic`` is a clock of seconds."""
 
-    def __init__(self, fetch: Fetch, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Fetch, monotonic: Callable[[], float]) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
         self._kept: dict[str, _Kept] = {}
@@ -160,7 +159,7 @@ def fetch(clients: Clients, url: str) -> bytes:
 
     if not is_own(url):
         raise Unavailable("the address is not one of a platform's own")
-    deadline, policy = time.monotonic() + TOTAL_S, Policy()
+    deadline, policy = vetted.deadline_in(TOTAL_S), Policy()
     try:
         target = check_url(url, policy)
         address = vetted.resolve(target, policy, clients.resolver, RESOLVE_S)

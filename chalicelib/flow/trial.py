@@ -7,7 +7,6 @@ which tells of acts on data and of changes; it changes nothing either, so that a
 from __future__ import annotations
 
 import re
-import time
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +55,7 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
     document = example(request.new_id("evt"), request.tenant.id, now)
     clients = clients_of(request.shell, request.tenant.id, request.keys, row.record)
     status, response, detail = None, b"", None
-    started = time.monotonic()
+    started = request.shell.monotonic()
     try:
         delivery = delivery_of(
             row.record,
@@ -81,7 +80,7 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
         "outcome": retry.CODES[code].value,
         "code": code,
         "status": int(named[1]) if status is None and named else status,
-        "took_ms": int((time.monotonic() - started) * 1000),
+        "took_ms": int((request.shell.monotonic() - started) * 1000),
         "response": response.decode("utf-8", "replace"),
         "detail": detail,
         "at": times.text(now),

@@ -119,6 +119,23 @@ def test_nothing_is_sent_again_when_another_process_delivered_what_this_one_saw_
         assert [row for row in w.rows("data") if row["pk"]["S"].startswith("lane#")] == []
 
 
+def test_attempt_takes_as_long_as_the_shells_clock_says() -> None:
+    with world() as w:
+
+        def slow(_: dict[str, Any]) -> tuple[int, dict[str, str]]:
+            w.clock += timedelta(seconds=7)
+            return 204, {}
+
+        w.connect()
+        w.receiver.answer = slow
+        w.post(1)
+
+        w.run(MINUTE)
+
+        (entry,) = w.of_kind("attempted")
+        assert entry["took_ms"] == 7000
+
+
 def test_nothing_is_selected_when_it_was_redacted() -> None:
     with world() as w:
         redact = [{"class": "name", "action": "drop"}, {"class": "content", "action": "mask"}]

@@ -115,6 +115,15 @@ def test_purity_is_broken_when_a_clock_is_read() -> None:
     assert [m for m in imported(tree) if not pure(m)] == ["time"]
 
 
+def test_flows_take_time_and_randomness_from_the_shell() -> None:
+    flows = [p for p in PRODUCT if relative(p).startswith("chalicelib/flow/")]
+
+    assert flows
+    assert [
+        f"{relative(p)}: {m}" for p in flows for m in imported(parsed(p)) if m in {"time", "random", "secrets"}
+    ] == []
+
+
 def test_no_fault_is_swallowed_in_silence() -> None:
     found = [
         f"{relative(path)}:{handler.lineno}"
