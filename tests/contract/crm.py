@@ -136,6 +136,6 @@ def send(
     """Render and send one delivery; return the code."""
     kind = of_kind(vendor.KIND)
     parcel = kind.render(event or document(), delivery(vendor, number, app=app, **changes))
-    clients = Clients(policy=LOOPBACK, limits=Limits(5, 5, 12), memory=memory)
+    clients = Clients(policy=LOOPBACK, limits=Limits(60, 60, 60), memory=memory)
     code: str = kind.send(parcel, clients).code
     return code

@@ -17,7 +17,7 @@ from tests.fixtures.destinations.vendor import Reply, Request, Vendor, running
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPENED = Policy(allow_cidrs=("127.0.0.0/8",))
-CLIENTS = Clients(policy=OPENED, limits=Limits(0.5, 1.0, 2.0))
+CLIENTS = Clients(policy=OPENED, limits=Limits(60.0, 60.0, 60.0))
 
 
 class Echo(Vendor):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from chalicelib.destinations import of_kind
 from chalicelib.store.memory import DestinationMemory
 from tests.contract.crm import NOW, PHONE, Crash, Process, Rows, document, send
 from tests.contract.engines import Engine
+from tests.contract.races import tries, until_contended
 from tests.contract.stores import Ticks, new_id, table
 from tests.fixtures.destinations.crm import TOKEN, VENDORS, Vendor, answer
 
@@ -132,24 +132,22 @@ def test_one_contact_is_made_when_twenty_events_race_in_two_processes(engine: En
     rows, tenant, destination = table(engine, "data"), new_id("tnt"), new_id("dst")
     keys = TenantKeys(b"m" * 32)
     ticks = Ticks()
-    processes = [DestinationMemory(rows, keys, tenant, destination, lambda: NOW, ticks.random) for _ in range(2)]
+    claims = until_contended()
 
-    def deliver(number: int) -> int:
-        for attempt in range(100):
-            try:
-                send(vendor, processes[number % 2], number)
-                return attempt
-            except DeliveryError as error:
-                assert error.attempt_code == "contended"
-                time.sleep(0.05)
-        raise AssertionError("contended for ever")
+    class Watched(DestinationMemory):
+        def claim(self, name: str, for_s: int) -> bool:
+            got = super().claim(name, for_s)
+            claims(got)
+            return got
+
+    processes = [Watched(rows, keys, tenant, destination, lambda: NOW, ticks.random) for _ in range(2)]
 
     with ThreadPoolExecutor(20) as pool:
-        attempts = list(pool.map(deliver, range(20)))
+        contended = list(pool.map(lambda n: tries(lambda: send(vendor, processes[n % 2], n)), range(20)))
 
     assert len(vendor.contacts) == 1
     assert sorted(text[-26:] for _, text in vendor.messages) == [f"{n:026d}" for n in range(20)]
-    assert max(attempts) > 0
+    assert max(contended) > 0
 
 
 class Overtaken(Process):
@@ -182,13 +180,7 @@ def test_channels_of_one_phone_are_one_contact_when_their_events_race(vendor: Ve
 
     def deliver(number: int) -> None:
         event = document(sender={"id": str(number)})
-        for _ in range(100):
-            try:
-                send(vendor, Process(rows), number, event=event, conversation=f"cnv_{number}")
-                return
-            except DeliveryError as error:
-                assert error.attempt_code == "contended"
-                time.sleep(0.02)
+        tries(lambda: send(vendor, Process(rows), number, event=event, conversation=f"cnv_{number}"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(deliver, range(8)))
@@ -285,17 +277,8 @@ def test_expired_token_is_renewed_once_when_many_use_it(vendor: Vendor) -> None:
     assert vendor.renewals == 1
     vendor.access = "expired since"
 
-    def deliver(number: int) -> None:
-        for _ in range(100):
-            try:
-                send(vendor, Process(rows), number, app=True)
-                return
-            except DeliveryError as error:
-                assert error.attempt_code == "contended"
-                time.sleep(0.02)
-
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(deliver, range(1, 21)))
+        list(pool.map(lambda n: tries(lambda: send(vendor, Process(rows), n, app=True)), range(1, 21)))
 
     assert vendor.renewals == 2
     assert len(vendor.messages) == 21 and len(vendor.contacts) == 1

@@ -15,11 +15,12 @@ from chalicelib.destinations import http
 from chalicelib.destinations.address import ForbiddenAddress, Policy
 from chalicelib.destinations.base import Clients, Delivery, Receipt
 from chalicelib.destinations.vetted import Limits
-from tests.fixtures.destinations.loopback import Authority, Script, drips, hangs, serving
+from tests.fixtures.destinations.loopback import LONG_S, Authority, Script, drips, hangs, serving
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECRET = signature.make_secret(b"\x01" * 24)
-LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(0.5, 0.5, 1.0))
+LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
+HASTY = dataclasses.replace(LOOPBACK, limits=Limits(0.5, 0.5, 0.5))
 
 
 def parcel(url: str) -> http.Parcel:
@@ -41,14 +42,14 @@ def parcel(url: str) -> http.Parcel:
     return http.render({"id": "evt_1"}, delivery)
 
 
-def send(script: Script | bytes) -> Receipt:
+def send(script: Script | bytes, clients: Clients = LOOPBACK) -> Receipt:
     with serving(script) as server:
-        return http.send(parcel(f"http://127.0.0.1:{server.port}/in"), LOOPBACK)
+        return http.send(parcel(f"http://127.0.0.1:{server.port}/in"), clients)
 
 
-def fault(script: Script | bytes) -> DeliveryError:
+def fault(script: Script | bytes, clients: Clients = LOOPBACK) -> DeliveryError:
     with pytest.raises(DeliveryError) as error:
-        send(script)
+        send(script, clients)
     return error.value
 
 
@@ -129,7 +130,7 @@ def test_beginning_of_the_answer_is_kept_apart_from_the_text_when_an_attempt_fai
     ids=["hang", "drip", "nothing", "half", "no http"],
 )
 def test_fault_is_retried_when_no_whole_answer_comes(script: Script | bytes, code: str) -> None:
-    error = fault(script)
+    error = fault(script, HASTY if code == "timeout" else LOOPBACK)
 
     assert (error.attempt_code, error.may_retry, error.sent) == (code, True, True)
 

@@ -9,10 +9,10 @@ from chalicelib.destinations import handshake, http
 from chalicelib.destinations.address import ForbiddenAddress, Policy
 from chalicelib.destinations.base import Clients
 from chalicelib.destinations.vetted import Limits
-from tests.fixtures.destinations.loopback import serving
+from tests.fixtures.destinations.loopback import LONG_S, serving
 
 ORIGIN = "hooks.example"
-LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(0.5, 0.5, 1.0))
+LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
 
 
 def answer(*headers: str, line: str = "200 OK") -> bytes:
