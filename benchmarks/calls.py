@@ -17,9 +17,10 @@ from typing import Any
 
 from chalicelib.core import leaf
 from infra import engines, local, template
+from simulation import memory
+from simulation.memory import inserted
 
-from . import memory, units, warm
-from .memory import inserted
+from . import units, warm
 from .results import Result
 
 BUDGETS = {"receive": 1.0, "route": 3.0, "deliver": 3.0}

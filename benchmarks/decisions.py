@@ -8,8 +8,9 @@ import json
 from typing import Any
 
 from chalicelib.core.residency import Decider, decide
+from simulation import memory
 
-from . import matching, memory, warm
+from . import matching, warm
 from .results import Result
 
 

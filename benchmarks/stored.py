@@ -22,8 +22,9 @@ from chalicelib.core import audit, ids, times
 from chalicelib.core.leaf import inflate
 from chalicelib.core.transfers import transfer_id
 from chalicelib.store.data import EventRow
+from simulation import memory
 
-from . import calls, memory, warm
+from . import calls, warm
 
 SIZES = (1_000, 10_000, 100_000)
 EVENTS = 1_000

@@ -1,6 +1,6 @@
 """A cell with one tenant, one Telegram source and one destination, driven batch by batch, its AWS calls counted.
 
-It runs over any engine's clients: ministack's to count calls as they are deployed, ``memory``'s to measure our own CPU.
+It runs over any engine's clients: ministack's to count calls as they are deployed, ``simulation.memory``'s to measure our own CPU.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from chalicelib.shell import Shell
 from chalicelib.store.region import Clients
 from infra import local
 from infra.door import http_api_event
+from simulation.client import Client
 
 REGION = "eu-central-1"
 COUNTRY = "DE"
@@ -44,7 +45,7 @@ class Call:
 
     stage: str
     operation: str
-    arguments: dict[str, Any]
+    arguments: Mapping[str, Any]
 
 
 @dataclass
@@ -56,27 +57,16 @@ class Meter:
     cpu_s: float = 0.0
 
     def watched(self, make: MakeClient) -> MakeClient:
-        """Make clients whose calls are noted."""
-        return lambda service, region: _Watched(self, make(service, region))
+        """Make clients whose calls are recorded."""
+        return lambda service, region: Client(make(service, region), self._record)
 
-
-class _Watched:
-    def __init__(self, meter: Meter, client: Any) -> None:
-        self._meter, self._client, self.meta = meter, client, client.meta
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        function, meter = getattr(self._client, name), self._meter
-
-        def called(**arguments: Any) -> Any:
-            meter.calls.append(Call(meter.stage, name, arguments))
-            began = time.thread_time()
-            try:
-                return function(**arguments)
-            finally:
-                meter.cpu_s += time.thread_time() - began
-
-        setattr(self, name, called)
-        return called
+    def _record(self, operation: str, arguments: Mapping[str, Any], act: Callable[[], Any]) -> Any:
+        self.calls.append(Call(self.stage, operation, arguments))
+        began = time.thread_time()
+        try:
+            return act()
+        finally:
+            self.cpu_s += time.thread_time() - began
 
 
 class Warm:

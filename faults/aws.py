@@ -1,16 +1,16 @@
-"""AWS as a process meets it: an engine's tables and keys and simulated queues, which throttle, stall, forget to answer, and
-behind any call of which the process may be gone."""
+"""The faults of AWS: its calls are throttled, stall or lose their answer, and its queues lose part of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
-if TYPE_CHECKING:
-    from .world import World
+from simulation.scheduler import Scheduler
+from simulation.sqs import Document, Entries, Sqs, refused
+
+from .weather import Faults
 
 READS = frozenset(
     {
@@ -28,127 +28,45 @@ READS = frozenset(
 UNREACHED = "https://aws.invalid"
 
 
-def refused(code: str, operation: str, status: int = 400) -> ClientError:
-    """Make the error of a refused call."""
-    answer: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, operation)
+class Cell(Protocol):
+    """The parts of a world that decide whether a call fails."""
+
+    faults: Faults
+    scheduler: Scheduler
+
+    def fault_of_task(self, kind: str, where: str) -> bool:
+        """Draw a fault for the process that runs now, and record it."""
 
 
-class Client:
-    """A service's client: each call is an effect, which takes time and may fail."""
+class Queues(Sqs):
+    """SQS that accepts some messages of a batch only, and forgets to delete messages."""
 
-    def __init__(self, world: World, raw: Any, service: str) -> None:
-        self.meta = raw.meta
-        self.exceptions = getattr(raw, "exceptions", None)
-        self._world, self._raw, self._service = world, raw, service
+    def __init__(self, cell: Cell, region: str, start_ms: int) -> None:
+        super().__init__(region, lambda: cell.scheduler.now_s, start_ms)
+        self._cell = cell
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        function = getattr(self._raw, name)
+    def send_message_batch(self, *, QueueUrl: str, Entries: Entries) -> Document:  # noqa: N803  (AWS's names)
+        """Accept messages, or some of them."""
+        randomness = self._cell.faults.random
+        some = self._cell.fault_of_task("queue_takes_half", "sqs")
+        lost = [e["Id"] for e in Entries if some and randomness.random() < 0.5]
+        answer = super().send_message_batch(QueueUrl=QueueUrl, Entries=[e for e in Entries if e["Id"] not in lost])
+        failed = [{"Id": name, "SenderFault": False, "Code": "InternalError"} for name in lost]
+        return {**answer, "Failed": failed} if failed else answer
 
-        def call(**arguments: Any) -> Any:
-            return self._world.effect(self._service, name, lambda: function(**arguments), arguments)
-
-        setattr(self, name, call)
-        return call
-
-
-class Queues:
-    """SQS over the world's queues."""
-
-    def __init__(self, world: World, region: str) -> None:
-        self.meta = SimpleNamespace(region_name=region)
-        self._world = world
-
-    def get_queue_url(self, *, QueueName: str) -> dict[str, Any]:  # noqa: N803  (AWS's names)
-        """Return a queue's name."""
-        return {"QueueUrl": QueueName}
-
-    def _send(self, queue: str, message: Mapping[str, Any]) -> str:
-        world = self._world
-        if not queue.endswith(".fifo"):
-            sent = world.standard_named(queue).send(message["MessageBody"], world.scheduler.now_s)
-            world.moved.write(f"{sent.body}\n")
-            return sent.id
-        return world.queue_named(queue).send(
-            message["MessageBody"],
-            message["MessageGroupId"],
-            message["MessageDeduplicationId"],
-            world.scheduler.now_s,
-        )
-
-    def send_message(self, *, QueueUrl: str, **message: Any) -> dict[str, Any]:  # noqa: N803
-        """Take a message."""
-        return {"MessageId": self._send(QueueUrl, message)}
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Take messages, or some of them."""
-        world = self._world
-        done: list[dict[str, Any]] = []
-        failed: list[dict[str, Any]] = []
-        some = world.fault_of_task("queue_takes_half", "sqs")
-        for entry in Entries:
-            if some and world.faults.random.random() < 0.5:
-                failed.append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"})
-            else:
-                done.append({"Id": entry["Id"], "MessageId": self._send(QueueUrl, entry)})
-        return {"Successful": done, "Failed": failed} if failed else {"Successful": done}
-
-    def change_message_visibility(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        ReceiptHandle: str,  # noqa: N803
-        VisibilityTimeout: int,  # noqa: N803
-    ) -> dict[str, Any]:
-        """Have a message come back sooner or later."""
-        world = self._world
-        if not world.queue_named(QueueUrl).change_visibility(ReceiptHandle, VisibilityTimeout, world.scheduler.now_s):
-            raise refused("InvalidParameterValue", "ChangeMessageVisibility")
-        return {}
-
-    # Of standard queues, which functions read themselves
-
-    def receive_message(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        MaxNumberOfMessages: int,  # noqa: N803
-        VisibilityTimeout: int,  # noqa: N803
-        AttributeNames: list[str],  # noqa: N803
-    ) -> dict[str, Any]:
-        """Give some messages."""
-        world = self._world
-        queue = world.standard_named(QueueUrl)
-        batch = queue.receive(MaxNumberOfMessages, world.scheduler.now_s, VisibilityTimeout)
-        return {"Messages": [m.record(world.start_ms) for m in batch]}
-
-    def delete_message_batch(self, *, QueueUrl: str, Entries: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def delete_message_batch(self, *, QueueUrl: str, Entries: Entries) -> Document:  # noqa: N803
         """Delete messages, or forget to: a deleted message may come again."""
-        world = self._world
-        for entry in Entries:
-            if not world.fault_of_task("message_twice", "notices"):
-                world.standard_named(QueueUrl).delete(entry["ReceiptHandle"])
-        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
-
-    def change_message_visibility_batch(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        Entries: list[Mapping[str, Any]],  # noqa: N803
-    ) -> dict[str, Any]:
-        """Have messages come back sooner or later."""
-        queue, now_s = self._world.standard_named(QueueUrl), self._world.scheduler.now_s
-        for entry in Entries:
-            queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"], now_s)
+        kept = [e["Id"] for e in Entries if self._cell.fault_of_task("message_twice", "notices")]
+        super().delete_message_batch(QueueUrl=QueueUrl, Entries=[e for e in Entries if e["Id"] not in kept])
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
-def faulty(world: World, service: str, operation: str, act: Callable[[], Any]) -> Any:
-    """Make one call, with whatever goes wrong.
+def faulty(world: Cell, service: str, operation: str, act: Callable[[], Any]) -> Any:
+    """Make one call, which may fail, be slow or lose its answer.
 
     Raises:
         ClientError: throttled, or AWS failed.
-        ReadTimeoutError: no answer came; what was asked may have been done.
+        ReadTimeoutError: no answer came; the call may have taken effect.
     """
     faults, writes = world.faults, operation not in READS
 

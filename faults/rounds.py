@@ -194,7 +194,7 @@ class Round:
                 continue
             due = self.next_due()
             if due is None:
-                if self._minutes > LAST_MINUTES and not any(map(len, world.notices.values())):
+                if self._minutes > LAST_MINUTES and not len(world.notices):
                     return
                 continue
             self._minutes = 0

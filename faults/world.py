@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import logging
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import app
-from benchmarks.memory import KMS  # data keys that are the same in each run of a seed
 from chalicelib.api import endpoint, gateway
 from chalicelib.flow import deliver, off_record
 from chalicelib.settings import Settings
@@ -27,11 +27,13 @@ from chalicelib.store import lifetimes, log
 from chalicelib.store.region import Clients
 from infra import door, local
 from infra.engines import Engine
+from simulation.client import Client
+from simulation.memory import KMS  # data keys that are the same in each run of a seed
+from simulation.queues import VISIBILITY_S, Fifo, QueuedMessage, Standard
+from simulation.scheduler import Killed, Scheduler, Threads
+from simulation.tables import Served, Tables
 
-from .aws import Client, Queues, faulty
-from .queues import VISIBILITY_S, Fifo, Held, Standard
-from .scheduler import Killed, Scheduler, Threads
-from .tables import Served, Tables
+from .aws import Queues, faulty
 from .weather import Faults, Weather
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -102,17 +104,23 @@ class World:
         self._seed = Path(self._scratch.name) / "seal.seed"
         self._seed.touch(0o600)
         self._seed.write_text(self._bytes.randbytes(32).hex())
-        self.notices: dict[str, Standard] = {}
+        self.sqs = Queues(self, REGION, int(START.timestamp() * 1000))
+        self.notices = Standard("notices")
+        self.notices.on_sent = lambda message: print(message.body, file=self.moved)
+        self.sqs.standards[f"waybill-{CELL}-notices"] = self.notices
         self.tables = (Tables if engine.name == "moto" else Served)(engine, REGION, self._appended)
-        self._raw: dict[str, Any] = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": Queues(self, REGION)}
+        self._raw: dict[str, Any] = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": self.sqs}
         self._raw["s3"] = engine.make_client("s3", REGION)
-        self._clients = {service: Client(self, client, service) for service, client in self._raw.items()}
+        self._clients = {
+            service: Client(client, functools.partial(self.effect, service)) for service, client in self._raw.items()
+        }
         self.queues: dict[str, Fifo] = {}
         for name in ("inbox-dead", "outbox-dead", "inbox", "outbox"):
             queue = Fifo(name, self.queues.get(f"{name}-dead"))
             self.queues[name] = queue
-            queue.told = self._teller(name)
-            queue.heard = self._hear
+            self.sqs.fifos[f"waybill-{CELL}-{name}.fifo"] = queue
+            queue.on_ready = self._teller(name)
+            queue.on_sent = self._hear
         self._feeding = dict.fromkeys(self.queues, 0)
         self._told: dict[str, float] = {}
         self._late: dict[str, float] = {}
@@ -192,7 +200,7 @@ class World:
         self.tick += 1
         self._dies(where)
 
-    def effect(self, service: str, operation: str, act: Callable[[], Any], arguments: Mapping[str, Any]) -> Any:
+    def effect(self, service: str, operation: str, arguments: Mapping[str, Any], act: Callable[[], Any]) -> Any:
         """Do what shows outside: the process may be gone before it and behind it.
 
         Raises:
@@ -247,21 +255,7 @@ class World:
 
     # Queues
 
-    def queue_named(self, name: str) -> Fifo:
-        """Return the queue that a cell calls so."""
-        return self.queues[name.removeprefix(f"waybill-{CELL}-").removesuffix(".fifo")]
-
-    def standard_named(self, name: str) -> Standard:
-        """Return the standard queue that a cell calls so."""
-        name = name.removeprefix(f"waybill-{CELL}-")
-        return self.notices.setdefault(name, Standard(name))
-
-    @property
-    def start_ms(self) -> int:
-        """When the world began, in milliseconds since 1970."""
-        return int(START.timestamp() * 1000)
-
-    def _hear(self, queue: Fifo, message: Held) -> None:
+    def _hear(self, queue: Fifo, message: QueuedMessage) -> None:
         """Keep what was put into a queue, to be searched; and which events were taken, in their order."""
         self.moved.write(f"{message.body}\n{message.group}\n{message.deduplication}\n")
         if queue.name == "inbox":
@@ -305,7 +299,7 @@ class World:
         if waits:
             self._teller(name)(min(waits))
 
-    def _feeder(self, name: str, batch: list[Held]) -> Callable[[], None]:
+    def _feeder(self, name: str, batch: list[QueuedMessage]) -> Callable[[], None]:
         def work() -> None:
             try:
                 self._handle(name, batch)
@@ -315,9 +309,9 @@ class World:
 
         return work
 
-    def _handle(self, name: str, batch: list[Held]) -> None:
+    def _handle(self, name: str, batch: list[QueuedMessage]) -> None:
         queue = self.queues[name]
-        records = [m.record(self.start_ms) for m in batch]
+        records = [m.record(self.sqs.start_ms) for m in batch]
         handles = {m.id: m.handle for m in batch}
         handler = getattr(app, local.HANDLERS[name])
         self._move("taken", name, batch)
@@ -335,10 +329,10 @@ class World:
                 later = self.faults.random.choice((0.1, 1, 30, 400, 1500))
                 self.scheduler.at(self.scheduler.now_s + later, self._copier(queue, gone))
 
-    def _copier(self, queue: Fifo, message: Held) -> Callable[[], None]:
+    def _copier(self, queue: Fifo, message: QueuedMessage) -> Callable[[], None]:
         return lambda: queue.copy(message, self.scheduler.now_s)
 
-    def _move(self, what: str, queue: str, messages: list[Held]) -> None:
+    def _move(self, what: str, queue: str, messages: list[QueuedMessage]) -> None:
         """Note what became of messages, by the event, transfer or lane that each is about."""
         for message in messages:
             order = json.loads(message.body)

@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from faults.tables import Tables
 from infra import engines, moto_tables
+from simulation.tables import Tables
 
 REGION = "eu-central-1"
 INDEX = {

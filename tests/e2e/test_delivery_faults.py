@@ -260,9 +260,7 @@ def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last
             w.post(number)
         w.inbox.run(route.handle)
         messages = [
-            Message(
-                m.id, json.loads(m.outgoing.body), m.outgoing.group, m.sequence, m.id, times.millis(w.clock), receives
-            )
+            Message(m.id, json.loads(m.body), m.group, f"{m.number:020d}", m.handle, times.millis(w.clock), receives)
             for m, receives in zip(w.outbox.receive(), (10, 9, 8), strict=True)
         ]
         batch = Batch(w.shell)

@@ -96,10 +96,8 @@ def everything(w: World, capture: str = "") -> dict[str, bytes]:
     queues = {"inbox": w.inbox, "outbox": w.outbox, "dead_inbox": w.dead_inbox, "dead_outbox": w.dead_outbox}
     for name, queue in queues.items():
         for number, message in enumerate(queue.messages):
-            sealed = json.loads(message.outgoing.body).get("sealed", "")
-            found[f"{name}/{number}"] = (message.outgoing.body + message.outgoing.group).encode() + (
-                b"a sealed body" if sealed else b""
-            )
+            sealed = json.loads(message.body).get("sealed", "")
+            found[f"{name}/{number}"] = (message.body + message.group).encode() + (b"a sealed body" if sealed else b"")
     s3 = w.engine.make_client("s3", "eu-central-1")
     for bucket in s3.list_buckets()["Buckets"]:
         for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ()):

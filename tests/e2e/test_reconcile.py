@@ -31,7 +31,7 @@ def test_a_lost_notice_is_healed_within_a_day(capsys: pytest.CaptureFixture[str]
         append(w, *(act(w, n) for n in range(3)))
         let_seal(w)
         append(w, *(act(w, n) for n in range(3, 6)))
-        w.notices.messages.clear()
+        w.notices.lose()
 
         w.clock = START.replace(hour=0) + timedelta(days=1)
         sweep_a_day(w)
@@ -91,7 +91,7 @@ def test_a_run_that_failed_is_made_good_by_the_next_days(capsys: pytest.CaptureF
     with world() as w:
         w.connect()
         append(w, act(w, 1))
-        w.notices.messages.clear()
+        w.notices.lose()
         good = w.shell.audit.day_buckets
         calls: list[str] = []
 

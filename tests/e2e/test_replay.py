@@ -232,7 +232,7 @@ def test_many_are_replayed_once_each_and_in_order() -> None:
             work(w)
         ended = w.shell.jobs.get(w.tenant, job.id, w.clock)
 
-        orders = [json.loads(m.outgoing.body) for m in w.outbox.messages]
+        orders = [json.loads(m.body) for m in w.outbox.messages]
         assert [o["event"] for o in orders] == received
         assert len({o["delivery"] for o in orders}) == len({o["event"] for o in orders}) == MANY
         assert len({o["lane"] for o in orders}) == 5

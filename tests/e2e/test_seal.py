@@ -24,7 +24,7 @@ def everything(w: World, log: str = "2026") -> None:
     w.notices.again()
     for _ in range(4):
         let_seal(w)
-    assert w.notices.messages == {}
+    assert w.notices.messages == []
     assert_whole(w, log)
 
 
@@ -220,7 +220,7 @@ def test_nothing_is_signed_when_the_signer_does_not_answer() -> None:
         w.failing = lambda name: AuditUnavailable("down") if name == "before Sign" else None
 
         let_seal(w)
-        left = dict(w.notices.messages)
+        left = w.notices.messages
         w.failing = lambda name: None
 
         assert (len(left), sizes(of_log(w))) == (1, [])

@@ -34,22 +34,24 @@ from chalicelib.core.tenant import (
     Tenant,
 )
 from chalicelib.flow import dead, deliver, pump, receive, route, seal
-from chalicelib.flow.messages import Message
+from chalicelib.flow.messages import Message, from_lambda
 from chalicelib.settings import Settings
 from chalicelib.shell import Shell
 from chalicelib.store import signer
-from chalicelib.store.notices import Notice, Received
-from chalicelib.store.queues import Outgoing
+from chalicelib.store.notices import Notice, Notices
+from chalicelib.store.queues import Outgoing, Queue
 from chalicelib.store.region import Clients
 from chalicelib.store.signer import Signer
-from faults.tables import Tables
 from infra import engines, local
+from simulation.queues import QueuedMessage
+from simulation.sqs import Sqs
+from simulation.tables import Tables
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+START_MS = int(START.timestamp() * 1000)
+REGION = "eu-central-1"
 SEED = str(local.make_seed(Path(tempfile.mkdtemp(prefix="waybill-"))))
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
-VISIBILITY_S = 360
-RECEIVES_MAX = 10
 CLASSES = ("identifier", "contact", "name", "content", "media", "location", "behaviour", "technical")
 
 
@@ -66,147 +68,101 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-@dataclass
-class Held:
-    """A message in a queue."""
+class FifoQueue(Queue):
+    """A FIFO queue of the cell over a simulated one. Each message that is sent is an effect."""
 
-    outgoing: Outgoing
-    id: str
-    sequence: str
-    sent: datetime
-    visible_at: datetime
-    receives: int = 0
+    def __init__(self, world: World, name: str, dead: FifoQueue | None = None) -> None:
+        super().__init__(world.sqs, f"waybill-test-{name}.fifo")
+        self.world, self.short = world, name
+        self.fifo = world.sqs.fifo(self.name)
+        self.fifo.dead = dead.fifo if dead is not None else None
 
+    @property
+    def messages(self) -> list[QueuedMessage]:
+        """The messages in the order in which they were sent."""
+        return sorted(self.fifo, key=lambda message: message.number)
 
-class FifoQueue:
-    """SQS FIFO as documented: order and one batch in flight per group, deduplication for five minutes, redrive."""
+    @property
+    def sent(self) -> int:
+        return self.fifo.sent
 
-    def __init__(self, world: World, name: str, dead_queue: FifoQueue | None = None) -> None:
-        self.world, self.name, self.dead = world, name, dead_queue
-        self.messages: list[Held] = []
-        self.seen: dict[str, datetime] = {}
-        self.sent = 0
-        self.lock = threading.RLock()
-        self.sent_total = 0
-
-    def send(self, messages: Any) -> None:
+    def send(self, messages: Iterable[Outgoing]) -> None:
         for outgoing in messages:
-            self.world.effect(f"{self.name}.send")
-            with self.lock:
-                last = self.seen.get(outgoing.deduplication)
-                if last is None or self.world.clock - last > timedelta(minutes=5):
-                    self._add(outgoing)
-                    self.seen[outgoing.deduplication] = self.world.clock
-            self.world.effect(f"{self.name}.sent")
+            self.world.effect(f"{self.short}.send")
+            super().send([outgoing])
+            self.world.effect(f"{self.short}.sent")
 
-    def _add(self, outgoing: Outgoing) -> None:
-        self.sent += 1
-        now = self.world.clock
-        self.messages.append(Held(outgoing, f"{self.name}-{self.sent}", f"{self.sent:020d}", now, now))
+    def again(self, message: QueuedMessage) -> None:
+        """Deliver a message again, as at-least-once queues may."""
+        self.fifo.copy(message, self.world.now_s)
 
-    def again(self, message: Held) -> None:
-        """Deliver a message that was already taken once more, as at-least-once queues may."""
-        self.messages.append(Held(message.outgoing, message.id + "x", message.sequence, message.sent, self.world.clock))
-
-    def receive(self, limit: int = 10) -> list[Held]:
-        now = self.world.clock
-        with self.lock:
-            flying = {m.outgoing.group for m in self.messages if m.visible_at > now}
-            batch: list[Held] = []
-            for message in list(self.messages):
-                if len(batch) == limit:
-                    break
-                if message.outgoing.group in flying:
-                    continue
-                message.receives += 1
-                if message.receives > RECEIVES_MAX and self.dead is not None:
-                    self.messages.remove(message)
-                    self.dead._add(message.outgoing)
-                    continue
-                message.visible_at = now + timedelta(seconds=VISIBILITY_S)
-                batch.append(message)
-            return batch
+    def receive(self) -> list[QueuedMessage]:
+        return self.fifo.receive(10, self.world.now_s)
 
     def retry_in(self, receipt_handle: str, delay_s: int) -> None:
-        self.world.effect(f"{self.name}.retry_in")
-        with self.lock:
-            for message in self.messages:
-                if message.id == receipt_handle:
-                    message.visible_at = self.world.clock + timedelta(seconds=delay_s)
+        self.world.effect(f"{self.short}.retry_in")
+        super().retry_in(receipt_handle, delay_s)
 
     def run(self, handler: Callable[[Shell, list[Message]], list[str]]) -> int:
         """Give one batch to a handler, as a Lambda mapping does. Return how many messages it was."""
         batch = self.receive()
         if not batch:
             return 0
-        messages = [
-            Message(
-                m.id,
-                json.loads(m.outgoing.body),
-                m.outgoing.group,
-                m.sequence,
-                m.id,
-                int(m.sent.timestamp() * 1000),
-                m.receives,
-            )
-            for m in batch
-        ]
+        records = [message.record(START_MS) for message in batch]
+        handles = {message.id: message.handle for message in batch}
         try:
-            back = set(handler(self.world.shell, messages))
+            back = handler(self.world.shell, from_lambda(local.sqs_event(records, REGION, self.name)))
         except Crash:
             self.world.crashes += 1
             self.world.restart()
             return len(batch)
-        with self.lock:
-            for message in batch:
-                if message.id not in back:
-                    self.messages.remove(message)
-                    if self.world.doubles and not message.id.endswith("x"):
-                        self.again(message)
+        for done in reversed([handle for name, handle in handles.items() if name not in back]):
+            gone = self.fifo.delete(done, self.world.now_s)
+            if gone is not None and self.world.doubles and not gone.copies:
+                self.again(gone)
         return len(batch)
 
     def next_at(self) -> datetime | None:
-        return min((m.visible_at for m in self.messages), default=None)
+        return min((START + timedelta(seconds=message.visible_s) for message in self.fifo), default=None)
 
 
-class NoticeQueue:
-    """A standard SQS queue of notices."""
+class NoticeQueue(Notices):
+    """The queue of notices over a simulated one. Each notice that is sent or removed is an effect."""
 
     def __init__(self, world: World) -> None:
+        super().__init__(world.sqs, "waybill-test-notices")
         self.world = world
-        self.messages: dict[str, tuple[Notice, datetime, datetime]] = {}
-        self.sent = 0
+        self.queue = world.sqs.standard(self.name)
+
+    @property
+    def messages(self) -> list[str]:
+        """The bodies of the messages."""
+        return [message.body for message in self.queue]
+
+    @property
+    def sent(self) -> int:
+        return self.queue.sent
 
     def send(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
             self.world.effect("notices.send")
-            self.sent += 1
-            self.messages[str(self.sent)] = (notice, self.world.clock, self.world.clock)
+            super().send([notice])
             self.world.effect("notices.sent")
-
-    def receive(self, hidden_s: int) -> list[Received]:
-        ready = [r for r, (_, _, visible) in self.messages.items() if visible <= self.world.clock][:10]
-        received = []
-        for receipt in ready:
-            notice, sent, _ = self.messages[receipt]
-            self.messages[receipt] = (notice, sent, self.world.clock + timedelta(seconds=hidden_s))
-            received.append(Received(notice, receipt, sent))
-        return received
 
     def remove(self, receipts: Iterable[str]) -> None:
         for receipt in receipts:
             self.world.effect("notices.remove")
-            self.messages.pop(receipt, None)
+            super().remove([receipt])
 
-    def give_back(self, receipts: Iterable[str]) -> None:
-        for receipt in receipts:
-            if receipt in self.messages:
-                notice, sent, _ = self.messages[receipt]
-                self.messages[receipt] = (notice, sent, self.world.clock)
+    def lose(self) -> None:
+        """Lose every message."""
+        for message in list(self.queue):
+            self.queue.delete(f"{message.id}/", self.world.now_s)
 
     def again(self) -> None:
         """Show every notice once more, hidden ones too, as an at-least-once queue may."""
-        self.messages = {r: (notice, sent, self.world.clock) for r, (notice, sent, _) in self.messages.items()}
+        for message in self.queue:
+            message.visible_s = self.world.now_s
 
 
 class CountedSigner:
@@ -279,7 +235,8 @@ class World:
     def start(self, engine: engines.Engine) -> None:
         self.engine = engine
         self.randomness = random.Random(7)
-        local.make_stores(engine, "test", "eu-central-1", "DE")  # its queues are these
+        local.make_stores(engine, "test", REGION, "DE")  # its queues are these
+        self.sqs = Sqs(REGION, lambda: self.now_s, START_MS)
         self.dead_inbox, self.dead_outbox = FifoQueue(self, "dead_inbox"), FifoQueue(self, "dead_outbox")
         self.inbox = FifoQueue(self, "inbox", self.dead_inbox)
         self.outbox = FifoQueue(self, "outbox", self.dead_outbox)
@@ -287,6 +244,11 @@ class World:
         self.receiver = Receiver()
         self.monotonic_s = 0.0
         self.restart()
+
+    @property
+    def now_s(self) -> float:
+        """The queues' clock."""
+        return (self.clock - START).total_seconds()
 
     def effect(self, name: str) -> None:
         """Count an effect; die here if this is the one."""
@@ -330,7 +292,7 @@ class World:
     def restart(self) -> None:
         """A new process: nothing remembered, the same tables and queues."""
         settings = Settings(
-            cell="test", region="eu-central-1", country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
+            cell="test", region=REGION, country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
             source_rate_per_s=10_000, account=self.engine.account, seal_seed=SEED,
             evidence_bucket=f"waybill-test-evidence-{self.engine.account}", hooks_url="https://cell.example",
         )  # fmt: skip
@@ -342,8 +304,7 @@ class World:
             monotonic=lambda: (self.clock - START).total_seconds(),
             sleep=lambda _s: None,
         )
-        self.shell.inbox, self.shell.outbox = self.inbox, self.outbox  # type: ignore[assignment]
-        self.shell.notices = self.notices  # type: ignore[assignment]
+        self.shell.inbox, self.shell.outbox, self.shell.notices = self.inbox, self.outbox, self.notices
         self.shell.signer = CountedSigner(self, signer.from_file(Path(SEED)))
 
     # What is declared
@@ -486,7 +447,7 @@ class World:
 
     def next_due(self) -> str:
         """When the first lane is due, as the index has it; "~", which is behind every time, where none waits."""
-        pages = self.engine.make_client("dynamodb", "eu-central-1").get_paginator("scan")
+        pages = self.engine.make_client("dynamodb", REGION).get_paginator("scan")
         found = pages.paginate(TableName="waybill-test-data", IndexName="due")
         return min((row["due_at"]["S"] for page in found for row in page["Items"]), default="~")
 
@@ -512,7 +473,7 @@ class World:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every raw row of a table."""
-        client = self.engine.make_client("dynamodb", "eu-central-1")
+        client = self.engine.make_client("dynamodb", REGION)
         return list(client.scan(TableName=f"waybill-test-{table}")["Items"])
 
     def close(self) -> None:
@@ -548,6 +509,6 @@ def world(**options: Any) -> Iterator[World]:
         made.start(engine)
         try:
             yield made
-            nothing_planted_in_a_log(engine.make_client("dynamodb", "eu-central-1"), CANARIES)
+            nothing_planted_in_a_log(engine.make_client("dynamodb", REGION), CANARIES)
         finally:
             made.close()

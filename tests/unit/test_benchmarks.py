@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import calls, coldstart, memory, prices, units, warm
+from benchmarks import calls, coldstart, prices, units, warm
 from benchmarks.results import Result, from_document, table
+from simulation import memory
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.responses import DynamoHandler
 
-from benchmarks.memory import inserted
 from infra.engines import Engine
+
+from .memory import inserted
 
 Row = dict[str, dict[str, Any]]
 Appended = Callable[[str, str], None]

@@ -1,25 +1,25 @@
-"""AWS as the warm path of the flow uses it, in dicts: answers at once, so that what is measured is our own work.
+"""DynamoDB and KMS in dicts, for the calls that the warm path of the flow makes. Every other call raises.
 
-Only what that path calls is there; anything else raises. Not a second implementation of semantics: those are proven on
-moto and ministack.
+They answer at once, so that a benchmark measures our own work. They do not replace moto and ministack, on which the
+contract tests prove what the stores rely on.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import re
-from collections import deque
+import time
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from .sqs import Sqs
+
 Item = Mapping[str, Any]
 _INSERT = re.compile(r"INSERT INTO \"([^\"]+)\" VALUE \{(.*)\}\Z")
-_RECEIVED = {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}
 
 
 def _exists() -> ClientError:
@@ -98,54 +98,6 @@ class DynamoDB:
         return {"Responses": answers}
 
 
-class SQS:
-    """Queues as deques: nothing is in flight, and nothing comes back."""
-
-    def __init__(self, region: str) -> None:
-        self.meta = SimpleNamespace(region_name=region)
-        self.queues: dict[str, deque[dict[str, Any]]] = {}
-        self._numbers = itertools.count(1)
-
-    def get_queue_url(self, *, QueueName: str) -> dict[str, Any]:  # noqa: N803
-        """Return a queue's name."""
-        return {"QueueUrl": QueueName}
-
-    def send_message(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        MessageBody: str,  # noqa: N803
-        MessageGroupId: str = "",  # noqa: N803
-        **_: Any,
-    ) -> dict[str, Any]:
-        """Add a message."""
-        number = next(self._numbers)
-        message = {
-            "MessageId": str(number),
-            "ReceiptHandle": str(number),
-            "Body": MessageBody,
-            "Attributes": {**_RECEIVED, "MessageGroupId": MessageGroupId, "SequenceNumber": f"{number:020d}"},
-            "MD5OfBody": "",
-        }
-        self.queues.setdefault(QueueUrl, deque()).append(message)
-        return {"MessageId": str(number)}
-
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Add messages."""
-        for entry in Entries:
-            self.send_message(QueueUrl=QueueUrl, **entry)
-        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
-
-    def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> dict[str, Any]:  # noqa: N803
-        """Take messages."""
-        queue = self.queues.get(QueueUrl, deque())
-        return {"Messages": [queue.popleft() for _ in range(min(len(queue), MaxNumberOfMessages))]}
-
-    def delete_message_batch(self, **_: Any) -> dict[str, Any]:
-        """Forget what was taken: it is gone already."""
-        return {}
-
-
 class KMS:
     """Data keys that are hashes of their wrapped form."""
 
@@ -162,7 +114,7 @@ class KMS:
         return {"CiphertextBlob": hashlib.sha256(repr(EncryptionContext).encode()).digest()}
 
     def decrypt(self, *, CiphertextBlob: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
-        """Open a key."""
+        """Decrypt a key."""
         return {"Plaintext": hashlib.sha256(CiphertextBlob).digest()}
 
 
@@ -170,7 +122,7 @@ class Memory:
     """One region's services."""
 
     def __init__(self, region: str) -> None:
-        self._services = {"dynamodb": DynamoDB(region), "sqs": SQS(region), "kms": KMS(region)}
+        self._services = {"dynamodb": DynamoDB(region), "sqs": Sqs(region, time.monotonic), "kms": KMS(region)}
 
     def client(self, service: str, region: str) -> Any:
         """Return the one client of a service."""

@@ -1,4 +1,4 @@
-"""Queues as SQS documents them. FIFO: one batch of a group at a time, deduplication for five minutes, redrive.
+"""FIFO and standard queues as SQS documents them: group order, one batch of a group in flight, deduplication, redrive.
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 (read 2026-11-22).
@@ -17,8 +17,11 @@ DEDUPLICATION_S = 300.0
 
 
 @dataclass
-class Held:
-    """A message in a queue. ``handle`` is that of its last receipt: earlier ones are worth nothing."""
+class QueuedMessage:
+    """A message in a queue. ``handle`` is that of its last receipt: earlier handles have expired.
+
+    ``copies`` counts how often the queue delivered the message again after it was deleted.
+    """
 
     body: str
     group: str
@@ -49,50 +52,55 @@ class Held:
 
 
 class Fifo:
-    """One queue. ``told`` hears when something may be received, ``heard`` what was put in."""
+    """A FIFO queue.
+
+    ``on_ready`` is called with the time at which a message may be received, ``on_sent`` with each message that is added.
+    ``sent`` counts the messages that were added.
+    """
 
     def __init__(self, name: str, dead: Fifo | None = None) -> None:
         self.name = name
         self.dead = dead
-        self.told: Callable[[float], None] = lambda _at: None
-        self.heard: Callable[[Fifo, Held], None] = lambda _queue, _message: None
-        self._groups: dict[str, deque[Held]] = {}
+        self.on_ready: Callable[[float], None] = lambda _at_s: None
+        self.on_sent: Callable[[Fifo, QueuedMessage], None] = lambda _queue, _message: None
+        self.sent = 0
+        self._groups: dict[str, deque[QueuedMessage]] = {}
         self._seen: dict[str, float] = {}
-        self._sent = 0
         self._receipts = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    def __iter__(self) -> Iterator[Held]:
+    def __iter__(self) -> Iterator[QueuedMessage]:
         for group in self._groups.values():
             yield from group
 
     def send(self, body: str, group: str, deduplication: str, now_s: float) -> str:
-        """Take a message; one whose deduplication id was used within five minutes is taken and dropped."""
+        """Accept a message and return its id; drop it if its deduplication id was used within five minutes."""
         last = self._seen.get(deduplication)
         if last is not None and now_s - last <= DEDUPLICATION_S:
             return f"{self.name}-dropped"
         self._seen[deduplication] = now_s
-        return self._add(body, group, deduplication, now_s)
+        return self.add(body, group, deduplication, now_s)
 
-    def _add(self, body: str, group: str, deduplication: str, now_s: float) -> str:
-        self._sent += 1
-        message = Held(body, group, deduplication, f"{self.name}-{self._sent}", self._sent, now_s, now_s)
+    def add(self, body: str, group: str, deduplication: str, now_s: float) -> str:
+        """Add a message and return its id, whatever was sent before: redrive knows no deduplication."""
+        self.sent += 1
+        message = QueuedMessage(body, group, deduplication, f"{self.name}-{self.sent}", self.sent, now_s, now_s)
         self._groups.setdefault(group, deque()).append(message)
-        self.heard(self, message)
-        self.told(now_s)
+        self.on_sent(self, message)
+        self.on_ready(now_s)
         return message.id
 
-    def copy(self, message: Held, now_s: float) -> None:
-        """Have a message that was taken come once more, as at-least-once delivery allows."""
+    def copy(self, message: QueuedMessage, now_s: float) -> None:
+        """Deliver a message again, as at-least-once delivery allows."""
         again = replace(message, id=f"{message.id}x", visible_s=now_s, handle="", copies=message.copies + 1)
         self._groups.setdefault(message.group, deque()).appendleft(again)
-        self.told(now_s)
+        self.on_ready(now_s)
 
-    def receive(self, limit: int, now_s: float, visibility_s: float = VISIBILITY_S) -> list[Held]:
-        """Take up to ``limit`` messages, in order within each group; a group with one in flight gives none."""
-        batch: list[Held] = []
+    def receive(self, limit: int, now_s: float, visibility_s: float = VISIBILITY_S) -> list[QueuedMessage]:
+        """Receive up to ``limit`` messages, in order within each group; a group with one in flight gives none."""
+        batch: list[QueuedMessage] = []
         for name in list(self._groups):
             group = self._groups[name]
             if any(message.visible_s > now_s for message in group):
@@ -103,7 +111,7 @@ class Fifo:
                 message.receives += 1
                 if message.receives > RECEIVES_MAX and self.dead is not None:
                     group.remove(message)
-                    self.dead._add(message.body, message.group, message.deduplication, now_s)
+                    self.dead.add(message.body, message.group, message.deduplication, now_s)
                     continue
                 self._receipts += 1
                 message.handle = f"{message.id}-r{self._receipts}"
@@ -114,18 +122,20 @@ class Fifo:
             if len(batch) == limit:
                 break
         if batch:
-            self._groups.update({g: self._groups.pop(g) for g in {m.group: 0 for m in batch}})  # the others' turn
-            self.told(now_s + visibility_s)
+            self._groups.update(
+                {g: self._groups.pop(g) for g in {m.group: 0 for m in batch}}
+            )  # the other groups come first next time
+            self.on_ready(now_s + visibility_s)
         return batch
 
-    def _find(self, handle: str, now_s: float) -> Held | None:
+    def _find(self, handle: str, now_s: float) -> QueuedMessage | None:
         for group in self._groups.values():
             for message in group:
                 if message.handle == handle and message.visible_s > now_s:
                     return message
         return None
 
-    def delete(self, handle: str, now_s: float) -> Held | None:
+    def delete(self, handle: str, now_s: float) -> QueuedMessage | None:
         """Delete a message by its last receipt; an expired one deletes nothing."""
         message = self._find(handle, now_s)
         if message is not None:
@@ -133,43 +143,45 @@ class Fifo:
             group.remove(message)
             if not group:
                 del self._groups[message.group]
-            self.told(now_s)
+            self.on_ready(now_s)
         return message
 
     def change_visibility(self, handle: str, seconds: float, now_s: float) -> bool:
-        """Have a message come back sooner or later; False where the receipt has expired."""
+        """Change when a message becomes visible again; return False if the receipt has expired."""
         message = self._find(handle, now_s)
         if message is None:
             return False
         message.visible_s = now_s + seconds
-        self.told(message.visible_s)
+        self.on_ready(message.visible_s)
         return True
 
 
 class Standard:
-    """A standard queue: at least once, in no order."""
+    """A standard queue: at least once, in no order. ``on_sent`` and ``sent`` are as in ``Fifo``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._messages: dict[str, Held] = {}
-        self._sent = 0
+        self._messages: dict[str, QueuedMessage] = {}
+        self.on_sent: Callable[[QueuedMessage], None] = lambda _message: None
+        self.sent = 0
         self._receipts = 0
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def __iter__(self) -> Iterator[Held]:
+    def __iter__(self) -> Iterator[QueuedMessage]:
         yield from self._messages.values()
 
-    def send(self, body: str, now_s: float) -> Held:
-        """Take a message."""
-        self._sent += 1
-        message = Held(body, "", "", f"{self.name}-{self._sent}", self._sent, now_s, now_s)
+    def send(self, body: str, now_s: float) -> QueuedMessage:
+        """Accept a message."""
+        self.sent += 1
+        message = QueuedMessage(body, "", "", f"{self.name}-{self.sent}", self.sent, now_s, now_s)
         self._messages[message.id] = message
+        self.on_sent(message)
         return message
 
-    def receive(self, limit: int, now_s: float, visibility_s: float) -> list[Held]:
-        """Take up to ``limit`` messages."""
+    def receive(self, limit: int, now_s: float, visibility_s: float = VISIBILITY_S) -> list[QueuedMessage]:
+        """Receive up to ``limit`` messages."""
         batch = [m for m in self._messages.values() if m.visible_s <= now_s][:limit]
         for message in batch:
             self._receipts += 1
@@ -178,12 +190,12 @@ class Standard:
             message.visible_s = now_s + visibility_s
         return batch
 
-    def delete(self, handle: str) -> None:
-        """Delete a message by a receipt."""
-        self._messages.pop(handle.partition("/")[0], None)
+    def delete(self, handle: str, now_s: float) -> QueuedMessage | None:
+        """Delete a message by any of its receipts; return it, or None if it is gone."""
+        return self._messages.pop(handle.partition("/")[0], None)
 
     def change_visibility(self, handle: str, seconds: float, now_s: float) -> bool:
-        """Have a message come back sooner or later; False where it is gone or another has it."""
+        """Change when a message becomes visible again; return False if it is gone or was received since."""
         message = self._messages.get(handle.partition("/")[0])
         if message is None or message.handle != handle:
             return False
