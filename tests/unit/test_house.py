@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent.parent
 CODE = sorted(
     path
-    for part in ("app.py", "cli.py", "chalicelib", "infra", "benchmarks", "faults", "tools", "tests")
+    for part in ("app.py", "cli.py", "chalicelib", "infra", "simulation", "benchmarks", "faults", "tools", "tests")
     for path in ([ROOT / part] if part.endswith(".py") else (ROOT / part).rglob("*.py"))
 )
 PRODUCT = [p for p in CODE if p.relative_to(ROOT).parts[0] in ("app.py", "cli.py", "chalicelib", "infra")]
@@ -69,7 +69,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 
 def test_nothing_that_is_packaged_imports_what_is_not() -> None:
-    tools = {"cli", "infra", "tests", "benchmarks", "faults", "tools"}
+    tools = {"cli", "infra", "tests", "simulation", "benchmarks", "faults", "tools"}
     packaged = [p for p in PRODUCT if relative(p) == "app.py" or relative(p).startswith("chalicelib/")]
     found = [f"{relative(p)}: {m}" for p in packaged for m in imported(parsed(p)) if m.split(".")[0] in tools]
 
