@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from .owners import Owners
-    from .tenants import Tenant
+from .owners import Change, Owners
+from .tenants import Tenant
 
 
 def erase(owners: Owners, tenant: Tenant) -> bool:
@@ -65,10 +63,10 @@ def hold(owners: Owners, tenant: Tenant) -> bool:
     return True
 
 
-CHANGES: Mapping[str, Callable[[Owners, Tenant], bool]] = {
+CHANGES: Mapping[str, Change] = {
     "content erased": erase,
     "content held": hold,
     "transfers replayed": replay,
     "destination replayed": replay_all,
 }
-"""What may change, by what it is called."""
+"""The changes of content, by name."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import times
 
+from .evidence import Evidence
+from .owners import Owners
 from .story import Broken
-from .world import CELL, SKEW_S, START
-
-if TYPE_CHECKING:
-    from .rounds import Round
-    from .tenants import Tenant
+from .tenants import Tenant
+from .weather import Weather
+from .world import CELL, SKEW_S, START, World
 
 EVENT = "#evt_"
 SLACK = timedelta(seconds=2 * SKEW_S)
@@ -36,8 +35,8 @@ class Life:
 class Lives:
     """Lets the events of a round that has come to rest end, and looks at what is stored now and then."""
 
-    def __init__(self, played: Round) -> None:
-        self.round, self.world = played, played.world
+    def __init__(self, world: World, owners: Owners, storm: Weather) -> None:
+        self.world, self.owners, self.storm = world, owners, storm
         self.seen: dict[str, Life] = {}
         self.first_at = START
         self.broken: list[Broken] = []
@@ -50,7 +49,7 @@ class Lives:
         for days in sorted({tenant.days for tenant in self._tenants.values()}):
             begins = START + timedelta(days=days)  # before that, nothing of that length is over
             self._until(begins - timedelta(hours=HOURS))
-            world.faults.weather = self.round.storm
+            world.faults.weather = self.storm
             self._swept(begins)
             self._look()
             self._swept(received_until + timedelta(days=days, hours=HOURS))
@@ -63,7 +62,7 @@ class Lives:
 
     @property
     def _tenants(self) -> Mapping[str, Tenant]:
-        return {tenant.id: tenant for tenant in self.round.owners.tenants}
+        return {tenant.id: tenant for tenant in self.owners.tenants}
 
     def _until(self, when: datetime) -> None:
         self.world.scheduler.run((when - START).total_seconds())
@@ -100,14 +99,15 @@ class Lives:
             elif there.owner not in people:
                 self.broken.append(Broken("kept", event, "has no key any more"))
 
-    def judged(self, decided: dict[str, list[Any]], lost: set[str]) -> Iterator[Broken]:
-        """What was decided and might be stored was; what is alive or held was there at each look; all else is gone.
-
-        Args:
-            lost: events that a dead letter ended.
-        """
+    def judged(self, evidence: Evidence) -> Iterator[Broken]:
+        """Events that live or are held were there at each look; those that are over are gone, with their people's keys."""
+        decided = evidence.decided
+        lost = {event for event, acts in evidence.acts.items() if any(a["reason"] == "dead_letter" for a in acts)}
+        lost |= evidence.off.keys()
         self._look()
         yield from self.broken
+        for event, detail in self.owners.surprised:
+            yield Broken("kept", event, detail)
         for event, entry in (
             (event, e) for event, entries in decided.items() for e in entries if e["cause"] == "received"
         ):

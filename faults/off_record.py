@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.core import times
 from chalicelib.core.intervals import EFFECT
 
+from .evidence import Evidence, is_off
+from .owners import Change, Owners
 from .story import Broken
-from .tenants import Span, Unrecorded
+from .tenants import Span, Tenant, Unrecorded
 from .world import LIMIT_S
-
-if TYPE_CHECKING:
-    from .judge import Entry, Judge
-    from .owners import Owners
-    from .tenants import Tenant
 
 SETTLE = EFFECT + timedelta(seconds=2 * LIMIT_S["hooks"])
 """After so long nobody is at work who did not look."""
@@ -65,43 +62,42 @@ def _turn(owners: Owners, tenant: Tenant, conversation: str, *, off_record: bool
     ]
 
 
-CHANGES: Mapping[str, Callable[[Owners, Tenant], bool]] = {"off the record": leave}
-"""What may change, by what it is called."""
+CHANGES: Mapping[str, Change] = {"off the record": leave}
+"""The changes of conversations, by name."""
 
 
-def is_off(entry: Entry) -> bool:
-    """Say whether a decision is one on something said off the record."""
-    return bool(entry["facts"].get("otr"))
+def judged(evidence: Evidence, stored: Container[str]) -> Iterator[Broken]:
+    """Events within an interval are off the record, and no others; each was sent at most once and never stored.
 
-
-def judged(judge: Judge) -> Iterator[Broken]:
-    """What its interval covers is off the record, and nothing else; it was sent once at most, and stored at no look."""
-    for event, entries in judge.decided.items():
+    Args:
+        stored: the events that were stored at some time.
+    """
+    for event, entries in evidence.decided.items():
         first = next((e for e in entries if e["cause"] == "received"), None)
-        if first is None or judge.closed(first["tenant"]):
+        if first is None or evidence.closed(first["tenant"]):
             continue
-        detail = _marked(judge, event, first)
+        detail = _marked(evidence, event, first)
         if detail:
             yield Broken("unrecorded", event, detail)
-        if is_off(first) and event in judge.round.lives.seen:
+        if is_off(first) and event in stored:
             yield Broken("unrecorded", event, "was stored, though it was said off the record")
-    for transfer in judge.transfers.values():
-        if judge.closed(transfer.tenant):
+    for transfer in evidence.transfers.values():
+        if evidence.closed(transfer.tenant):
             continue
-        off = transfer.event in judge.off
+        off = transfer.event in evidence.off
         if off and (len(transfer.requests) > 1 or len(transfer.decisions) > 1):
-            yield judge.broken("unrecorded", transfer, "was tried again, though it was said off the record")
+            yield evidence.broken("unrecorded", transfer, "was tried again, though it was said off the record")
         if not off and {"off_record", "lost"} & {a["code"] for a in transfer.attempts}:
-            yield judge.broken("unrecorded", transfer, "was ended as if it had been said off the record")
+            yield evidence.broken("unrecorded", transfer, "was ended as if it had been said off the record")
 
 
-def _marked(judge: Judge, event: str, first: Mapping[str, Any]) -> str:
+def _marked(evidence: Evidence, event: str, first: Mapping[str, Any]) -> str:
     receipt = first["receipt"]
-    mark = judge.tenants[first["tenant"]].unrecorded.get(receipt["conversation"])
+    mark = evidence.tenants[first["tenant"]].unrecorded.get(receipt["conversation"])
     off = is_off(first)
     if mark is None:
         return "is off the record, and its conversation never was" if off else ""
-    span, tick = mark.span, judge.tick(first) if off else judge.taken_at.get(event, judge.tick(first))
+    span, tick = mark.span, evidence.tick(first) if off else evidence.taken_at.get(event, evidence.tick(first))
     if tick < span.begun:
         return "is off the record, and its conversation was not yet" if off else ""
     over = span.ended is not None and tick > span.ended

@@ -5,16 +5,12 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import content, off_record, pulls
 from .platforms import Source, new_secret
 from .receivers import Receivers
-from .tenants import Destination, Span, Tenant
-from .world import OPERATOR_KEY, SKEW_S
-
-if TYPE_CHECKING:
-    from .world import World
+from .tenants import LINK_HOURS, Destination, Span, Tenant
+from .world import OPERATOR_KEY, SKEW_S, World
 
 CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
 CONTRACT = {"id": "dpa-1", "sha256": "ab" * 32, "valid_from": "2026-01-01", "valid_until": None}
@@ -32,10 +28,14 @@ class Declined(Exception):
 
 
 class Owners:
-    """All tenants of a world."""
+    """All tenants of a world.
 
-    def __init__(self, world: World, receivers: Receivers) -> None:
-        self.world, self.receivers = world, receivers
+    Args:
+        kinds: the changes that a tenant makes, by name.
+    """
+
+    def __init__(self, world: World, receivers: Receivers, kinds: Mapping[str, Change]) -> None:
+        self.world, self.receivers, self.kinds = world, receivers, kinds
         self.random = random.Random(world.random.random())
         self.tenants: list[Tenant] = []
         self.secrets: list[str] = []
@@ -153,7 +153,7 @@ class Owners:
         settings = {
             "name": "all", "pattern": {"channel": list(channels)}, "destination": made["id"],
             "purpose": "customer_support", "mode": mode, "transform": {"redact": REDACTIONS if mode == "redact" else []},
-            "pull_hours": pulls.HOURS if mode == "restrict" else None,
+            "pull_hours": LINK_HOURS if mode == "restrict" else None,
         }  # fmt: skip
         destination.route = self.ask(tenant.key, "POST", "/v1/routes", settings)["id"]
         destination.channels, destination.restricts = channels, mode == "restrict"
@@ -174,8 +174,8 @@ class Owners:
                 self.world.scheduler.pause(pause_s)
                 if tenant.closed is not None:
                     return
-                name = self.random.choice(sorted(CHANGES))
-                if CHANGES[name](self, tenant):
+                name = self.random.choice(sorted(self.kinds))
+                if self.kinds[name](self, tenant):
                     self.changes[name] = self.changes.get(name, 0) + 1
         finally:
             self.busy -= 1
@@ -376,7 +376,9 @@ class Owners:
                     self.ask(tenant.key, "POST", f"/v1/destinations/{destination.id}/enable", {})
 
 
-CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
+Change = Callable[[Owners, Tenant], bool]
+"""Makes one change of a tenant; returns False if there was nothing to change."""
+CHANGES: Mapping[str, Change] = {
     "grant withdrawn": Owners.withdraw_grant,
     "contract missing": Owners.lose_contract,
     "classes narrowed": Owners.narrow_classes,
@@ -390,7 +392,5 @@ CHANGES: dict[str, Callable[[Owners, Tenant], bool]] = {
     "destination changed hands": Owners.change_hands,
     "destination deleted": Owners.delete,
     "tenant closed": Owners.close,
-    **content.CHANGES,
-    **off_record.CHANGES,
 }
-"""What may change, by what it is called."""
+"""The changes of what tenants declare, by name."""

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from chalicelib.core import times
 from chalicelib.core.links import PATH
 
+from .evidence import Evidence, Transfer
 from .platforms import DIGITS, WORD
 from .receivers import Request
 from .story import Broken
-from .world import SKEW_S, Context
+from .tenants import LINK_HOURS
+from .world import SKEW_S, Context, World
 
-if TYPE_CHECKING:
-    from .judge import Judge, Transfer
-    from .world import World
-
-HOURS = 1
-"""How long a link is good."""
-HABITS = ((0.5,), (0.5, 40.0), (0.5, 0.5), (5.0, 5.0), (900.0,), (3000.0, 3000.0), (HOURS * 3600 + 600.0,), ())
+HABITS = ((0.5,), (0.5, 40.0), (0.5, 0.5), (5.0, 5.0), (900.0,), (3000.0, 3000.0), (LINK_HOURS * 3600 + 600.0,), ())
 """When somebody pulls, in seconds after a link came."""
 TRIES = 3
 
@@ -77,17 +72,17 @@ class Pulls:
             world.scheduler.pause(self.random.uniform(1, 60))
 
 
-def judged(judge: Judge) -> Iterator[Broken]:
+def judged(evidence: Evidence, made: Iterable[Pull]) -> Iterator[Broken]:
     """Content is given at most once a transfer, in time, by right, and as the log tells; nothing of it was sent before."""
     pulls: dict[str, list[Pull]] = {}
-    for pull in judge.round.pulls.all:
+    for pull in made:
         pulls.setdefault(pull.transfer, []).append(pull)
-    for transfer in judge.transfers.values():
-        destination = judge.destinations.get(transfer.destination)
+    for transfer in evidence.transfers.values():
+        destination = evidence.destinations.get(transfer.destination)
         if destination is None or not destination.restricts:
             continue
-        for detail in (*_sent(transfer), *_pulled(judge, transfer, pulls.get(transfer.id, []))):
-            yield judge.broken("pulled", transfer, detail)
+        for detail in (*_sent(transfer), *_pulled(evidence, transfer, pulls.get(transfer.id, []))):
+            yield evidence.broken("pulled", transfer, detail)
 
 
 def _sent(transfer: Transfer) -> Iterator[str]:
@@ -101,38 +96,38 @@ def _sent(transfer: Transfer) -> Iterator[str]:
         yield "was sent with more classes than technical by the log"
 
 
-def _pulled(judge: Judge, transfer: Transfer, pulls: list[Pull]) -> Iterator[str]:
+def _pulled(evidence: Evidence, transfer: Transfer, pulls: list[Pull]) -> Iterator[str]:
     given = [p for p in pulls if p.given]
     looks = [a for a in transfer.acts if a["kind"] == "viewed" and a["object"] is not None]
     if len(given) > 1 or len(looks) > 1:
         yield f"was given {len(given)} times, with {len(looks)} entries"
     for look in looks:
-        during = [p for p in pulls if p.began <= judge.tick(look) <= p.ended]
-        if not any(p.given or p.status >= 500 or _unanswered(judge, p) for p in during):
+        during = [p for p in pulls if p.began <= evidence.tick(look) <= p.ended]
+        if not any(p.given or p.status >= 500 or _unanswered(evidence, p) for p in during):
             yield "has an entry that it was looked at, and nobody did"
     for pull in given:
-        if not any(judge.tick(look) <= pull.ended for look in looks):
+        if not any(evidence.tick(look) <= pull.ended for look in looks):
             yield "was given and has no entry of it"
         if pull.event != transfer.event:
             yield "was pulled and gave another event"
-        yield from _unlawful(judge, transfer, pull)
+        yield from _unlawful(evidence, transfer, pull)
 
 
-def _unanswered(judge: Judge, pull: Pull) -> bool:
+def _unanswered(evidence: Evidence, pull: Pull) -> bool:
     """Say whether a write was done during a pull and not answered: who asks again finds it, and cannot tell whose it is."""
-    told = (f for f in judge.world.faults.told if f.kind == "lost_answer" and f.where.startswith("api "))
+    told = (f for f in evidence.world.faults.told if f.kind == "lost_answer" and f.where.startswith("api "))
     return any(pull.began <= fault.tick <= pull.ended for fault in told)
 
 
-def _unlawful(judge: Judge, transfer: Transfer, pull: Pull) -> Iterator[str]:
+def _unlawful(evidence: Evidence, transfer: Transfer, pull: Pull) -> Iterator[str]:
     slack = timedelta(seconds=2 * SKEW_S)
-    if pull.at > pull.sent_at + timedelta(hours=HOURS) + slack:
+    if pull.at > pull.sent_at + timedelta(hours=LINK_HOURS) + slack:
         yield "was given after its link's time"
     if pull.at > max(times.parse(d["expires_at"]) for d in transfer.decisions) + slack:
         yield "was given after its event's life"
-    erased = judge.tenants[transfer.tenant].erased.get(transfer.event)
+    erased = evidence.tenants[transfer.tenant].erased.get(transfer.event)
     if erased is not None and pull.began > erased:
         yield "was given after its event was erased"
-    for span in judge.destinations[transfer.destination].barred:
+    for span in evidence.destinations[transfer.destination].barred:
         if span.since < pull.began and (span.until is None or pull.ended < span.until):
             yield "was given though the tenant had forbidden it"

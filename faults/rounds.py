@@ -6,7 +6,7 @@ import contextlib
 import functools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,8 +16,8 @@ from chalicelib.flow import reconcile, replay
 from chalicelib.flow.pump import HEALTH
 from infra import engines
 
-from . import sealed
-from .judge import judge
+from . import content, judge, off_record, owners, pulls, sealed
+from .evidence import Evidence
 from .lives import Lives
 from .owners import Owners
 from .platforms import POSTS, Person, Platforms
@@ -27,6 +27,8 @@ from .story import Broken
 from .weather import Weather, draw
 from .world import REGION, START, Context, World
 
+CHANGES: Mapping[str, owners.Change] = {**owners.CHANGES, **content.CHANGES, **off_record.CHANGES}
+"""Everything that tenants change, by name."""
 STORM_S = 1500.0
 CALM_DAYS = 40
 STEP_S = 60.0
@@ -82,10 +84,10 @@ class Round:
         self.receivers = Receivers(self.world)
         self.pulls = Pulls(self.world)
         self.receivers.heard = self.pulls.told
-        self.owners = Owners(self.world, self.receivers)
+        self.owners = Owners(self.world, self.receivers, CHANGES)
         self.platforms = Platforms(self.world)
         self.failed: Counter[str] = Counter()
-        self.lives = Lives(self)
+        self.lives = Lives(self.world, self.owners, self.storm)
         self._minutes = 0
 
     def run(self) -> Outcome:
@@ -109,11 +111,22 @@ class Round:
             self.lives.end(stormed_at)
             self._reconciled()
             self._reconciled_further_back()
-            broken, seen = judge(self)
+            broken, seen = self._judged()
         return Outcome(
             self.seed, self.platforms.taken, seen.ends, world.faults.counts, Counter(self.owners.changes),
             Counter(world.invocations), world.deaths, world.now() - START, broken, Counter(world.unhandled), seen.digest,
         )  # fmt: skip
+
+    def _judged(self) -> tuple[list[Broken], judge.Seen]:
+        promises: tuple[judge.Promise, ...] = (
+            *judge.PROMISES,
+            functools.partial(judge.private, secrets=self.owners.secrets),
+            functools.partial(judge.sound, failed=self.failed),
+            functools.partial(pulls.judged, made=self.pulls.all),
+            self.lives.judged,
+            functools.partial(off_record.judged, stored=self.lives.seen),
+        )
+        return judge.judge(Evidence(self.world, self.owners.tenants, self.receivers, self.platforms.people), promises)
 
     def _run(self, seconds: float, phase: str, stop: Callable[[], bool] = lambda: False) -> None:
         scheduler = self.world.scheduler

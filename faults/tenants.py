@@ -10,6 +10,8 @@ from .platforms import Source
 from .receivers import Receiver
 
 Json = dict[str, Any]
+LINK_HOURS = 1
+"""How long a link to content is valid."""
 
 
 @dataclass

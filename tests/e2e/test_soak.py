@@ -36,7 +36,7 @@ def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
 
 def only(change: str) -> contextlib.AbstractContextManager[None]:
     """Have tenants change nothing but one thing."""
-    return replaced(owners, "CHANGES", {change: owners.CHANGES[change]})
+    return replaced(rounds, "CHANGES", {change: rounds.CHANGES[change]})
 
 
 def calm() -> contextlib.AbstractContextManager[None]:
