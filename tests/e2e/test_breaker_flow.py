@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import deaths
@@ -19,8 +17,6 @@ from world import SECRET, START, Receiver, World, world
 from chalicelib.core import breaker, ids
 from chalicelib.core.breaker import Answer, Permission, State, may_send
 from chalicelib.core.tenant import Destination, Retry, Route
-from chalicelib.flow import deliver, route
-from infra import engines
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LONG = Retry(delays_s=(5, 300, 1800, *[7200] * 17))
@@ -420,82 +416,6 @@ def test_each_transfer_ends_once_in_order_when_aws_throttles_every_third_call(jo
         JOURNEYS[journey](w)
 
         all_ended_once_in_order(w, LANES)
-
-
-class Real(World):
-    """A world whose clock runs, from its own start. Each call of the engine is by itself, as DynamoDB's writes are."""
-
-    def restart(self) -> None:
-        super().restart()
-        began, lock = time.monotonic(), threading.Lock()
-        self.shell.now = lambda: START + timedelta(seconds=time.monotonic() - began)
-        self.shell.monotonic, self.shell.sleep = time.monotonic, time.sleep
-        make = self.shell.clients.get("dynamodb")._make_api_call
-
-        def alone(operation: str, arguments: Any) -> Any:
-            with lock:
-                return make(operation, arguments)
-
-        self.shell.clients.get("dynamodb")._make_api_call = alone
-
-
-def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_once() -> None:
-    limit, done = 10, threading.Event()
-    arrived: list[tuple[datetime, str]] = []
-    turns: list[float] = []
-    with engines.moto() as engine:
-        w = Real()
-        w.start(engine)
-        w.connect(destination={"rate_limit_per_s": limit, "retry": LONG})
-        w.clock = w.shell.now()
-        for number in range(40):
-            w.post(number, chat=100 + number % 16)
-        while w.inbox.run(route.handle):
-            pass
-
-        def answer(body: dict[str, Any]) -> tuple[int, dict[str, str]]:
-            arrived.append((w.shell.now(), body["data"]["message"]["text"]))
-            return 204, {}
-
-        def invocations() -> None:
-            while not done.is_set():
-                w.clock = w.shell.now()
-                if not w.outbox.run(deliver.handle):
-                    time.sleep(0.02)
-
-        take = w.shell.health.take_turn
-
-        def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
-            wait_s = take(tenant, destination, per_s, now, within_s)
-            if wait_s is not None:
-                turns.append((now - START).total_seconds() + wait_s)
-            return wait_s
-
-        w.shell.health.take_turn = taken  # type: ignore[method-assign]
-        w.receiver.answer = answer
-        threads = [threading.Thread(target=invocations) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        until = time.monotonic() + 30
-        while len(arrived) < 40 and time.monotonic() < until:
-            w.pump()
-            time.sleep(0.1)
-        done.set()
-        for thread in threads:
-            thread.join()
-        w.close()
-
-        texts = [text for _, text in sorted(arrived)]
-        assert sorted(texts) == sorted(f"m{n}" for n in range(40))
-        for chat in range(16):
-            assert [t for t in texts if int(t[1:]) % 16 == chat] == [f"m{n}" for n in range(chat, 40, 16)]
-        turns.sort()
-        assert len(turns) >= 40
-        assert min(after - before for before, after in itertools.pairwise(turns)) > 1 / limit
-        moments = sorted(at for at, _ in arrived)
-        seconds = [sum(1 for at in moments if first <= at < first + timedelta(seconds=1)) for first in moments]
-        assert max(seconds) <= limit + 4  # a busy machine takes its time between a turn and what arrives
-        assert {e["attempt"] for e in w.of_kind("attempted")} == {1}
 
 
 def test_one_probes_when_many_ask_at_once() -> None:

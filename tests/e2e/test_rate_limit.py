@@ -1,0 +1,105 @@
+"""A destination's limit, with many invocations at once in simulated time."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from test_breaker_flow import LONG
+from world import START, World
+
+from chalicelib.flow import deliver, route
+from faults.scheduler import Scheduler
+from infra import engines
+
+LIMIT, EVENTS, CHATS = 10, 40, 16
+
+
+class Simultaneous(World):
+    """A world whose invocations run at once. Each effect takes up to 30 ms; for two of each five seconds, nobody wakes."""
+
+    def start(self, engine: engines.Engine) -> None:
+        self.scheduler = Scheduler()
+        self.latency = random.Random(11)
+        super().start(engine)
+
+    def restart(self) -> None:
+        super().restart()
+        self.shell.now, self.shell.monotonic, self.shell.sleep = self.now, lambda: self.scheduler.now_s, self.sleep
+
+    def now(self) -> datetime:
+        self.clock = START + timedelta(seconds=self.scheduler.now_s)
+        return self.clock
+
+    def sleep(self, seconds: float) -> None:
+        wakes = (self.scheduler.now_s + seconds) % 5
+        self.scheduler.pause(seconds + (2 - wakes if 0.1 < wakes < 2 else 0))
+
+    def effect(self, name: str) -> None:
+        self.scheduler.pause(self.latency.uniform(0, 0.03))
+        self.now()
+        super().effect(name)
+
+
+@pytest.mark.parametrize("invocations", [1, 4])
+def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_once(
+    invocations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived: list[tuple[datetime, str]] = []
+    turns: list[float] = []
+    with engines.moto() as engine:
+        w = Simultaneous()
+        w.start(engine)
+        monkeypatch.setattr(deliver, "_threads", lambda: w.scheduler)
+        monkeypatch.setattr(deliver, "wait", w.scheduler.join)
+        w.connect(destination={"rate_limit_per_s": LIMIT, "retry": LONG})
+        for number in range(EVENTS):
+            w.post(number, chat=100 + number % CHATS)
+        while w.inbox.run(route.handle):
+            pass
+
+        def answer(body: dict[str, Any]) -> tuple[int, dict[str, str]]:
+            arrived.append((w.now(), body["data"]["message"]["text"]))
+            return 204, {}
+
+        def invoke() -> None:
+            while len(arrived) < EVENTS:
+                if not w.outbox.run(deliver.handle):
+                    w.scheduler.pause(0.02)
+
+        def pump() -> None:
+            while len(arrived) < EVENTS:
+                w.pump()
+                w.scheduler.pause(0.1)
+
+        take = w.shell.health.take_turn
+
+        def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
+            wait_s = take(tenant, destination, per_s, now, within_s)
+            if wait_s is not None:
+                turns.append((now - START).total_seconds() + wait_s)
+            return wait_s
+
+        w.shell.health.take_turn = taken  # type: ignore[method-assign]
+        w.receiver.answer = answer
+        for _ in range(invocations):
+            w.scheduler.spawn(invoke)
+        w.scheduler.spawn(pump)
+        w.scheduler.run(300)
+        w.scheduler.close()
+
+        texts = [text for _, text in arrived]
+        assert sorted(texts) == sorted(f"m{n}" for n in range(EVENTS))
+        for chat in range(CHATS):
+            assert [t for t in texts if int(t[1:]) % CHATS == chat] == [f"m{n}" for n in range(chat, EVENTS, CHATS)]
+        turns.sort()
+        assert len(turns) >= EVENTS
+        assert min(after - before for before, after in itertools.pairwise(turns)) > 1 / LIMIT
+        moments = [at for at, _ in arrived]
+        seconds = [sum(1 for at in moments if first <= at < first + timedelta(seconds=1)) for first in moments]
+        assert max(seconds) <= LIMIT + 1  # a request leaves at most one turn's length late
+        assert {e["attempt"] for e in w.of_kind("attempted")} == {1}
+        w.close()
