@@ -31,6 +31,18 @@ def tries(attempt: Callable[[], object]) -> int:
     raise AssertionError("contended for ever")
 
 
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        AssertionError: it does not within ``PATIENCE_S``.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.02)
+
+
 def until_contended() -> Callable[[bool], None]:
     """Return a function for each claim's result: the first that is granted waits there until one is refused."""
     granted, refused = threading.Lock(), threading.Event()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from moto.sqs import models
 
-from infra import engines
+from infra import engines, moto_queues
 
 REGION = "eu-central-1"
 ATTRIBUTES = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
@@ -19,7 +19,15 @@ class Queue:
     def __init__(self, sqs: Any) -> None:
         self.sqs = sqs
         self.url = sqs.create_queue(QueueName="searched.fifo", Attributes=ATTRIBUTES)["QueueUrl"]
+        self.now_ms = 1_796_000_000_000.0
         self._sent = 0
+
+    def clock(self) -> float:
+        self.passes(0.000_01)  # no two moments are the same
+        return self.now_ms
+
+    def passes(self, seconds: float) -> None:
+        self.now_ms += seconds * 1000
 
     def send(self, *groups: str) -> None:
         for group in groups:
@@ -42,9 +50,12 @@ class Queue:
 
 
 @pytest.fixture
-def queue() -> Iterator[Queue]:
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     with engines.moto() as engine:
-        yield Queue(engine.make_client("sqs", REGION))
+        made = Queue(engine.make_client("sqs", REGION))
+        for module in (moto_queues, models):
+            monkeypatch.setattr(module, "unix_time_millis", made.clock)
+        yield made
 
 
 def bodies(messages: list[dict[str, Any]]) -> list[str]:
@@ -93,7 +104,7 @@ def test_a_group_comes_again_in_its_order_when_several_of_its_messages_are_given
             QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=wait_s
         )
     assert wait_s == 0 or queue.receive() == []
-    time.sleep(wait_s + 0.01)
+    queue.passes(wait_s + 0.01)
 
     assert bodies(queue.receive()) == ["1", "2", "3", "4"]
 
