@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from faults.scheduler import Scheduler
 from test_breaker_flow import LONG
 from world import START, World
 
 from chalicelib.flow import deliver, route
-from faults.scheduler import Scheduler
 from infra import engines
 
 LIMIT, EVENTS, CHATS = 10, 40, 16
