@@ -37,23 +37,23 @@ check: setup ## Linters, types, template checks, what CI runs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m infra.package --check
+	@$(BIN)/python -m infra.deploy.package --check
 	@echo "check: all fine"
 
 bench: setup ## What a cell costs, each figure beside its budget and its floor
 	@$(BIN)/python -m benchmarks
 
 package: setup ## Package STAGE as it would be deployed, into build/
-	@$(BIN)/python -m infra.package $(STAGE) build/$(STAGE)
+	@$(BIN)/python -m infra.deploy.package $(STAGE) build/$(STAGE)
 
 rehearse: setup ## Deploy the package to an emulator and run the demo's journey through it
-	@$(BIN)/python -m infra.rehearse
+	@$(BIN)/python -m infra.deploy.rehearse
 
 deploy: setup ## Deploy STAGE with your AWS credentials
 	@$(BIN)/python -m infra.deploy $(STAGE)
 
 regions: setup ## Write the map of regions and countries anew from the installed botocore
-	@$(BIN)/python -m infra.regions
+	@$(BIN)/python -m infra.deploy.regions
 
 law-pages: setup ## Write the pages on the law anew from the rule files
 	@$(BIN)/python -m chalicelib.law.pages

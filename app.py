@@ -1,36 +1,37 @@
-"""The doors for AWS: the tenant API and the cell's lambdas. No logic here.
+"""The AWS entry points of a cell: the tenant API and one function per lambda, each named as in AWS. No logic here.
 
 Event handlers stand in this file because Chalice deploys those of a blueprint as another module.
 """
 
 import gc
 import os
+from importlib import import_module
 from typing import Any
 
 from chalice import Chalice
 from chalice.app import Rate, SQSEvent
 
-from chalicelib import flow
-from chalicelib.shell import shell
+from chalicelib.runtime import runtime
 
 CELL = os.environ.get("WAYBILL_CELL", "local")
 """Queues are named when the app is packaged."""
 HANDLER = os.environ.get("_HANDLER", "").rpartition(".")[2]
-"""Which of the handlers below this process is for, as Lambda says; empty where it is for all of them."""
+"""The handler that this process runs, as Lambda names it. Empty in a process that runs all of them."""
 LOADED = {
-    "hooks": ("door", "receive"),
-    "on_inbox": ("messages", "route"),
-    "on_outbox": ("messages", "deliver"),
-    "on_inbox_dead": ("messages", "dead"),
-    "on_outbox_dead": ("messages", "dead"),
-    "on_minute": ("pump",),
-    "on_jobs": ("jobs",),
-    "on_hour": ("sweep",),
-    "on_seal": ("seal",),
+    "hooks": ("hooks.http_event", "hooks.receive"),
+    "route": ("messages", "routing.route"),
+    "deliver": ("messages", "delivery.deliver"),
+    "dead_inbox": ("messages", "delivery.dead"),
+    "dead_outbox": ("messages", "delivery.dead"),
+    "pump": ("delivery.pump",),
+    "jobs": ("jobs.worker",),
+    "sweep": ("retention.sweep",),
+    "seal": ("sealing.seal",),
 }
-"""What each handler uses. Lambda starts a process faster than it runs one, so this is loaded before the first event."""
+"""The modules of ``flow`` that each handler uses. A process loads only its own, before its first event: Lambda gives
+start-up more CPU than a running function. The imports inside the handlers then find them loaded."""
 
-gc.freeze()  # what is loaded stays for good: the collector need not look through it, now or at any event
+gc.freeze()  # loaded modules stay for good: the collector need not look through them at any event
 app = Chalice(app_name="waybill")
 if HANDLER in ("", "app"):
     # The API's models take as long to load as all that the other functions need.
@@ -38,60 +39,82 @@ if HANDLER in ("", "app"):
 
     api.register(app)
 for name in LOADED.get(HANDLER, ()):
-    getattr(flow, name)
+    import_module(f"chalicelib.flow.{name}")
 
 
 @app.lambda_function(name="hooks")
 def hooks(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Take a webhook from the regional HTTP API (payload 2.0)."""
-    cell = shell()
-    source, request = flow.door.request(event, cell.now(), cell.settings.hooks_url)
-    return flow.door.reply(flow.receive.handle(cell, source, request))
+    from chalicelib.flow.hooks import http_event, receive
+
+    cell = runtime()
+    source, request = http_event.request(event, cell.now(), cell.settings.hooks_url)
+    return http_event.reply(receive.handle(cell, source, request))
 
 
 @app.on_sqs_message(queue=f"waybill-{CELL}-inbox.fifo", batch_size=10, name="route")
-def on_inbox(event: SQSEvent) -> dict[str, Any]:
+def route(event: SQSEvent) -> dict[str, Any]:
     """Route events."""
-    return flow.messages.answer(flow.route.handle(shell(), flow.messages.from_lambda(event.to_dict())))
+    from chalicelib.flow import messages
+    from chalicelib.flow.routing.route import handle
+
+    return messages.answer(handle(runtime(), messages.from_lambda(event.to_dict())))
 
 
 @app.on_sqs_message(queue=f"waybill-{CELL}-outbox.fifo", batch_size=10, name="deliver")
-def on_outbox(event: SQSEvent) -> dict[str, Any]:
-    """Deliver what was allowed."""
-    return flow.messages.answer(flow.deliver.handle(shell(), flow.messages.from_lambda(event.to_dict())))
+def deliver(event: SQSEvent) -> dict[str, Any]:
+    """Deliver events to destinations."""
+    from chalicelib.flow import messages
+    from chalicelib.flow.delivery.deliver import handle
+
+    return messages.answer(handle(runtime(), messages.from_lambda(event.to_dict())))
 
 
 @app.on_sqs_message(queue=f"waybill-{CELL}-inbox-dead.fifo", batch_size=10, name="dead_inbox")
-def on_inbox_dead(event: SQSEvent) -> dict[str, Any]:
+def dead_inbox(event: SQSEvent) -> dict[str, Any]:
     """End events that could not be routed."""
-    return flow.messages.answer(flow.dead.handle_inbox(shell(), flow.messages.from_lambda(event.to_dict())))
+    from chalicelib.flow import messages
+    from chalicelib.flow.delivery.dead import handle_inbox
+
+    return messages.answer(handle_inbox(runtime(), messages.from_lambda(event.to_dict())))
 
 
 @app.on_sqs_message(queue=f"waybill-{CELL}-outbox-dead.fifo", batch_size=10, name="dead_outbox")
-def on_outbox_dead(event: SQSEvent) -> dict[str, Any]:
+def dead_outbox(event: SQSEvent) -> dict[str, Any]:
     """End deliveries that could not be made."""
-    return flow.messages.answer(flow.dead.handle_outbox(shell(), flow.messages.from_lambda(event.to_dict())))
+    from chalicelib.flow import messages
+    from chalicelib.flow.delivery.dead import handle_outbox
+
+    return messages.answer(handle_outbox(runtime(), messages.from_lambda(event.to_dict())))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="pump")
-def on_minute(event: Any) -> None:
+def pump(event: Any) -> None:
     """Wake lanes that are due."""
-    flow.pump.handle(shell())
+    from chalicelib.flow.delivery.pump import handle
+
+    handle(runtime())
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="jobs")
-def on_jobs(event: Any) -> None:
-    """Work on what takes longer than a request."""
-    flow.jobs.handle(shell())
+def jobs(event: Any) -> None:
+    """Work on jobs, which take longer than a request."""
+    from chalicelib.flow.jobs.worker import handle
+
+    handle(runtime())
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")
-def on_hour(event: Any) -> None:
-    """End what TTL alone may not."""
-    flow.sweep.handle(shell())
+def sweep(event: Any) -> None:
+    """End records whose life is over and that TTL alone may not delete."""
+    from chalicelib.flow.retention.sweep import handle
+
+    handle(runtime())
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES), name="seal")
-def on_seal(event: Any) -> None:
+def seal(event: Any) -> None:
     """Seal the logs whose entries have waited long enough."""
-    flow.seal.handle(shell())
+    from chalicelib.flow.sealing.seal import handle
+
+    handle(runtime())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _READER_GONE = 141
-"""What a shell says of a process that a closed pipe has ended."""
+"""The exit status of a shell of a process that a closed pipe has ended."""
 
 
 def _write(answer: dict[str, Any]) -> str:
@@ -29,20 +29,20 @@ def _lines(answer: Callable[[str], dict[str, Any]], write: Callable[[dict[str, A
 
 
 def _normalise(arguments: argparse.Namespace) -> int:
-    from chalicelib.lines import normalise
+    from chalicelib.commands import normalise
 
     return _lines(normalise.answer, normalise.write)
 
 
 def _match(arguments: argparse.Namespace) -> int:
-    from chalicelib.lines import match
+    from chalicelib.commands import match
 
     return _lines(match.answer)
 
 
 def _decide(arguments: argparse.Namespace) -> int:
+    from chalicelib.commands import decide
     from chalicelib.core.errors import WaybillError
-    from chalicelib.lines import decide
 
     try:
         law = decide.load(arguments.law)
@@ -56,8 +56,8 @@ def _decide(arguments: argparse.Namespace) -> int:
 def _preflight(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
+    from chalicelib.commands import decide, preflight
     from chalicelib.core.errors import WaybillError
-    from chalicelib.lines import decide, preflight
 
     try:
         law = decide.load(arguments.law)
@@ -74,10 +74,10 @@ def _what_if(arguments: argparse.Namespace) -> int:
     import tempfile
     from datetime import UTC, datetime
 
-    from chalicelib.core import what_if as periods
+    from chalicelib.commands import what_if
     from chalicelib.core.errors import WaybillError
-    from chalicelib.lines import what_if
-    from infra import fetch
+    from chalicelib.core.explain import what_if as periods
+    from infra.client import fetch
 
     if (arguments.bundle is None) == (arguments.url is None) or (arguments.url is None) != (arguments.key_file is None):
         arguments.refuse("give --bundle, or --url and --key-file")
@@ -100,8 +100,8 @@ def _what_if(arguments: argparse.Namespace) -> int:
 def _selfcheck(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
+    from chalicelib.commands import decide, selfcheck
     from chalicelib.core.errors import WaybillError
-    from chalicelib.lines import decide, selfcheck
 
     try:
         law = decide.load(arguments.law)
@@ -114,7 +114,7 @@ def _selfcheck(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from chalicelib.lines import verify
+    from chalicelib.commands import verify
 
     try:
         trust = verify.trust(arguments.vkey, arguments.witness, arguments.quorum, arguments.seen, arguments.now)
@@ -127,7 +127,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from infra.report import command
+    from infra.client.report import command
 
     return command.run(
         arguments.url,
@@ -141,7 +141,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _consents(arguments: argparse.Namespace) -> int:
-    from infra import consents
+    from infra.client import consents
 
     return consents.run(arguments.file, arguments.url, arguments.key_file, arguments.report, arguments.from_line)
 
@@ -158,7 +158,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _local(arguments: argparse.Namespace) -> int:
-    from infra import local
+    from infra.cell import local
 
     return local.serve(
         local.Options(
@@ -174,7 +174,7 @@ def _local(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from infra import serve
+    from infra.cell import serve
 
     if arguments.init:
         return serve.init(arguments.lock)
@@ -186,14 +186,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _redrive(arguments: argparse.Namespace) -> int:
     from chalicelib.core.errors import WaybillError
     from chalicelib.core.ids import is_id
-    from chalicelib.flow import replay
-    from chalicelib.shell import shell
+    from chalicelib.flow.jobs import replay
+    from chalicelib.runtime import runtime
 
     if not is_id(arguments.tenant, "tnt"):
         print("waybill redrive: a tenant's id is tnt_ and 26 characters", file=sys.stderr)
         return 2
     try:
-        cell, failed = shell(), 0
+        cell, failed = runtime(), 0
         for letter in list(replay.letters(cell, arguments.tenant)):
             if arguments.thing not in (None, letter["thing"]):
                 continue

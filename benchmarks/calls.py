@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.core import leaf
-from infra import engines, local, template
+from chalicelib.core.log import leaf
+from infra.cell import engines, local
+from infra.deploy import template
 from simulation import memory
 from simulation.memory import inserted
 

@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from infra import door
+from infra.cell import local_server
 
 from .results import Result
 
@@ -63,7 +63,9 @@ UNKNOWN_KEY = "Bearer wb_live_" + "x" * 43
 
 def hooks_event() -> dict[str, Any]:
     """Make a webhook for a source that does not exist."""
-    return door.http_api_event("POST", f"/hooks/{UNKNOWN_SOURCE}", "", [("content-type", "application/json")], b"{}")
+    return local_server.http_api_event(
+        "POST", f"/hooks/{UNKNOWN_SOURCE}", "", [("content-type", "application/json")], b"{}"
+    )
 
 
 def api_event() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from chalicelib.core.residency import Decider, decide
+from chalicelib.core.law.residency import Decider, decide
 from simulation import memory
 
 from . import matching, warm
@@ -18,7 +18,7 @@ def facts() -> list[dict[str, Any]]:
     """Return the facts that route asks about for one event: storing it, and delivering it."""
     asked: list[dict[str, Any]] = []
     cell = warm.Warm(memory.Memory(warm.REGION).client)
-    cell.shell.decider = _Noting(cell.shell.decider, asked)  # type: ignore[assignment]
+    cell.runtime.decider = _Noting(cell.runtime.decider, asked)  # type: ignore[assignment]
     with warm.answering(), contextlib.redirect_stdout(io.StringIO()):
         cell.batch()
     return asked[:2]
@@ -36,7 +36,7 @@ class _Noting:
 def run(quick: bool = False) -> list[Result]:
     """Measure."""
     cell = warm.Warm(memory.Memory(warm.REGION).client)
-    law, repeat = cell.shell.law, 3 if quick else 15
+    law, repeat = cell.runtime.law, 3 if quick else 15
     results = []
     for name, document in zip(("store", "deliver"), facts(), strict=True):
         decider = Decider(law)

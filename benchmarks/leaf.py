@@ -14,7 +14,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.core import audit, ids, leaf, times
+from chalicelib.core import ids, times
+from chalicelib.core.log import audit, leaf
 
 AT = datetime(2026, 11, 23, 9, 30, 15, 250_000, tzinfo=UTC)
 CLASSES = ["contact", "content", "identifier", "name", "technical"]

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra import journey
+from infra.demo import journey
 
 from . import stored, warm
 

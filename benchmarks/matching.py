@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.core.pattern import Pattern
-from chalicelib.core.pattern_index import RouteIndex
+from chalicelib.core.pattern.compiler import Pattern
+from chalicelib.core.pattern.index import RouteIndex
 
 MATCHES = 5
 EVENT: dict[str, Any] = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra import template
+from infra.deploy import template
 
 from . import warm
 from .calls import Counted

@@ -14,7 +14,8 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from chalicelib.core import audit, leaf, merkle, seal, tiles, times
+from chalicelib.core import times
+from chalicelib.core.log import audit, leaf, merkle, seal, tiles
 
 from . import leaf as leaves
 from .results import Result

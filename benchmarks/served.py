@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from infra import local
+from infra.cell import local
 
 STAGES = {"process_request_thread": "receive", "inbox": "route", "outbox": "deliver", "lane": "deliver"}
 """Which stage's work the threads do whose names contain this: the door's, the feeders', and deliver's own."""

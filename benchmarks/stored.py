@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.core import audit, ids, times
-from chalicelib.core.leaf import inflate
-from chalicelib.core.transfers import transfer_id
+from chalicelib.core import ids, times
+from chalicelib.core.log import audit
+from chalicelib.core.log.leaf import inflate
+from chalicelib.core.log.transfers import transfer_id
 from chalicelib.store.data import EventRow
 from simulation import memory
 
@@ -57,12 +58,12 @@ class Filled:
         with warm.answering(), contextlib.redirect_stdout(io.StringIO()):
             for _ in range(3):
                 self.cell.batch()
-        shell = self.cell.shell
+        runtime = self.cell.runtime
         tables = self._memory.client("dynamodb", warm.REGION).tables
         entries = [e for e in (_entry(i) for t in tables.values() for i in t.values()) if e is not None]
         self._decided = next(e for e in entries if e["kind"] == "decided")
         self._attempted = next(e for e in entries if e["event"] == self._decided["event"] and e["kind"] == "attempted")
-        found = shell.data.event(self._decided["tenant"], self._decided["event"], self.cell.at)
+        found = runtime.data.event(self._decided["tenant"], self._decided["event"], self.cell.at)
         if found is None:
             raise LookupError("the event that the others are like is not stored")
         self._row: EventRow = found
@@ -74,17 +75,17 @@ class Filled:
         Raises:
             RuntimeError: a store did not take one.
         """
-        shell, at = self.cell.shell, self.cell.at
+        runtime, at = self.cell.runtime, self.cell.at
         self.cell.meter.stage = "fill"
         while self.stored < size:
             numbers = range(self.stored, min(size, self.stored + CHUNK))
             rows, entries = zip(*(self._like(n, at - SPREAD * ((n % 9973) / 9973)) for n in numbers), strict=True)
             outcomes = [
-                *shell.data.insert_events(rows),
-                *shell.audit.append_many([decided for decided, _ in entries]),
-                *shell.audit.append_many([attempted for _, attempted in entries]),
+                *runtime.data.insert_events(rows),
+                *runtime.audit.append_many([decided for decided, _ in entries]),
+                *runtime.audit.append_many([attempted for _, attempted in entries]),
             ]
-            shell.audit.take_touched()
+            runtime.audit.take_touched()
             self.cell.meter.calls.clear()
             if any(isinstance(outcome, Exception) for outcome in outcomes):
                 raise RuntimeError("a store did not take what it was to be filled with")

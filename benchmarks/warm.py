@@ -16,15 +16,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.core import ids
-from chalicelib.core.tenant import Basis, Contract, Controller, Destination, Recipient, Retention, Route, Source, Tenant
+from chalicelib.core.tenant.records import (
+    Basis,
+    Contract,
+    Controller,
+    Destination,
+    Recipient,
+    Retention,
+    Route,
+    Source,
+    Tenant,
+)
 from chalicelib.destinations import vetted
-from chalicelib.flow import deliver, door, receive, route
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.hooks import http_event, receive
 from chalicelib.flow.messages import answer, from_lambda
+from chalicelib.flow.routing import route
+from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
-from chalicelib.shell import Shell
 from chalicelib.store.region import Clients
-from infra import local
-from infra.door import http_api_event
+from infra.cell import feeders, local
+from infra.cell.local_server import http_api_event
 from simulation.client import Client
 
 REGION = "eu-central-1"
@@ -80,7 +92,7 @@ class Warm:
         self.meter = Meter()
         self._drawn = 0
         self.at = datetime.now(UTC).replace(second=30, microsecond=0)
-        self.shell = Shell(
+        self.runtime = Runtime(
             Settings(
                 cell=CELL, region=REGION, country=COUNTRY, insert="partiql", allow_cidrs=local.LOOPBACK,
                 source_rate_per_s=1_000_000,
@@ -102,7 +114,7 @@ class Warm:
         return hashlib.shake_128(self._drawn.to_bytes(8, "big")).digest(size)
 
     def _declare(self) -> str:
-        config, at = self.shell.config, self.at
+        config, at = self.runtime.config, self.at
         tenant, source, recipient, destination, route_id, *bases = (
             ids.sortable(prefix, at, self._random(11)) for prefix in ("tnt", "src", "rcp", "dst", "rte", "bas", "bas")
         )
@@ -171,8 +183,8 @@ class Warm:
         Raises:
             RuntimeError: it was not accepted.
         """
-        source, request = door.request(event, self.shell.now(), "https://hooks.example")
-        if door.reply(receive.handle(self.shell, source, request))["statusCode"] != 200:
+        source, request = http_event.request(event, self.runtime.now(), "https://hooks.example")
+        if http_event.reply(receive.handle(self.runtime, source, request))["statusCode"] != 200:
             raise RuntimeError("a webhook of the benchmark was refused")
 
     def batch(self, timed: Callable[[str, Callable[[], Any]], None] = lambda _stage, act: act()) -> None:
@@ -186,8 +198,8 @@ class Warm:
         """
         events = [self.webhook(1000 + number) for number in range(BATCH)]
         self._stage("receive", lambda: self._received(events), timed)
-        self._fed("route", "inbox", lambda e: answer(route.handle(self.shell, from_lambda(e))), timed)
-        self._fed("deliver", "outbox", lambda e: answer(deliver.handle(self.shell, from_lambda(e))), timed)
+        self._fed("route", "inbox", lambda e: answer(route.handle(self.runtime, from_lambda(e))), timed)
+        self._fed("deliver", "outbox", lambda e: answer(deliver.handle(self.runtime, from_lambda(e))), timed)
 
     def _received(self, events: list[dict[str, Any]]) -> None:
         for event in events:
@@ -212,7 +224,7 @@ class Warm:
 
         name = f"waybill-{CELL}-{queue}.fifo"
         url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        if local.feed_once(self._sqs, url, REGION, name, handler) != BATCH:
+        if feeders.feed_once(self._sqs, url, REGION, name, handler) != BATCH:
             raise RuntimeError(f"{stage} did not get a full batch")
 
     def _stage(self, stage: str, act: Callable[[], Any], timed: Callable[[str, Callable[[], Any]], None]) -> None:
@@ -230,7 +242,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 def answering() -> Iterator[None]:
     """Have every request to a destination answered 204 at once, without a connection."""
     real = vetted.request
-    vetted.request = lambda *_arguments, **_named: vetted.Answer(204, {}, b"", False)
+    vetted.request = lambda *_arguments, **_named: vetted.HttpResponse(204, {}, b"", False)
     try:
         yield
     finally:

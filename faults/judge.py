@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.flow.pump import HEALTH
+from chalicelib.flow.delivery.pump import HEALTH
 from chalicelib.store.jobs import SHARD
 
 from . import sealed, story

@@ -57,7 +57,7 @@ class Lives:
 
     def _swept(self, until: datetime) -> None:
         while self.world.now() < until:
-            self.world.clock("on_hour")
+            self.world.clock("sweep")
             self._until(self.world.now() + timedelta(hours=1))
 
     @property

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.core import times
-from chalicelib.core.intervals import EFFECT
+from chalicelib.core.tenant.intervals import EFFECT
 
 from .evidence import Evidence, is_off
 from .owners import Change, Owners

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.core import times
-from chalicelib.core.links import PATH
+from chalicelib.core.delivery.links import PATH
 
 from .evidence import Evidence, Transfer
 from .platforms import DIGITS, WORD

@@ -123,7 +123,7 @@ class Receivers:
     def _taken(self, receiver: Receiver, headers: Mapping[str, str], body: bytes, status: int | None) -> None:
         world, process = self.world, self.world.process
         began = process.began if process is not None else 0
-        at = process.shell.now() if process is not None else world.now()
+        at = process.runtime.now() if process is not None else world.now()
         lower = {name.lower(): value for name, value in headers.items()}
         request = Request(world.tick, world.now(), began, at, False, lower, body, status)
         receiver.requests.append(request)
@@ -138,7 +138,7 @@ class Receivers:
         body: bytes | None,
         deadline: float,
         **_: Any,
-    ) -> vetted.Answer:
+    ) -> vetted.HttpResponse:
         """Answer a request, or do not: in place of ``vetted.request``.
 
         Raises:
@@ -154,7 +154,7 @@ class Receivers:
         world.arrive("after send")
         return answer
 
-    def _answer(self, kind: str, receiver: Receiver, headers: Mapping[str, str], body: bytes) -> vetted.Answer:
+    def _answer(self, kind: str, receiver: Receiver, headers: Mapping[str, str], body: bytes) -> vetted.HttpResponse:
         pause = self.world.scheduler.pause
         if kind in ("connect", "tls"):
             pause(self.random.uniform(0.001, 4))
@@ -171,15 +171,15 @@ class Receivers:
             status = self.random.choice((200, 201, 202, 204))
             self._taken(receiver, headers, body, status)
             pause(self.random.uniform(1, 14) if kind == "slow" else self.random.uniform(0.001, 0.2))
-            return vetted.Answer(status, {}, b"thank you")
+            return vetted.HttpResponse(status, {}, b"thank you")
         pause(self.random.uniform(0.001, 1))
         if kind.startswith("retry"):
             wait_s = self.random.choice((1, 7, 60, 900))
             after = str(wait_s)
             if kind == "retry_date":
                 after = format_datetime(self.world.now() + timedelta(seconds=wait_s), usegmt=True)
-            return vetted.Answer(self.random.choice((429, 503)), {"retry-after": after}, b"")
-        return vetted.Answer(int(kind[5:]), {}, b"no")
+            return vetted.HttpResponse(self.random.choice((429, 503)), {"retry-after": after}, b"")
+        return vetted.HttpResponse(int(kind[5:]), {}, b"no")
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import times
 from chalicelib.core.errors import Conflict, NotFound
-from chalicelib.flow import reconcile, replay
-from chalicelib.flow.pump import HEALTH
-from infra import engines
+from chalicelib.flow.delivery.pump import HEALTH
+from chalicelib.flow.jobs import replay
+from chalicelib.flow.sealing import reconcile
+from infra.cell import engines
 
 from . import content, judge, off_record, owners, pulls, sealed
 from .evidence import Evidence
@@ -32,7 +33,7 @@ CHANGES: Mapping[str, owners.Change] = {**owners.CHANGES, **content.CHANGES, **o
 STORM_S = 1500.0
 CALM_DAYS = 40
 STEP_S = 60.0
-SCHEDULES = {"on_minute": 1, "on_jobs": 1, "on_seal": 7, "on_hour": 60}
+SCHEDULES = {"pump": 1, "jobs": 1, "seal": 7, "sweep": 60}
 """The handlers that the clock runs, and each how many minutes. Sealing is given longer than a cell gives it, for speed."""
 RECONCILED_HOURS = 48
 """Each tenant has its hour, in which the days before are looked at."""
@@ -207,7 +208,7 @@ class Round:
                 continue
             due = self.next_due()
             if due is None:
-                if self._minutes > LAST_MINUTES and not len(world.notices):
+                if self._minutes > LAST_MINUTES and not len(world.seal_requests):
                     return
                 continue
             self._minutes = 0
@@ -222,7 +223,7 @@ class Round:
         """
         before = len(self.world.unhandled)
         for _ in range(RECONCILED_HOURS):
-            for name in ("on_hour", "on_seal"):
+            for name in ("sweep", "seal"):
                 self.world.clock(name)
                 self._run(1800, "sealing")
         self._calm()
@@ -240,7 +241,7 @@ class Round:
         self._run(3600 - (world.now().minute + 30) % 60 * 60, "sealing")  # amid an hour, whatever a clock is ahead
         for _ in range(RECONCILED_DAYS * 24):
             if any(reconcile.due(tenant.id, world.now()) for tenant in self.owners.tenants):
-                for name in ("on_hour", "on_seal"):
+                for name in ("sweep", "seal"):
                     world.clock(name)
                     self._run(600, "sealing")
                 self._run(2400, "sealing")
@@ -270,11 +271,11 @@ class Round:
         world = self.world
 
         def redrive() -> None:
-            shell = world.inspector
+            runtime = world.inspector
             for tenant in self.owners.tenants:
-                for letter in list(replay.letters(shell, tenant.id)):
+                for letter in list(replay.letters(runtime, tenant.id)):
                     with contextlib.suppress(Conflict, NotFound):
-                        replay.redrive(shell, tenant.id, letter, ("operator", "soak"))
+                        replay.redrive(runtime, tenant.id, letter, ("operator", "soak"))
 
         world.scheduler.spawn(redrive, context=Context())
 

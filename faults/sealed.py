@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core import bundle, merkle, note, proofs, tiles, times
-from chalicelib.core.verify import Trust, verify
+from chalicelib.core import times
+from chalicelib.core.log import merkle, note, proofs, tiles
+from chalicelib.core.verify import bundle
+from chalicelib.core.verify.stages import Trust, verify
 from chalicelib.store.evidence import prefix
 
 from .story import Broken

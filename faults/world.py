@@ -20,13 +20,14 @@ from typing import Any
 
 import app
 from chalicelib.api import endpoint, gateway
-from chalicelib.flow import deliver, off_record
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.hooks import off_record
+from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
-from chalicelib.shell import Shell
 from chalicelib.store import lifetimes, log
 from chalicelib.store.region import Clients
-from infra import door, local
-from infra.engines import Engine
+from infra.cell import feeders, local, local_server
+from infra.cell.engines import Engine
 from simulation.client import Client
 from simulation.memory import KMS  # data keys that are the same in each run of a seed
 from simulation.queues import VISIBILITY_S, Fifo, QueuedMessage, Standard
@@ -39,7 +40,7 @@ from .weather import Faults, Weather
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 CELL, REGION, COUNTRY = "local", "eu-central-1", "DE"
 OPERATOR_KEY = "wb_operator_soak"
-LIMIT_S = {"hooks": 29.0, "api": 29.0, "on_minute": 60.0, "on_jobs": 60.0, "on_seal": 300.0, "on_hour": 600.0}
+LIMIT_S = {"hooks": 29.0, "api": 29.0, "pump": 60.0, "jobs": 60.0, "seal": 300.0, "sweep": 600.0}
 """How long a function may run; those that queues feed have a minute."""
 FEEDERS = {"inbox": 3, "outbox": 4, "inbox-dead": 1, "outbox-dead": 1}
 SKEW_S = 150.0
@@ -60,7 +61,7 @@ class Process:
 
     kind: str
     skew_s: float
-    shell: Shell
+    runtime: Runtime
     busy: bool = False
     dead: bool = False
     began: int = 0
@@ -105,9 +106,9 @@ class World:
         self._seed.touch(0o600)
         self._seed.write_text(self._bytes.randbytes(32).hex())
         self.sqs = Queues(self, REGION, int(START.timestamp() * 1000))
-        self.notices = Standard("notices")
-        self.notices.on_sent = lambda message: print(message.body, file=self.moved)
-        self.sqs.standards[f"waybill-{CELL}-notices"] = self.notices
+        self.seal_requests = Standard("seal-requests")
+        self.seal_requests.on_sent = lambda message: print(message.body, file=self.moved)
+        self.sqs.standards[f"waybill-{CELL}-seal-requests"] = self.seal_requests
         self.tables = (Tables if engine.name == "moto" else Served)(engine, REGION, self._appended)
         self._raw: dict[str, Any] = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": self.sqs}
         self._raw["s3"] = engine.make_client("s3", REGION)
@@ -124,7 +125,7 @@ class World:
         self._feeding = dict.fromkeys(self.queues, 0)
         self._told: dict[str, float] = {}
         self._late: dict[str, float] = {}
-        self.inspector = Shell(
+        self.inspector = Runtime(
             self._settings(), Clients(REGION, make=lambda service, _: self._raw[service]), now=self.now,
             monotonic=lambda: self.scheduler.now_s, random=self._bytes.randbytes, sleep=lambda _: None,
         )  # fmt: skip
@@ -150,7 +151,7 @@ class World:
             if process.kind == kind and not process.busy and not self.faults.draws("cold_start"):
                 return process
         skew = self.faults.random.uniform(-SKEW_S, SKEW_S) if self.faults.draws("skewed_clock") else 0.0
-        shell = Shell(
+        runtime = Runtime(
             self._settings(),
             Clients(REGION, make=lambda service, _: self._clients[service]),
             now=lambda: self.now() + timedelta(seconds=skew),
@@ -158,7 +159,7 @@ class World:
             random=self._bytes.randbytes,
             sleep=self.scheduler.pause,
         )
-        made = Process(kind, skew, shell)
+        made = Process(kind, skew, runtime)
         self._processes.append(made)
         if len(self._processes) > 60:
             self._processes.remove(next(p for p in self._processes if not p.busy))
@@ -170,10 +171,10 @@ class World:
         task = self.scheduler.current
         return task.context.process if task is not None and task.context is not None else None
 
-    def shell(self) -> Shell:
+    def runtime(self) -> Runtime:
         """The shell of the process that runs now. The handlers' ``shell``."""
         process = self.process
-        return process.shell if process is not None else self.inspector
+        return process.runtime if process is not None else self.inspector
 
     def fault_of_task(self, kind: str, where: str) -> bool:
         """Draw a fault for the process that runs now, and remember it. The harness itself meets none."""
@@ -315,7 +316,7 @@ class World:
         handles = {m.id: m.handle for m in batch}
         handler = getattr(app, local.HANDLERS[name])
         self._move("taken", name, batch)
-        answer = self.invoke(name, lambda: handler(local.sqs_event(records, REGION, name), None), 60.0)
+        answer = self.invoke(name, lambda: handler(feeders.sqs_event(records, REGION, name), None), 60.0)
         if answer is None:
             self._move("left by a dead process", name, batch)
             return
@@ -343,7 +344,7 @@ class World:
 
     def hook(self, source: str, query: str, headers: Mapping[str, str], body: bytes) -> int:
         """Post a webhook in the running task. Return the status of its answer; 502 where the process died."""
-        event = door.http_api_event("POST", f"/hooks/{source}", query, list(headers.items()), body)
+        event = local_server.http_api_event("POST", f"/hooks/{source}", query, list(headers.items()), body)
         answer = self.invoke("hooks", lambda: app.hooks(event, None))
         return 502 if answer is None else int(answer["statusCode"])
 
@@ -379,8 +380,8 @@ class World:
         app.app.__dict__["_here"] = threading.local()  # with which threads may share it
         replaced = {
             (app.app, "__class__"): gateway.Threaded,
-            (app, "shell"): self.shell,
-            (endpoint, "shell"): self.shell,
+            (app, "runtime"): self.runtime,
+            (endpoint, "runtime"): self.runtime,
             (deliver, "_threads"): lambda: self.scheduler,
             (deliver, "wait"): self.scheduler.join,
             (off_record, "_threads"): lambda: self.scheduler,

@@ -15,7 +15,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.responses import DynamoHandler
 
-from infra.engines import Engine
+from infra.cell.engines import Engine
 
 from .memory import inserted
 

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .. import flow
-from ..core.entry import EventId, Subject
 from ..core.errors import Invalid
-from ..flow.lists import Wanted
-from .endpoint import Call, Form, Resource, TimeQuery
-from .problems import Answer
+from ..core.log.entry import EventId, Subject
+from ..flow.ask import accountability
+from ..flow.pagination import Filter
+from .endpoint import ApiCall, Resource, Schema, TimeQuery
+from .problems import EndpointResponse
 
 answer = Resource("answer")
 
@@ -25,7 +25,7 @@ class AnswerQuery(TimeQuery):
     event: EventId | None = None
 
 
-class ShownParty(Form):
+class ShownParty(Schema):
     """A legal person; its name and contact are null where its record is gone."""
 
     kind: Literal["tenant", "operator", "recipient"]
@@ -35,7 +35,7 @@ class ShownParty(Form):
     country: str | None
 
 
-class Told(Form):
+class ShownAccount(Schema):
     """One event, or one act about none, line by line: what was held, what was to go where, what was done."""
 
     event: str | None
@@ -45,7 +45,7 @@ class Told(Form):
     lines: list[dict[str, Any]]
 
 
-class Duty(Form):
+class ShownDuty(Schema):
     """Who answers for an operation under a law: one party is accountable."""
 
     op: str
@@ -57,7 +57,7 @@ class Duty(Form):
     ref: str
 
 
-class ShownAnswer(Form):
+class ShownAnswer(Schema):
     """A page of an answer. Lines name their matrix of ``responsibility``; ``limits`` are codes of docs/answer.md."""
 
     made_at: str
@@ -66,8 +66,8 @@ class ShownAnswer(Form):
     tenant: ShownParty
     operator: ShownParty
     laws: list[str]
-    data: list[Told]
-    responsibility: dict[str, list[Duty]]
+    data: list[ShownAccount]
+    responsibility: dict[str, list[ShownDuty]]
     limits: list[str]
     next: str | None
 
@@ -76,7 +76,7 @@ def _wrong(text: str, place: str) -> Invalid:
     return Invalid(text, [{"loc": f"query.{place}", "code": "one_form", "msg": text}])
 
 
-def _wanted(asked: AnswerQuery) -> Wanted:
+def _wanted(asked: AnswerQuery) -> Filter:
     if asked.subject is not None and asked.event is not None:
         raise _wrong("ask about one thing: subject, event, or after and before", "event")
     if asked.subject is not None and (asked.after is not None or asked.before is not None):
@@ -85,22 +85,22 @@ def _wanted(asked: AnswerQuery) -> Wanted:
         raise _wrong("give subject, or event, or both after and before", "after")
     if asked.after is not None and asked.before is not None and asked.before <= asked.after:
         raise _wrong("before must be later than after", "before")
-    return Wanted(after=asked.after, before=asked.before)
+    return Filter(after=asked.after, before=asked.before)
 
 
 @answer.endpoint("GET", "/v1/answer", scope="audit", query=AnswerQuery, answer=ShownAnswer)
-def show(call: Call) -> Answer:
+def show(call: ApiCall) -> EndpointResponse:
     """Say who held the data of a person, an event or a time, who received them, and who answers for it."""
     asked, wanted = call.query, _wanted(call.query)
     request = call.request
     if asked.subject is not None:
-        steps = flow.answer.of_subject(request, asked.subject, call.position())
+        steps = accountability.of_subject(request, asked.subject, call.position())
     elif asked.event is not None:
-        steps = flow.answer.of_event(request, asked.event, wanted, call.position())
+        steps = accountability.of_event(request, asked.event, wanted, call.position())
     else:
-        steps = flow.answer.of_period(request, wanted, call.position())
+        steps = accountability.of_period(request, wanted, call.position())
     found = call.listed(steps)
-    shown = flow.answer.page(request, found.body["data"])
+    shown = accountability.page(request, found.body["data"])
     limits = {"first_person"} if asked.subject is not None else {"event_time"} if asked.event is None else set()
     shown["limits"] = sorted({*shown["limits"], *limits})
     return replace(found, body={**shown, "next": found.body["next"]})

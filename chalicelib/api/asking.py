@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from .. import flow
-from ..core.entry import EventId, RecipientId, RouteId, SourceId
 from ..core.errors import Invalid
-from ..core.event import Event, from_document
-from ..core.faults import of_validation
-from ..core.tenant import (
+from ..core.event.event import Event, from_document
+from ..core.log.entry import EventId, RecipientId, RouteId, SourceId
+from ..core.log.transfers import RuleShown
+from ..core.tenant.records import (
     BasisSettings,
     Mode,
     Purpose,
@@ -23,17 +22,20 @@ from ..core.tenant import (
     SourceSettings,
     Transform,
 )
-from ..core.transfers import RuleShown
-from ..flow.lists import Found
-from .endpoint import Call, Form, ListQuery, Resource, checked_value
-from .problems import Answer
+from ..core.validation import of_validation
+from ..flow.ask import decisions as decisions_flow
+from ..flow.ask import read
+from ..flow.declare import configure
+from ..flow.pagination import Listed
+from .endpoint import ApiCall, ListQuery, Resource, Schema, checked_value
+from .problems import EndpointResponse
 
 decisions = Resource("decisions")
 preflight = Resource("preflight")
 previews = Resource("previews")
 
 
-class Asked(Form):
+class Asked(Schema):
     """Facts, as ``waybill decide`` takes them, or ``{"event": "evt_…", "route": "rte_…"}``."""
 
     model_config = ConfigDict(extra="allow")
@@ -117,7 +119,7 @@ class RouteReadiness(Readiness):
     source: str
 
 
-class Draft(Record):
+class PreviewRequest(Record):
     """An event, or the id of a stored one, and a route that need not be declared."""
 
     event: dict[str, Any] | None = None
@@ -149,21 +151,23 @@ def _one_of(text: str) -> Invalid:
 
 
 @decisions.endpoint("POST", "/v1/decisions", scope="read", body=Asked, answer=dict[str, Any])
-def decide(call: Call) -> Answer:
+def decide(call: ApiCall) -> EndpointResponse:
     """Explain the decision on facts, or on an event and a route. Nothing is sent."""
     given: dict[str, Any] = call.body.model_extra
     if "event" not in given:
-        return Answer(200, flow.judge.explain(call.request, given))
+        return EndpointResponse(200, decisions_flow.explain(call.request, given))
     asked: AskedRoute = checked_value(AskedRoute, given)
-    route = flow.configure.must_exist(call.request, asked.route, "rte", "body.route")
-    return Answer(200, flow.judge.explain_route(call.request, flow.read.content(call.request, asked.event), route))
+    route = configure.must_exist(call.request, asked.route, "rte", "body.route")
+    return EndpointResponse(
+        200, decisions_flow.explain_route(call.request, read.content(call.request, asked.event), route)
+    )
 
 
 @preflight.endpoint("POST", "/v1/preflight", scope="read", body=Flow, answer=Readiness)
-def plan(call: Call) -> Answer:
+def plan(call: ApiCall) -> EndpointResponse:
     """Say everything that a planned flow lacks, at once."""
     asked: Flow = call.body
-    planned = flow.judge.Planned(
+    planned = decisions_flow.PlannedFlow(
         source=asked.source,
         recipient=asked.recipient,
         purpose=asked.purpose,
@@ -171,37 +175,37 @@ def plan(call: Call) -> Answer:
         redact=tuple(r.document() for r in asked.redact),
         bases=asked.bases,
     )
-    return Answer(200, flow.judge.planned(call.request, planned))
+    return EndpointResponse(200, decisions_flow.planned(call.request, planned))
 
 
 @preflight.endpoint("GET", "/v1/preflight", scope="read", query=PreflightQuery, answer=RouteReadiness, listed=True)
-def index(call: Call) -> Answer:
+def index(call: ApiCall) -> EndpointResponse:
     """Say of each route and source as they stand everything that they lack."""
 
-    def steps() -> Iterator[Found]:
-        for place, shown in flow.judge.standing(call.request, call.query.route, call.position()):
-            yield Found(place, shown, flow.read.DAY_COST)
+    def steps() -> Iterator[Listed]:
+        for place, shown in decisions_flow.standing(call.request, call.query.route, call.position()):
+            yield Listed(place, shown, read.DAY_COST)
 
     return call.listed(steps())
 
 
-@previews.endpoint("POST", "/v1/routes/preview", scope="read", body=Draft, answer=Preview)
-def preview(call: Call) -> Answer:
+@previews.endpoint("POST", "/v1/routes/preview", scope="read", body=PreviewRequest, answer=Preview)
+def preview(call: ApiCall) -> EndpointResponse:
     """Say whether a draft route matches an event and why, what is decided, and what would leave."""
-    draft: Draft = call.body
+    draft: PreviewRequest = call.body
     if (draft.event is None) == (draft.event_id is None):
         raise _one_of("give either event or event_id")
     if draft.event_id is not None:
-        document = flow.read.content(call.request, draft.event_id)
+        document = read.content(call.request, draft.event_id)
     else:
         try:
             event: Event = from_document(draft.event or {})
         except ValueError as fault:
             raise of_validation(fault, "body.event") from None
         document = event.document()
-        flow.configure.must_exist(call.request, document["source"], "src", "body.event.source")
-    flow.configure.check_route(call.request, draft.route)
-    return Answer(200, flow.judge.preview(call.request, document, draft.route))
+        configure.must_exist(call.request, document["source"], "src", "body.event.source")
+    configure.check_route(call.request, draft.route)
+    return EndpointResponse(200, decisions_flow.preview(call.request, document, draft.route))
 
 
 RESOURCES = (decisions, preflight, previews)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.errors import Forbidden, TooMany, Unauthorised
-from ..core.tenant import Scope
-from ..shell import Shell
+from ..core.tenant.records import Scope
+from ..runtime import Runtime
 from ..store.config import Holder
 
 Needed = Scope | Literal["operator", "any"]
@@ -40,7 +40,7 @@ def _hash_of(authorization: str | None) -> str:
     return hashlib.sha256(match.group(1).encode()).hexdigest()
 
 
-def identify(shell: Shell, authorization: str | None, needed: Needed) -> Holder | Operator:
+def identify(runtime: Runtime, authorization: str | None, needed: Needed) -> Holder | Operator:
     """Say who asks.
 
     Raises:
@@ -49,16 +49,16 @@ def identify(shell: Shell, authorization: str | None, needed: Needed) -> Holder 
         TooMany: the key is over its rate.
     """
     key_hash = _hash_of(authorization)
-    is_operator = hmac.compare_digest(key_hash, shell.settings.operator_key_sha256.lower())
+    is_operator = hmac.compare_digest(key_hash, runtime.settings.operator_key_sha256.lower())
     if (needed == "operator") != is_operator:
         raise Unauthorised(_REMEDY)
     if is_operator:
-        _admit(shell, "operator")
+        _admit(runtime, "operator")
         return Operator(key_hash)
-    holder = shell.config.holder(key_hash)
-    if holder is None or (holder.key.expires_at is not None and holder.key.expires_at <= shell.now()):
+    holder = runtime.config.holder(key_hash)
+    if holder is None or (holder.key.expires_at is not None and holder.key.expires_at <= runtime.now()):
         raise Unauthorised(_REMEDY)
-    _admit(shell, holder.key.id)
+    _admit(runtime, holder.key.id)
     if needed != "any" and needed not in held(holder):
         raise Forbidden(f"this needs a key with the scope {needed}")
     return holder
@@ -69,6 +69,6 @@ def held(holder: Holder) -> frozenset[str]:
     return frozenset().union(*(_INCLUDES[scope] for scope in holder.key.scopes))
 
 
-def _admit(shell: Shell, key: str) -> None:
-    if not shell.admit(key, shell.settings.key_rate_per_s):
+def _admit(runtime: Runtime, key: str) -> None:
+    if not runtime.admit(key, runtime.settings.key_rate_per_s):
         raise TooMany("this key makes requests too fast; slow down")

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import RootModel
 
-from .. import flow
-from ..core.consent_lines import LINES_MAX, Imported, RefusedLine, WithdrawalLine
-from ..core.consents import Consent, ConsentSettings, Ref, WithdrawalSettings
 from ..core.errors import Invalid
-from ..flow.lists import Found
+from ..core.tenant.consent_lines import LINES_MAX, Imported, RefusedLine, WithdrawalLine
+from ..core.tenant.consents import Consent, ConsentSettings, Ref, WithdrawalSettings
+from ..flow.declare import consent_import
+from ..flow.declare import consents as consents_flow
+from ..flow.pagination import Listed
 from . import bodies
-from .endpoint import Call, ListQuery, Resource, checked, shown
-from .problems import Answer
+from .endpoint import ApiCall, ListQuery, Resource, checked, shown
+from .problems import EndpointResponse
 
 consents = Resource("consents")
 
@@ -25,9 +26,9 @@ class ConsentsQuery(ListQuery):
 
 
 @consents.endpoint("POST", "/v1/consents", scope="write", body=ConsentSettings, answer=Consent, status=201)
-def give(call: Call) -> Answer:
+def give(call: ApiCall) -> EndpointResponse:
     """Declare that a person has consented: what is held for that person is decided again."""
-    return Answer(201, shown(flow.consents.give(call.request, call.body)))
+    return EndpointResponse(201, shown(consents_flow.give(call.request, call.body)))
 
 
 class Lines(RootModel[ConsentSettings | WithdrawalLine]):
@@ -43,7 +44,7 @@ def _line(raw: bytes) -> ConsentSettings | WithdrawalLine:
 
 
 @consents.endpoint("POST", "/v1/consents/import", scope="write", body=Lines, lines=True, answer=Imported)
-def take(call: Call) -> Answer:
+def take(call: ApiCall) -> EndpointResponse:
     """Take many consents and withdrawals, one a line: each once, however often it comes, and none stops the others."""
     told = [(number, raw) for number, raw in enumerate(call.body.split(b"\n"), 1) if raw.strip()]
     if len(told) > LINES_MAX:
@@ -54,42 +55,42 @@ def take(call: Call) -> Answer:
         try:
             good.append((number, _line(raw)))
         except Invalid as fault:
-            refused.append(flow.consent_import.refused_line(number, fault))
+            refused.append(consent_import.refused_line(number, fault))
         except bodies.NotJson as fault:
             refused.append(RefusedLine(line=number, code=fault.code, loc="line"))
-    done = flow.consent_import.take(call.request, good)
+    done = consent_import.take(call.request, good)
     refused = sorted((*refused, *done.refused), key=lambda one: one.line)
-    return Answer(200, shown(done.model_copy(update={"refused": refused})))
+    return EndpointResponse(200, shown(done.model_copy(update={"refused": refused})))
 
 
 @consents.endpoint("GET", "/v1/consents", scope="read", query=ConsentsQuery, answer=Consent, listed=True)
-def index(call: Call) -> Answer:
+def index(call: ApiCall) -> EndpointResponse:
     """List the consents of the tenant's people, or of one of them."""
     request, after = call.request, call.position()
 
     def found() -> Iterator[Consent]:
         if call.query.subject is None:
-            yield from call.shell.consents.list(request.tenant.id, after, call.query.limit + 1)
+            yield from call.runtime.consents.list(request.tenant.id, after, call.query.limit + 1)
             return
-        person = call.shell.people.of_ref(request.tenant.id, call.query.subject)
-        mine = call.shell.consents.of_person(person) if person is not None else ()
+        person = call.runtime.people.of_ref(request.tenant.id, call.query.subject)
+        mine = call.runtime.consents.of_person(person) if person is not None else ()
         yield from (one for one in mine if one.id > after)
 
-    return call.listed(Found(one.id, shown(one)) for one in found())
+    return call.listed(Listed(one.id, shown(one)) for one in found())
 
 
 @consents.endpoint("GET", "/v1/consents/{id}", scope="read", answer=Consent)
-def show(call: Call) -> Answer:
+def show(call: ApiCall) -> EndpointResponse:
     """Show a consent, and its withdrawal."""
-    return Answer(200, shown(call.shell.consents.get(call.request.tenant.id, call.thing("cns"))))
+    return EndpointResponse(200, shown(call.runtime.consents.get(call.request.tenant.id, call.thing("cns"))))
 
 
 @consents.endpoint(
     "POST", "/v1/consents/{id}/withdrawal", scope="write", body=WithdrawalSettings, answer=Consent, status=201
 )
-def withdraw(call: Call) -> Answer:
+def withdraw(call: ApiCall) -> EndpointResponse:
     """Declare that a person has withdrawn a consent: deliveries that rest on it stop at their next attempt."""
-    return Answer(201, shown(flow.consents.withdraw(call.request, call.thing("cns"), call.body)))
+    return EndpointResponse(201, shown(consents_flow.withdraw(call.request, call.thing("cns"), call.body)))
 
 
 RESOURCES = (consents,)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from .. import flow
-from ..core.event import Time
-from .endpoint import Call, Form, Resource
-from .problems import Answer
+from ..core.event.event import Time
+from ..flow.declare import conversations as conversations_flow
+from .endpoint import ApiCall, Resource, Schema
+from .problems import EndpointResponse
 
 conversations = Resource("conversations")
 
 
-class OffRecord(Form):
+class OffRecord(Schema):
     """What is asked of a conversation."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -20,14 +20,14 @@ class OffRecord(Form):
     otr: bool
 
 
-class ShownInterval(Form):
+class ShownInterval(Schema):
     """A stretch off the record, by the time of receipt: ``until`` exclusive, null while it is open."""
 
     since: Time
     until: Time | None
 
 
-class ShownOffRecord(Form):
+class ShownOffRecord(Schema):
     """A conversation, and when it was off the record, oldest first."""
 
     conversation: str
@@ -40,19 +40,19 @@ class ShownOffRecord(Form):
 @conversations.endpoint(
     "PUT", "/v1/conversations/{id}/off-the-record", scope="write", body=OffRecord, answer=ShownOffRecord
 )
-def turn(call: Call) -> Answer:
+def turn(call: ApiCall) -> EndpointResponse:
     """Have a conversation off the record, or on again: what is received from ``since`` on is kept nowhere."""
     conversation = call.thing("cnv")
-    intervals = flow.conversations.turn(call.request, conversation, call.body.otr)
-    return Answer(200, flow.conversations.shown(call.request, conversation, intervals))
+    intervals = conversations_flow.turn(call.request, conversation, call.body.otr)
+    return EndpointResponse(200, conversations_flow.shown(call.request, conversation, intervals))
 
 
 @conversations.endpoint("GET", "/v1/conversations/{id}/off-the-record", scope="read", answer=ShownOffRecord)
-def show(call: Call) -> Answer:
+def show(call: ApiCall) -> EndpointResponse:
     """Say when a conversation was off the record."""
     conversation = call.thing("cnv")
-    intervals = flow.conversations.intervals_of(call.request, conversation)
-    return Answer(200, flow.conversations.shown(call.request, conversation, intervals))
+    intervals = conversations_flow.intervals_of(call.request, conversation)
+    return EndpointResponse(200, conversations_flow.shown(call.request, conversation, intervals))
 
 
 RESOURCES = (conversations,)

@@ -19,19 +19,19 @@ from chalice import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core import ids
+from ..core.envelope import TenantKeys
 from ..core.errors import Invalid, NotFound, OurError, PreconditionFailed, TooLarge, WaybillError
-from ..core.event import Time
-from ..core.faults import of_validation
-from ..core.sealing import TenantKeys
-from ..flow.dirty import tell_or_note
-from ..flow.lists import Found
+from ..core.event.event import Time
+from ..core.validation import of_validation
+from ..flow.pagination import Listed
 from ..flow.request import Request
+from ..flow.seal_requests import notify_sealer_or_log
 from ..observe import error
-from ..shell import Shell, shell
-from ..store.config import Holder, Row
+from ..runtime import Runtime, runtime
+from ..store.config import Holder, RecordRow
 from . import bodies, cursors, replies
 from .auth import Needed, Operator, identify
-from .problems import Answer, of_fault
+from .problems import EndpointResponse, of_fault
 
 LOOKED_MAX = 2000
 """What one list request may cost, in keys looked at, before it answers with what it has and a cursor."""
@@ -40,13 +40,13 @@ LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json")
 """What a body of JSON lines may say that it is; there is no registered name for it."""
 
 
-class Form(BaseModel):
+class Schema(BaseModel):
     """What is asked or answered. Built when first used: a process answers a request or two before it needs the others."""
 
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
 
-class Empty(Form):
+class Empty(Schema):
     """No fields."""
 
     model_config = ConfigDict(extra="forbid")
@@ -74,7 +74,7 @@ class Endpoint:
     path: str
     scope: Needed | None
     summary: str
-    run: Callable[[Call], Answer]
+    run: Callable[[ApiCall], EndpointResponse]
     body: type[BaseModel] | None = None
     merges: bool = False
     lines: bool = False
@@ -88,10 +88,10 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """A request that is allowed and well-formed."""
 
-    shell: Shell
+    runtime: Runtime
     endpoint: Endpoint
     params: Mapping[str, str]
     query: Any
@@ -110,12 +110,12 @@ class Call:
         holder = self.holder
         return self._request(holder.tenant, holder.keys, ("key", holder.key.id), holder.key.country)
 
-    def for_tenant(self, row: Row) -> Request:
+    def for_tenant(self, row: RecordRow) -> Request:
         """Return the operator's request on a tenant."""
-        return self._request(row, self.shell.config.keys_of(row.record.id), OPERATOR, None)
+        return self._request(row, self.runtime.config.keys_of(row.record.id), OPERATOR, None)
 
-    def _request(self, row: Row, keys: TenantKeys, actor: tuple[str, str], country: str | None) -> Request:
-        return Request(self.shell, row.record, row.version, keys, actor, country, self.at, self.request_id, self.seed)
+    def _request(self, row: RecordRow, keys: TenantKeys, actor: tuple[str, str], country: str | None) -> Request:
+        return Request(self.runtime, row.record, row.version, keys, actor, country, self.at, self.request_id, self.seed)
 
     def thing(self, prefix: str, name: str = "id") -> str:
         """Return an id of the path.
@@ -151,9 +151,9 @@ class Call:
 
     @property
     def _operator_key(self) -> bytes:
-        return hashlib.sha256(f"cursors\n{self.shell.settings.operator_key_sha256}".encode()).digest()
+        return hashlib.sha256(f"cursors\n{self.runtime.settings.operator_key_sha256}".encode()).digest()
 
-    def listed(self, steps: Iterable[Found]) -> Answer:
+    def listed(self, steps: Iterable[Listed]) -> EndpointResponse:
         """Answer with a page of a list: at most ``limit`` items and bounded work, and how to go on."""
         data: list[Any] = []
         last, looked, on = "", 0, None
@@ -164,7 +164,7 @@ class Call:
             last, looked = step.position, looked + step.cost
             if step.item is not None:
                 data.append(step.item)
-        return Answer(200, {"data": data, "next": on})
+        return EndpointResponse(200, {"data": data, "next": on})
 
     def _cursor(self, position: str) -> str:
         request = self.request if isinstance(self.holder, Holder) else None
@@ -172,9 +172,9 @@ class Call:
         return cursors.write(key, owner, self.endpoint.path, self.asked, position)
 
 
-def tagged(version: int, body: Any, status: int = 200) -> Answer:
+def tagged(version: int, body: Any, status: int = 200) -> EndpointResponse:
     """Answer with a config resource and its ETag."""
-    return Answer(status, body, {"ETag": f'"{version}"'})
+    return EndpointResponse(status, body, {"ETag": f'"{version}"'})
 
 
 def shown(record: BaseModel, **more: Any) -> dict[str, Any]:
@@ -192,16 +192,16 @@ class Resource:
 
     def endpoint(
         self, method: str, path: str, **more: Any
-    ) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
+    ) -> Callable[[Callable[[ApiCall], EndpointResponse]], Callable[[ApiCall], EndpointResponse]]:
         """Register a handler. ``more`` are the fields of ``Endpoint``; its summary is the handler's docstring."""
 
-        def register(run: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+        def register(run: Callable[[ApiCall], EndpointResponse]) -> Callable[[ApiCall], EndpointResponse]:
             summary = (run.__doc__ or "").strip().splitlines()[0]
             found = Endpoint(method, path, summary=summary, run=run, **more)
             self.endpoints.append(found)
 
             def view(**params: str) -> Response:
-                return respond(handle(shell(), found, self.blueprint.current_request, params))
+                return respond(handle(runtime(), found, self.blueprint.current_request, params))
 
             types = {"content_types": [*LINES_TYPES]} if found.lines else {}
             self.blueprint.route(path, methods=[method], name=f"{self.name}_{run.__name__}", **types)(view)
@@ -210,40 +210,40 @@ class Resource:
         return register
 
 
-def respond(answer: Answer) -> Response:
+def respond(answer: EndpointResponse) -> Response:
     """Write an answer for the door. ``no-store``: answers hold content and secrets."""
     return Response(
         answer.body if answer.body is not None else "", {"Cache-Control": "no-store", **answer.headers}, answer.status
     )
 
 
-def handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
+def handle(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> EndpointResponse:
     """Answer one request. Never raises."""
-    answer = _answered(shell, endpoint, request, params)
-    tell_or_note(shell)
+    answer = _answered(runtime, endpoint, request, params)
+    notify_sealer_or_log(runtime)
     return answer
 
 
-def _answered(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
+def _answered(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> EndpointResponse:
     try:
-        return _handle(shell, endpoint, request, params)
+        return _handle(runtime, endpoint, request, params)
     except WaybillError as fault:
         if isinstance(fault, OurError):
             error("api_failed", fault, path=endpoint.path, method=endpoint.method)
-        return of_fault(fault, lambda rules: shell.law.marked(rules))
+        return of_fault(fault, lambda rules: runtime.law.marked(rules))
     except Exception as fault:  # noqa: BLE001  (the edge: nothing of ours may reach the framework's own words)
         error("api_failed", fault, path=endpoint.path, method=endpoint.method)
         return of_fault(OurError())
 
 
-def _handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> Answer:
+def _handle(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> EndpointResponse:
     headers = {str(n).lower(): str(v) for n, v in (request.headers or {}).items()}
     raw = bytes(request.raw_body or b"")
-    holder = identify(shell, headers.get("authorization"), endpoint.scope) if endpoint.scope else None  # 1
+    holder = identify(runtime, headers.get("authorization"), endpoint.scope) if endpoint.scope else None  # 1
     asked, query = _query(endpoint, request.query_params)  # 2
     body = _body(endpoint, raw)  # 3
-    call = Call(
-        shell=shell,
+    call = ApiCall(
+        runtime=runtime,
         endpoint=endpoint,
         params=params,
         query=query,
@@ -251,9 +251,9 @@ def _handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str,
         headers=headers,
         body=body,
         holder=holder,
-        at=shell.now(),
+        at=runtime.now(),
         request_id="",
-        seed=shell.random(32),
+        seed=runtime.random(32),
     )
     idempotency_key = headers.get("idempotency-key") if endpoint.method == "POST" else None
     if idempotency_key is None and endpoint.key_of is not None:
@@ -265,19 +265,19 @@ def _handle(shell: Shell, endpoint: Endpoint, request: Any, params: Mapping[str,
     return _once(call, idempotency_key, replies.fingerprint_of(_secret(call), "POST", path, raw))  # 4
 
 
-def _secret(call: Call) -> bytes:
+def _secret(call: ApiCall) -> bytes:
     holder = call.holder
     return holder.keys.cursors if isinstance(holder, Holder) else call._operator_key
 
 
-def _once(call: Call, idempotency_key: str, fingerprint: str) -> Answer:
+def _once(call: ApiCall, idempotency_key: str, fingerprint: str) -> EndpointResponse:
     holder = call.holder
     if isinstance(holder, Holder):
         owner, scope = holder.tenant.record.id, holder.key.id
     else:
         owner, scope = "operator", "operator"
     key_hash = replies.hash_of(idempotency_key, scope)
-    claim = replies.claim(call.shell, owner, key_hash, fingerprint)
+    claim = replies.claim(call.runtime, owner, key_hash, fingerprint)
     # Whatever this request makes is derived from its key, so that a second try makes the same.
     seed = hmac.digest(_secret(call), b"seed\0" + key_hash.encode(), "sha256")
     request_id = ids.sortable("req", claim.began_at, hashlib.sha256(b"req\0" + seed).digest()[:11])
@@ -297,15 +297,15 @@ def _once(call: Call, idempotency_key: str, fingerprint: str) -> Answer:
     return answer
 
 
-def _keys(call: Call) -> TenantKeys:
+def _keys(call: ApiCall) -> TenantKeys:
     """The keys that seal the stored answer: the tenant's, which the operator's request may only just have made."""
     if isinstance(call.holder, Holder):
         return call.holder.keys
     tenant = call.params.get("id") or new_tenant_id(call)
-    return call.shell.config.keys_of(tenant)
+    return call.runtime.config.keys_of(tenant)
 
 
-def new_tenant_id(call: Call) -> str:
+def new_tenant_id(call: ApiCall) -> str:
     """Name the tenant that the operator's request makes."""
     return ids.sortable("tnt", call.at, hashlib.sha256(b"tnt\0" + call.seed).digest())
 

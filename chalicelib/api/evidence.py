@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .. import flow
-from ..core.event import Time
+from ..core.event.event import Time
 from ..core.ids import ALPHABET, LENGTH
-from ..core.selection import Query
-from ..core.tenant import Record
-from .endpoint import Call, Empty, ListQuery, Resource
+from ..core.log.selection import Query
+from ..core.tenant.records import Record
+from ..flow.ask import read
+from ..flow.jobs import bundle
+from ..flow.sealing import proofs
+from .endpoint import ApiCall, Empty, ListQuery, Resource
 from .jobs import ShownJob, shown
-from .problems import Answer
+from .problems import EndpointResponse
 
 evidence = Resource("evidence")
 
@@ -67,7 +69,7 @@ class BundleAsked(Empty):
         return self
 
 
-class ShownKey(Record):
+class ShownVerifierKey(Record):
     """A log's verifier key in the form of C2SP signed notes, and from when to when it signs."""
 
     vkey: str
@@ -76,41 +78,41 @@ class ShownKey(Record):
     until: Time | None = None
 
 
-def _text(body: str | bytes) -> Answer:
+def _text(body: str | bytes) -> EndpointResponse:
     text = body.decode() if isinstance(body, bytes) else body
-    return Answer(200, text, {"Content-Type": flow.proofs.NOTE_TYPE})
+    return EndpointResponse(200, text, {"Content-Type": proofs.NOTE_TYPE})
 
 
 @evidence.endpoint("GET", "/v1/audit/checkpoint", scope="audit", query=LogQuery, answer=str)
-def checkpoint(call: Call) -> Answer:
+def checkpoint(call: ApiCall) -> EndpointResponse:
     """Show the newest signed checkpoint of a log, as text."""
-    return _text(flow.proofs.checkpoint(call.request, call.query.log))
+    return _text(proofs.checkpoint(call.request, call.query.log))
 
 
-@evidence.endpoint("GET", "/v1/audit/keys", scope="audit", query=ListQuery, answer=ShownKey, listed=True)
-def index_keys(call: Call) -> Answer:
+@evidence.endpoint("GET", "/v1/audit/keys", scope="audit", query=ListQuery, answer=ShownVerifierKey, listed=True)
+def index_keys(call: ApiCall) -> EndpointResponse:
     """List the verifier keys of the tenant's logs, newest log first."""
-    return call.listed(flow.proofs.keys(call.request, call.position()))
+    return call.listed(proofs.keys(call.request, call.position()))
 
 
 @evidence.endpoint("GET", "/v1/audit/entries/{id}/proof", scope="audit", query=ProofQuery, answer=str)
-def prove(call: Call) -> Answer:
+def prove(call: ApiCall) -> EndpointResponse:
     """Prove that an entry is in its log, as a tlog-proof."""
-    entry = flow.read.entry(call.request, call.thing("ent"))
-    return _text(flow.proofs.inclusion(call.request, entry, call.query.size))
+    entry = read.entry(call.request, call.thing("ent"))
+    return _text(proofs.inclusion(call.request, entry, call.query.size))
 
 
 @evidence.endpoint("GET", "/v1/audit/consistency", scope="audit", query=ConsistencyQuery, answer=str)
-def prove_growth(call: Call) -> Answer:
+def prove_growth(call: ApiCall) -> EndpointResponse:
     """Prove that the log of an earlier size is the beginning of the newest, in the form of a tlog-witness request."""
-    return _text(flow.proofs.consistency(call.request, call.query.log, call.query.old))
+    return _text(proofs.consistency(call.request, call.query.log, call.query.old))
 
 
 @evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleAsked, answer=ShownJob, status=202)
-def make_bundle(call: Call) -> Answer:
+def make_bundle(call: ApiCall) -> EndpointResponse:
     """Make an evidence bundle of what is sealed now; a job does it, and its ``url`` links to the tar."""
     asked: BundleAsked = call.body
-    return Answer(202, shown(call, flow.bundle.begin(call.request, asked.log, asked.mode, asked.wanted)))
+    return EndpointResponse(202, shown(call, bundle.begin(call.request, asked.log, asked.mode, asked.wanted)))
 
 
 RESOURCES = (evidence,)

@@ -6,11 +6,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal
 
-from ..core.breaker import State
-from ..core.event import Time
-from ..core.tenant import Destination
-from .endpoint import Call, Form, Resource, shown
-from .problems import Answer
+from ..core.delivery.breaker import BreakerState
+from ..core.event.event import Time
+from ..core.tenant.records import Destination
+from .endpoint import ApiCall, Resource, Schema, shown
+from .problems import EndpointResponse
 
 LANES_MAX = 1000
 """Up to how many waiting lanes are counted."""
@@ -18,14 +18,14 @@ LANES_MAX = 1000
 health = Resource("health")
 
 
-class Waiting(Form):
+class Waiting(Schema):
     """How many lanes wait for the destination itself; ``more``: there are more than were counted."""
 
     lanes: int
     more: bool
 
 
-class Health(Form):
+class Health(Schema):
     """How a destination does. Times are null where there is none."""
 
     state: Literal["closed", "open", "half_open", "disabled"]
@@ -38,7 +38,9 @@ class Health(Form):
     waiting: Waiting
 
 
-def _word(destination: Destination, state: State, now: datetime) -> Literal["closed", "open", "half_open", "disabled"]:
+def _word(
+    destination: Destination, state: BreakerState, now: datetime
+) -> Literal["closed", "open", "half_open", "disabled"]:
     if not destination.enabled:
         return "disabled"
     if state.probe_at is None:
@@ -47,12 +49,12 @@ def _word(destination: Destination, state: State, now: datetime) -> Literal["clo
 
 
 @health.endpoint("GET", "/v1/destinations/{id}/health", scope="read", answer=Health)
-def show_health(call: Call) -> Answer:
+def show_health(call: ApiCall) -> EndpointResponse:
     """Show how a destination does, when it is tried next, and how many lanes wait for it."""
     tenant = call.request.tenant.id
-    destination: Destination = call.shell.config.get(tenant, call.thing("dst")).record
-    state, now = call.shell.health.get(tenant, destination.id).state, call.shell.now()
-    lanes = sum(1 for _ in islice(call.shell.data.listed(tenant, destination.id, LANES_MAX + 1), LANES_MAX + 1))
+    destination: Destination = call.runtime.config.get(tenant, call.thing("dst")).record
+    state, now = call.runtime.destination_state.get(tenant, destination.id).state, call.runtime.now()
+    lanes = sum(1 for _ in islice(call.runtime.data.listed(tenant, destination.id, LANES_MAX + 1), LANES_MAX + 1))
     word = _word(destination, state, now)
     found = Health(
         state=word,
@@ -64,7 +66,7 @@ def show_health(call: Call) -> Answer:
         not_before=state.not_before if state.not_before is not None and state.not_before > now else None,
         waiting=Waiting(lanes=min(lanes, LANES_MAX), more=lanes > LANES_MAX),
     )
-    return Answer(200, shown(found))
+    return EndpointResponse(200, shown(found))
 
 
 RESOURCES = (health,)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import flow
-from ..core.legal_holds import LegalHold, LegalHoldSettings, ShownLegalHold
-from ..flow.lists import Found
-from .endpoint import Call, Empty, ListQuery, Resource
-from .problems import Answer
+from ..core.tenant.legal_holds import LegalHold, LegalHoldSettings, ShownLegalHold
+from ..flow.pagination import Listed
+from ..flow.retention import legal_holds as legal_holds_flow
+from .endpoint import ApiCall, Empty, ListQuery, Resource
+from .problems import EndpointResponse
 
 legal_holds = Resource("legal_holds")
 
@@ -20,30 +20,30 @@ def _shown(hold: LegalHold) -> dict[str, Any]:
 @legal_holds.endpoint(
     "POST", "/v1/legal-holds", scope="admin", body=LegalHoldSettings, answer=ShownLegalHold, status=201
 )
-def place(call: Call) -> Answer:
+def place(call: ApiCall) -> EndpointResponse:
     """Keep a conversation, a person's events or a period from being erased and from expiring."""
-    return Answer(201, _shown(flow.legal_holds.place(call.request, call.body)))
+    return EndpointResponse(201, _shown(legal_holds_flow.place(call.request, call.body)))
 
 
 @legal_holds.endpoint("GET", "/v1/legal-holds", scope="admin", query=ListQuery, answer=ShownLegalHold, listed=True)
-def index(call: Call) -> Answer:
+def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's legal holds, released ones among them."""
-    holds = call.shell.legal_holds.list(call.request.tenant.id, call.position(), call.query.limit + 1)
-    return call.listed(Found(hold.id, _shown(hold)) for hold in holds)
+    holds = call.runtime.legal_holds.list(call.request.tenant.id, call.position(), call.query.limit + 1)
+    return call.listed(Listed(hold.id, _shown(hold)) for hold in holds)
 
 
 @legal_holds.endpoint("GET", "/v1/legal-holds/{id}", scope="admin", answer=ShownLegalHold)
-def show(call: Call) -> Answer:
+def show(call: ApiCall) -> EndpointResponse:
     """Show a legal hold."""
-    return Answer(200, _shown(call.shell.legal_holds.get(call.request.tenant.id, call.thing("hld"))))
+    return EndpointResponse(200, _shown(call.runtime.legal_holds.get(call.request.tenant.id, call.thing("hld"))))
 
 
 @legal_holds.endpoint(
     "POST", "/v1/legal-holds/{id}/release", scope="admin", body=Empty, answer=ShownLegalHold, status=201
 )
-def release(call: Call) -> Answer:
+def release(call: ApiCall) -> EndpointResponse:
     """Release a legal hold: what it has kept beyond its life is deleted within the hour."""
-    return Answer(201, _shown(flow.legal_holds.release(call.request, call.thing("hld"))))
+    return EndpointResponse(201, _shown(legal_holds_flow.release(call.request, call.thing("hld"))))
 
 
 RESOURCES = (legal_holds,)

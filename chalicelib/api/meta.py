@@ -8,9 +8,9 @@ from html import escape
 from typing import Any
 
 from ..core.errors import OurError, RefusedByLaw, RequestError, WaybillError
-from .endpoint import Call, Endpoint, Resource
+from .endpoint import ApiCall, Endpoint, Resource
 from .openapi import document
-from .problems import Answer
+from .problems import EndpointResponse
 
 meta = Resource("meta")
 _TABLE: list[Endpoint] = []
@@ -28,38 +28,40 @@ def _document() -> dict[str, Any]:
 
 
 @meta.endpoint("GET", "/healthz", scope=None, answer=dict[str, str])
-def health(call: Call) -> Answer:
+def health(call: ApiCall) -> EndpointResponse:
     """Say that the cell answers, and where it is."""
-    settings = call.shell.settings
-    return Answer(200, {"status": "ok", "cell": settings.cell, "region": settings.region, "country": settings.country})
+    settings = call.runtime.settings
+    return EndpointResponse(
+        200, {"status": "ok", "cell": settings.cell, "region": settings.region, "country": settings.country}
+    )
 
 
 @meta.endpoint("GET", "/openapi.json", scope=None, answer=dict[str, Any])
-def openapi(call: Call) -> Answer:
+def openapi(call: ApiCall) -> EndpointResponse:
     """Describe the API as OpenAPI 3.1."""
-    return Answer(200, _document())
+    return EndpointResponse(200, _document())
 
 
 @meta.endpoint("GET", "/docs", scope=None)
-def docs(call: Call) -> Answer:
+def docs(call: ApiCall) -> EndpointResponse:
     """Show the API's description to a person."""
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'",
     }
-    return Answer(200, PAGE, headers)
+    return EndpointResponse(200, PAGE, headers)
 
 
 @meta.endpoint("GET", "/docs/errors", scope=None)
-def errors(call: Call) -> Answer:
+def errors(call: ApiCall) -> EndpointResponse:
     """Say what each error code means."""
     rows = "".join(
         f'<dt id="{code}"><code>{code}</code> ({status})</dt><dd>{escape(text)}</dd>'
         for code, (status, text) in sorted(codes().items())
     )
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Errors</title><h1>Errors</h1><dl>{rows}</dl></html>'
-    return Answer(
+    return EndpointResponse(
         200, page, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}
     )
 

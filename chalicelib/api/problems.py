@@ -31,7 +31,7 @@ class StillRunning(errors.Conflict):
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointResponse:
     """What a request is answered with: JSON values, or text as it is."""
 
     status: int = 200
@@ -39,7 +39,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_fault(fault: WaybillError, mark: Mark = list) -> Answer:
+def of_fault(fault: WaybillError, mark: Mark = list) -> EndpointResponse:
     """Translate a fault of ours or of the caller.
 
     Args:
@@ -67,14 +67,14 @@ def of_fault(fault: WaybillError, mark: Mark = list) -> Answer:
     if isinstance(fault, WrongMethod):
         headers["Allow"] = fault.allow
     status = fault.status
-    return Answer(status, problem(status, fault.code, detail, **more), headers)
+    return EndpointResponse(status, problem(status, fault.code, detail, **more), headers)
 
 
 OTHER = {400: "bad_request", 404: "not_found", 405: "wrong_method", 413: "too_large", 415: "unsupported_type"}
 """Codes of what is refused before a handler is asked."""
 
 
-def of_status(status: int) -> Answer:
+def of_status(status: int) -> EndpointResponse:
     """Put what the framework refused into our form, without its words."""
     code = OTHER.get(status, "internal")
     status = status if code != "internal" else 500
@@ -82,4 +82,4 @@ def of_status(status: int) -> Answer:
         "unsupported_type": "send application/json",
         "internal": "the fault is ours and has been noted; nothing that you can change helps",
     }.get(code, "the request cannot be answered as it is")
-    return Answer(status, problem(status, code, text), {"Content-Type": MEDIA_TYPE})
+    return EndpointResponse(status, problem(status, code, text), {"Content-Type": MEDIA_TYPE})

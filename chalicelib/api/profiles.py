@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from .. import flow
 from .. import law as laws
-from ..core.tenant import Record
-from ..flow.lists import Found
-from .endpoint import Call, ListQuery, Resource, shown
-from .problems import Answer
+from ..core.tenant.records import Record
+from ..flow.declare import profiles as profiles_flow
+from ..flow.pagination import Listed
+from .endpoint import ApiCall, ListQuery, Resource, shown
+from .problems import EndpointResponse
 
 profiles = Resource("profiles")
 
@@ -60,7 +60,7 @@ class WouldCreate(Record):
     because: str
 
 
-class Outcome(Record):
+class ProfileOutcome(Record):
     """What the answers would make and what is decided on it; or, where they were accepted, what was ``created``."""
 
     would_create: list[WouldCreate] | None = None
@@ -71,11 +71,11 @@ class Outcome(Record):
 
 
 @profiles.endpoint("GET", "/v1/profiles", scope="read", query=ListQuery, answer=ShownProfile, listed=True)
-def index(call: Call) -> Answer:
+def index(call: ApiCall) -> EndpointResponse:
     """List the profiles: forms that make several declarations at once."""
     after = call.position()
     return call.listed(
-        Found(
+        Listed(
             name,
             {
                 "name": name,
@@ -89,16 +89,16 @@ def index(call: Call) -> Answer:
 
 
 @profiles.endpoint(
-    "POST", "/v1/profiles/{name}", scope="write", body=Answers, answer=Outcome, key_of=lambda body: body.key()
+    "POST", "/v1/profiles/{name}", scope="write", body=Answers, answer=ProfileOutcome, key_of=lambda body: body.key()
 )
-def use(call: Call) -> Answer:
+def use(call: ApiCall) -> EndpointResponse:
     """Show what answers would declare; with accept, the digest of exactly that, declare it."""
-    profile = flow.profiles.of_name(call.params["name"])
+    profile = profiles_flow.of_name(call.params["name"])
     asked: Answers = call.body
     if asked.accept is None:
-        return Answer(200, flow.profiles.ask(call.request, profile, asked.answers))
-    made = flow.profiles.accept(call.request, profile, asked.answers, asked.accept)
-    return Answer(201, {"created": [shown(record, **more) for record, more in made]})
+        return EndpointResponse(200, profiles_flow.ask(call.request, profile, asked.answers))
+    made = profiles_flow.accept(call.request, profile, asked.answers, asked.accept)
+    return EndpointResponse(201, {"created": [shown(record, **more) for record, more in made]})
 
 
 RESOURCES = (profiles,)

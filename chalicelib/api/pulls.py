@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from .. import flow
-from ..core.event import Event
-from .endpoint import Call, Resource
-from .problems import Answer
+from ..core.event.event import Event
+from ..flow.delivery import pull as pull_flow
+from .endpoint import ApiCall, Resource
+from .problems import EndpointResponse
 
 pulls = Resource("pulls")
 
 
 @pulls.endpoint("GET", "/pull/{token}", scope=None, answer=Event)
-def pull(call: Call) -> Answer:
+def pull(call: ApiCall) -> EndpointResponse:
     """Give the event that a link leads to, once, where the law lets its recipient see it now."""
-    return Answer(200, flow.pull.content(call.shell, call.params["token"]))
+    return EndpointResponse(200, pull_flow.content(call.runtime, call.params["token"]))
 
 
 RESOURCES = (pulls,)

@@ -11,15 +11,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from .. import flow
 from ..core import times
-from ..core.entry import Conversation, DestinationId, EventId, SourceId, Subject
 from ..core.errors import Invalid
-from ..core.event import DataClass, Event, Kind, Time
-from ..core.transfers import Outcome, RuleShown, Transfer
-from ..flow.lists import Found, Wanted
-from .endpoint import Call, Empty, Form, Resource, TimeQuery
-from .problems import Answer
+from ..core.event.event import DataClass, Event, EventKind, Time
+from ..core.log.entry import Conversation, DestinationId, EventId, SourceId, Subject
+from ..core.log.transfers import Outcome, RuleShown, Transfer
+from ..flow.ask import read
+from ..flow.pagination import Filter, Listed
+from ..flow.retention import erase as erase_flow
+from ..flow.sealing import proofs
+from .endpoint import ApiCall, Empty, Resource, Schema, TimeQuery
+from .problems import EndpointResponse
 
 events = Resource("events")
 transfers = Resource("transfers")
@@ -32,7 +34,7 @@ class EventsQuery(TimeQuery):
 
     source: SourceId | None = None
     conversation: Conversation | None = None
-    kind: Kind | None = None
+    kind: EventKind | None = None
 
 
 class TransfersQuery(TimeQuery):
@@ -67,7 +69,7 @@ class EraseQuery(Empty):
     ]
 
 
-class Hold(Form):
+class Hold(Schema):
     """A held transfer, what it waits for, and when it stops waiting."""
 
     id: str
@@ -81,7 +83,7 @@ class Hold(Form):
     expires_at: str
 
 
-class ShownEntry(Form):
+class ShownEntry(Schema):
     """An entry of the log. ``index`` is null until the entry is sealed."""
 
     entry: dict[str, Any]
@@ -89,57 +91,57 @@ class ShownEntry(Form):
     index: int | None
 
 
-def _wanted(call: Call, **more: Any) -> Wanted:
+def _wanted(call: ApiCall, **more: Any) -> Filter:
     after: datetime | None = call.query.after
     before: datetime | None = call.query.before
     if after is not None and before is not None and before <= after:
         text = "before must be later than after"
         raise Invalid(text, [{"loc": "query.before", "code": "not_after", "msg": text}])
-    return Wanted(after=after, before=before, **more)
+    return Filter(after=after, before=before, **more)
 
 
-def _only(steps: Iterable[Found], keep: Callable[[Any], bool], show: Callable[[Any], Any]) -> Iterator[Found]:
+def _only(steps: Iterable[Listed], keep: Callable[[Any], bool], show: Callable[[Any], Any]) -> Iterator[Listed]:
     for step in steps:
         kept = step.item is not None and keep(step.item)
         yield replace(step, item=show(step.item) if kept else None)
 
 
-def _marked(call: Call, document: dict[str, Any]) -> dict[str, Any]:
+def _marked(call: ApiCall, document: dict[str, Any]) -> dict[str, Any]:
     """Say of the rules of a transfer or a hold how they stand."""
-    return {**document, "rules": call.shell.law.marked(document["rules"])}
+    return {**document, "rules": call.runtime.law.marked(document["rules"])}
 
 
-def transfer_shown(call: Call, transfer: Transfer) -> dict[str, Any]:
+def transfer_shown(call: ApiCall, transfer: Transfer) -> dict[str, Any]:
     """Return a transfer as it is shown."""
     return _marked(call, transfer.model_dump())
 
 
 @events.endpoint("GET", "/v1/events", scope="read", query=EventsQuery, answer=Event, listed=True)
-def index(call: Call) -> Answer:
+def index(call: ApiCall) -> EndpointResponse:
     """List events, newest first by receipt. Looking at content is written to the log."""
     asked = call.query
     wanted = _wanted(call, source=asked.source, conversation=asked.conversation, kind=asked.kind)
-    answer = call.listed(flow.read.events(call.request, wanted, call.position()))
+    answer = call.listed(read.events(call.request, wanted, call.position()))
     if answer.body["data"]:
-        flow.read.viewed_list(call.request, wanted, len(answer.body["data"]))
+        read.viewed_list(call.request, wanted, len(answer.body["data"]))
     return answer
 
 
 @events.endpoint("GET", "/v1/events/{id}", scope="read", answer=ShownEvent)
-def show(call: Call) -> Answer:
+def show(call: ApiCall) -> EndpointResponse:
     """Show an event. Looking at content is written to the log."""
-    return Answer(200, flow.read.shown(call.request, call.thing("evt")))
+    return EndpointResponse(200, read.shown(call.request, call.thing("evt")))
 
 
 @events.endpoint("DELETE", "/v1/events/{id}/content", scope="write", query=EraseQuery, status=204)
-def erase(call: Call) -> Answer:
+def erase(call: ApiCall) -> EndpointResponse:
     """Erase an event's content, on a ground; what waits for it ends."""
-    flow.erase.erase(call.request, call.thing("evt"), call.query.ground)
-    return Answer(204)
+    erase_flow.erase(call.request, call.thing("evt"), call.query.ground)
+    return EndpointResponse(204)
 
 
 @transfers.endpoint("GET", "/v1/transfers", scope="read", query=TransfersQuery, answer=Transfer, listed=True)
-def index_transfers(call: Call) -> Answer:
+def index_transfers(call: ApiCall) -> EndpointResponse:
     """List transfers, newest event first; those of a person oldest first."""
     asked, wanted = call.query, _wanted(call)
 
@@ -151,22 +153,22 @@ def index_transfers(call: Call) -> Answer:
         )
 
     if asked.subject is not None:
-        steps = flow.read.transfers_of_subject(call.request, asked.subject, wanted, call.position())
+        steps = read.transfers_of_subject(call.request, asked.subject, wanted, call.position())
     elif asked.event is not None:
-        steps = flow.read.transfers_of_event(call.request, asked.event, call.position())
+        steps = read.transfers_of_event(call.request, asked.event, call.position())
     else:
-        steps = flow.read.transfers(call.request, wanted, call.position())
+        steps = read.transfers(call.request, wanted, call.position())
     return call.listed(_only(steps, keep, partial(transfer_shown, call)))
 
 
 @transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
-def show_transfer(call: Call) -> Answer:
+def show_transfer(call: ApiCall) -> EndpointResponse:
     """Show a transfer with its attempts."""
-    return Answer(200, transfer_shown(call, flow.read.transfer(call.request, call.thing("trf"))))
+    return EndpointResponse(200, transfer_shown(call, read.transfer(call.request, call.thing("trf"))))
 
 
 @holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
-def index_holds(call: Call) -> Answer:
+def index_holds(call: ApiCall) -> EndpointResponse:
     """List the transfers that wait for what the law asks, the longest held first."""
     wanted = _wanted(call)
     after = times.text(wanted.after or times.EARLIEST)
@@ -175,30 +177,30 @@ def index_holds(call: Call) -> Answer:
     def keep(hold: dict[str, Any]) -> bool:
         return bool(after <= hold["held_since"] < before)
 
-    return call.listed(_only(flow.read.holds(call.request, call.position()), keep, partial(_marked, call)))
+    return call.listed(_only(read.holds(call.request, call.position()), keep, partial(_marked, call)))
 
 
 @holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
-def decide(call: Call) -> Answer:
+def decide(call: ApiCall) -> EndpointResponse:
     """Have a held transfer decided again now; what comes of it shows in the transfer."""
-    return Answer(201, transfer_shown(call, flow.read.decide_hold(call.request, call.thing("hld"))))
+    return EndpointResponse(201, transfer_shown(call, read.decide_hold(call.request, call.thing("hld"))))
 
 
 def _shown(entry: dict[str, Any], index: int | None = None) -> dict[str, Any]:
     return {"entry": entry, "log": entry["log"], "index": index}
 
 
-def _placed(call: Call, answer: Answer) -> Answer:
+def _placed(call: ApiCall, answer: EndpointResponse) -> EndpointResponse:
     """Say of the entries of a page where they are in their log; those sealed first, in its order."""
     page = answer.body["data"]
-    found = flow.proofs.indexes(call.request, [one["entry"] for one in page])
+    found = proofs.indexes(call.request, [one["entry"] for one in page])
     placed = [{**one, "index": found.get(one["entry"]["id"])} for one in page]
     placed.sort(key=lambda one: (one["index"] is None, one["log"], one["index"] or 0))
     return replace(answer, body={**answer.body, "data": placed})
 
 
 @entries.endpoint("GET", "/v1/audit/entries", scope="audit", query=EntriesQuery, answer=ShownEntry, listed=True)
-def index_entries(call: Call) -> Answer:
+def index_entries(call: ApiCall) -> EndpointResponse:
     """List audit entries by the time of what they tell of, oldest first."""
     asked, wanted = call.query, _wanted(call)
 
@@ -211,23 +213,23 @@ def index_entries(call: Call) -> Answer:
         )
 
     if asked.subject is not None:
-        steps = flow.read.entries_of_subject(call.request, asked.subject, wanted, call.position())
+        steps = read.entries_of_subject(call.request, asked.subject, wanted, call.position())
     elif asked.event is not None:
-        steps = flow.read.entries_of_event(call.request, asked.event, wanted, call.position())
+        steps = read.entries_of_event(call.request, asked.event, wanted, call.position())
     else:
-        steps = flow.read.entries(call.request, wanted, call.position())
+        steps = read.entries(call.request, wanted, call.position())
     return _placed(call, call.listed(_only(steps, keep, _shown)))
 
 
 @entries.endpoint("GET", "/v1/audit/entries/{id}", scope="audit", answer=ShownEntry)
-def show_entry(call: Call) -> Answer:
+def show_entry(call: ApiCall) -> EndpointResponse:
     """Show an entry; its ETag is the hash of its leaf."""
-    from ..core.leaf import leaf  # and with it all that writing entries takes, which reading them here does not
+    from ..core.log.leaf import leaf  # and with it all that writing entries takes, which reading them here does not
 
-    entry = flow.read.entry(call.request, call.thing("ent"))
+    entry = read.entry(call.request, call.thing("ent"))
     digest = hashlib.sha256(b"\x00" + leaf(entry)).hexdigest()
-    index = flow.proofs.indexes(call.request, [entry]).get(entry["id"])
-    return Answer(200, _shown(entry, index), {"ETag": f'"{digest}"'})
+    index = proofs.indexes(call.request, [entry]).get(entry["id"])
+    return EndpointResponse(200, _shown(entry, index), {"ETag": f'"{digest}"'})
 
 
 RESOURCES = (events, transfers, holds, entries)

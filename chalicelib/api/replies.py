@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..core import times
+from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.errors import Invalid
-from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
-from ..shell import Shell
-from .problems import Answer, StillRunning
+from ..runtime import Runtime
+from .problems import EndpointResponse, StillRunning
 
 KEPT = timedelta(hours=24)
 STALE = timedelta(seconds=60)
@@ -46,10 +46,10 @@ def fingerprint_of(secret: bytes, method: str, path: str, raw: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Claim:
+class IdempotencyClaim:
     """A claimed idempotency key: who claimed it, since when, and when the request first began."""
 
-    shell: Shell
+    runtime: Runtime
     owner: str
     key_hash: str
     fingerprint: str
@@ -58,61 +58,61 @@ class Claim:
     sealed: bytes | None = field(default=None, repr=False)
 
     def _context(self) -> str:
-        return f"{self.shell.settings.region}/{self.owner}/reply/{self.key_hash}"
+        return f"{self.runtime.settings.region}/{self.owner}/reply/{self.key_hash}"
 
-    def stored(self, keys: TenantKeys) -> Answer | None:
+    def stored(self, keys: TenantKeys) -> EndpointResponse | None:
         """Return the stored answer, where the request was answered before."""
         if self.sealed is None:
             return None
-        plain = json.loads(open_sealed(keys.secrets, self.sealed, self._context()))
-        return Answer(plain["status"], plain["body"], plain["headers"])
+        plain = json.loads(decrypt(keys.secrets, self.sealed, self._context()))
+        return EndpointResponse(plain["status"], plain["body"], plain["headers"])
 
-    def finish(self, answer: Answer, keys: TenantKeys) -> None:
+    def finish(self, answer: EndpointResponse, keys: TenantKeys) -> None:
         """Store the answer. It may hold a secret that is shown once, hence sealed."""
         plain = json.dumps({"status": answer.status, "body": answer.body, "headers": dict(answer.headers)}).encode()
-        sealed = seal(keys.secrets, self.shell.random(NONCE_BYTES), plain, self._context())
-        self.shell.data.finish_reply(self.owner, self.key_hash, sealed)
+        sealed = encrypt(keys.secrets, self.runtime.random(NONCE_BYTES), plain, self._context())
+        self.runtime.data.finish_reply(self.owner, self.key_hash, sealed)
 
     def drop(self) -> None:
         """Give the key back: the request was refused and has changed nothing."""
-        self.shell.data.drop_reply(self.owner, self.key_hash)
+        self.runtime.data.drop_reply(self.owner, self.key_hash)
 
     def release(self) -> None:
         """Let the next try take over at once, from the same beginning: this one failed half-way."""
         values = {"fingerprint": self.fingerprint, "began_at": times.millis(self.began_at), "claimed_at": 0}
-        self.shell.data.take_reply(self.owner, self.key_hash, self.claimed_at, values, self.began_at + KEPT)
+        self.runtime.data.take_reply(self.owner, self.key_hash, self.claimed_at, values, self.began_at + KEPT)
 
 
-def claim(shell: Shell, owner: str, key_hash: str, fingerprint: str) -> Claim:
+def claim(runtime: Runtime, owner: str, key_hash: str, fingerprint: str) -> IdempotencyClaim:
     """Claim an idempotency key, or find its answer.
 
     Raises:
         Invalid: it was used for another request.
         StillRunning: that request is being worked on.
     """
-    now = shell.now()
+    now = runtime.now()
     now_ms = times.millis(now)
     values = {"fingerprint": fingerprint, "began_at": now_ms, "claimed_at": now_ms}
     began_at = times.from_millis(now_ms)
-    fresh = Claim(shell, owner, key_hash, fingerprint, began_at, now_ms)
-    if shell.data.insert_reply(owner, key_hash, values, now + KEPT):
+    fresh = IdempotencyClaim(runtime, owner, key_hash, fingerprint, began_at, now_ms)
+    if runtime.data.insert_reply(owner, key_hash, values, now + KEPT):
         return fresh
-    seen = shell.data.reply(owner, key_hash)
+    seen = runtime.data.reply(owner, key_hash)
     if seen is None:
         raise StillRunning("a request with this idempotency key is being worked on; try again")
     first = times.from_millis(seen["began_at"])
     if first + KEPT <= now:  # TTL is late: the key is free again
-        if shell.data.take_reply(owner, key_hash, seen["claimed_at"], values, now + KEPT):
+        if runtime.data.take_reply(owner, key_hash, seen["claimed_at"], values, now + KEPT):
             return fresh
         raise StillRunning("a request with this idempotency key is being worked on; try again")
     if not hmac.compare_digest(seen["fingerprint"], fingerprint):
         text = "this idempotency key was used for another request; use a new one"
         raise Invalid(text, [{"loc": "header.idempotency-key", "code": "key_reused", "msg": text}])
     if seen.get("body") is not None:
-        return Claim(shell, owner, key_hash, fingerprint, first, seen["claimed_at"], seen["body"])
+        return IdempotencyClaim(runtime, owner, key_hash, fingerprint, first, seen["claimed_at"], seen["body"])
     if times.from_millis(seen["claimed_at"]) + STALE > now:
         raise StillRunning("the request with this idempotency key is being worked on; try again")
     values["began_at"] = seen["began_at"]
-    if not shell.data.take_reply(owner, key_hash, seen["claimed_at"], values, first + KEPT):
+    if not runtime.data.take_reply(owner, key_hash, seen["claimed_at"], values, first + KEPT):
         raise StillRunning("a request with this idempotency key is being worked on; try again")
-    return Claim(shell, owner, key_hash, fingerprint, first, now_ms)
+    return IdempotencyClaim(runtime, owner, key_hash, fingerprint, first, now_ms)

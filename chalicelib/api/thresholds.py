@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from .. import flow
-from ..core.tenant import Record
-from ..flow.lists import Found
-from .endpoint import Call, ListQuery, Resource
-from .problems import Answer
+from ..core.tenant.records import Record
+from ..flow.pagination import Listed
+from .endpoint import ApiCall, ListQuery, Resource
+from .problems import EndpointResponse
 
 thresholds = Resource("thresholds")
 
@@ -34,11 +34,11 @@ class ThresholdShown(Record):
 
 
 @thresholds.endpoint("GET", "/v1/thresholds", scope="read", query=ListQuery, answer=ThresholdShown, listed=True)
-def index(call: Call) -> Answer:
+def index(call: ApiCall) -> EndpointResponse:
     """List the legal thresholds, each with the tenant's count of people."""
-    found = sorted(flow.volumes.thresholds(call.shell, call.request.tenant.id), key=lambda row: str(row["id"]))
+    found = sorted(flow.volumes.thresholds(call.runtime, call.request.tenant.id), key=lambda row: str(row["id"]))
     after = call.position()
-    return call.listed(Found(row["id"], row) for row in found if row["id"] > after)
+    return call.listed(Listed(row["id"], row) for row in found if row["id"] > after)
 
 
 RESOURCES = (thresholds,)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .base import Ignored, Inbound, Reply, UrlTokenSecret
 from .fields import (
     Json,
@@ -97,11 +97,11 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(f"{native}.{kind}", "a type of message that is not known")
 
 
-def _draft(native: str, hook: Json, value: Json, kind: Kind, about: Json) -> Item:
+def _draft(native: str, hook: Json, value: Json, kind: EventKind, about: Json) -> Item:
     author = optional_id(value.get("author_id"))
     account = optional_id(value.get("user_id"))
     own_id = id_(value.get("id") or hook.get("id"))
-    deleted = kind is Kind.MESSAGE_DELETED
+    deleted = kind is EventKind.MESSAGE_DELETED
     return Draft(
         kind=kind,
         native_kind=native,
@@ -116,17 +116,17 @@ def _draft(native: str, hook: Json, value: Json, kind: Kind, about: Json) -> Ite
 
 # --- a reader for each type of message, of its content
 
-Content = tuple[Kind, dict[str, Any]]  # the kind, and what is told of the message
+Content = tuple[EventKind, dict[str, Any]]  # the kind, and what is told of the message
 
 
 def _text(content: Json) -> Content:
-    return Kind.MESSAGE, {"text": text(content.get("text"))}
+    return EventKind.MESSAGE, {"text": text(content.get("text"))}
 
 
 def _image(content: Json) -> Content:
     sizes = mapping(mapping(content.get("image")).get("sizes"))
     largest = max(sizes, key=_area, default="")
-    return Kind.MESSAGE, {"attachments": (Attachment(type="image", url=text(sizes.get(largest))),)}
+    return EventKind.MESSAGE, {"attachments": (Attachment(type="image", url=text(sizes.get(largest))),)}
 
 
 def _area(size: str) -> int:
@@ -138,13 +138,13 @@ def _link(content: Json) -> Content:
     link = mapping(content.get("link"))
     title = text(mapping(link.get("preview")).get("title"))
     found = Attachment(type="link", url=text(link.get("url")), name=title)
-    return Kind.MESSAGE, {"text": text(link.get("text")), "attachments": (found,)}
+    return EventKind.MESSAGE, {"text": text(link.get("text")), "attachments": (found,)}
 
 
 def _item(content: Json) -> Content:
     item = mapping(content.get("item"))
     found = Attachment(type="link", url=text(item.get("item_url")), name=text(item.get("title")))
-    return Kind.MESSAGE, {"attachments": (found,)}
+    return EventKind.MESSAGE, {"attachments": (found,)}
 
 
 def _location(content: Json) -> Content:
@@ -156,7 +156,7 @@ def _location(content: Json) -> Content:
         name=text(place.get("title")),
         address=text(place.get("text")),
     )
-    return Kind.MESSAGE, {"attachments": (found,)}
+    return EventKind.MESSAGE, {"attachments": (found,)}
 
 
 def _media(native: str, kind: AttachmentType, content: Json) -> Content:
@@ -164,19 +164,19 @@ def _media(native: str, kind: AttachmentType, content: Json) -> Content:
     media = mapping(content.get(native))
     handle = media.get(f"{native}_id") or media.get("id")
     found = Attachment(type=kind, ref=optional_id(handle), url=text(media.get("url")), name=text(media.get("name")))
-    return Kind.MESSAGE, {"attachments": (found,)}
+    return EventKind.MESSAGE, {"attachments": (found,)}
 
 
 def _call(native: str, content: Json) -> Content:
-    return Kind.SYSTEM, {"payload": text(mapping(content.get(native)).get("status"))}
+    return EventKind.SYSTEM, {"payload": text(mapping(content.get(native)).get("status"))}
 
 
 def _system(content: Json) -> Content:
-    return Kind.SYSTEM, {"text": text(content.get("text"))}
+    return EventKind.SYSTEM, {"text": text(content.get("text"))}
 
 
 def _deleted(content: Json) -> Content:
-    return Kind.MESSAGE_DELETED, {}
+    return EventKind.MESSAGE_DELETED, {}
 
 
 TYPES: Mapping[str, Callable[[Json], Content]] = {

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Draft
+from ..core.event.event import Draft
 
 Verdict = Literal["accepted", "handshake", "ignored", "rejected", "malformed"]
 
@@ -121,7 +121,7 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedRequest:
     """What became of a request. ``drafts`` is non-empty exactly when the verdict is ``accepted``."""
 
     verdict: Verdict
@@ -135,18 +135,18 @@ class Received:
 _TITLES: Mapping[Verdict, str] = {"rejected": "Not genuine", "malformed": "Malformed payload"}
 
 
-def refusal(verdict: Verdict, status: int, code: str, detail: str) -> Received:
+def refusal(verdict: Verdict, status: int, code: str, detail: str) -> ReceivedRequest:
     """Refuse a request with a short RFC 9457 problem that repeats nothing of the request."""
     problem = {"title": _TITLES[verdict], "status": status, "code": code, "detail": detail}
     reply = Reply(status, json.dumps(problem), {"Content-Type": "application/problem+json"})
-    return Received(verdict, reply, code=code, detail=detail)
+    return ReceivedRequest(verdict, reply, code=code, detail=detail)
 
 
-def _refused(verdict: Verdict, status: int, error: MalformedPayload | NotGenuine) -> Received:
+def _refused(verdict: Verdict, status: int, error: MalformedPayload | NotGenuine) -> ReceivedRequest:
     return refusal(verdict, status, error.code, error.detail)
 
 
-def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> Received:
+def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> ReceivedRequest:
     """Judge one request: 1 verify, 2 handshake, 3 normalise, 4 answer in the platform's words.
 
     Args:
@@ -169,11 +169,11 @@ def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> Received:
     return _refused("rejected", fault.reply_status, fault)
 
 
-def _judge(channel: Any, request: Inbound, secret: Any) -> Received:
+def _judge(channel: Any, request: Inbound, secret: Any) -> ReceivedRequest:
     try:
         handshake = channel.challenge(request, secret)  # 2
         if handshake is not None:
-            return Received("handshake", handshake)
+            return ReceivedRequest("handshake", handshake)
         opened = getattr(channel, "opened", None)
         if opened is not None:
             request = opened(request, secret)
@@ -187,4 +187,4 @@ def _judge(channel: Any, request: Inbound, secret: Any) -> Received:
     except MalformedPayload as error:
         return _refused("malformed", 400, error)
     reply = channel.acknowledge(request)  # 4
-    return Received("accepted" if drafts else "ignored", reply, tuple(drafts.values()), tuple(ignored))
+    return ReceivedRequest("accepted" if drafts else "ignored", reply, tuple(drafts.values()), tuple(ignored))

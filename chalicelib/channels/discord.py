@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply
 from .fields import (
@@ -129,7 +129,7 @@ def _interaction(document: Json) -> Item:
         return Ignored(native, "not about a conversation")
     own_id, member = id_(document.get("id")), mapping(document.get("member"))
     return Draft(
-        kind=Kind.POSTBACK,
+        kind=EventKind.POSTBACK,
         native_kind=native,
         dedupe_id=own_id,
         occurred_at=_made_at(own_id),
@@ -207,7 +207,7 @@ def _event(native: str, event: Json, data: Json) -> Item:
     lobby = optional_id(data.get("lobby_id"))
     author = mapping(data.get("author"))
     edited = data.get("edited_timestamp")
-    gone = kind is Kind.MESSAGE_DELETED
+    gone = kind is EventKind.MESSAGE_DELETED
     return Draft(
         kind=kind,
         native_kind=native,
@@ -228,13 +228,13 @@ def _event(native: str, event: Json, data: Json) -> Item:
     )
 
 
-EVENTS: Mapping[str, Kind] = {
-    "LOBBY_MESSAGE_CREATE": Kind.MESSAGE,
-    "LOBBY_MESSAGE_UPDATE": Kind.MESSAGE_EDITED,
-    "LOBBY_MESSAGE_DELETE": Kind.MESSAGE_DELETED,
-    "GAME_DIRECT_MESSAGE_CREATE": Kind.MESSAGE,
-    "GAME_DIRECT_MESSAGE_UPDATE": Kind.MESSAGE_EDITED,
-    "GAME_DIRECT_MESSAGE_DELETE": Kind.MESSAGE_DELETED,
+EVENTS: Mapping[str, EventKind] = {
+    "LOBBY_MESSAGE_CREATE": EventKind.MESSAGE,
+    "LOBBY_MESSAGE_UPDATE": EventKind.MESSAGE_EDITED,
+    "LOBBY_MESSAGE_DELETE": EventKind.MESSAGE_DELETED,
+    "GAME_DIRECT_MESSAGE_CREATE": EventKind.MESSAGE,
+    "GAME_DIRECT_MESSAGE_UPDATE": EventKind.MESSAGE_EDITED,
+    "GAME_DIRECT_MESSAGE_DELETE": EventKind.MESSAGE_DELETED,
 }
 """From Discord's word for an event to ours. Authorisations, entitlements and quests are ignored."""
 

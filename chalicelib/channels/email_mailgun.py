@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, Conversation, Draft, Kind, Member, Message, Sender, Status, StatusError
-from . import base, mail
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
+from . import base, mail, mail_html
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
@@ -159,7 +159,7 @@ def _received(form: _Form) -> Draft:
     else:
         native = "store" if "message-url" in fields else "forward"
         plain = fields.get("body-plain")
-        said = plain if plain and plain.strip() else mail.plain_text(fields.get("body-html", ""))
+        said = plain if plain and plain.strip() else mail_html.plain_text(fields.get("body-html", ""))
         found = mail.Mail(mail.headers(_headers(fields)), said or None, (*form.files, *_stored(fields)))
     return mail.draft(
         found,
@@ -203,9 +203,9 @@ def _stored(fields: Mapping[str, str]) -> Iterator[Attachment]:
 # --- e-mails that were sent
 
 
-def _draft(kind: Kind, native: str, data: Json, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, data: Json, **rest: Any) -> Draft:
     person = id_(data.get("recipient")).lower()
-    if kind is not Kind.STATUS:
+    if kind is not EventKind.STATUS:
         rest["sender"], rest["members"] = Sender(id=person), (Member(id=person),)
     return Draft(
         kind=kind,
@@ -225,11 +225,11 @@ def _status(status: Status, native: str, data: Json) -> Item:
     own = id_(mapping(mapping(data.get("message")).get("headers")).get("message-id")).strip("<>")
     title = text(given.get("message")) or text(given.get("description")) or text(data.get("reason"))
     error = StatusError(code=optional_id(given.get("code")), title=title) if status == "failed" else None
-    return _draft(Kind.STATUS, native, data, message=Message(id=f"<{own}>", status=status, error=error))
+    return _draft(EventKind.STATUS, native, data, message=Message(id=f"<{own}>", status=status, error=error))
 
 
 def _went(native: str, data: Json) -> Item:
-    return _draft(Kind.MEMBER_LEFT, native, data)
+    return _draft(EventKind.MEMBER_LEFT, native, data)
 
 
 EVENTS: Mapping[str, Callable[[str, Json], Item]] = {

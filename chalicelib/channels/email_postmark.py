@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import NotGenuine
-from ..core.event import Attachment, Conversation, Draft, Kind, Member, Message, Sender, Status, StatusError
-from . import base, mail
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
+from . import base, mail, mail_html
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text, word
 
@@ -74,7 +74,7 @@ def _received(request: Inbound, record: Json) -> Draft:
     address = mail.addresses(text(author.get("Email")) or text(record.get("From")))
     found = mail.Mail(
         mail.headers(_headers(record)),
-        text(record.get("TextBody")) or mail.plain_text(text(record.get("HtmlBody")) or "") or None,
+        text(record.get("TextBody")) or mail_html.plain_text(text(record.get("HtmlBody")) or "") or None,
         tuple(_file(mapping(file)) for file in listing(record.get("Attachments"))),
     )
     return mail.draft(
@@ -105,9 +105,9 @@ def _file(file: Json) -> Attachment:
 # --- e-mails that were sent
 
 
-def _draft(kind: Kind, native: str, record: Json, at: str, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, record: Json, at: str, **rest: Any) -> Draft:
     person = id_(record.get("Recipient") or record.get("Email")).lower()
-    if kind is not Kind.STATUS:
+    if kind is not EventKind.STATUS:
         rest["sender"], rest["members"] = Sender(id=person), (Member(id=person),)
     return Draft(
         kind=kind,
@@ -122,7 +122,7 @@ def _draft(kind: Kind, native: str, record: Json, at: str, **rest: Any) -> Draft
 
 
 def _status(status: Status, at: str, native: str, record: Json) -> Item:
-    return _draft(Kind.STATUS, native, record, at, message=Message(id=id_(record.get("MessageID")), status=status))
+    return _draft(EventKind.STATUS, native, record, at, message=Message(id=id_(record.get("MessageID")), status=status))
 
 
 def _bounce(native: str, record: Json) -> Item:
@@ -132,7 +132,7 @@ def _bounce(native: str, record: Json) -> Item:
     title = text(record.get("Description")) or text(record.get("Name"))
     error = StatusError(code=kind, title=title)
     about = Message(id=id_(record.get("MessageID")), status="failed", error=error)
-    return _draft(Kind.STATUS, native, record, "BouncedAt", message=about)
+    return _draft(EventKind.STATUS, native, record, "BouncedAt", message=about)
 
 
 NO_FAILURES = frozenset(
@@ -141,12 +141,12 @@ NO_FAILURES = frozenset(
 
 
 def _complaint(native: str, record: Json) -> Item:
-    return _draft(Kind.MEMBER_LEFT, native, record, "BouncedAt")
+    return _draft(EventKind.MEMBER_LEFT, native, record, "BouncedAt")
 
 
 def _subscription(native: str, record: Json) -> Item:
     suppressed = record.get("SuppressSending") is True
-    kind = Kind.MEMBER_LEFT if suppressed else Kind.MEMBER_JOINED
+    kind = EventKind.MEMBER_LEFT if suppressed else EventKind.MEMBER_JOINED
     found = _draft(kind, native, record, "ChangedAt")
     # The same person can leave and come back.
     return found.model_copy(update={"dedupe_id": f"{found.dedupe_id}:{id_(record.get('ChangedAt'))}"})

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, Conversation, Draft, Kind, Message, Sender, Status, StatusError
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender, Status, StatusError
 from . import base, mail, sns
 from .base import Ignored, Inbound, KeyRequest, Reply, SecretText
 from .fields import Json, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
@@ -180,7 +180,7 @@ def _each(status: Status, native: str, notice: Json, about: Json) -> Iterator[It
         one = recipient if isinstance(recipient, dict) else {"emailAddress": recipient}
         address = id_(one.get("emailAddress"))
         yield _draft(
-            Kind.STATUS,
+            EventKind.STATUS,
             native,
             about,
             result.get(when) or about.get("timestamp"),
@@ -217,7 +217,7 @@ def _complaint(native: str, notice: Json, about: Json) -> Iterator[Item]:
         address = id_(recipient.get("emailAddress"))
         message = Message(id=id_(about.get("messageId")), payload=payload)
         yield _draft(
-            Kind.POSTBACK, native, about, result.get("timestamp"), address, notice, message, Sender(id=address)
+            EventKind.POSTBACK, native, about, result.get("timestamp"), address, notice, message, Sender(id=address)
         )
 
 
@@ -227,11 +227,11 @@ def _click(native: str, notice: Json, about: Json) -> Iterator[Item]:
     address = id_(people[0]) if len(people) == 1 else None  # of several nobody knows who it was
     message = Message(id=id_(about.get("messageId")), payload=text(result.get("link")))
     sender = Sender(id=address) if address else None
-    yield _draft(Kind.POSTBACK, native, about, result.get("timestamp"), address, notice, message, sender)
+    yield _draft(EventKind.POSTBACK, native, about, result.get("timestamp"), address, notice, message, sender)
 
 
 def _draft(
-    kind: Kind,
+    kind: EventKind,
     native: str,
     about: Json,
     at: Any,

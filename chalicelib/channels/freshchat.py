@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import AfterValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, text, word
@@ -113,7 +113,7 @@ def _message(native: str, document: Json, data: Json) -> Item:
     own_id, created = id_(message.get("id")), message.get("created_time")
     said = (text(mapping(part.get("text")).get("content")) for part in parts)
     return Draft(
-        kind=Kind.MESSAGE,
+        kind=EventKind.MESSAGE,
         native_kind=native,
         dedupe_id=own_id,
         occurred_at=instant(created or document.get("action_time")),
@@ -172,7 +172,7 @@ def _changed(key: str, native: str, document: Json, data: Json) -> Item:
     change, actor = mapping(data.get(key)), mapping(document.get("actor"))
     about = id_(mapping(change.get("conversation")).get("conversation_id"))
     return Draft(
-        kind=Kind.CONVERSATION_UPDATED,
+        kind=EventKind.CONVERSATION_UPDATED,
         native_kind=native,
         dedupe_id=f"{native}:{about}:{id_(document.get('action_time'))}",
         occurred_at=instant(document.get("action_time")),

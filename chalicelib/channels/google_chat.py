@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base, jwt
 from .base import Ignored, Inbound, KeyRequest, Line, Reply, SecretText
 from .fields import Json, compact, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
@@ -110,7 +110,7 @@ PAYLOADS: Mapping[str, str] = {
 """From an add-on's word for an event to Chat's own."""
 
 
-def _draft(kind: Kind, native: str, event: Json, name: str | None = None, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, event: Json, name: str | None = None, **rest: Any) -> Draft:
     message = mapping(event.get("message"))
     space = mapping(event.get("space")) or mapping(message.get("space"))
     where = id_(space.get("name"))
@@ -160,7 +160,7 @@ def _message(native: str, event: Json) -> Item:
         reply_to=optional_id(quoted.get("name")),
         payload=optional_id(command.get("commandId")),
     )
-    kind = Kind.POSTBACK if command else Kind.MESSAGE
+    kind = EventKind.POSTBACK if command else EventKind.MESSAGE
     sender = _person(mapping(message.get("sender"))) or _person(mapping(event.get("user")))
     return _draft(kind, f"{native}.slashCommand" if command else native, event, name, sender=sender, message=about)
 
@@ -186,14 +186,14 @@ def _added(native: str, event: Json) -> Item:
     # Added by a mention: the message that mentions the app comes with it and nowhere else.
     message = mapping(event.get("message"))
     about = Message(id=id_(message.get("name")), text=text(message.get("text"))) if message else None
-    return _moved(Kind.MEMBER_JOINED, native, event, message=about)
+    return _moved(EventKind.MEMBER_JOINED, native, event, message=about)
 
 
 def _removed(native: str, event: Json) -> Item:
-    return _moved(Kind.MEMBER_LEFT, native, event)
+    return _moved(EventKind.MEMBER_LEFT, native, event)
 
 
-def _moved(kind: Kind, native: str, event: Json, **rest: Any) -> Item:
+def _moved(kind: EventKind, native: str, event: Json, **rest: Any) -> Item:
     person = _person(mapping(event.get("user")))
     space = mapping(event.get("space"))
     # In a direct conversation the person came or went; in a space the app did, and Chat does not name it.
@@ -208,7 +208,7 @@ def _pressed(native: str, event: Json) -> Item:
     given = action.get("parameters") or common.get("parameters") or common.get("formInputs")
     payload = method if not given else compact({"action": method, "parameters": given})
     about = Message(id=optional_id(message.get("name")), payload=payload)
-    return _draft(Kind.POSTBACK, native, event, sender=_person(mapping(event.get("user"))), message=about)
+    return _draft(EventKind.POSTBACK, native, event, sender=_person(mapping(event.get("user"))), message=about)
 
 
 def _command(native: str, event: Json) -> Item:
@@ -224,7 +224,7 @@ def _command(native: str, event: Json) -> Item:
         payload=command,
     )
     name = optional_id(message.get("name"))
-    return _draft(Kind.POSTBACK, native, event, name, sender=_person(mapping(event.get("user"))), message=about)
+    return _draft(EventKind.POSTBACK, native, event, name, sender=_person(mapping(event.get("user"))), message=about)
 
 
 TYPES: Mapping[str, Any] = {

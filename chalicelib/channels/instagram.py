@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.event import Draft
+from ..core.event.event import Draft
 from .base import Ignored, Inbound
 from .meta import Secret, acknowledge, challenge, verify
 from .meta_messaging import events

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from ..core.errors import MalformedPayload
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .base import Ignored, Inbound, Reply, UrlTokenSecret
 from .fields import Json, clean, compact, id_, mapping, parse_json, require_token, text, word
 
@@ -66,7 +66,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
     utterance = text(user_request.get("utterance"))
     named = hashlib.sha256(request.body).hexdigest()
     yield Draft(
-        kind=Kind.POSTBACK if pressed else Kind.MESSAGE,
+        kind=EventKind.POSTBACK if pressed else EventKind.MESSAGE,
         native_kind=native,
         dedupe_id=named,
         conversation=Conversation(id=person, direct=True),

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -76,7 +76,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
             yield Ignored(native, "not about a conversation")
 
 
-def _draft(kind: Kind, native: str, event: Json, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, event: Json, **rest: Any) -> Draft:
     source = mapping(event.get("source"))
     # In groups a person who has not consented has no id.
     person = optional_id(source.get("userId"))
@@ -87,7 +87,7 @@ def _draft(kind: Kind, native: str, event: Json, **rest: Any) -> Draft:
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=own_id or (about.id if kind is Kind.MESSAGE and about else None) or when,
+        dedupe_id=own_id or (about.id if kind is EventKind.MESSAGE and about else None) or when,
         occurred_at=millis(event.get("timestamp")),
         conversation=Conversation(id=chat, direct=chat == person),
         sender=Sender(id=person) if person else None,
@@ -99,7 +99,7 @@ def _draft(kind: Kind, native: str, event: Json, **rest: Any) -> Draft:
 # --- messages
 
 
-def _message(kind: Kind, native: str, event: Json, document: Json) -> Item:
+def _message(kind: EventKind, native: str, event: Json, document: Json) -> Item:
     content = mapping(event.get("message"))
     form = word(content.get("type"))
     if form not in TYPES:
@@ -109,7 +109,7 @@ def _message(kind: Kind, native: str, event: Json, document: Json) -> Item:
         text=text(content.get("text")),  # of a sticker: what was written on it
         attachments=TYPES[form](content),
         reply_to=optional_id(content.get("quotedMessageId")),
-        edited_at=millis(event.get("timestamp")) if kind is Kind.MESSAGE_EDITED else None,
+        edited_at=millis(event.get("timestamp")) if kind is EventKind.MESSAGE_EDITED else None,
     )
     return _draft(kind, native, event, message=about)
 
@@ -160,50 +160,50 @@ TYPES: Mapping[str, Callable[[Json], tuple[Attachment, ...]]] = {
 
 def _unsent(native: str, event: Json, document: Json) -> Item:
     about = Message(id=id_(mapping(event.get("unsend")).get("messageId")))
-    return _draft(Kind.MESSAGE_DELETED, native, event, message=about)
+    return _draft(EventKind.MESSAGE_DELETED, native, event, message=about)
 
 
 def _postback(native: str, event: Json, document: Json) -> Item:
     # What was picked in a date picker or a rich menu ("params") is in raw.
     about = Message(payload=text(mapping(event.get("postback")).get("data")))
-    return _draft(Kind.POSTBACK, native, event, message=about)
+    return _draft(EventKind.POSTBACK, native, event, message=about)
 
 
 def _delivered(native: str, event: Json, document: Json) -> Item:
     tag = text(mapping(event.get("delivery")).get("data"))  # what our notification was marked with
-    return _draft(Kind.STATUS, native, event, message=Message(status="delivered", payload=tag))
+    return _draft(EventKind.STATUS, native, event, message=Message(status="delivered", payload=tag))
 
 
 # --- people
 
 
-def _friend(kind: Kind, native: str, event: Json, document: Json) -> Item:
+def _friend(kind: EventKind, native: str, event: Json, document: Json) -> Item:
     person = id_(mapping(event.get("source")).get("userId"))
     return _draft(kind, native, event, members=(Member(id=person),))
 
 
-def _account(kind: Kind, native: str, event: Json, document: Json) -> Item:
+def _account(kind: EventKind, native: str, event: Json, document: Json) -> Item:
     own = optional_id(document.get("destination"))  # the account itself came or went
     return _draft(kind, native, event, members=(Member(id=own),) if own else ())
 
 
-def _people(kind: Kind, key: str, native: str, event: Json, document: Json) -> Item:
+def _people(kind: EventKind, key: str, native: str, event: Json, document: Json) -> Item:
     people = map(mapping, listing(mapping(event.get(key)).get("members")))
     return _draft(kind, native, event, members=tuple(Member(id=id_(person.get("userId"))) for person in people))
 
 
 EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
-    "message": partial(_message, Kind.MESSAGE),
-    "messageEdited": partial(_message, Kind.MESSAGE_EDITED),
+    "message": partial(_message, EventKind.MESSAGE),
+    "messageEdited": partial(_message, EventKind.MESSAGE_EDITED),
     "unsend": _unsent,
     "postback": _postback,
     "delivery": _delivered,
-    "follow": partial(_friend, Kind.MEMBER_JOINED),
-    "unfollow": partial(_friend, Kind.MEMBER_LEFT),
-    "join": partial(_account, Kind.MEMBER_JOINED),
-    "leave": partial(_account, Kind.MEMBER_LEFT),
-    "memberJoined": partial(_people, Kind.MEMBER_JOINED, "joined"),
-    "memberLeft": partial(_people, Kind.MEMBER_LEFT, "left"),
+    "follow": partial(_friend, EventKind.MEMBER_JOINED),
+    "unfollow": partial(_friend, EventKind.MEMBER_LEFT),
+    "join": partial(_account, EventKind.MEMBER_JOINED),
+    "leave": partial(_account, EventKind.MEMBER_LEFT),
+    "memberJoined": partial(_people, EventKind.MEMBER_JOINED, "joined"),
+    "memberLeft": partial(_people, EventKind.MEMBER_LEFT, "left"),
 }
 """From LINE's word for an event to its reader. Beacons, played videos, linked accounts, paid memberships and what
 happens to modules are ignored."""

@@ -21,9 +21,9 @@ from typing import Any
 
 from ..core import times
 from ..core.errors import MalformedPayload
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .fields import clean, id_
-from .mail_html import plain_text as plain_text
+from .mail_html import plain_text
 
 MAX_CONTAINERS = 30  # multiparts and attached messages: the parser's work grows with their depth
 MAX_DEPTH = 20
@@ -275,7 +275,7 @@ def draft(
     recipients = {to for field in ("to", "cc") for _, to in addresses(mail.headers.get(field))}
     answer_of_a_machine = mail.headers.get("auto-submitted", "no").partition(";")[0].strip().lower() != "no"
     return Draft(
-        kind=Kind.MESSAGE,
+        kind=EventKind.MESSAGE,
         native_kind=native,
         dedupe_id=dedupe_id,
         occurred_at=occurred_at,

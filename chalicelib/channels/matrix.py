@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, compact, id_, integer, listing, mapping, millis, optional_id, parse_json, same, text, word
@@ -131,7 +131,7 @@ def _message(event: Json, content: Json) -> Found | str:
         new = mapping(content.get("m.new_content")) or content
         about = _about(id_(relation.get("event_id")), new)
         edited = about.model_copy(update={"edited_at": millis(event.get("origin_server_ts"))})
-        return {"kind": Kind.MESSAGE_EDITED, "message": edited}
+        return {"kind": EventKind.MESSAGE_EDITED, "message": edited}
     if word(content.get("msgtype")).startswith("m.key.verification"):
         return "a device is verified"
     threaded = kind == "m.thread"
@@ -139,7 +139,7 @@ def _message(event: Json, content: Json) -> Found | str:
     falling_back = threaded and relation.get("is_falling_back") is True
     reply = None if falling_back else optional_id(mapping(relation.get("m.in_reply_to")).get("event_id"))
     return {
-        "kind": Kind.MESSAGE,
+        "kind": EventKind.MESSAGE,
         "thread": id_(relation.get("event_id")) if threaded else None,
         "message": _about(id_(event.get("event_id")), content).model_copy(update={"reply_to": reply}),
         "is_bot": content.get("msgtype") == "m.notice",
@@ -183,7 +183,7 @@ def _location(content: Json) -> Attachment:
 
 def _sticker(event: Json, content: Json) -> Found:
     file = _file("sticker", text(content.get("body")), content)
-    return {"kind": Kind.MESSAGE, "message": Message(id=id_(event.get("event_id")), attachments=(file,))}
+    return {"kind": EventKind.MESSAGE, "message": Message(id=id_(event.get("event_id")), attachments=(file,))}
 
 
 def _encrypted(event: Json, content: Json) -> Found | str:
@@ -201,24 +201,27 @@ def _poll(event: Json, content: Json) -> Found:
     stable = [mapping(part).get("body") for part in listing(question.get("m.text"))]
     title = text(question.get("body") or question.get("org.matrix.msc1767.text") or (stable or [None])[0])
     poll = Attachment(type="poll", name=title)
-    return {"kind": Kind.MESSAGE, "message": Message(id=id_(event.get("event_id")), attachments=(poll,))}
+    return {"kind": EventKind.MESSAGE, "message": Message(id=id_(event.get("event_id")), attachments=(poll,))}
 
 
 def _vote(event: Json, content: Json) -> Found:
     answers = mapping(content.get("org.matrix.msc3381.poll.response")).get("answers") or content.get("m.selections")
     poll = id_(mapping(content.get("m.relates_to")).get("event_id"))
-    return {"kind": Kind.POSTBACK, "message": Message(id=poll, payload=compact(listing(answers)))}
+    return {"kind": EventKind.POSTBACK, "message": Message(id=poll, payload=compact(listing(answers)))}
 
 
 def _reaction(event: Json, content: Json) -> Found:
     relation = mapping(content.get("m.relates_to"))
     about = Message(id=id_(relation.get("event_id")), emoji=(id_(relation.get("key")),), emoji_action="added")
-    return {"kind": Kind.REACTION, "message": about}
+    return {"kind": EventKind.REACTION, "message": about}
 
 
 def _redaction(event: Json, content: Json) -> Found:
     # Version 11 of rooms moved the id into the content.
-    return {"kind": Kind.MESSAGE_DELETED, "message": Message(id=id_(content.get("redacts") or event.get("redacts")))}
+    return {
+        "kind": EventKind.MESSAGE_DELETED,
+        "message": Message(id=id_(content.get("redacts") or event.get("redacts"))),
+    }
 
 
 # --- people
@@ -237,7 +240,11 @@ def _previous(event: Json) -> Json:
     return mapping(unsigned.get("prev_content") or event.get("prev_content"))
 
 
-MEMBERSHIPS: Mapping[str, Kind] = {"join": Kind.MEMBER_JOINED, "leave": Kind.MEMBER_LEFT, "ban": Kind.MEMBER_LEFT}
+MEMBERSHIPS: Mapping[str, EventKind] = {
+    "join": EventKind.MEMBER_JOINED,
+    "leave": EventKind.MEMBER_LEFT,
+    "ban": EventKind.MEMBER_LEFT,
+}
 NOT_IN = frozenset({"invite", "knock", "leave", "ban"})
 
 EVENTS: Mapping[str, Callable[[Json, Json], Found | str]] = {
@@ -263,7 +270,7 @@ def _typing(native: str, event: Json, name: str) -> Iterator[Item]:
         yield Ignored(native, "nobody types any more")
     for person in people:
         yield Draft(
-            kind=Kind.TYPING,
+            kind=EventKind.TYPING,
             native_kind=native,
             dedupe_id=f"{name}:{person}",
             conversation=place,
@@ -278,7 +285,7 @@ def _receipts(native: str, event: Json, name: str) -> Iterator[Item]:
         for person, receipt in mapping(mapping(kinds).get("m.read")).items():
             stamp = mapping(receipt).get("ts")
             yield Draft(
-                kind=Kind.STATUS,
+                kind=EventKind.STATUS,
                 native_kind=native,
                 dedupe_id=f"{id_(about)}:read:{id_(person)}",
                 occurred_at=millis(stamp),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, integer, millis, parse_form, parse_json, same, seconds, text
@@ -71,7 +71,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored("unknown", "neither a post nor a command")
 
 
-def _draft(kind: Kind, native: str, fields: Json, own_id: str, at: datetime | None, message: Message) -> Draft:
+def _draft(kind: EventKind, native: str, fields: Json, own_id: str, at: datetime | None, message: Message) -> Draft:
     name = text(fields.get("user_name"))
     direct = _DIRECT.fullmatch(text(fields.get("channel_name")) or "") is not None
     return Draft(
@@ -95,7 +95,7 @@ def _post(fields: Json) -> Item:
     own_id = id_(fields.get("post_id"))
     files = tuple(Attachment(type="file", ref=one) for one in (text(fields.get("file_ids")) or "").split(",") if one)
     message = Message(id=own_id, text=text(fields.get("text")), attachments=files)
-    return _draft(Kind.MESSAGE, "post", fields, own_id, _at(fields.get("timestamp")), message)
+    return _draft(EventKind.MESSAGE, "post", fields, own_id, _at(fields.get("timestamp")), message)
 
 
 def _at(value: Any) -> datetime:
@@ -106,4 +106,4 @@ def _at(value: Any) -> datetime:
 def _command(fields: Json) -> Item:
     own_id = id_(fields.get("trigger_id"))
     message = Message(text=text(fields.get("text")), payload=id_(fields.get("command")))
-    return _draft(Kind.POSTBACK, "command", fields, own_id, None, message)
+    return _draft(EventKind.POSTBACK, "command", fields, own_id, None, message)

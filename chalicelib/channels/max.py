@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -76,7 +76,9 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(native, "not about a conversation")
 
 
-def _draft(kind: Kind, native: str, update: Json, dedupe_id: str, conversation: Conversation, **rest: Any) -> Draft:
+def _draft(
+    kind: EventKind, native: str, update: Json, dedupe_id: str, conversation: Conversation, **rest: Any
+) -> Draft:
     return Draft(
         kind=kind,
         native_kind=native,
@@ -117,7 +119,7 @@ def _place(message: Json) -> Conversation:
     )
 
 
-def _message(kind: Kind, native: str, update: Json) -> Item:
+def _message(kind: EventKind, native: str, update: Json) -> Item:
     message = mapping(update.get("message"))
     conversation, author = _place(message), mapping(message.get("sender"))  # posts of a channel have no author
     # A message that only forwards another may have no body of its own.
@@ -125,7 +127,7 @@ def _message(kind: Kind, native: str, update: Json) -> Item:
     linked, forwarded = mapping(link.get("message")), link.get("type") == "forward"
     content = body if text(body.get("text")) or body.get("attachments") or not forwarded else linked
     about = optional_id(body.get("mid")) if forwarded else id_(body.get("mid"))
-    edited = kind is Kind.MESSAGE_EDITED
+    edited = kind is EventKind.MESSAGE_EDITED
     if about is None:
         occurrence = _occurrence(native, update, id_(conversation.id))
     else:
@@ -151,7 +153,7 @@ def _message(kind: Kind, native: str, update: Json) -> Item:
 def _removed(native: str, update: Json) -> Item:
     about, person = id_(update.get("message_id")), optional_id(update.get("user_id"))
     return _draft(
-        Kind.MESSAGE_DELETED,
+        EventKind.MESSAGE_DELETED,
         native,
         update,
         f"{about}:removed",
@@ -164,7 +166,7 @@ def _removed(native: str, update: Json) -> Item:
 def _callback(native: str, update: Json) -> Item:
     press, message = mapping(update.get("callback")), mapping(update.get("message"))
     return _draft(
-        Kind.POSTBACK,
+        EventKind.POSTBACK,
         native,
         update,
         id_(press.get("callback_id")),
@@ -235,7 +237,7 @@ ATTACHMENTS: Mapping[str, Callable[[Json, Json], Attachment]] = {
 # --- people and chats
 
 
-def _dialogue(kind: Kind, native: str, update: Json) -> Item:
+def _dialogue(kind: EventKind, native: str, update: Json) -> Item:
     chat, person = id_(update.get("chat_id")), _person(mapping(update.get("user")))
     payload = text(update.get("payload"))  # of the deep link that led here
     return _draft(
@@ -246,11 +248,11 @@ def _dialogue(kind: Kind, native: str, update: Json) -> Item:
         Conversation(id=chat, direct=True),
         sender=person,
         message=Message(payload=payload) if payload else None,
-        members=() if kind is Kind.SYSTEM else (_member(person),),
+        members=() if kind is EventKind.SYSTEM else (_member(person),),
     )
 
 
-def _moved(kind: Kind, native: str, update: Json) -> Item:
+def _moved(kind: EventKind, native: str, update: Json) -> Item:
     chat, person = id_(update.get("chat_id")), _person(mapping(update.get("user")))
     other = optional_id(update.get("inviter_id") or update.get("admin_id"))  # absent where they did it themselves
     of_bot = native.startswith("bot_")  # then "user" is who did it; the bot's own id is not told
@@ -268,7 +270,7 @@ def _moved(kind: Kind, native: str, update: Json) -> Item:
 def _titled(native: str, update: Json) -> Item:
     chat, user = id_(update.get("chat_id")), mapping(update.get("user"))
     return _draft(
-        Kind.SYSTEM,
+        EventKind.SYSTEM,
         native,
         update,
         _occurrence(native, update, chat),
@@ -281,7 +283,7 @@ def _opened(native: str, update: Json) -> Item:
     chat, payload = mapping(update.get("chat")), text(update.get("start_payload"))
     about, place = optional_id(update.get("message_id")), id_(chat.get("chat_id"))
     return _draft(
-        Kind.SYSTEM,
+        EventKind.SYSTEM,
         native,
         update,
         _occurrence(native, update, place),
@@ -291,21 +293,21 @@ def _opened(native: str, update: Json) -> Item:
 
 
 UPDATES: Mapping[str, Callable[[str, Json], Item]] = {
-    "message_created": partial(_message, Kind.MESSAGE),
-    "message_edited": partial(_message, Kind.MESSAGE_EDITED),
+    "message_created": partial(_message, EventKind.MESSAGE),
+    "message_edited": partial(_message, EventKind.MESSAGE_EDITED),
     "message_removed": _removed,
     "message_callback": _callback,
     "message_chat_created": _opened,
-    "bot_started": partial(_dialogue, Kind.MEMBER_JOINED),
-    "bot_stopped": partial(_dialogue, Kind.MEMBER_LEFT),
-    "dialog_muted": partial(_dialogue, Kind.SYSTEM),
-    "dialog_unmuted": partial(_dialogue, Kind.SYSTEM),
-    "dialog_cleared": partial(_dialogue, Kind.SYSTEM),
-    "dialog_removed": partial(_dialogue, Kind.SYSTEM),
-    "bot_added": partial(_moved, Kind.MEMBER_JOINED),
-    "bot_removed": partial(_moved, Kind.MEMBER_LEFT),
-    "user_added": partial(_moved, Kind.MEMBER_JOINED),
-    "user_removed": partial(_moved, Kind.MEMBER_LEFT),
+    "bot_started": partial(_dialogue, EventKind.MEMBER_JOINED),
+    "bot_stopped": partial(_dialogue, EventKind.MEMBER_LEFT),
+    "dialog_muted": partial(_dialogue, EventKind.SYSTEM),
+    "dialog_unmuted": partial(_dialogue, EventKind.SYSTEM),
+    "dialog_cleared": partial(_dialogue, EventKind.SYSTEM),
+    "dialog_removed": partial(_dialogue, EventKind.SYSTEM),
+    "bot_added": partial(_moved, EventKind.MEMBER_JOINED),
+    "bot_removed": partial(_moved, EventKind.MEMBER_LEFT),
+    "user_added": partial(_moved, EventKind.MEMBER_JOINED),
+    "user_removed": partial(_moved, EventKind.MEMBER_LEFT),
     "chat_title_changed": _titled,
 }
 """From the platform's word for an update to its reader."""

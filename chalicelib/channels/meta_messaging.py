@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .base import Ignored, Inbound
 from .fields import Json, coordinate, id_, integer, listing, mapping, millis, optional_id, seconds, text, word
 from .meta import entries
@@ -22,7 +22,7 @@ Item = Draft | Ignored
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EventPlace:
     """Where an event happened: the person, who of the two acted, and when. ``stamp`` is the time as it was given."""
 
     native: str
@@ -75,7 +75,7 @@ def _event(account: str | None, event: Json) -> Iterator[Item]:
     # Whoever ticks a checkbox on a site is known by a reference until they write.
     person = mapping(event.get("recipient")).get("id") if is_self else sender or content.get("user_ref")
     given = event.get("timestamp", content.get("watermark"))
-    place = Place(
+    place = EventPlace(
         native=native,
         person=id_(person),
         actor=sender or optional_id(person),
@@ -93,7 +93,7 @@ def _time(value: Any) -> datetime:
     return seconds(value) if number is not None and number < SECONDS_BELOW else millis(value)
 
 
-def _draft(kind: Kind, place: Place, dedupe_id: str, message: Message) -> Draft:
+def _draft(kind: EventKind, place: EventPlace, dedupe_id: str, message: Message) -> Draft:
     return Draft(
         kind=kind,
         native_kind=place.native,
@@ -109,10 +109,10 @@ def _draft(kind: Kind, place: Place, dedupe_id: str, message: Message) -> Draft:
 # --- messages
 
 
-def _message(place: Place, content: Json) -> Iterator[Item]:
+def _message(place: EventPlace, content: Json) -> Iterator[Item]:
     about = id_(content.get("mid"))
     if content.get("is_deleted") is True:
-        yield _draft(Kind.MESSAGE_DELETED, place, f"{about}:deleted", Message(id=about))
+        yield _draft(EventKind.MESSAGE_DELETED, place, f"{about}:deleted", Message(id=about))
         return
     reply = mapping(content.get("reply_to"))
     command = next(map(mapping, listing(content.get("commands"))), {})
@@ -124,7 +124,7 @@ def _message(place: Place, content: Json) -> Iterator[Item]:
         reply_to=optional_id(reply.get("mid") or mapping(reply.get("story")).get("id")),
         payload=pressed or _referral(mapping(content.get("referral"))),
     )
-    yield _draft(Kind.POSTBACK if pressed else Kind.MESSAGE, place, about, message)
+    yield _draft(EventKind.POSTBACK if pressed else EventKind.MESSAGE, place, about, message)
 
 
 def _attachments(content: Json) -> Iterator[Attachment]:
@@ -165,18 +165,18 @@ ATTACHMENTS: Mapping[str, AttachmentType] = {
 """Templates and media that vanish are ``unsupported``."""
 
 
-def _edit(place: Place, content: Json) -> Iterator[Item]:
+def _edit(place: EventPlace, content: Json) -> Iterator[Item]:
     about = id_(content.get("mid"))
     message = Message(id=about, text=text(content.get("text")), edited_at=place.at)
-    yield _draft(Kind.MESSAGE_EDITED, place, f"{about}:edited:{place.stamp}", message)
+    yield _draft(EventKind.MESSAGE_EDITED, place, f"{about}:edited:{place.stamp}", message)
 
 
-def _reaction(place: Place, content: Json) -> Iterator[Item]:
+def _reaction(place: EventPlace, content: Json) -> Iterator[Item]:
     about, emoji = id_(content.get("mid")), None
     if content.get("action") != "unreact":
         emoji = text(content.get("emoji")) or text(content.get("reaction"))
     message = Message(id=about, emoji=(emoji,) if emoji else (), emoji_action="set")  # a person has one
-    yield _draft(Kind.REACTION, place, f"{about}:reaction:{place.actor}:{place.stamp}", message)
+    yield _draft(EventKind.REACTION, place, f"{about}:reaction:{place.actor}:{place.stamp}", message)
 
 
 # --- presses
@@ -186,39 +186,39 @@ def _referral(content: Json) -> str | None:
     return text(content.get("ref")) or optional_id(content.get("ad_id"))
 
 
-def _postback(place: Place, content: Json) -> Iterator[Item]:
+def _postback(place: EventPlace, content: Json) -> Iterator[Item]:
     about = optional_id(content.get("mid"))  # absent in older versions
     payload = text(content.get("payload")) or _referral(mapping(content.get("referral")))
     message = Message(id=about, text=text(content.get("title")), payload=payload)
-    yield _draft(Kind.POSTBACK, place, about or f"{place.actor}:{place.stamp}", message)
+    yield _draft(EventKind.POSTBACK, place, about or f"{place.actor}:{place.stamp}", message)
 
 
-def _opened(place: Place, content: Json) -> Iterator[Item]:
+def _opened(place: EventPlace, content: Json) -> Iterator[Item]:
     # An opt-in's token for sending stays out: it is a credential of the account.
     payload = _referral(content) or text(content.get("payload"))
     message = Message(text=text(content.get("title")), payload=payload)
-    yield _draft(Kind.POSTBACK, place, f"{place.actor}:{place.native}:{place.stamp}", message)
+    yield _draft(EventKind.POSTBACK, place, f"{place.actor}:{place.native}:{place.stamp}", message)
 
 
 # --- receipts
 
 
-def _delivery(place: Place, content: Json) -> Iterator[Item]:
+def _delivery(place: EventPlace, content: Json) -> Iterator[Item]:
     mids = [id_(mid) for mid in listing(content.get("mids"))]
     for mid in mids:
-        yield _draft(Kind.STATUS, place, f"{mid}:delivered", Message(id=mid, status="delivered"))
+        yield _draft(EventKind.STATUS, place, f"{mid}:delivered", Message(id=mid, status="delivered"))
     if not mids:  # then everything up to the watermark
         mark = id_(content.get("watermark"))
-        yield _draft(Kind.STATUS, place, f"{place.actor}:delivered:{mark}", Message(status="delivered"))
+        yield _draft(EventKind.STATUS, place, f"{place.actor}:delivered:{mark}", Message(status="delivered"))
 
 
-def _read(place: Place, content: Json) -> Iterator[Item]:
+def _read(place: EventPlace, content: Json) -> Iterator[Item]:
     mid = optional_id(content.get("mid"))  # Instagram's; Messenger tells up to when
     mark = mid or id_(content.get("watermark"))
-    yield _draft(Kind.STATUS, place, f"{place.actor}:read:{mark}", Message(id=mid, status="read"))
+    yield _draft(EventKind.STATUS, place, f"{place.actor}:read:{mark}", Message(id=mid, status="read"))
 
 
-EVENTS: Mapping[str, Callable[[Place, Json], Iterator[Item]]] = {
+EVENTS: Mapping[str, Callable[[EventPlace, Json], Iterator[Item]]] = {
     "message": _message,
     "postback": _postback,
     "message_edit": _edit,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .base import Ignored, Inbound, Reply, UrlTokenSecret
 from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, require_token, text, word
 
@@ -50,7 +50,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(native, "not about a conversation")
 
 
-def _draft(kind: Kind, native: str, event: Json, occurrence: str | None, message: Message | None) -> Draft:
+def _draft(kind: EventKind, native: str, event: Json, occurrence: str | None, message: Message | None) -> Draft:
     chat, author = id_(mapping(event.get("recipient")).get("chat_id")), mapping(event.get("sender"))
     when = f"{native}:{chat}:{id_(event.get('timestamp'))}"
     return Draft(
@@ -74,7 +74,7 @@ def _message(native: str, event: Json) -> Item:
         attachments=tuple(map(_attachment, listing(content.get("attachments")))),
         reply_to=optional_id(content.get("reply_to")),
     )
-    return _draft(Kind.MESSAGE, native, event, about, message)
+    return _draft(EventKind.MESSAGE, native, event, about, message)
 
 
 def _attachment(value: Any) -> Attachment:
@@ -103,14 +103,14 @@ def _callback(native: str, event: Json) -> Item:
     # The mid is that of the message with the button, which can be pressed again: the time tells presses apart.
     about = optional_id(mapping(event.get("message")).get("mid"))
     occurrence = f"{about}:callback:{id_(event.get('timestamp'))}" if about else None
-    return _draft(Kind.POSTBACK, native, event, occurrence, Message(id=about, payload=text(event.get("payload"))))
+    return _draft(EventKind.POSTBACK, native, event, occurrence, Message(id=about, payload=text(event.get("payload"))))
 
 
 def _system(native: str, event: Json) -> Item:
     content = mapping(event.get("message"))
     about, said = optional_id(content.get("mid")), text(content.get("text"))
     message = Message(id=about, text=said) if about or said else None
-    return _draft(Kind.CONVERSATION_UPDATED, native, event, about, message)
+    return _draft(EventKind.CONVERSATION_UPDATED, native, event, about, message)
 
 
 MESSAGE = "MESSAGE_CREATED"

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text
@@ -67,7 +67,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
     name = text(data.get("user_name"))
     digest = hashlib.sha256((said or "").encode()).hexdigest()[:HASH_CHARACTERS]
     yield Draft(
-        kind=Kind.MESSAGE_EDITED if edited else Kind.MESSAGE,
+        kind=EventKind.MESSAGE_EDITED if edited else EventKind.MESSAGE,
         native_kind="fileUploaded" if uploaded else "sendMessage.edited" if edited else "sendMessage",
         dedupe_id=f"{own_id}:edited:{digest}" if edited else own_id,
         occurred_at=instant(data.get("timestamp")),

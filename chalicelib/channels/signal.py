@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..core.errors import MalformedPayload
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender, Status
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender, Status
 from .base import Ignored, Inbound, Reply, UrlTokenSecret
 from .fields import (
     Json,
@@ -81,7 +81,9 @@ def _person(holder: Json, name: str) -> str | None:
     return optional_id(holder.get(f"{name}Uuid")) or optional_id(holder.get(f"{name}Number") or holder.get(name))
 
 
-def _draft(kind: Kind, native: str, envelope: Json, *, to: str | None = None, suffix: str = "", **rest: Any) -> Draft:
+def _draft(
+    kind: EventKind, native: str, envelope: Json, *, to: str | None = None, suffix: str = "", **rest: Any
+) -> Draft:
     author = id_(_person(envelope, "source"))
     group: Json = rest.pop("group", {})
     chat = optional_id(group.get("groupId"))
@@ -116,11 +118,11 @@ def _data(native: str, envelope: Json, data: Json, **rest: Any) -> Iterator[Item
     message = _written(data)
     if message.text is None and not message.attachments:
         if rest["group"].get("type") == GROUP_CHANGED or data.get("isExpirationUpdate") is True:
-            yield _draft(Kind.CONVERSATION_UPDATED, f"{native}.update", envelope, **rest)
+            yield _draft(EventKind.CONVERSATION_UPDATED, f"{native}.update", envelope, **rest)
         else:
             yield Ignored(native, "a message without content that is known")
         return
-    yield _draft(Kind.MESSAGE, native, envelope, message=message, **rest)
+    yield _draft(EventKind.MESSAGE, native, envelope, message=message, **rest)
 
 
 def _written(data: Json) -> Message:
@@ -165,29 +167,29 @@ def _target(about: Json) -> str:
     return id_(about.get("targetSentTimestamp"))
 
 
-def _reaction(about: Json) -> tuple[Kind, Message]:
+def _reaction(about: Json) -> tuple[EventKind, Message]:
     emoji, removed = id_(about.get("emoji")), about.get("isRemove") is True
     message = Message(
         id=_target(about),
         emoji=() if removed else (emoji,),  # a person has one reaction to a message
         emoji_action="set",
     )
-    return Kind.REACTION, message
+    return EventKind.REACTION, message
 
 
-def _deleted(about: Json) -> tuple[Kind, Message]:
-    return Kind.MESSAGE_DELETED, Message(id=id_(about.get("timestamp") or about.get("targetSentTimestamp")))
+def _deleted(about: Json) -> tuple[EventKind, Message]:
+    return EventKind.MESSAGE_DELETED, Message(id=id_(about.get("timestamp") or about.get("targetSentTimestamp")))
 
 
-def _vote(about: Json) -> tuple[Kind, Message]:
-    return Kind.POSTBACK, Message(id=_target(about), payload=compact(listing(about.get("optionIndexes"))))
+def _vote(about: Json) -> tuple[EventKind, Message]:
+    return EventKind.POSTBACK, Message(id=_target(about), payload=compact(listing(about.get("optionIndexes"))))
 
 
-def _updated(about: Json) -> tuple[Kind, Message]:
-    return Kind.CONVERSATION_UPDATED, Message(id=_target(about))
+def _updated(about: Json) -> tuple[EventKind, Message]:
+    return EventKind.CONVERSATION_UPDATED, Message(id=_target(about))
 
 
-PARTS: Mapping[str, Callable[[Json], tuple[Kind, Message]]] = {
+PARTS: Mapping[str, Callable[[Json], tuple[EventKind, Message]]] = {
     "reaction": _reaction,
     "remoteDelete": _deleted,
     "adminDelete": _deleted,
@@ -202,7 +204,9 @@ PARTS: Mapping[str, Callable[[Json], tuple[Kind, Message]]] = {
 def _edit(native: str, envelope: Json, edit: Json, **rest: Any) -> Iterator[Item]:
     data = mapping(edit.get("dataMessage"))
     message = _written(data).model_copy(update={"id": _target(edit), "edited_at": millis(data.get("timestamp"))})
-    yield _draft(Kind.MESSAGE_EDITED, native, envelope, message=message, group=mapping(data.get("groupInfo")), **rest)
+    yield _draft(
+        EventKind.MESSAGE_EDITED, native, envelope, message=message, group=mapping(data.get("groupInfo")), **rest
+    )
 
 
 def _sync(native: str, envelope: Json, sync: Json) -> Iterator[Item]:
@@ -228,7 +232,7 @@ def _receipt(native: str, envelope: Json, receipt: Json) -> Iterator[Item]:
     for stamp in listing(receipt.get("timestamps")):
         message = Message(id=id_(stamp), status=RECEIPTS[flag])
         one = {**envelope, native: {**receipt, "timestamps": [stamp]}}
-        yield _draft(Kind.STATUS, f"{native}.{flag}", one, suffix=f":{message.id}", message=message)
+        yield _draft(EventKind.STATUS, f"{native}.{flag}", one, suffix=f":{message.id}", message=message)
 
 
 RECEIPTS: Mapping[str, Status] = {"isDelivery": "delivered", "isRead": "read", "isViewed": "read"}
@@ -236,7 +240,7 @@ RECEIPTS: Mapping[str, Status] = {"isDelivery": "delivered", "isRead": "read", "
 
 def _typing(native: str, envelope: Json, typing: Json) -> Iterator[Item]:
     if typing.get("action") == "STARTED":
-        yield _draft(Kind.TYPING, native, envelope, group=typing)
+        yield _draft(EventKind.TYPING, native, envelope, group=typing)
     else:
         yield Ignored(native, "no longer typing")
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -116,7 +116,7 @@ def _event(envelope: Json) -> Item:
     return EVENTS[native](native, envelope, event)
 
 
-def _draft(kind: Kind, native: str, envelope: Json, channel: Any, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, envelope: Json, channel: Any, **rest: Any) -> Draft:
     event = mapping(envelope.get("event"))
     stamp = event.get("event_ts") or event.get("ts") or envelope.get("event_time")
     thread, title = rest.pop("thread", None), rest.pop("title", None)
@@ -134,14 +134,14 @@ def _draft(kind: Kind, native: str, envelope: Json, channel: Any, **rest: Any) -
 def _message(native: str, envelope: Json, event: Json) -> Item:
     subtype = text(event.get("subtype"))
     if subtype is None:
-        return _posted(Kind.MESSAGE, native, envelope, event)
+        return _posted(EventKind.MESSAGE, native, envelope, event)
     native = f"{native}.{word(subtype)}"
     if subtype not in SUBTYPES:
         return Ignored(native, "a type of message that is not known")
     return SUBTYPES[subtype](native, envelope, event)
 
 
-def _posted(kind: Kind, native: str, envelope: Json, event: Json) -> Item:
+def _posted(kind: EventKind, native: str, envelope: Json, event: Json) -> Item:
     return _draft(
         kind,
         native,
@@ -203,7 +203,7 @@ def _changed(native: str, envelope: Json, event: Json) -> Item:
         return Ignored(native, "a preview was unfolded, nothing was edited")
     stamp = mapping(new.get("edited")).get("ts")
     return _draft(
-        Kind.MESSAGE_EDITED,
+        EventKind.MESSAGE_EDITED,
         native,
         envelope,
         event.get("channel"),
@@ -219,7 +219,7 @@ def _deleted(native: str, envelope: Json, event: Json) -> Item:
 
 def _gone(native: str, envelope: Json, event: Json, old: Json, own_id: str) -> Item:
     return _draft(
-        Kind.MESSAGE_DELETED,
+        EventKind.MESSAGE_DELETED,
         native,
         envelope,
         event.get("channel"),
@@ -229,7 +229,7 @@ def _gone(native: str, envelope: Json, event: Json, old: Json, own_id: str) -> I
     )
 
 
-def _moved(kind: Kind, native: str, envelope: Json, event: Json) -> Item:
+def _moved(kind: EventKind, native: str, envelope: Json, event: Json) -> Item:
     person = id_(event.get("user"))
     inviter = optional_id(event.get("inviter"))
     member = (Member(id=person),)
@@ -242,7 +242,7 @@ def _updated(native: str, envelope: Json, event: Json) -> Item:
     if isinstance(channel, dict):  # a renamed channel is described, not only named
         channel, name = channel.get("id"), channel.get("name")
     return _draft(
-        Kind.CONVERSATION_UPDATED,
+        EventKind.CONVERSATION_UPDATED,
         native,
         envelope,
         id_(channel),
@@ -262,18 +262,20 @@ def _reaction(added: bool, native: str, envelope: Json, event: Json) -> Item:
         emoji_action="added" if added else "removed",
         payload=None if added else emoji,  # which one was taken back; others of the same person may remain
     )
-    return _draft(Kind.REACTION, native, envelope, item.get("channel"), sender=_sender(event, envelope), message=about)
+    return _draft(
+        EventKind.REACTION, native, envelope, item.get("channel"), sender=_sender(event, envelope), message=about
+    )
 
 
 SUBTYPES: Mapping[str, Callable[[str, Json, Json], Item]] = {
     **dict.fromkeys(
         ("file_share", "thread_broadcast", "bot_message", "me_message", "assistant_app_thread"),
-        partial(_posted, Kind.MESSAGE),
+        partial(_posted, EventKind.MESSAGE),
     ),
     "message_changed": _changed,
     "message_deleted": _deleted,
-    **dict.fromkeys(("channel_join", "group_join"), partial(_moved, Kind.MEMBER_JOINED)),
-    **dict.fromkeys(("channel_leave", "group_leave"), partial(_moved, Kind.MEMBER_LEFT)),
+    **dict.fromkeys(("channel_join", "group_join"), partial(_moved, EventKind.MEMBER_JOINED)),
+    **dict.fromkeys(("channel_leave", "group_leave"), partial(_moved, EventKind.MEMBER_LEFT)),
     **dict.fromkeys(
         (
             *(f"{kind}_{what}" for kind in ("channel", "group") for what in ("topic", "purpose", "name")),
@@ -289,9 +291,9 @@ SUBTYPES: Mapping[str, Callable[[str, Json, Json], Item]] = {
 
 EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
     "message": _message,
-    "app_mention": partial(_posted, Kind.MESSAGE),
-    "member_joined_channel": partial(_moved, Kind.MEMBER_JOINED),
-    "member_left_channel": partial(_moved, Kind.MEMBER_LEFT),
+    "app_mention": partial(_posted, EventKind.MESSAGE),
+    "member_joined_channel": partial(_moved, EventKind.MEMBER_JOINED),
+    "member_left_channel": partial(_moved, EventKind.MEMBER_LEFT),
     "reaction_added": partial(_reaction, True),
     "reaction_removed": partial(_reaction, False),
     **dict.fromkeys(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.event import Conversation, Draft, Kind, Message, Sender
+from ..core.event.event import Conversation, Draft, EventKind, Message, Sender
 from .fields import Json, id_, listing, mapping, optional_id, seconds, text
 
 
@@ -41,7 +41,7 @@ def _pressed(native: str, document: Json, dedupe_id: str, stamp: Any, message: M
     container, channel = mapping(document.get("container")), mapping(document.get("channel"))
     source = mapping(document.get("message"))
     return Draft(
-        kind=Kind.POSTBACK,
+        kind=EventKind.POSTBACK,
         native_kind=native,
         dedupe_id=dedupe_id,
         occurred_at=None if stamp is None else seconds(stamp),
@@ -132,7 +132,7 @@ INTERACTIONS: Mapping[str, Callable[[str, Json], Iterator[Draft]]] = {
 def command(form: Mapping[str, str]) -> Draft:
     """Read a slash command."""
     return Draft(
-        kind=Kind.POSTBACK,
+        kind=EventKind.POSTBACK,
         native_kind="slash_command",
         dedupe_id=id_(form.get("trigger_id")),
         conversation=conversation(form.get("channel_id"), title=_name_of(form.get("channel_name"))),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
-from ..core.event import Draft, Kind
+from ..core.event.event import Draft, EventKind
 from . import base
 from .base import Ignored, Inbound, Reply
 from .fields import id_, parse_json, same, word
@@ -111,7 +111,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
     """
     document = parse_json(request.body)
     yield Draft(
-        kind=Kind.SYSTEM,
+        kind=EventKind.SYSTEM,
         native_kind=word(document.get("type")),
         dedupe_id=id_(_header(request.headers, "id")),
         raw=document,

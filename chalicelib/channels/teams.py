@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from ..core.errors import NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base, jwt
 from .base import Ignored, Inbound, KeyRequest, Line, Reply
 from .fields import Json, compact, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
@@ -111,7 +111,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(native, "not about a conversation")
 
 
-def _draft(kind: Kind, native: str, activity: Json, suffix: str = "", **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, activity: Json, suffix: str = "", **rest: Any) -> Draft:
     conversation = mapping(activity.get("conversation"))
     whole = id_(conversation.get("id"))
     where, _, thread = whole.partition(";messageid=")
@@ -156,10 +156,10 @@ def _sender(activity: Json) -> Sender | None:
 def _message(native: str, activity: Json) -> Iterator[Item]:
     value, found = activity.get("value"), _body(activity)
     if value is None:
-        yield _draft(Kind.MESSAGE, native, activity, message=Message(**found))
+        yield _draft(EventKind.MESSAGE, native, activity, message=Message(**found))
     else:  # a pressed button of a card
         payload = value if isinstance(value, str) else compact(value)
-        yield _draft(Kind.POSTBACK, f"{native}.value", activity, message=Message(**found, payload=payload or None))
+        yield _draft(EventKind.POSTBACK, f"{native}.value", activity, message=Message(**found, payload=payload or None))
 
 
 def _body(activity: Json) -> dict[str, Any]:
@@ -176,12 +176,14 @@ def _update(native: str, activity: Json) -> Iterator[Item]:
     about = Message(**_body(activity), edited_at=instant(activity.get("timestamp")))
     # Restored and edited messages alike: their text now is this. The id is the message's, so the time is the occurrence.
     stamp = id_(activity.get("timestamp"))
-    yield _draft(Kind.MESSAGE_EDITED, f"{native}.{change}", activity, f":edited:{stamp}", message=about)
+    yield _draft(EventKind.MESSAGE_EDITED, f"{native}.{change}", activity, f":edited:{stamp}", message=about)
 
 
 def _delete(native: str, activity: Json) -> Iterator[Item]:
     about = Message(id=id_(activity.get("id")))
-    yield _draft(Kind.MESSAGE_DELETED, native, activity, f":deleted:{id_(activity.get('timestamp'))}", message=about)
+    yield _draft(
+        EventKind.MESSAGE_DELETED, native, activity, f":deleted:{id_(activity.get('timestamp'))}", message=about
+    )
 
 
 def _attachments(activity: Json) -> Iterator[Attachment]:
@@ -216,13 +218,13 @@ def _reactions(native: str, activity: Json) -> Iterator[Item]:
     added, removed = _words(activity.get("reactionsAdded")), _words(activity.get("reactionsRemoved"))
     if added:
         message = Message(id=about, emoji=added, emoji_action="added")
-        yield _draft(Kind.REACTION, f"{native}.reactionsAdded", activity, message=message)
+        yield _draft(EventKind.REACTION, f"{native}.reactionsAdded", activity, message=message)
     if removed:
         # Which ones were taken back is the payload; others of the same person may remain. One activity has one id:
         # only where it adds and removes at once are there two occurrences of it.
         message = Message(id=about, emoji_action="removed", payload=" ".join(removed))
         suffix = ":removed" if added else ""
-        yield _draft(Kind.REACTION, f"{native}.reactionsRemoved", activity, suffix, message=message)
+        yield _draft(EventKind.REACTION, f"{native}.reactionsRemoved", activity, suffix, message=message)
 
 
 def _words(reactions: Any) -> tuple[str, ...]:
@@ -239,23 +241,23 @@ def _conversation(native: str, activity: Json) -> Iterator[Item]:
     change = word(mapping(activity.get("channelData")).get("eventType"))
     native = native if change == "unknown" else f"{native}.{change}"
     if added:
-        yield _draft(Kind.MEMBER_JOINED, native, activity, members=added)
+        yield _draft(EventKind.MEMBER_JOINED, native, activity, members=added)
     if removed:
-        yield _draft(Kind.MEMBER_LEFT, native, activity, ":removed" if added else "", members=removed)
+        yield _draft(EventKind.MEMBER_LEFT, native, activity, ":removed" if added else "", members=removed)
     if not added and not removed:
-        yield _draft(Kind.SYSTEM, native, activity)
+        yield _draft(EventKind.SYSTEM, native, activity)
 
 
 def _installation(native: str, activity: Json) -> Iterator[Item]:
     action = word(activity.get("action"))
     bot = mapping(activity.get("recipient"))
     members = (Member(id=id_(bot.get("id")), name=text(bot.get("name"))),)
-    kind = INSTALLATIONS.get(action, Kind.SYSTEM)
-    moved = kind is not Kind.SYSTEM
+    kind = INSTALLATIONS.get(action, EventKind.SYSTEM)
+    moved = kind is not EventKind.SYSTEM
     yield _draft(kind, f"{native}.{action}", activity, members=members if moved else ())
 
 
-INSTALLATIONS: Mapping[str, Kind] = {"add": Kind.MEMBER_JOINED, "remove": Kind.MEMBER_LEFT}
+INSTALLATIONS: Mapping[str, EventKind] = {"add": EventKind.MEMBER_JOINED, "remove": EventKind.MEMBER_LEFT}
 """Installing and removing the bot moves it; an upgrade does not."""
 
 
@@ -267,7 +269,7 @@ def _press(native: str, activity: Json) -> Iterator[Item]:
         id=optional_id(activity.get("replyToId")),
         payload=payload or None,
     )
-    yield _draft(Kind.POSTBACK, f"{native}.{word((name or '').replace('/', '.'))}", activity, message=message)
+    yield _draft(EventKind.POSTBACK, f"{native}.{word((name or '').replace('/', '.'))}", activity, message=message)
 
 
 def _event(native: str, activity: Json) -> Iterator[Item]:
@@ -276,13 +278,13 @@ def _event(native: str, activity: Json) -> Iterator[Item]:
         yield Ignored(f"{native}.{word(name.replace('/', '.'))}", "an event of the platform, not of a conversation")
         return
     last = id_(mapping(activity.get("value")).get("lastReadMessageId"))
-    yield _draft(Kind.STATUS, f"{native}.readReceipt", activity, message=Message(id=last, status="read"))
+    yield _draft(EventKind.STATUS, f"{native}.readReceipt", activity, message=Message(id=last, status="read"))
 
 
 READ_RECEIPT = "application/vnd.microsoft.readReceipt"
 
 
-def _plain(kind: Kind, native: str, activity: Json) -> Iterator[Item]:
+def _plain(kind: EventKind, native: str, activity: Json) -> Iterator[Item]:
     yield _draft(kind, native, activity)
 
 
@@ -295,7 +297,7 @@ TYPES: Mapping[str, Callable[[str, Json], Iterator[Item]]] = {
     "installationUpdate": _installation,
     "invoke": _press,
     "event": _event,
-    "typing": partial(_plain, Kind.TYPING),
-    "endOfConversation": partial(_plain, Kind.SYSTEM),
+    "typing": partial(_plain, EventKind.TYPING),
+    "endOfConversation": partial(_plain, EventKind.SYSTEM),
 }
 """From an activity's type to its reader."""

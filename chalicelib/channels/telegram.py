@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.event import Attachment, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, joined, listing, mapping, optional_id, parse_json, require_header, seconds, text, word
@@ -104,7 +104,7 @@ def _thread(message: Json) -> str | None:
 # --- messages
 
 
-def _message(kind: Kind, native: str, message: Json, update_id: str) -> Iterator[Item]:
+def _message(kind: EventKind, native: str, message: Json, update_id: str) -> Iterator[Item]:
     service = next((name for name in SERVICE if name in message), None)
     carried = attachments(message)
     content = text(message.get("text")) or text(message.get("caption"))
@@ -146,7 +146,7 @@ def _message(kind: Kind, native: str, message: Json, update_id: str) -> Iterator
     )
 
 
-WITHOUT_MESSAGE = frozenset({Kind.MEMBER_JOINED, Kind.MEMBER_LEFT, Kind.CONVERSATION_UPDATED})
+WITHOUT_MESSAGE = frozenset({EventKind.MEMBER_JOINED, EventKind.MEMBER_LEFT, EventKind.CONVERSATION_UPDATED})
 
 
 def _author(message: Json, conversation: Conversation, *, business: bool) -> Sender | None:
@@ -159,31 +159,31 @@ def _author(message: Json, conversation: Conversation, *, business: bool) -> Sen
     return sender
 
 
-Service = tuple[Kind, str | None, tuple[Member, ...]]
+Service = tuple[EventKind, str | None, tuple[Member, ...]]
 
 
 def _updated(value: Any, message: Json) -> Service:
-    return Kind.CONVERSATION_UPDATED, None, ()
+    return EventKind.CONVERSATION_UPDATED, None, ()
 
 
 def _joined(users: Any, message: Json) -> Service:
-    return Kind.MEMBER_JOINED, None, tuple(map(_member, listing(users)))
+    return EventKind.MEMBER_JOINED, None, tuple(map(_member, listing(users)))
 
 
 def _left(user: Any, message: Json) -> Service:
-    return Kind.MEMBER_LEFT, None, (_member(user),)
+    return EventKind.MEMBER_LEFT, None, (_member(user),)
 
 
 def _allowed(value: Any, message: Json) -> Service:
-    return Kind.MEMBER_JOINED, None, (_member(message.get("from")),)
+    return EventKind.MEMBER_JOINED, None, (_member(message.get("from")),)
 
 
-def _carries(kind: Kind, name: str, value: Any, message: Json) -> Service:
+def _carries(kind: EventKind, name: str, value: Any, message: Json) -> Service:
     return kind, optional_id(mapping(value).get(name)), ()
 
 
 def _web_app(value: Any, message: Json) -> Service:
-    return Kind.POSTBACK, text(mapping(value).get("data")), ()
+    return EventKind.POSTBACK, text(mapping(value).get("data")), ()
 
 
 def _title_of(web_app_data: Any) -> str | None:
@@ -194,10 +194,10 @@ SERVICE: Mapping[str, Callable[[Any, Json], Service]] = {
     "new_chat_members": _joined,
     "left_chat_member": _left,
     "web_app_data": _web_app,
-    "users_shared": partial(_carries, Kind.POSTBACK, "request_id"),
-    "chat_shared": partial(_carries, Kind.POSTBACK, "request_id"),
-    "successful_payment": partial(_carries, Kind.SYSTEM, "invoice_payload"),
-    "refunded_payment": partial(_carries, Kind.SYSTEM, "invoice_payload"),
+    "users_shared": partial(_carries, EventKind.POSTBACK, "request_id"),
+    "chat_shared": partial(_carries, EventKind.POSTBACK, "request_id"),
+    "successful_payment": partial(_carries, EventKind.SYSTEM, "invoice_payload"),
+    "refunded_payment": partial(_carries, EventKind.SYSTEM, "invoice_payload"),
     "write_access_allowed": _allowed,
     **dict.fromkeys(
         (
@@ -232,7 +232,7 @@ def _deleted(native: str, content: Json, update_id: str) -> Iterator[Item]:
     ids = listing(content.get("message_ids"))
     for index, message_id in enumerate(ids):
         yield Draft(
-            kind=Kind.MESSAGE_DELETED,
+            kind=EventKind.MESSAGE_DELETED,
             native_kind=native,
             dedupe_id=update_id if len(ids) == 1 else f"{update_id}:{index}",
             conversation=_conversation(content.get("chat"), _thread(content)),
@@ -246,7 +246,7 @@ def _reaction(native: str, content: Json, update_id: str) -> Iterator[Item]:
     types = content.get("new_reaction") if counts is None else [mapping(c).get("type") for c in listing(counts)]
     actor = mapping(content.get("actor_chat"))
     yield Draft(
-        kind=Kind.REACTION,
+        kind=EventKind.REACTION,
         native_kind=native,
         dedupe_id=update_id,
         occurred_at=seconds(content.get("date")),
@@ -270,7 +270,7 @@ def _press(payload: str, native: str, content: Json, update_id: str) -> Iterator
     message = mapping(content.get("message"))  # absent for a message that was sent inline: then there is no chat
     data = text(content.get(payload)) or text(content.get("game_short_name"))
     yield Draft(
-        kind=Kind.POSTBACK,
+        kind=EventKind.POSTBACK,
         native_kind=native,
         dedupe_id=update_id,
         conversation=_conversation(message.get("chat"), _thread(message)) if message else Conversation(),
@@ -295,7 +295,7 @@ def _caption_of(message: Json, data: str | None) -> str | None:
 def _poll_answer(native: str, content: Json, update_id: str) -> Iterator[Item]:
     voter = mapping(content.get("voter_chat"))
     yield Draft(
-        kind=Kind.POSTBACK,
+        kind=EventKind.POSTBACK,
         native_kind=native,
         dedupe_id=update_id,
         sender=_chat_as_sender(voter) if voter else _person(mapping(content.get("user"))),
@@ -321,7 +321,11 @@ def _membership(native: str, content: Json, update_id: str) -> Iterator[Item]:
     # In a private chat it is the person who blocks or unblocks the bot, so the person is the one who came or left.
     who = content.get("from") if conversation.direct else new.get("user")
     yield Draft(
-        kind=Kind.CONVERSATION_UPDATED if not moved else Kind.MEMBER_JOINED if _is_in(new) else Kind.MEMBER_LEFT,
+        kind=EventKind.CONVERSATION_UPDATED
+        if not moved
+        else EventKind.MEMBER_JOINED
+        if _is_in(new)
+        else EventKind.MEMBER_LEFT,
         native_kind=native,
         dedupe_id=update_id,
         occurred_at=seconds(content.get("date")),
@@ -336,7 +340,7 @@ def _system(person: str, native: str, content: Json, update_id: str) -> Iterator
     chat = content.get("chat")
     place = Conversation(id=optional_id(content.get("user_chat_id")), direct=True)
     yield Draft(
-        kind=Kind.SYSTEM,
+        kind=EventKind.SYSTEM,
         native_kind=native,
         dedupe_id=update_id,
         occurred_at=seconds(content.get("date")),
@@ -347,13 +351,13 @@ def _system(person: str, native: str, content: Json, update_id: str) -> Iterator
 
 
 UPDATES: Mapping[str, Handler] = {
-    "message": partial(_message, Kind.MESSAGE),
-    "edited_message": partial(_message, Kind.MESSAGE_EDITED),
-    "channel_post": partial(_message, Kind.MESSAGE),
-    "edited_channel_post": partial(_message, Kind.MESSAGE_EDITED),
-    "business_message": partial(_message, Kind.MESSAGE),
-    "edited_business_message": partial(_message, Kind.MESSAGE_EDITED),
-    "guest_message": partial(_message, Kind.MESSAGE),
+    "message": partial(_message, EventKind.MESSAGE),
+    "edited_message": partial(_message, EventKind.MESSAGE_EDITED),
+    "channel_post": partial(_message, EventKind.MESSAGE),
+    "edited_channel_post": partial(_message, EventKind.MESSAGE_EDITED),
+    "business_message": partial(_message, EventKind.MESSAGE),
+    "edited_business_message": partial(_message, EventKind.MESSAGE_EDITED),
+    "guest_message": partial(_message, EventKind.MESSAGE),
     "deleted_business_messages": _deleted,
     "message_reaction": _reaction,
     "message_reaction_count": _reaction,

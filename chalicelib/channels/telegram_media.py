@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.event import Attachment, AttachmentType
+from ..core.event.event import Attachment, AttachmentType
 from .fields import Json, coordinate, id_, integer, joined, listing, mapping, number, optional_id, phone, text, word
 
 

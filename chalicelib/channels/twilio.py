@@ -14,7 +14,17 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Message, Sender, Status, StatusError
+from ..core.event.event import (
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventKind,
+    Message,
+    Sender,
+    Status,
+    StatusError,
+)
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -173,7 +183,7 @@ def _status(sid: str, form: Form) -> Item:
         return Ignored(f"status.{native}", "a status that is not known")
     code = optional_id(form.get("ErrorCode"))
     return Draft(
-        kind=Kind.STATUS,
+        kind=EventKind.STATUS,
         native_kind=f"{_channel(form, 'To')}.{native}",
         dedupe_id=f"{sid}:{native}",
         conversation=Conversation(id=_address(form, "To"), direct=True),
@@ -192,7 +202,7 @@ def _message(sid: str, form: Form) -> Item:
     payload = next((form[n] for n in PAYLOADS if form.get(n)), None)
     caption = next((form[n] for n in TITLES if form.get(n)), None) if payload else None
     return Draft(
-        kind=Kind.POSTBACK if payload else Kind.MESSAGE,
+        kind=EventKind.POSTBACK if payload else EventKind.MESSAGE,
         native_kind=f"{_channel(form, 'From')}.{word(form['MessageType']) if form.get('MessageType') else 'message'}",
         dedupe_id=sid,
         conversation=Conversation(id=person, direct=True),

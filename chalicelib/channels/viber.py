@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import NotGenuine
-from ..core.event import Attachment, Conversation, Draft, Kind, Member, Message, Sender, Status, StatusError
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -75,7 +75,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(native, "not about a conversation")
 
 
-def _draft(kind: Kind, native: str, callback: Json, person: Any, suffix: str = "", **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, callback: Json, person: Any, suffix: str = "", **rest: Any) -> Draft:
     chat = optional_id(callback.get("chat_id"))
     return Draft(
         kind=kind,
@@ -104,7 +104,7 @@ def _message(native: str, callback: Json) -> Item:
         attachments=TYPES[kind](content),
         payload=text(content.get("tracking_data")),  # what the bot attached to the message that is answered
     )
-    return _draft(Kind.MESSAGE, f"{native}.{kind}", callback, sender.id, sender=sender, message=about)
+    return _draft(EventKind.MESSAGE, f"{native}.{kind}", callback, sender.id, sender=sender, message=about)
 
 
 def _attachment(kind: Any, content: Json) -> tuple[Attachment, ...]:
@@ -155,14 +155,14 @@ def _status(status: Status, native: str, callback: Json) -> Item:
         status=status,
         error=StatusError(title=title) if status == "failed" else None,
     )
-    return _draft(Kind.STATUS, native, callback, callback.get("user_id"), f":{native}", message=about)
+    return _draft(EventKind.STATUS, native, callback, callback.get("user_id"), f":{native}", message=about)
 
 
 def _came(native: str, callback: Json) -> Item:
     sender = _sender(mapping(callback.get("user")))
     context = text(callback.get("context"))  # of the deep link that led here
     return _draft(
-        Kind.MEMBER_JOINED,
+        EventKind.MEMBER_JOINED,
         native,
         callback,
         sender.id,
@@ -174,7 +174,9 @@ def _came(native: str, callback: Json) -> Item:
 
 def _went(native: str, callback: Json) -> Item:
     person = id_(callback.get("user_id"))
-    return _draft(Kind.MEMBER_LEFT, native, callback, person, sender=Sender(id=person), members=(Member(id=person),))
+    return _draft(
+        EventKind.MEMBER_LEFT, native, callback, person, sender=Sender(id=person), members=(Member(id=person),)
+    )
 
 
 EVENTS: Mapping[str, Callable[[str, Json], Item]] = {

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -82,7 +82,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(native, "not about a conversation")
 
 
-def _draft(kind: Kind, native: str, callback: Json, peer: Any, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, callback: Json, peer: Any, **rest: Any) -> Draft:
     content = mapping(callback.get("object"))
     return Draft(
         kind=kind,
@@ -101,14 +101,14 @@ def _is_chat(peer: Any) -> bool:
 # --- messages
 
 
-def _message(kind: Kind, native: str, callback: Json, content: Json) -> Item:
+def _message(kind: EventKind, native: str, callback: Json, content: Json) -> Item:
     # From version 5.103 on the message lies beside client_info; before, and in replies and edits, it is the object.
     message = mapping(content.get("message", content))
     action = mapping(message.get("action"))
     if action:
         return _action(f"{native}.{word(action.get('type'))}", callback, message, action)
     payload, edited = text(message.get("payload")), message.get("update_time")
-    edited = edited if kind is Kind.MESSAGE_EDITED else None
+    edited = edited if kind is EventKind.MESSAGE_EDITED else None
     forwarded = listing(message.get("fwd_messages"))
     reply = mapping(message.get("reply_message"))
     about = Message(
@@ -121,7 +121,7 @@ def _message(kind: Kind, native: str, callback: Json, content: Json) -> Item:
         edited_at=None if edited is None else seconds(edited),
     )
     return _draft(
-        Kind.POSTBACK if payload and kind is Kind.MESSAGE else kind,  # only a pressed button has a payload
+        EventKind.POSTBACK if payload and kind is EventKind.MESSAGE else kind,  # only a pressed button has a payload
         native,
         callback,
         message.get("peer_id"),
@@ -143,9 +143,9 @@ def _sender(message: Json, callback: Json) -> Sender:
 
 
 def _action(native: str, callback: Json, message: Json, action: Json) -> Item:
-    kind = ACTIONS.get(native.partition(".")[2], Kind.CONVERSATION_UPDATED)
+    kind = ACTIONS.get(native.partition(".")[2], EventKind.CONVERSATION_UPDATED)
     sender = _sender(message, callback)
-    moved = kind is not Kind.CONVERSATION_UPDATED
+    moved = kind is not EventKind.CONVERSATION_UPDATED
     return _draft(
         kind,
         native,
@@ -159,11 +159,11 @@ def _action(native: str, callback: Json, message: Json, action: Json) -> Item:
     )
 
 
-ACTIONS: Mapping[str, Kind] = {
-    "chat_invite_user": Kind.MEMBER_JOINED,
-    "chat_invite_user_by_link": Kind.MEMBER_JOINED,
-    "chat_invite_user_by_message_request": Kind.MEMBER_JOINED,
-    "chat_kick_user": Kind.MEMBER_LEFT,
+ACTIONS: Mapping[str, EventKind] = {
+    "chat_invite_user": EventKind.MEMBER_JOINED,
+    "chat_invite_user_by_link": EventKind.MEMBER_JOINED,
+    "chat_invite_user_by_message_request": EventKind.MEMBER_JOINED,
+    "chat_kick_user": EventKind.MEMBER_LEFT,
 }
 """Service messages that move people; every other one changes the conversation."""
 
@@ -257,7 +257,7 @@ ATTACHMENTS: Mapping[str, Callable[[Json], Attachment]] = {
 # --- the other events
 
 
-def _consent(kind: Kind, native: str, callback: Json, content: Json) -> Item:
+def _consent(kind: EventKind, native: str, callback: Json, content: Json) -> Item:
     person = id_(content.get("user_id"))
     key = text(content.get("key"))  # what the site passed to allowMessagesFromGroup
     return _draft(
@@ -274,13 +274,13 @@ def _consent(kind: Kind, native: str, callback: Json, content: Json) -> Item:
 def _typing(native: str, callback: Json, content: Json) -> Item:
     person, to = content.get("from_id"), content.get("to_id")
     chat = to if _is_chat(to) else person
-    return _draft(Kind.TYPING, native, callback, chat, sender=Sender(id=id_(person)))
+    return _draft(EventKind.TYPING, native, callback, chat, sender=Sender(id=id_(person)))
 
 
 def _press(native: str, callback: Json, content: Json) -> Item:
     payload = content.get("payload")
     return _draft(
-        Kind.POSTBACK,
+        EventKind.POSTBACK,
         native,
         callback,
         content.get("peer_id"),
@@ -295,7 +295,7 @@ def _press(native: str, callback: Json, content: Json) -> Item:
 def _reaction(native: str, callback: Json, content: Json) -> Item:
     emoji = optional_id(content.get("reaction_id"))  # VK's number; absent when the reaction was taken back
     return _draft(
-        Kind.REACTION,
+        EventKind.REACTION,
         native,
         callback,
         content.get("peer_id"),
@@ -307,7 +307,7 @@ def _reaction(native: str, callback: Json, content: Json) -> Item:
 def _read(native: str, callback: Json, content: Json) -> Item:
     about = id_(content.get("read_message_id") or content.get("conversation_message_id"))
     return _draft(
-        Kind.STATUS,
+        EventKind.STATUS,
         native,
         callback,
         content.get("peer_id"),
@@ -317,11 +317,11 @@ def _read(native: str, callback: Json, content: Json) -> Item:
 
 
 EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
-    "message_new": partial(_message, Kind.MESSAGE),
-    "message_reply": partial(_message, Kind.MESSAGE),
-    "message_edit": partial(_message, Kind.MESSAGE_EDITED),
-    "message_allow": partial(_consent, Kind.MEMBER_JOINED),
-    "message_deny": partial(_consent, Kind.MEMBER_LEFT),
+    "message_new": partial(_message, EventKind.MESSAGE),
+    "message_reply": partial(_message, EventKind.MESSAGE),
+    "message_edit": partial(_message, EventKind.MESSAGE_EDITED),
+    "message_allow": partial(_consent, EventKind.MEMBER_JOINED),
+    "message_deny": partial(_consent, EventKind.MEMBER_LEFT),
     "message_typing_state": _typing,
     "message_event": _press,
     "message_reaction_event": _reaction,

@@ -16,12 +16,12 @@ from functools import partial
 from typing import Any, Literal
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import (
+from ..core.event.event import (
     Attachment,
     AttachmentType,
     Conversation,
     Draft,
-    Kind,
+    EventKind,
     Message,
     Sender,
     Status,
@@ -52,7 +52,7 @@ ISSUER = "Vonage"
 WINDOW_S = 300
 
 Item = Draft | Ignored
-Content = tuple[Kind, dict[str, Any]]  # the kind, and what is told of the message
+Content = tuple[EventKind, dict[str, Any]]  # the kind, and what is told of the message
 
 STATUSES: Mapping[str, Status] = {
     "submitted": "sent",
@@ -168,11 +168,11 @@ def _party(value: Any) -> tuple[str, str | None]:
 
 def _content(kind: AttachmentType, content: Json, message: Json) -> Content:
     found = Attachment(type=kind, url=text(content.get("url")), name=text(content.get("name")))
-    return Kind.MESSAGE, {"text": text(content.get("caption")), "attachments": (found,)}
+    return EventKind.MESSAGE, {"text": text(content.get("caption")), "attachments": (found,)}
 
 
 def _text(content: Any, message: Json) -> Content:
-    return Kind.MESSAGE, {"text": text(content)}
+    return EventKind.MESSAGE, {"text": text(content)}
 
 
 def _location(content: Json, message: Json) -> Content:
@@ -183,7 +183,7 @@ def _location(content: Json, message: Json) -> Content:
         name=text(content.get("name")),
         address=text(content.get("address")),
     )
-    return Kind.MESSAGE, {"attachments": (found,)}
+    return EventKind.MESSAGE, {"attachments": (found,)}
 
 
 def _contacts(content: Any, message: Json) -> Content:
@@ -198,28 +198,28 @@ def _contacts(content: Any, message: Json) -> Content:
                 phone=phone(first.get("phone") or first.get("wa_id")),
             )
         )
-    return Kind.MESSAGE, {"attachments": tuple(found)}
+    return EventKind.MESSAGE, {"attachments": tuple(found)}
 
 
 def _press(content: Json, message: Json) -> Content:
     payload = content.get("id", content.get("payload"))
     title = text(content.get("title")) or text(content.get("text"))
-    return Kind.POSTBACK, {"text": title, "payload": text(payload) or title}
+    return EventKind.POSTBACK, {"text": title, "payload": text(payload) or title}
 
 
 def _reaction(content: Json, message: Json) -> Content:
     emoji = text(content.get("emoji"))
     removed = content.get("action") == "unreact" or emoji is None
     about = id_(mapping(message.get("context")).get("message_uuid"))
-    return Kind.REACTION, {"id": about, "emoji": () if removed else (emoji,), "emoji_action": "set"}
+    return EventKind.REACTION, {"id": about, "emoji": () if removed else (emoji,), "emoji_action": "set"}
 
 
 def _order(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, {"payload": compact(content)}
+    return EventKind.MESSAGE, {"payload": compact(content)}
 
 
 def _unsupported(content: Any, message: Json) -> Content:
-    return Kind.MESSAGE, {"attachments": (Attachment(type="unsupported"),)}
+    return EventKind.MESSAGE, {"attachments": (Attachment(type="unsupported"),)}
 
 
 TYPES: Mapping[str, Callable[[Any, Json], Content]] = {
@@ -253,7 +253,7 @@ def _messages_inbound(message: Json) -> Item:
     person, number = _party(message.get("from"))
     context = mapping(message.get("context"))
     about = {"id": uuid, "reply_to": optional_id(context.get("message_uuid")), **about}
-    if event is Kind.REACTION:
+    if event is EventKind.REACTION:
         about["reply_to"] = None
     return Draft(
         kind=event,
@@ -273,7 +273,7 @@ def _messages_status(message: Json) -> Item:
         return Ignored(f"{channel}.{native}", "a status that is not known")
     uuid, fault = id_(message.get("message_uuid")), mapping(message.get("error"))
     return Draft(
-        kind=Kind.STATUS,
+        kind=EventKind.STATUS,
         native_kind=f"{channel}.{native}",
         dedupe_id=f"{uuid}:{native}",
         occurred_at=instant(message.get("timestamp")),
@@ -298,7 +298,7 @@ def _sms_inbound(fields: Json) -> Item:
     sid = id_(fields.get("messageId"))
     data = text(fields.get("data"))  # a binary message, in hexadecimal
     return Draft(
-        kind=Kind.MESSAGE,
+        kind=EventKind.MESSAGE,
         native_kind=f"sms.{kind}",
         dedupe_id=sid,
         occurred_at=instant(fields.get("message-timestamp")),
@@ -321,7 +321,7 @@ def _sms_status(fields: Json) -> Item:
     sid = id_(fields.get("messageId"))
     code = optional_id(fields.get("err-code"))
     return Draft(
-        kind=Kind.STATUS,
+        kind=EventKind.STATUS,
         native_kind=f"sms.{native}",
         dedupe_id=f"{sid}:{native}",
         occurred_at=instant(fields.get("message-timestamp")),

@@ -17,7 +17,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender, StatusError
+from ..core.event.event import (
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventKind,
+    Member,
+    Message,
+    Sender,
+    StatusError,
+)
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import Json, clean, compact, coordinate, id_, mapping, optional_id, same, seconds, text, word
@@ -121,7 +131,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(kind, "a type of message that is not known")
 
 
-def _draft(kind: Kind, native: str, push: Json, dedupe_id: str | None = None, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, push: Json, dedupe_id: str | None = None, **rest: Any) -> Draft:
     person = id_(push.get("FromUserName"))
     return Draft(
         kind=kind,
@@ -146,7 +156,7 @@ def _message(kind: str, push: Json) -> Item:
         attachments=TYPES[kind](push),
         payload=optional_id(push.get("bizmsgmenuid")),  # what a message's own menu was answered with
     )
-    return _draft(Kind.POSTBACK if about.payload else Kind.MESSAGE, kind, push, sid, message=about)
+    return _draft(EventKind.POSTBACK if about.payload else EventKind.MESSAGE, kind, push, sid, message=about)
 
 
 def _nothing(push: Json) -> tuple[Attachment, ...]:
@@ -196,33 +206,33 @@ def _subscribed(native: str, push: Json) -> Item:
     scene = text(push.get("EventKey"))  # of the QR code that led here
     message = Message(payload=scene) if scene else None
     member = Member(id=id_(push.get("FromUserName")))
-    return _draft(Kind.MEMBER_JOINED, native, push, members=(member,), message=message)
+    return _draft(EventKind.MEMBER_JOINED, native, push, members=(member,), message=message)
 
 
 def _unsubscribed(native: str, push: Json) -> Item:
-    return _draft(Kind.MEMBER_LEFT, native, push, members=(Member(id=id_(push.get("FromUserName"))),))
+    return _draft(EventKind.MEMBER_LEFT, native, push, members=(Member(id=id_(push.get("FromUserName"))),))
 
 
 def _pressed(native: str, push: Json) -> Item:
-    return _draft(Kind.POSTBACK, native, push, message=Message(payload=text(push.get("EventKey"))))
+    return _draft(EventKind.POSTBACK, native, push, message=Message(payload=text(push.get("EventKey"))))
 
 
 def _scanned(native: str, push: Json) -> Item:
     scanned, key = mapping(push.get("ScanCodeInfo")), text(push.get("EventKey"))
-    return _draft(Kind.POSTBACK, native, push, message=Message(text=text(scanned.get("ScanResult")), payload=key))
+    return _draft(EventKind.POSTBACK, native, push, message=Message(text=text(scanned.get("ScanResult")), payload=key))
 
 
 def _chose_place(native: str, push: Json) -> Item:
     place = _location(mapping(push.get("SendLocationInfo")))
     message = Message(payload=text(push.get("EventKey")), attachments=place)
-    return _draft(Kind.POSTBACK, native, push, message=message)
+    return _draft(EventKind.POSTBACK, native, push, message=message)
 
 
 def _position(native: str, push: Json) -> Item:
     # Told by the phone, not said by the person.
     latitude, longitude = coordinate(push.get("Latitude")), coordinate(push.get("Longitude"))
     found = Attachment(type="location", latitude=latitude, longitude=longitude)
-    return _draft(Kind.SYSTEM, native, push, message=Message(attachments=(found,)))
+    return _draft(EventKind.SYSTEM, native, push, message=Message(attachments=(found,)))
 
 
 def _sent(native: str, push: Json) -> Item:
@@ -232,12 +242,12 @@ def _sent(native: str, push: Json) -> Item:
     failed = result != "success"
     error = StatusError(title=result) if failed else None
     message = Message(id=sid, status="failed" if failed else "delivered", error=error)
-    return _draft(Kind.STATUS, native, push, f"{sid}:{'failed' if failed else 'delivered'}", message=message)
+    return _draft(EventKind.STATUS, native, push, f"{sid}:{'failed' if failed else 'delivered'}", message=message)
 
 
 def _subscriptions(native: str, push: Json) -> Item:
     inner = next((push[name] for name in push if name.startswith("SubscribeMsg")), None)
-    return _draft(Kind.POSTBACK, native, push, message=Message(payload=compact(inner) if inner else None))
+    return _draft(EventKind.POSTBACK, native, push, message=Message(payload=compact(inner) if inner else None))
 
 
 EVENTS: Mapping[str, Callable[[str, Json], Item]] = {

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..core.event import (
+from ..core.event.event import (
     Attachment,
     AttachmentType,
     Conversation,
     Draft,
-    Kind,
+    EventKind,
     Member,
     Message,
     Sender,
@@ -44,7 +44,7 @@ KIND = "whatsapp"
 OBJECT = "whatsapp_business_account"
 
 Item = Draft | Ignored
-Content = tuple[Kind, dict[str, Any]]  # the kind, and what is told of the message
+Content = tuple[EventKind, dict[str, Any]]  # the kind, and what is told of the message
 
 STATUSES: Mapping[str, Status] = {
     "sent": "sent",
@@ -74,7 +74,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
 
 
 def _text(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, {"text": text(content.get("body"))}
+    return EventKind.MESSAGE, {"text": text(content.get("body"))}
 
 
 def _media(kind: AttachmentType, content: Json, message: Json) -> Content:
@@ -85,7 +85,7 @@ def _media(kind: AttachmentType, content: Json, message: Json) -> Content:
         mime=text(content.get("mime_type")),
         name=text(content.get("filename")),
     )
-    return Kind.MESSAGE, {"text": text(content.get("caption")), "attachments": (found,)}
+    return EventKind.MESSAGE, {"text": text(content.get("caption")), "attachments": (found,)}
 
 
 def _location(content: Json, message: Json) -> Content:
@@ -96,7 +96,7 @@ def _location(content: Json, message: Json) -> Content:
         name=text(content.get("name")),
         address=text(content.get("address")),
     )
-    return Kind.MESSAGE, {"attachments": (found,)}
+    return EventKind.MESSAGE, {"attachments": (found,)}
 
 
 def _contacts(content: Any, message: Json) -> Content:
@@ -106,11 +106,11 @@ def _contacts(content: Any, message: Json) -> Content:
         number = phone(first.get("phone")) or phone(first.get("wa_id"), international=True)
         name = text(mapping(card.get("name")).get("formatted_name"))
         found.append(Attachment(type="contact", ref=optional_id(first.get("wa_id")), name=name, phone=number))
-    return Kind.MESSAGE, {"attachments": tuple(found)}
+    return EventKind.MESSAGE, {"attachments": tuple(found)}
 
 
 def _button(content: Json, message: Json) -> Content:
-    return Kind.POSTBACK, {"text": text(content.get("text")), "payload": text(content.get("payload"))}
+    return EventKind.POSTBACK, {"text": text(content.get("text")), "payload": text(content.get("payload"))}
 
 
 def _interactive(content: Json, message: Json) -> Content:
@@ -118,7 +118,7 @@ def _interactive(content: Json, message: Json) -> Content:
     reply = mapping(content.get(kind))
     payload = next((reply[name] for name in INTERACTIVE.get(kind, ("id",)) if name in reply), None)
     title = text(reply.get("title")) or text(reply.get("body"))
-    return Kind.POSTBACK, {"text": title, "payload": text(payload)}
+    return EventKind.POSTBACK, {"text": title, "payload": text(payload)}
 
 
 INTERACTIVE: Mapping[str, tuple[str, ...]] = {
@@ -132,16 +132,16 @@ INTERACTIVE: Mapping[str, tuple[str, ...]] = {
 def _reaction(content: Json, message: Json) -> Content:
     emoji = text(content.get("emoji"))  # absent or empty: taken back. A person has one reaction to a message
     about = id_(content.get("message_id"))
-    return Kind.REACTION, {"id": about, "emoji": (emoji,) if emoji else (), "emoji_action": "set"}
+    return EventKind.REACTION, {"id": about, "emoji": (emoji,) if emoji else (), "emoji_action": "set"}
 
 
 def _order(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, {"text": text(content.get("text")), "payload": compact(content)}
+    return EventKind.MESSAGE, {"text": text(content.get("text")), "payload": compact(content)}
 
 
 def _system(content: Json, message: Json) -> Content:
     new = next((content[n] for n in ("wa_id", "new_wa_id", "user_id", "identity") if n in content), None)
-    return Kind.SYSTEM, {"text": text(content.get("body")), "payload": optional_id(new)}
+    return EventKind.SYSTEM, {"text": text(content.get("body")), "payload": optional_id(new)}
 
 
 def _edit(content: Json, message: Json) -> Content:
@@ -150,19 +150,19 @@ def _edit(content: Json, message: Json) -> Content:
     about: dict[str, Any] = {"id": id_(content.get("original_message_id")), "edited_at": _time(message)}
     if kind in TYPES and kind not in ("edit", "revoke"):
         about = {**_read(kind, inner)[1], **about}
-    return Kind.MESSAGE_EDITED, about
+    return EventKind.MESSAGE_EDITED, about
 
 
 def _revoke(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE_DELETED, {"id": id_(content.get("original_message_id"))}
+    return EventKind.MESSAGE_DELETED, {"id": id_(content.get("original_message_id"))}
 
 
 def _unsupported(content: Json, message: Json) -> Content:
-    return Kind.MESSAGE, {"attachments": (Attachment(type="unsupported"),)}
+    return EventKind.MESSAGE, {"attachments": (Attachment(type="unsupported"),)}
 
 
 def _welcome(content: Json, message: Json) -> Content:
-    return Kind.MEMBER_JOINED, {}
+    return EventKind.MEMBER_JOINED, {}
 
 
 TYPES: Mapping[str, Callable[[Any, Json], Content]] = {
@@ -228,7 +228,7 @@ def _draft(field: str, message: Json, sender: Sender, other: str | None) -> Item
         "forwarded": context.get("forwarded") is True or context.get("frequently_forwarded") is True,
         "payload": about.get("payload") or optional_id(referral.get("source_id")),
     }
-    joined = event is Kind.MEMBER_JOINED
+    joined = event is EventKind.MEMBER_JOINED
     return Draft(
         kind=event,
         native_kind=f"{field}.{kind}",
@@ -265,7 +265,7 @@ def _status(status: Json) -> Item:
     participant = optional_id(status.get("recipient_participant_id") or status.get("recipient_participant_user_id"))
     first = next(map(mapping, listing(status.get("errors"))), None)
     return Draft(
-        kind=Kind.STATUS,
+        kind=EventKind.STATUS,
         native_kind=f"statuses.{native}",
         dedupe_id=":".join(filter(None, (about, native, participant))),  # in a group everyone reads for themselves
         occurred_at=_time(status),
@@ -288,7 +288,7 @@ def _status(status: Json) -> Item:
 def _groups(field: str, value: Json) -> Iterator[Item]:
     for group in map(mapping, listing(value.get("groups"))):
         native = word(group.get("type"))
-        kind, people = GROUP_TYPES.get(native, (Kind.CONVERSATION_UPDATED, ""))
+        kind, people = GROUP_TYPES.get(native, (EventKind.CONVERSATION_UPDATED, ""))
         members = tuple(
             Member(id=id_(p.get("wa_id") or p.get("user_id") or p.get("input")))
             for p in map(mapping, listing(group.get(people)))
@@ -297,7 +297,7 @@ def _groups(field: str, value: Json) -> Iterator[Item]:
         # There is no id: what makes an occurrence another one is all there is.
         names = (about, native, optional_id(group.get("timestamp")), optional_id(group.get("request_id")))
         yield Draft(
-            kind=kind if members or kind is Kind.CONVERSATION_UPDATED else Kind.CONVERSATION_UPDATED,
+            kind=kind if members or kind is EventKind.CONVERSATION_UPDATED else EventKind.CONVERSATION_UPDATED,
             native_kind=f"{field}.{native}",
             dedupe_id=":".join([*filter(None, names), *(m.id or "" for m in members)]),
             occurred_at=_time(group),
@@ -307,9 +307,9 @@ def _groups(field: str, value: Json) -> Iterator[Item]:
         )
 
 
-GROUP_TYPES: Mapping[str, tuple[Kind, str]] = {
-    "group_participants_add": (Kind.MEMBER_JOINED, "added_participants"),
-    "group_participants_remove": (Kind.MEMBER_LEFT, "removed_participants"),
+GROUP_TYPES: Mapping[str, tuple[EventKind, str]] = {
+    "group_participants_add": (EventKind.MEMBER_JOINED, "added_participants"),
+    "group_participants_remove": (EventKind.MEMBER_LEFT, "removed_participants"),
 }
 
 FIELDS: Mapping[str, Callable[[str, Json], Iterator[Item]]] = {

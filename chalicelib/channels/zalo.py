@@ -14,7 +14,17 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event import Attachment, AttachmentType, Conversation, Draft, Kind, Member, Message, Sender, Status
+from ..core.event.event import (
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventKind,
+    Member,
+    Message,
+    Sender,
+    Status,
+)
 from . import base
 from .base import Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -96,7 +106,7 @@ def _party(event: Json, name: str) -> str | None:
     return optional_id(mapping(event.get(name)).get("id"))
 
 
-def _draft(kind: Kind, native: str, event: Json, person: str | None, dedupe_id: str, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, event: Json, person: str | None, dedupe_id: str, **rest: Any) -> Draft:
     group = optional_id(event.get("group_id")) or (_party(event, "recipient") if native.startswith(GROUP) else None)
     return Draft(
         kind=kind,
@@ -132,7 +142,7 @@ def _message(kind: AttachmentType | None, native: str, event: Json) -> Iterator[
     other = _party(event, "recipient") if own else sender
     # Strangers who have not followed the account are known by a conversation only.
     other = optional_id(content.get("conversation_id")) or other
-    yield _draft(Kind.MESSAGE, native, event, other, sid, sender=Sender(id=sender, is_self=own), message=about)
+    yield _draft(EventKind.MESSAGE, native, event, other, sid, sender=Sender(id=sender, is_self=own), message=about)
 
 
 def _attachments(kind: AttachmentType | None, content: Json) -> Iterator[Attachment]:
@@ -181,7 +191,7 @@ def _status(status: Status, native: str, event: Json) -> Iterator[Item]:
     ids = [id_(one) for one in listing(content.get("msg_ids"))] or [id_(content.get("msg_id"))]
     for sid in ids:
         yield _draft(
-            Kind.STATUS,
+            EventKind.STATUS,
             native,
             event,
             person or sender,
@@ -197,7 +207,7 @@ def _reaction(native: str, event: Json) -> Iterator[Item]:
     icon = text(content.get("react_icon"))
     removed = icon is None or icon == REMOVED
     yield _draft(
-        Kind.REACTION,
+        EventKind.REACTION,
         native,
         event,
         _party(event, "recipient") if own else sender,
@@ -210,7 +220,7 @@ def _reaction(native: str, event: Json) -> Iterator[Item]:
 REMOVED = "/-remove"  # what the SDK sends to take a reaction back
 
 
-def _moved(kind: Kind, native: str, event: Json) -> Iterator[Item]:
+def _moved(kind: EventKind, native: str, event: Json) -> Iterator[Item]:
     person = id_(_party(event, "follower") or _party(event, "sender"))
     source = text(event.get("source"))  # where the person found the account
     yield _draft(
@@ -228,7 +238,7 @@ def _moved(kind: Kind, native: str, event: Json) -> Iterator[Item]:
 def _press(native: str, event: Json) -> Iterator[Item]:
     person = id_(_party(event, "user") or _party(event, "sender") or event.get("user_id"))
     yield _draft(
-        Kind.POSTBACK,
+        EventKind.POSTBACK,
         native,
         event,
         person,
@@ -245,7 +255,7 @@ def _submitted(native: str, event: Json) -> Iterator[Item]:
     place = joined(*(info.get(part) for part in ("address", "ward", "district", "city")))
     card = Attachment(type="contact", name=name, phone=number, address=place)
     yield _draft(
-        Kind.POSTBACK,
+        EventKind.POSTBACK,
         native,
         event,
         person,
@@ -272,8 +282,8 @@ EVENTS: Mapping[str, Callable[[str, Json], Iterator[Item]]] = {
     "user_seen_message": partial(_status, "read"),
     "user_reacted_message": _reaction,
     "oa_reacted_message": _reaction,
-    "follow": partial(_moved, Kind.MEMBER_JOINED),
-    "unfollow": partial(_moved, Kind.MEMBER_LEFT),
+    "follow": partial(_moved, EventKind.MEMBER_JOINED),
+    "unfollow": partial(_moved, EventKind.MEMBER_LEFT),
     "user_click_chatnow": _press,
     "user_submit_info": _submitted,
 }

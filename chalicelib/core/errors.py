@@ -241,7 +241,7 @@ class DeliveryError(WaybillError):
     """A destination did not take a delivery.
 
     Args:
-        attempt_code: from the closed list of ``core.retry.CODES``, never the destination's own text.
+        attempt_code: from the closed list of ``core.delivery.retry.CODES``, never the destination's own text.
         retryable: whether the same delivery may succeed later.
         retry_after_s: what the destination asked for, in seconds.
         gone: the destination says it will never take anything again (410).

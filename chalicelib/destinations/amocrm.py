@@ -22,8 +22,8 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, model_validator
 
 from . import base, calls, contacts, text, tokens
-from .base import Clients, Countries, Delivery, Receipt
-from .contacts import Parcel, Person
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .contacts import ContactMessage, ContactPerson
 
 KIND = "amocrm"
 MEMORY = True
@@ -36,7 +36,7 @@ FOUND_MAX = 10
 NOTES_LOOKED_AT = 25
 
 
-class App(tokens.App):
+class AmocrmApp(tokens.OAuthApp):
     """An integration's OAuth pair; renewing asks for its redirect address too."""
 
     redirect_uri: str = Field(min_length=1, max_length=2048)
@@ -47,7 +47,7 @@ class Config(base.Config):
 
     host: str = Field(pattern=HOST)
     token: SecretStr | None = Field(default=None, min_length=1, max_length=tokens.TOKEN_MAX)
-    app: App | None = None
+    app: AmocrmApp | None = None
     field_id: int = Field(ge=1)
     api_url: calls.ApiUrl = None
 
@@ -58,7 +58,7 @@ class Config(base.Config):
         return self
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a stand-in that the operator has not opened.
 
     Raises:
@@ -72,47 +72,49 @@ def place(config: Config) -> Countries | None:
     return None
 
 
-_FORM = text.Form(NOTE_MAX, len, text.plain)
+_FORM = text.TextLimit(NOTE_MAX, len, text.plain)
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> ContactMessage:
     """Make the note of an event and say whose contact it belongs to.
 
     Raises:
         DeliveryError: ``render``, where the event tells neither of a person nor of a conversation.
     """
     mark = contacts.mark_of(delivery)
-    return contacts.parcel(document, delivery, f"{text.fitted(text.of_event(document, delivery), _FORM)}\n{mark}", mark)
+    return contacts.contact_message(
+        document, delivery, f"{text.fitted(text.of_event(document, delivery), _FORM)}\n{mark}", mark
+    )
 
 
-def send(parcel: Parcel, clients: Clients) -> Receipt:
+def send(message: ContactMessage, clients: SendingClients) -> DeliveryReceipt:
     """Add the note to the person's contact.
 
     Raises:
         DeliveryError: anything but that.
         Unavailable: our own memory did not answer; the attempt is made again.
     """
-    return contacts.send(parcel, clients, _Account)
+    return contacts.send(message, clients, _AmocrmAccount)
 
 
-class _Account:
+class _AmocrmAccount:
     """The account as ``contacts.Crm``, for one attempt."""
 
-    def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
-        config: Config = parcel.config
+    def __init__(self, message: ContactMessage, clients: SendingClients, memory: base.Memory) -> None:
+        config: Config = message.config
         self._config = config
         self.account = config.host
-        self._service = calls.Service(clients, f"https://{config.host}", {}, parcel.at, config.api_url)
+        self._service = calls.Service(clients, f"https://{config.host}", {}, message.at, config.api_url)
         self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
 
-    def find(self, person: Person) -> str | None:
+    def find(self, person: ContactPerson) -> str | None:
         for external_id in person.external_ids:
             found = self._search(_field_value(external_id), "field_id", self._config.field_id)
             if found is not None:
                 return found
         return self._search(_digits(person.phone), "field_code", "PHONE") if person.phone else None
 
-    def make(self, person: Person) -> str:
+    def make(self, person: ContactPerson) -> str:
         values: list[dict[str, Any]] = [
             {"field_id": self._config.field_id, "values": [{"value": _field_value(person.external_ids[0])}]}
         ]
@@ -131,17 +133,17 @@ class _Account:
             return contacts.shows(answer, mark)
         raise self._fault(answer, path)
 
-    def attach(self, contact: str, parcel: Parcel) -> None:
-        note = {"note_type": "common", "params": {"text": parcel.text}}
+    def attach(self, contact: str, message: ContactMessage) -> None:
+        note = {"note_type": "common", "params": {"text": message.text}}
         path = f"/api/v4/contacts/{contact}"
         answer = self._answer("POST", f"{path}/notes", [note])
         if not answer.ok:
             raise self._fault(answer, path)
 
-    def _fault(self, answer: calls.Answer, path: str) -> Exception:
+    def _fault(self, answer: calls.ApiResponse, path: str) -> Exception:
         """Return what a refusal about a contact comes to: ``Gone`` where the contact is."""
         if answer.status in (400, 404) and self._is_gone(path):
-            return contacts.Gone()
+            return contacts.ContactMerged()
         return calls.fault_of(answer)
 
     def _is_gone(self, path: str) -> bool:
@@ -160,23 +162,23 @@ class _Account:
             contacts.ids_in(_embedded(answer, "contacts"), lambda c: _id(c) if _holds(c, wanted, key, value) else None)
         )
 
-    def _call(self, method: str, path: str, body: list[Any] | None = None) -> calls.Answer:
+    def _call(self, method: str, path: str, body: list[Any] | None = None) -> calls.ApiResponse:
         answer = self._answer(method, path, body)
         if not answer.ok:
             raise calls.fault_of(answer)
         return answer
 
-    def _answer(self, method: str, path: str, body: list[Any] | None = None) -> calls.Answer:
+    def _answer(self, method: str, path: str, body: list[Any] | None = None) -> calls.ApiResponse:
         content = None if body is None else json.dumps(body).encode()
 
-        def call(access: str) -> calls.Answer:
+        def call(access: str) -> calls.ApiResponse:
             return self._service.call(method, path, content, {"Authorization": f"Bearer {access}"})
 
         if self._tokens:
             return tokens.authorised(call, self._tokens, lambda answer: answer.status == 401)
         return call(self._config.token.get_secret_value() if self._config.token else "")
 
-    def _renew(self, refresh: str) -> calls.Answer:
+    def _renew(self, refresh: str) -> calls.ApiResponse:
         app = self._config.app
         assert app is not None
         asked = {
@@ -198,7 +200,7 @@ def _digits(value: str) -> str:
     return re.sub("[^0-9]", "", value)
 
 
-def _embedded(answer: calls.Answer, name: str) -> object:
+def _embedded(answer: calls.ApiResponse, name: str) -> object:
     embedded = answer.object().get("_embedded")
     return embedded.get(name) if isinstance(embedded, dict) else None
 

@@ -22,7 +22,7 @@ from .. import law
 from ..core.errors import DeliveryError, Invalid
 from . import base
 from .aws_client import Access, Aws
-from .base import Clients, Countries, Delivery, Proof, Receipt
+from .base import Countries, Delivery, DeliveryReceipt, Proof, SendingClients
 from .vetted import failure
 
 ACCEPTED = "accepted"
@@ -146,7 +146,7 @@ class ThingConfig(RoleConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AwsCall:
     """The call of a kind.
 
     ``limit_bytes`` is what the service takes at most; ``usual_bytes`` what a thing takes unless its owner has raised that.
@@ -159,7 +159,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class AwsMessage:
     """A call, ready to be made. ``size_bytes`` is as the service counts, ``body`` what it carries of the event.
 
     ``test`` says that it carries an example: that may be sent before the destination is enabled, so that its role is proved
@@ -179,7 +179,7 @@ def place(config: RoleConfig) -> Countries | None:
     return (law.region_country(config.home[0]),)
 
 
-def check(config: RoleConfig, clients: Clients) -> None:
+def check(config: RoleConfig, clients: SendingClients) -> None:
     """Refuse things that this cell never sends to.
 
     Raises:
@@ -198,13 +198,13 @@ def _refusal(config: RoleConfig, aws: Aws) -> str | None:
     return "partition" if config.role.partition != law.region_partition(aws.region) else None
 
 
-def _aws(clients: Clients) -> Aws:
+def _aws(clients: SendingClients) -> Aws:
     if clients.aws is None:
         raise RuntimeError("the kinds of AWS need clients that reach it")
     return clients.aws
 
 
-def prove(config: RoleConfig, external_id: str, session: str, clients: Clients) -> Proof:
+def prove(config: RoleConfig, external_id: str, session: str, clients: SendingClients) -> Proof:
     """Ask whether the role is assumed with the external id, and is not without: else a tenant could name another's role.
 
     Args:
@@ -242,8 +242,10 @@ def lane_of(delivery: Delivery) -> str:
     return delivery.conversation or delivery.event_id
 
 
-def parcel(delivery: Delivery, body: bytes, arguments: Mapping[str, Any], size_bytes: int | None = None) -> Parcel:
-    """Make a parcel; its size is the body's unless the service counts more.
+def aws_message(
+    delivery: Delivery, body: bytes, arguments: Mapping[str, Any], size_bytes: int | None = None
+) -> AwsMessage:
+    """Make a message; its size is the body's unless the service counts more.
 
     Raises:
         DeliveryError: ``render``, where the destination has no external id.
@@ -252,31 +254,31 @@ def parcel(delivery: Delivery, body: bytes, arguments: Mapping[str, Any], size_b
         raise failure("render", sent=False)
     access = Access(delivery.config.role_arn, delivery.external_id, delivery.destination_id)
     size = len(body) if size_bytes is None else size_bytes
-    return Parcel(delivery.config, access, arguments, body, size, delivery.test)
+    return AwsMessage(delivery.config, access, arguments, body, size, delivery.test)
 
 
-def with_attributes(delivery: Delivery, body: bytes, arguments: Mapping[str, Any]) -> Parcel:
-    """Make a parcel of a service whose messages have attributes, which count, and may be of a FIFO thing."""
+def with_attributes(delivery: Delivery, body: bytes, arguments: Mapping[str, Any]) -> AwsMessage:
+    """Make a message of a service whose messages have attributes, which count, and may be of a FIFO thing."""
     ids = ids_of(delivery)
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in ids.items()}
     size = len(body) + sum(len(name) + len("String") + len(value) for name, value in ids.items())
     fifo = {}
     if delivery.config.arn.endswith(".fifo"):
         fifo = {"MessageGroupId": lane_of(delivery), "MessageDeduplicationId": delivery.delivery_id}
-    return parcel(delivery, body, {**arguments, "MessageAttributes": attributes, **fifo}, size)
+    return aws_message(delivery, body, {**arguments, "MessageAttributes": attributes, **fifo}, size)
 
 
 def make(
-    one: Parcel,
-    clients: Clients,
-    call: Call,
+    one: AwsMessage,
+    clients: SendingClients,
+    call: AwsCall,
     arguments: Callable[[Any], Mapping[str, Any]] | None = None,
     passes: frozenset[str] = frozenset(),
 ) -> Mapping[str, Any]:
-    """Make a parcel's call once.
+    """Make a message's call once.
 
     Args:
-        arguments: makes what depends on the client, given it; the parcel's own are sent along.
+        arguments: makes what depends on the client, given it; the message's own are sent along.
         passes: errors that are an answer: ``{"Error": word}``.
 
     Raises:
@@ -312,6 +314,6 @@ def make(
         raise
 
 
-def receipt(answer: Mapping[str, Any]) -> Receipt:
+def receipt(answer: Mapping[str, Any]) -> DeliveryReceipt:
     """Return the receipt of a call that was taken: its status, and nothing of the answer, which says nothing more."""
-    return Receipt(ACCEPTED, int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) or None)
+    return DeliveryReceipt(ACCEPTED, int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) or None)

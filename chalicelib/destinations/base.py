@@ -66,7 +66,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class DeliveryReceipt:
     """A destination took a delivery. ``response`` is the beginning of its answer, at most 4 KiB."""
 
     code: str
@@ -94,7 +94,7 @@ class Memory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
+class SendingClients:
     """What kinds send through. Made once, without any I/O; the TLS context is made at its first use.
 
     ``memory`` is that of the destination being sent to; None where nothing is remembered, as at creation. ``aws`` reaches
@@ -121,8 +121,8 @@ class Proof(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Kind(Protocol):
-    """Satisfied by a module. A parcel is the kind's own type: what ``render`` makes and ``send`` takes; it has a ``body``.
+class DestinationKind(Protocol):
+    """Satisfied by a module. A request is the kind's own type: what ``render`` makes and ``send`` takes; it has a ``body``.
 
     A module that says nothing else writes a form of its own (no ``select``), in the format ``standard``, unsigned:
 
@@ -138,7 +138,7 @@ class Kind(Protocol):
     Config: ClassVar[type[BaseModel]]
 
     @staticmethod
-    def check(config: Any, clients: Clients) -> None:
+    def check(config: Any, clients: SendingClients) -> None:
         """Refuse at creation what every attempt would refuse. Raises ``Invalid``."""
 
     @staticmethod
@@ -147,8 +147,8 @@ class Kind(Protocol):
 
     @staticmethod
     def render(document: Mapping[str, Any], delivery: Delivery) -> Any:
-        """Make the parcel: the same arguments give the same parcel. Pure. Raises ``DeliveryError`` (``render``)."""
+        """Make the request: the same arguments give the same request. Pure. Raises ``DeliveryError`` (``render``)."""
 
     @staticmethod
-    def send(parcel: Any, clients: Clients) -> Receipt:
-        """Send a parcel once. Raises ``DeliveryError`` and nothing else."""
+    def send(request: Any, clients: SendingClients) -> DeliveryReceipt:
+        """Send a request once. Raises ``DeliveryError`` and nothing else."""

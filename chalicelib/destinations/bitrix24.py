@@ -22,8 +22,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from . import base, calls, contacts, text, tokens, vetted
 from .address import URL_MAX
-from .base import Clients, Countries, Delivery, Receipt
-from .contacts import Parcel, Person
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .contacts import ContactMessage, ContactPerson
 
 KIND = "bitrix24"
 MEMORY = True
@@ -72,7 +72,7 @@ class Config(base.Config):
     """A webhook's URL, whose path is its secret; or a portal's URL and an application installed there."""
 
     url: SecretStr = Field(min_length=1, max_length=URL_MAX)
-    app: tokens.App | None = None
+    app: tokens.OAuthApp | None = None
     api_url: calls.ApiUrl = None
 
     _check_url = field_validator("url")(_url)
@@ -85,7 +85,7 @@ class Config(base.Config):
         return self
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a URL that every attempt would refuse.
 
     Raises:
@@ -104,42 +104,44 @@ def _pieces(written: str) -> Iterable[str]:
     return ("[\u200b" if c == "[" else c for c in written)
 
 
-_FORM = text.Form(COMMENT_BYTES_MAX, lambda written: len(written.encode("utf-8", "replace")), _pieces)
+_FORM = text.TextLimit(COMMENT_BYTES_MAX, lambda written: len(written.encode("utf-8", "replace")), _pieces)
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> ContactMessage:
     """Make the comment of an event and say whose contact it belongs to.
 
     Raises:
         DeliveryError: ``render``, where the event tells neither of a person nor of a conversation.
     """
     mark = contacts.mark_of(delivery)
-    return contacts.parcel(document, delivery, f"{text.fitted(text.of_event(document, delivery), _FORM)}\n{mark}", mark)
+    return contacts.contact_message(
+        document, delivery, f"{text.fitted(text.of_event(document, delivery), _FORM)}\n{mark}", mark
+    )
 
 
-def send(parcel: Parcel, clients: Clients) -> Receipt:
+def send(message: ContactMessage, clients: SendingClients) -> DeliveryReceipt:
     """Add the comment to the person's contact.
 
     Raises:
         DeliveryError: anything but that.
         Unavailable: our own memory did not answer; the attempt is made again.
     """
-    return contacts.send(parcel, clients, _Portal)
+    return contacts.send(message, clients, _Portal)
 
 
 class _Portal:
     """The portal as ``contacts.Crm``, for one attempt."""
 
-    def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
-        config: Config = parcel.config
+    def __init__(self, message: ContactMessage, clients: SendingClients, memory: base.Memory) -> None:
+        config: Config = message.config
         self.account = urlsplit(config.url.get_secret_value()).netloc
         self._app = config.app
         root = config.url.get_secret_value().rstrip("/") + ("/rest" if config.app else "")
-        self._rest = calls.Service(clients, root, {}, parcel.at, config.api_url)
-        self._oauth = calls.Service(clients, TOKEN_URL, {}, parcel.at, config.api_url)
+        self._rest = calls.Service(clients, root, {}, message.at, config.api_url)
+        self._oauth = calls.Service(clients, TOKEN_URL, {}, message.at, config.api_url)
         self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
 
-    def find(self, person: Person) -> str | None:
+    def find(self, person: ContactPerson) -> str | None:
         for external_id in person.external_ids:
             wanted = {"originatorId": ORIGINATOR, "originId": external_id}
             found = self._call(
@@ -157,7 +159,7 @@ class _Portal:
         # No duplicate at all is an empty list, not an object.
         return contacts.oldest(contacts.ids_in(same.get("CONTACT") if isinstance(same, dict) else None, lambda v: v))
 
-    def make(self, person: Person) -> str:
+    def make(self, person: ContactPerson) -> str:
         fields: dict[str, Any] = {
             "name": person.name,
             "originatorId": ORIGINATOR,
@@ -184,18 +186,20 @@ class _Portal:
         )
         return contacts.shows(found, mark)
 
-    def attach(self, contact: str, parcel: Parcel) -> None:
-        fields = {"ENTITY_ID": int(contact), "ENTITY_TYPE": "contact", "COMMENT": parcel.text}
+    def attach(self, contact: str, message: ContactMessage) -> None:
+        fields = {"ENTITY_ID": int(contact), "ENTITY_TYPE": "contact", "COMMENT": message.text}
         self._call("crm.timeline.comment.add", {"fields": fields}, gone=GONE)
 
     def _call(self, method: str, parameters: Mapping[str, Any], gone: frozenset[str] = frozenset()) -> Any:
         """Call a method and return its ``result``."""
         return self._answer(method, parameters, gone).object().get("result")
 
-    def _answer(self, method: str, parameters: Mapping[str, Any], gone: frozenset[str] = frozenset()) -> calls.Answer:
+    def _answer(
+        self, method: str, parameters: Mapping[str, Any], gone: frozenset[str] = frozenset()
+    ) -> calls.ApiResponse:
         """Call a method and return the answer that it worked. Of an error only the code word is read."""
 
-        def call(access: str | None) -> calls.Answer:
+        def call(access: str | None) -> calls.ApiResponse:
             sent = parameters if access is None else {**parameters, "auth": access}
             return self._rest.call("POST", f"/{method}", sent)
 
@@ -204,11 +208,11 @@ class _Portal:
         if answer.ok and not word:
             return answer
         if word in gone:
-            raise contacts.Gone
+            raise contacts.ContactMerged
         code = CODES.get(word) or ("invalid" if answer.ok else None)
         raise calls.failure(code, answer) if code else calls.fault_of(answer)
 
-    def _renew(self, refresh: str) -> calls.Answer:
+    def _renew(self, refresh: str) -> calls.ApiResponse:
         assert self._app is not None
         query = {
             "grant_type": "refresh_token",
@@ -226,11 +230,11 @@ def _id(item: Any) -> object:
     return item.get("id") if isinstance(item, dict) else None
 
 
-def _expired(answer: calls.Answer) -> bool:
+def _expired(answer: calls.ApiResponse) -> bool:
     return _word(answer) in EXPIRED
 
 
-def _word(answer: calls.Answer) -> str:
+def _word(answer: calls.ApiResponse) -> str:
     """Return Bitrix24's word for what went wrong; empty where it says none."""
     word = answer.told().get("error")
     return word if isinstance(word, str) else ""

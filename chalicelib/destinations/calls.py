@@ -26,11 +26,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from ..core import retry
+from ..core.delivery import retry
 from ..core.errors import DeliveryError
 from . import base, vetted
 from .address import URL_MAX, ForbiddenAddress, Policy, Target, check_url
-from .base import Clients, Receipt
+from .base import DeliveryReceipt, SendingClients
 
 USER_AGENT = "Waybill/1"
 JSON_TYPE = "application/json"
@@ -53,7 +53,7 @@ _WAITS = frozenset({"throttled", "unavailable"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What a service answered; ``at`` is the attempt's time, which a ``Retry-After`` date is read against."""
 
     status: int
@@ -100,7 +100,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class ApiRequest:
     """One JSON POST to a service, ready to be sent. ``at`` is the time of the attempt."""
 
     url: str = field(repr=False)
@@ -141,7 +141,7 @@ def stand_in(url: str, api_url: str | None, policy: Policy) -> Target:
     return target
 
 
-def check(url: str, api_url: str | None, clients: Clients) -> None:
+def check(url: str, api_url: str | None, clients: SendingClients) -> None:
     """Refuse at creation what every call would refuse. A name that does not resolve yet is taken.
 
     Raises:
@@ -154,13 +154,13 @@ def check(url: str, api_url: str | None, clients: Clients) -> None:
         return
 
 
-def deadline_of(clients: Clients) -> float:
+def deadline_of(clients: SendingClients) -> float:
     """Return when an attempt that begins now has to be over, on the clock of ``time.monotonic``."""
     return vetted.deadline_in(clients.limits.total_s)
 
 
 def call(
-    clients: Clients,
+    clients: SendingClients,
     method: str,
     url: str,
     *,
@@ -169,7 +169,7 @@ def call(
     at: datetime,
     deadline: float,
     api_url: str | None = None,
-) -> Answer:
+) -> ApiResponse:
     """Make one call and return the answer, whatever its status.
 
     Args:
@@ -196,11 +196,11 @@ def call(
     answer = vetted.request(
         target, address, method, sent, content, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
     )
-    return Answer(answer.status, answer.headers, answer.body, at, answer.truncated)
+    return ApiResponse(answer.status, answer.headers, answer.body, at, answer.truncated)
 
 
-def post(parcel: Parcel, clients: Clients) -> Answer:
-    """Send a parcel once.
+def post(request: ApiRequest, clients: SendingClients) -> ApiResponse:
+    """Send a request once.
 
     Raises:
         DeliveryError: as ``call``.
@@ -208,16 +208,16 @@ def post(parcel: Parcel, clients: Clients) -> Answer:
     return call(
         clients,
         "POST",
-        parcel.url,
-        headers=parcel.headers,
-        body=parcel.body,
-        at=parcel.at,
+        request.url,
+        headers=request.headers,
+        body=request.body,
+        at=request.at,
         deadline=deadline_of(clients),
-        api_url=parcel.api_url,
+        api_url=request.api_url,
     )
 
 
-def failure(code: str, answer: Answer, retry_after_s: float | None = None) -> DeliveryError:
+def failure(code: str, answer: ApiResponse, retry_after_s: float | None = None) -> DeliveryError:
     """Make the error of an attempt code for an answer that was read; its beginning is kept, apart from any text.
 
     Args:
@@ -228,7 +228,7 @@ def failure(code: str, answer: Answer, retry_after_s: float | None = None) -> De
     return vetted.failure(code, retry_after_s=retry_after_s, response=answer.body[: base.KEPT_RESPONSE_BYTES])
 
 
-def fault_of(answer: Answer, overrides: Mapping[int, str] | None = None) -> DeliveryError:
+def fault_of(answer: ApiResponse, overrides: Mapping[int, str] | None = None) -> DeliveryError:
     """Return the error that an answer's status stands for, by the table above.
 
     Args:
@@ -237,9 +237,9 @@ def fault_of(answer: Answer, overrides: Mapping[int, str] | None = None) -> Deli
     return failure((overrides or {}).get(answer.status) or _code(answer.status), answer)
 
 
-def receipt(answer: Answer) -> Receipt:
+def receipt(answer: ApiResponse) -> DeliveryReceipt:
     """Return the receipt of an answer that says that the service took it."""
-    return Receipt("accepted", answer.status, answer.body[: base.KEPT_RESPONSE_BYTES])
+    return DeliveryReceipt("accepted", answer.status, answer.body[: base.KEPT_RESPONSE_BYTES])
 
 
 def _code(status: int) -> str:
@@ -259,7 +259,7 @@ class Service:
     """
 
     def __init__(
-        self, clients: Clients, root: str, headers: Mapping[str, str], at: datetime, api_url: str | None = None
+        self, clients: SendingClients, root: str, headers: Mapping[str, str], at: datetime, api_url: str | None = None
     ) -> None:
         self.clients = clients
         self._root = root.rstrip("/")
@@ -275,7 +275,7 @@ class Service:
         path: str,
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Make one call below the root and return the answer, whatever its status.
 
         Raises:

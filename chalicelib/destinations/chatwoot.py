@@ -31,13 +31,13 @@ from pydantic import Field, SecretStr, field_validator
 
 from . import base, calls, contacts, text, vetted
 from .address import URL_MAX
-from .base import Clients, Countries, Delivery, Receipt
-from .contacts import Person
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .contacts import ContactPerson
 
 KIND = "chatwoot"
 MEMORY = True
 
-FORM = text.Form(150_000, text.utf16, text.plain)
+FORM = text.TextLimit(150_000, text.utf16, text.plain)
 PAGE = 15
 PAGES_MAX = 5
 SAID = frozenset({"message", "postback"})
@@ -73,14 +73,14 @@ class Config(base.Config):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel(contacts.Parcel):
+class ConversationMessage(contacts.ContactMessage):
     """A message for a contact's conversation; ``conversation`` is our ref of it, empty where the event has none."""
 
     conversation: str
     message: Mapping[str, Any] = field(repr=False)
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a URL that every attempt would refuse. A name that does not resolve yet is taken.
 
     Raises:
@@ -94,7 +94,7 @@ def place(config: Config) -> Countries | None:
     return None
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> ConversationMessage:
     """Make the message of an event and say whose contact it belongs to.
 
     Raises:
@@ -111,7 +111,7 @@ def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
         "source_id": delivery.delivery_id,
     }
     body = calls.encode({"contact": [*person.names, person.name], "message": message})
-    return Parcel(
+    return ConversationMessage(
         config=delivery.config,
         person=person,
         text=str(message["content"]),
@@ -124,30 +124,30 @@ def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
     )
 
 
-def send(parcel: Parcel, clients: Clients) -> Receipt:
+def send(message: ConversationMessage, clients: SendingClients) -> DeliveryReceipt:
     """Post the message into the conversation of the person's contact.
 
     Raises:
         DeliveryError: anything but that.
         Unavailable: our own memory did not answer; the attempt is made again.
     """
-    return contacts.send(parcel, clients, _Account)
+    return contacts.send(message, clients, _ChatwootAccount)
 
 
-class _Account:
+class _ChatwootAccount:
     """The account as ``contacts.Crm``, for one attempt."""
 
-    def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
-        config: Config = parcel.config
+    def __init__(self, message: ConversationMessage, clients: SendingClients, memory: base.Memory) -> None:
+        config: Config = message.config
         self.account = f"{config.url}/{config.account_id}"
         self._inbox = config.inbox_id
-        self._ref = parcel.conversation or "none"
-        self._message = parcel.message
+        self._ref = message.conversation or "none"
+        self._message = message.message
         self._memory = memory
         root = f"{config.url}/api/v1/accounts/{config.account_id}"
-        self._service = calls.Service(clients, root, {"api_access_token": config.token.get_secret_value()}, parcel.at)
+        self._service = calls.Service(clients, root, {"api_access_token": config.token.get_secret_value()}, message.at)
 
-    def find(self, person: Person) -> str | None:
+    def find(self, person: ContactPerson) -> str | None:
         for external_id in person.external_ids:
             found = self._search("identifier", external_id)
             if found is not None:
@@ -155,7 +155,7 @@ class _Account:
         phone = _phone(person)
         return self._search("phone_number", phone) if phone else None
 
-    def make(self, person: Person) -> str:
+    def make(self, person: ContactPerson) -> str:
         contact: dict[str, Any] = {
             "inbox_id": self._inbox,
             "name": person.name,
@@ -180,7 +180,7 @@ class _Account:
             raise calls.fault_of(answer)
         return contacts.shows(answer, mark)
 
-    def attach(self, contact: str, parcel: contacts.Parcel) -> None:
+    def attach(self, contact: str, message: contacts.ContactMessage) -> None:
         conversation = self._conversation(contact)
         answer = self._service.call("POST", f"/conversations/{conversation}/messages", self._message)  # g
         if answer.status == 404:
@@ -225,7 +225,7 @@ class _Account:
     def _listed(self, contact: str) -> str | None:
         answer = self._service.call("GET", f"/contacts/{contact}/conversations")
         if answer.status == 404:
-            raise contacts.Gone
+            raise contacts.ContactMerged
         if answer.ok and answer.truncated:
             return None  # longer than is read of an answer: a conversation more is the lesser evil
         listed = _read(answer).get("payload")
@@ -247,17 +247,17 @@ class _Account:
         }
         answer = self._service.call("POST", "/conversations", asked)
         if answer.status == 404 and self._service.call("GET", f"/contacts/{contact}").status == 404:
-            raise contacts.Gone  # otherwise it is the inbox that is not there
+            raise contacts.ContactMerged  # otherwise it is the inbox that is not there
         return _only(contacts.ids_in([_read(answer)], _id), answer)
 
 
-def _read(answer: calls.Answer) -> Mapping[str, Any]:
+def _read(answer: calls.ApiResponse) -> Mapping[str, Any]:
     if not answer.ok:
         raise calls.fault_of(answer)
     return answer.object()
 
 
-def _only(ids: Iterator[str], answer: calls.Answer) -> str:
+def _only(ids: Iterator[str], answer: calls.ApiResponse) -> str:
     found = next(ids, None)
     if found is None:
         raise calls.failure("protocol", answer)
@@ -268,7 +268,7 @@ def _id(item: Any) -> object:
     return item.get("id") if isinstance(item, Mapping) else None
 
 
-def _phone(person: Person) -> str | None:
+def _phone(person: ContactPerson) -> str | None:
     return person.phone if person.phone and _E164.match(person.phone) else None
 
 

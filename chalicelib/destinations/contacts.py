@@ -25,7 +25,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from . import calls, vetted
-from .base import Clients, Delivery, Memory, Receipt
+from .base import Delivery, DeliveryReceipt, Memory, SendingClients
 
 KEEP_S = 30 * 86_400
 CLAIM_S = 30
@@ -45,12 +45,12 @@ class AlreadyExists(Exception):
     """The CRM will not make a contact because it has it."""
 
 
-class Gone(Exception):
+class ContactMerged(Exception):
     """The CRM has a contact no more: it was deleted, or merged into another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ContactPerson:
     """Who a CRM's contact is for, as far as the event still tells.
 
     ``external_ids`` are what the contact is known by at the CRM, the one it is made with first.
@@ -67,11 +67,11 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class ContactMessage:
     """A message for a contact, ready to be attached. ``at`` is the time of the attempt, ``body`` what it comes to."""
 
     config: Any = field(repr=False)
-    person: Person
+    person: ContactPerson
     text: str = field(repr=False)
     mark: str
     occurred_at: datetime
@@ -87,20 +87,20 @@ class Crm(Protocol):
         """What tells this account of the CRM from every other that the destination may be changed to. Its contacts are
         remembered by it: a contact's number is somebody else's in another account."""
 
-    def find(self, person: Person) -> str | None:
+    def find(self, person: ContactPerson) -> str | None:
         """Return the contact's id: by the external ids in order, then by phone; of several the oldest."""
 
-    def make(self, person: Person) -> str:
+    def make(self, person: ContactPerson) -> str:
         """Make a contact and return its id. Raises ``AlreadyExists``."""
 
     def has(self, contact: str, mark: str) -> bool:
         """Say whether a message with a mark is attached to a contact."""
 
-    def attach(self, contact: str, parcel: Parcel) -> None:
+    def attach(self, contact: str, message: ContactMessage) -> None:
         """Attach a message to a contact. Raises ``Gone``."""
 
 
-def person_of(document: Mapping[str, Any], delivery: Delivery) -> Person:
+def person_of(document: Mapping[str, Any], delivery: Delivery) -> ContactPerson:
     """Return whose contact an event belongs to. Pure.
 
     The sender's, by the channel's id; in a conversation of two also the conversation's, so that what our own account or
@@ -123,18 +123,20 @@ def person_of(document: Mapping[str, Any], delivery: Delivery) -> Person:
         raise vetted.failure("render", sent=False)
     names = (sender.get("name"), sender.get("username"), f"{delivery.channel} {delivery.conversation or ''}")
     name = next(n for n in map(_line, names) if n)
-    return Person(tuple(external_ids), _phone(sender.get("phone")), name)
+    return ContactPerson(tuple(external_ids), _phone(sender.get("phone")), name)
 
 
-def parcel(document: Mapping[str, Any], delivery: Delivery, text: str, mark: str) -> Parcel:
-    """Make the parcel of an event whose text is written. Pure.
+def contact_message(document: Mapping[str, Any], delivery: Delivery, text: str, mark: str) -> ContactMessage:
+    """Make the message of an event whose text is written. Pure.
 
     Raises:
         DeliveryError: ``render``, as ``person_of``.
     """
     person = person_of(document, delivery)
     content = {"contact": [*person.names, person.name], "text": text}
-    return Parcel(delivery.config, person, text, mark, delivery.occurred_at, delivery.now, calls.encode(content))
+    return ContactMessage(
+        delivery.config, person, text, mark, delivery.occurred_at, delivery.now, calls.encode(content)
+    )
 
 
 def mark_of(delivery: Delivery) -> str:
@@ -142,7 +144,7 @@ def mark_of(delivery: Delivery) -> str:
     return f"Waybill {delivery.delivery_id}"
 
 
-def memory_of(clients: Clients) -> Memory:
+def memory_of(clients: SendingClients) -> Memory:
     """Return the memory of the destination being sent to.
 
     Raises:
@@ -153,10 +155,12 @@ def memory_of(clients: Clients) -> Memory:
     return clients.memory
 
 
-Sent = TypeVar("Sent", bound=Parcel)
+Sent = TypeVar("Sent", bound=ContactMessage)
 
 
-def send(parcel: Sent, clients: Clients, account: Callable[[Sent, Clients, Memory], Crm]) -> Receipt:
+def send(
+    message: Sent, clients: SendingClients, account: Callable[[Sent, SendingClients, Memory], Crm]
+) -> DeliveryReceipt:
     """Bring a message to its person at a CRM, once: the effect of every such kind.
 
     Args:
@@ -167,31 +171,31 @@ def send(parcel: Sent, clients: Clients, account: Callable[[Sent, Clients, Memor
         Unavailable: our own memory did not answer; the attempt is made again.
     """
     memory = memory_of(clients)
-    bring(parcel, account(parcel, clients, memory), memory)
-    return Receipt("accepted")
+    deliver(message, account(message, clients, memory), memory)
+    return DeliveryReceipt("accepted")
 
 
-def bring(parcel: Parcel, crm: Crm, memory: Memory) -> None:
+def deliver(message: ContactMessage, crm: Crm, memory: Memory) -> None:
     """Attach a message to its person's contact, making the contact where there is none: steps 1 to 9.
 
     Raises:
         DeliveryError: whatever a step came to; ``unavailable`` where the CRM says of the same contact that it is there
             and that it is not.
     """
-    contact = find_or_make(parcel.person, crm, memory)
+    contact = find_or_make(message.person, crm, memory)
     for last in (False, True):
-        first = memory.claim(f"attaching:{parcel.mark}", ATTACHING_S)  # 8
+        first = memory.claim(f"attaching:{message.mark}", ATTACHING_S)  # 8
         try:
-            if first or not crm.has(contact, parcel.mark):
-                crm.attach(contact, parcel)  # 9
+            if first or not crm.has(contact, message.mark):
+                crm.attach(contact, message)  # 9
             return
-        except Gone:
+        except ContactMerged:
             if last:
                 raise vetted.failure("unavailable") from None
-            contact = find_or_make(parcel.person, crm, memory, gone=contact)
+            contact = find_or_make(message.person, crm, memory, gone=contact)
 
 
-def find_or_make(person: Person, crm: Crm, memory: Memory, gone: str | None = None) -> str:
+def find_or_make(person: ContactPerson, crm: Crm, memory: Memory, gone: str | None = None) -> str:
     """Return the id of a person's contact: steps 1 to 7.
 
     Args:
@@ -228,7 +232,7 @@ def _remembered(names: Iterable[str], memory: Memory, gone: str | None) -> str |
     return next((contact for contact in found if contact is not None and contact != gone), None)
 
 
-def _found_or_made(person: Person, crm: Crm) -> str:
+def _found_or_made(person: ContactPerson, crm: Crm) -> str:
     found = crm.find(person)  # 4
     if found is not None:
         return found
@@ -241,7 +245,7 @@ def _found_or_made(person: Person, crm: Crm) -> str:
     return found
 
 
-def shows(answer: calls.Answer, mark: str) -> bool:
+def shows(answer: calls.ApiResponse, mark: str) -> bool:
     """Say whether a list of a contact's messages, the latest first, has one with a mark.
 
     The bytes are searched, not the JSON: a list of long messages may be longer than what is read of an answer.

@@ -14,16 +14,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from ..core import retry
+from ..core.delivery import retry
 from . import calls, chat, text
-from .base import Clients, Countries, Delivery, Receipt
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
 from .operators import countries_of
 
 KIND = "discord"
 API = "https://discord.com/api/v10"
 USER_AGENT = "DiscordBot (https://waybill.example, 1)"
 """The form that Discord asks for: what has another may be blocked."""
-FORM = text.Form(2000, len, text.discord)  # counted in code points
+FORM = text.TextLimit(2000, len, text.discord)  # counted in code points
 SUPPRESS_EMBEDS = 1 << 2
 
 _WEBHOOK = re.compile(
@@ -65,7 +65,7 @@ class Config(chat.Config):
         return f"{API}/webhooks/{webhook['id']}/{webhook['token']}?wait=true{thread}"
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a stand-in that the operator has not opened.
 
     Raises:
@@ -79,7 +79,7 @@ def place(config: Config) -> Countries | None:
     return countries_of(KIND)
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> calls.Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> calls.ApiRequest:
     """Make the message. Nothing in it mentions anybody or is fetched for a preview.
 
     A bot's message has a nonce, the same at each attempt: for some minutes Discord makes no second message of one.
@@ -99,16 +99,16 @@ def render(document: Mapping[str, Any], delivery: Delivery) -> calls.Parcel:
         nonce = hashlib.blake2s(delivery.delivery_id.encode(), digest_size=12).hexdigest()
         content |= {"nonce": nonce, "enforce_nonce": True}
         headers["Authorization"] = f"Bot {config.token.get_secret_value()}"
-    return calls.Parcel(config.post_to, config.api_url, headers, calls.encode(content), delivery.now)
+    return calls.ApiRequest(config.post_to, config.api_url, headers, calls.encode(content), delivery.now)
 
 
-def send(parcel: calls.Parcel, clients: Clients) -> Receipt:
+def send(request: calls.ApiRequest, clients: SendingClients) -> DeliveryReceipt:
     """Post the message once.
 
     Raises:
         DeliveryError: anything but the message that Discord made of it.
     """
-    answer = calls.post(parcel, clients)
+    answer = calls.post(request, clients)
     if answer.ok:
         if not isinstance(answer.object().get("id"), str):
             raise calls.failure("protocol", answer)

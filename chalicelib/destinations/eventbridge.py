@@ -12,13 +12,13 @@ from pydantic import AfterValidator, StringConstraints
 
 from . import aws
 from .aws_client import code_of, word_of
-from .base import Clients, Delivery, Receipt
+from .base import Delivery, DeliveryReceipt, SendingClients
 from .vetted import failure
 
 KIND = "eventbridge"
 SELECTS = True
 # 1 MiB an entry; regions that have not been raised yet refuse what is over 256 KiB.
-CALL = aws.Call("events", "put_events", limit_bytes=1_048_576, usual_bytes=262_144)
+CALL = aws.AwsCall("events", "put_events", limit_bytes=1_048_576, usual_bytes=262_144)
 TIME_BYTES = 14
 """What the time of an entry counts, however it is written."""
 
@@ -38,7 +38,7 @@ class Config(aws.ThingConfig):
     source: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9/_.-]{1,256}$"), AfterValidator(_source)]
 
 
-def render(document: Any, delivery: Delivery) -> aws.Parcel:
+def render(document: Any, delivery: Delivery) -> aws.AwsMessage:
     """Make the entry of an event. The transfer and the delivery are named in its ``resources``.
 
     Raises:
@@ -57,16 +57,16 @@ def render(document: Any, delivery: Delivery) -> aws.Parcel:
         "EventBusName": delivery.config.arn,
     }
     size = TIME_BYTES + len(body) + sum(len(text) for text in (source, kind, *resources))
-    return aws.parcel(delivery, body, {"Entries": [entry]}, size)
+    return aws.aws_message(delivery, body, {"Entries": [entry]}, size)
 
 
-def send(parcel: aws.Parcel, clients: Clients) -> Receipt:
+def send(message: aws.AwsMessage, clients: SendingClients) -> DeliveryReceipt:
     """Put the entry once. A call that succeeds can still say that its entry failed.
 
     Raises:
         DeliveryError: the bus did not take it.
     """
-    answer = aws.make(parcel, clients, CALL)
+    answer = aws.make(message, clients, CALL)
     if answer["FailedEntryCount"]:
         raise failure(code_of(word_of({"Code": answer["Entries"][0].get("ErrorCode", "")}), 400))
     return aws.receipt(answer)

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from . import aws
-from .base import Clients, Delivery, Receipt
+from .base import Delivery, DeliveryReceipt, SendingClients
 
 KIND = "firehose"
 SELECTS = True
 # 1,000 KiB of data, the line's end included.
-CALL = aws.Call("firehose", "put_record", limit_bytes=1_024_000, usual_bytes=1_024_000)
+CALL = aws.AwsCall("firehose", "put_record", limit_bytes=1_024_000, usual_bytes=1_024_000)
 
 check, place, prove = aws.check, aws.place, aws.prove
 
@@ -33,7 +33,7 @@ class Config(aws.ThingConfig):
         return self
 
 
-def render(document: Any, delivery: Delivery) -> aws.Parcel:
+def render(document: Any, delivery: Delivery) -> aws.AwsMessage:
     """Make the record of an event: its JSON and a newline, since Firehose joins records as they are.
 
     Raises:
@@ -41,13 +41,13 @@ def render(document: Any, delivery: Delivery) -> aws.Parcel:
     """
     body = aws.written(document) + b"\n"
     name = delivery.config.target.resource.removeprefix("deliverystream/")
-    return aws.parcel(delivery, body, {"DeliveryStreamName": name, "Record": {"Data": body}})
+    return aws.aws_message(delivery, body, {"DeliveryStreamName": name, "Record": {"Data": body}})
 
 
-def send(parcel: aws.Parcel, clients: Clients) -> Receipt:
+def send(message: aws.AwsMessage, clients: SendingClients) -> DeliveryReceipt:
     """Put the record once.
 
     Raises:
         DeliveryError: the stream did not take it.
     """
-    return aws.receipt(aws.make(parcel, clients, CALL))
+    return aws.receipt(aws.make(message, clients, CALL))

@@ -13,12 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from ..core import encoders, retry, signature, times
+from ..core import encoders, times
+from ..core.delivery import retry, signature
+from ..core.delivery.retry import Outcome
 from ..core.errors import DeliveryError, Invalid
-from ..core.retry import Outcome
 from . import base, cloudevents, handshake, vetted
 from .address import URL_MAX, ForbiddenAddress, check_url
-from .base import Clients, Countries, Delivery, Receipt
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
 
 KIND = "http"
 SELECTS = True
@@ -76,7 +77,7 @@ class Config(base.Config):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class SignedRequest:
     """A POST, ready to be sent. ``at`` is the time that it is signed for."""
 
     url: str = field(repr=False)
@@ -86,7 +87,7 @@ class Parcel:
     method: ClassVar[str] = "POST"
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a URL that every attempt would refuse. A name that does not resolve yet is taken.
 
     Raises:
@@ -104,7 +105,7 @@ def place(config: Config) -> Countries | None:
     return None
 
 
-def agree(config: Config, clients: Clients, origin: str, rate_limit_per_s: int | None) -> str | None:
+def agree(config: Config, clients: SendingClients, origin: str, rate_limit_per_s: int | None) -> str | None:
     """Ask a destination that wants to be asked whether it takes deliveries from ``origin``.
 
     Returns:
@@ -130,7 +131,7 @@ def _own_headers(config: Config) -> dict[str, str]:
     return {name: value.get_secret_value() for name, value in config.headers.items()}
 
 
-def render(document: Any, delivery: Delivery) -> Parcel:
+def render(document: Any, delivery: Delivery) -> SignedRequest:
     """Make the signed POST of an event. Body and ``webhook-id`` are the same at every attempt.
 
     Args:
@@ -158,7 +159,7 @@ def render(document: Any, delivery: Delivery) -> Parcel:
         headers[handshake.ORIGIN] = delivery.origin
     if delivery.test:
         headers["Waybill-Test"] = "1"
-    return Parcel(delivery.config.url, headers, body, delivery.now)
+    return SignedRequest(delivery.config.url, headers, body, delivery.now)
 
 
 def _secrets(delivery: Delivery) -> list[str]:
@@ -194,14 +195,14 @@ _FORMS = {"standard": _standard, "cloudevents_structured": _structured, "cloudev
 """The format → its headers and the body."""
 
 
-def send(parcel: Parcel, clients: Clients) -> Receipt:
-    """Post a parcel once, over the vetted connection.
+def send(request: SignedRequest, clients: SendingClients) -> DeliveryReceipt:
+    """Post a request once, over the vetted connection.
 
     Raises:
         DeliveryError: anything but a 2xx whose answer came whole (or up to 64 KiB) within the time.
     """
     try:
-        answer = _exchange(parcel.url, parcel.method, parcel.headers, parcel.body, clients)
+        answer = _exchange(request.url, request.method, request.headers, request.body, clients)
     except ForbiddenAddress as refusal:
         fault = vetted.failure("forbidden_address", sent=False)
         fault.detail = refusal.detail  # the words that creation would have used
@@ -209,12 +210,14 @@ def send(parcel: Parcel, clients: Clients) -> Receipt:
     code = retry.http_code(answer.status)
     kept = answer.body[: base.KEPT_RESPONSE_BYTES]
     if retry.CODES[code] is Outcome.DELIVERED:
-        return Receipt(code, answer.status, kept)
-    wait_s = retry.retry_after(answer.headers.get("retry-after"), parcel.at)
+        return DeliveryReceipt(code, answer.status, kept)
+    wait_s = retry.retry_after(answer.headers.get("retry-after"), request.at)
     raise vetted.failure(code, retry_after_s=wait_s, response=kept)
 
 
-def _exchange(url: str, method: str, headers: Mapping[str, str], body: bytes | None, clients: Clients) -> vetted.Answer:
+def _exchange(
+    url: str, method: str, headers: Mapping[str, str], body: bytes | None, clients: SendingClients
+) -> vetted.HttpResponse:
     """Raises ``ForbiddenAddress``, or ``DeliveryError`` where no answer came."""
     deadline = vetted.deadline_in(clients.limits.total_s)
     target = check_url(url, clients.policy)

@@ -23,8 +23,8 @@ from pydantic import Field, SecretStr, model_validator
 from ..core import times
 from ..core.errors import DeliveryError
 from . import base, calls, contacts, text, tokens
-from .base import Clients, Countries, Delivery, Receipt
-from .contacts import Parcel, Person
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .contacts import ContactMessage, ContactPerson
 
 KIND = "hubspot"
 MEMORY = True
@@ -47,7 +47,7 @@ class Config(base.Config):
     """A token or an application, and the unique property that holds our ids."""
 
     token: SecretStr | None = Field(default=None, min_length=1, max_length=tokens.TOKEN_MAX)
-    app: tokens.App | None = None
+    app: tokens.OAuthApp | None = None
     property: str = Field(default="waybill_id", pattern=r"^[a-z][a-z0-9_]{0,99}$")
     api_url: calls.ApiUrl = None
 
@@ -58,7 +58,7 @@ class Config(base.Config):
         return self
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a stand-in that the operator has not opened.
 
     Raises:
@@ -76,10 +76,10 @@ def _pieces(written: str) -> Iterable[str]:
     return ("<br>" if c == "\n" else html.escape(c) for c in written)
 
 
-_FORM = text.Form(NOTE_MAX - MARK_ROOM, len, _pieces)
+_FORM = text.TextLimit(NOTE_MAX - MARK_ROOM, len, _pieces)
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> ContactMessage:
     """Make the note of an event, in HTML, and say whose contact it belongs to.
 
     Raises:
@@ -87,32 +87,32 @@ def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
     """
     mark = contacts.mark_of(delivery)
     note = text.fitted(text.of_event(document, delivery), _FORM)
-    return contacts.parcel(document, delivery, f"{note}<br>{mark}", mark)
+    return contacts.contact_message(document, delivery, f"{note}<br>{mark}", mark)
 
 
-def send(parcel: Parcel, clients: Clients) -> Receipt:
+def send(message: ContactMessage, clients: SendingClients) -> DeliveryReceipt:
     """Add the note to the person's contact.
 
     Raises:
         DeliveryError: anything but that.
         Unavailable: our own memory did not answer; the attempt is made again.
     """
-    return contacts.send(parcel, clients, _Account)
+    return contacts.send(message, clients, _HubspotAccount)
 
 
-class _Account:
+class _HubspotAccount:
     """The account as ``contacts.Crm``, for one attempt."""
 
-    def __init__(self, parcel: Parcel, clients: Clients, memory: base.Memory) -> None:
-        config: Config = parcel.config
+    def __init__(self, message: ContactMessage, clients: SendingClients, memory: base.Memory) -> None:
+        config: Config = message.config
         self._config = config
         # Only the credentials tell which account it is.
         credential = config.app.refresh_token if config.app else config.token
         self.account = credential.get_secret_value() if credential else ""
-        self._service = calls.Service(clients, API, {}, parcel.at, config.api_url)
+        self._service = calls.Service(clients, API, {}, message.at, config.api_url)
         self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
 
-    def find(self, person: Person) -> str | None:
+    def find(self, person: ContactPerson) -> str | None:
         for external_id in person.external_ids:
             answer = self._answer("GET", f"{_contact(external_id)}?idProperty={self._config.property}")
             if answer.ok:
@@ -135,7 +135,7 @@ class _Account:
         )
         return contacts.oldest(contacts.ids_in(answer.object().get("results"), _id))
 
-    def make(self, person: Person) -> str:
+    def make(self, person: ContactPerson) -> str:
         properties = {"firstname": person.name, self._config.property: person.external_ids[0]}
         properties |= {"phone": person.phone} if person.phone else {}
         answer = self._answer("POST", "/crm/v3/objects/contacts", {"properties": properties})
@@ -159,34 +159,34 @@ class _Account:
         )
         return contacts.shows(answer, mark)
 
-    def attach(self, contact: str, parcel: Parcel) -> None:
+    def attach(self, contact: str, message: ContactMessage) -> None:
         association = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": NOTE_TO_CONTACT}
         note = {
-            "properties": {"hs_timestamp": times.text(parcel.occurred_at), "hs_note_body": parcel.text},
+            "properties": {"hs_timestamp": times.text(message.occurred_at), "hs_note_body": message.text},
             "associations": [{"to": {"id": contact}, "types": [association]}],
         }
         answer = self._answer("POST", "/crm/v3/objects/notes", note)
         if answer.ok:
             return
         if answer.status in (400, 404) and self._answer("GET", _contact(contact)).status == 404:
-            raise contacts.Gone
+            raise contacts.ContactMerged
         raise _fault(answer)
 
-    def _call(self, path: str, body: Mapping[str, Any]) -> calls.Answer:
+    def _call(self, path: str, body: Mapping[str, Any]) -> calls.ApiResponse:
         answer = self._answer("POST", path, body)
         if not answer.ok:
             raise _fault(answer)
         return answer
 
-    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> calls.Answer:
-        def call(access: str) -> calls.Answer:
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> calls.ApiResponse:
+        def call(access: str) -> calls.ApiResponse:
             return self._service.call(method, path, body, {"Authorization": f"Bearer {access}"})
 
         if self._tokens:
             return tokens.authorised(call, self._tokens, lambda answer: answer.status == 401)
         return call(self._config.token.get_secret_value() if self._config.token else "")
 
-    def _renew(self, refresh: str) -> calls.Answer:
+    def _renew(self, refresh: str) -> calls.ApiResponse:
         app = self._config.app
         assert app is not None
         asked = {
@@ -207,14 +207,14 @@ def _id(item: Any) -> object:
     return item.get("id") if isinstance(item, dict) else None
 
 
-def _id_of(answer: calls.Answer) -> str:
+def _id_of(answer: calls.ApiResponse) -> str:
     found = contacts.oldest(contacts.ids_in([answer.object()], _id))
     if found is None:
         raise calls.failure("protocol", answer)
     return found
 
 
-def _fault(answer: calls.Answer) -> DeliveryError:
+def _fault(answer: calls.ApiResponse) -> DeliveryError:
     """Return the error of an answer; a limit says by its name when to come back."""
     if answer.status == 429 and "retry-after" not in answer.headers:
         return calls.failure("throttled", answer, WAITS_S.get(str(answer.told().get("policyName"))))

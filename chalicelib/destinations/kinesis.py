@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from . import aws
-from .base import Clients, Delivery, Receipt
+from .base import Delivery, DeliveryReceipt, SendingClients
 
 KIND = "kinesis"
 SELECTS = True
 # 10 MiB of data and partition key where the stream's maximum record size allows it, which is 1 MiB unless it was raised.
-CALL = aws.Call("kinesis", "put_record", limit_bytes=10_485_760, usual_bytes=1_048_576)
+CALL = aws.AwsCall("kinesis", "put_record", limit_bytes=10_485_760, usual_bytes=1_048_576)
 
 check, place, prove = aws.check, aws.place, aws.prove
 
@@ -26,7 +26,7 @@ class Config(aws.ThingConfig):
     arn: Annotated[str, aws.thing("kinesis", r"stream/[A-Za-z0-9_.-]{1,128}")]
 
 
-def render(document: Any, delivery: Delivery) -> aws.Parcel:
+def render(document: Any, delivery: Delivery) -> aws.AwsMessage:
     """Make the record of an event.
 
     Raises:
@@ -34,13 +34,13 @@ def render(document: Any, delivery: Delivery) -> aws.Parcel:
     """
     body, key = aws.written(document), aws.lane_of(delivery)
     arguments = {"StreamARN": delivery.config.arn, "PartitionKey": key, "Data": body}
-    return aws.parcel(delivery, body, arguments, len(body) + len(key))
+    return aws.aws_message(delivery, body, arguments, len(body) + len(key))
 
 
-def send(parcel: aws.Parcel, clients: Clients) -> Receipt:
+def send(message: aws.AwsMessage, clients: SendingClients) -> DeliveryReceipt:
     """Put the record once.
 
     Raises:
         DeliveryError: the stream did not take it.
     """
-    return aws.receipt(aws.make(parcel, clients, CALL))
+    return aws.receipt(aws.make(message, clients, CALL))

@@ -14,12 +14,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, StringConstraints
 
 from . import aws
-from .base import Clients, Delivery, Receipt
+from .base import Delivery, DeliveryReceipt, SendingClients
 
 KIND = "s3"
 SELECTS = True
 # 5 GiB in one call, far over what an event can hold.
-CALL = aws.Call("s3", "put_object", limit_bytes=5_368_709_120, usual_bytes=5_368_709_120)
+CALL = aws.AwsCall("s3", "put_object", limit_bytes=5_368_709_120, usual_bytes=5_368_709_120)
 TAKEN = frozenset({"PreconditionFailed"})
 PREFIX_MAX = 512
 
@@ -51,7 +51,7 @@ class Config(aws.RoleConfig):
         return self.region, self.role.account
 
 
-def render(document: Any, delivery: Delivery) -> aws.Parcel:
+def render(document: Any, delivery: Delivery) -> aws.AwsMessage:
     """Make the object of an event.
 
     Raises:
@@ -70,18 +70,18 @@ def render(document: Any, delivery: Delivery) -> aws.Parcel:
         "ExpectedBucketOwner": config.role.account,
         "Metadata": {f"waybill-{name.replace('_', '-')}": value for name, value in aws.ids_of(delivery).items()},
     }
-    return aws.parcel(delivery, body, arguments)
+    return aws.aws_message(delivery, body, arguments)
 
 
-def send(parcel: aws.Parcel, clients: Clients) -> Receipt:
+def send(message: aws.AwsMessage, clients: SendingClients) -> DeliveryReceipt:
     """Put the object, once under the event's key, and once more under the transfer's where that is taken.
 
     Raises:
         DeliveryError: the bucket did not take it.
     """
-    answer = aws.make(parcel, clients, CALL, passes=TAKEN)
+    answer = aws.make(message, clients, CALL, passes=TAKEN)
     if "Error" in answer:
-        stem = parcel.arguments["Key"].removesuffix(".json")
-        key = {"Key": f"{stem}.{parcel.arguments['Metadata']['waybill-transfer-id']}.json"}
-        answer = aws.make(parcel, clients, CALL, lambda _: key, passes=TAKEN)
+        stem = message.arguments["Key"].removesuffix(".json")
+        key = {"Key": f"{stem}.{message.arguments['Metadata']['waybill-transfer-id']}.json"}
+        answer = aws.make(message, clients, CALL, lambda _: key, passes=TAKEN)
     return aws.receipt(answer)

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr
 
 from . import calls, chat, text
-from .base import Clients, Countries, Delivery, Receipt
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
 from .operators import countries_of
 
 KIND = "slack"
 POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 # Slack cuts a text after 40,000 characters; what it counts as one is not said, so the smallest unit is counted, escaped.
-FORM = text.Form(40_000, text.utf16, text.slack)
+FORM = text.TextLimit(40_000, text.utf16, text.slack)
 
 _WEBHOOK = re.compile(r"https://hooks\.slack(?:-gov)?\.com/services/[A-Za-z0-9/_-]{1,200}\Z")
 _TOKEN = re.compile(r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9._-]{10,500}\Z")
@@ -82,7 +82,7 @@ class Config(chat.Config):
         return self.url.get_secret_value() if self.url is not None else POST_MESSAGE
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a stand-in that the operator has not opened.
 
     Raises:
@@ -96,7 +96,7 @@ def place(config: Config) -> Countries | None:
     return countries_of(KIND)
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> calls.Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> calls.ApiRequest:
     """Make the message. Nothing in it mentions anybody, is a link of ours, or is fetched for a preview.
 
     Raises:
@@ -116,17 +116,17 @@ def render(document: Mapping[str, Any], delivery: Delivery) -> calls.Parcel:
     if config.token is not None:
         content |= {"channel": config.channel, "parse": "none"}
         headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
-    return calls.Parcel(config.post_to, config.api_url, headers, calls.encode(content), delivery.now)
+    return calls.ApiRequest(config.post_to, config.api_url, headers, calls.encode(content), delivery.now)
 
 
-def send(parcel: calls.Parcel, clients: Clients) -> Receipt:
+def send(request: calls.ApiRequest, clients: SendingClients) -> DeliveryReceipt:
     """Post the message once.
 
     Raises:
         DeliveryError: anything but Slack's word that it was taken.
     """
-    answer = calls.post(parcel, clients)
-    if parcel.url == POST_MESSAGE:
+    answer = calls.post(request, clients)
+    if request.url == POST_MESSAGE:
         return _posted(answer)
     word = answer.body[:100].decode("ascii", "replace").strip()
     if answer.status == 200 and word == "ok":
@@ -134,7 +134,7 @@ def send(parcel: calls.Parcel, clients: Clients) -> Receipt:
     raise calls.failure(WORDS[word], answer) if word in WORDS else calls.fault_of(answer)
 
 
-def _posted(answer: calls.Answer) -> Receipt:
+def _posted(answer: calls.ApiResponse) -> DeliveryReceipt:
     """Read the answer of a method, whose faults come with status 200."""
     if not answer.ok:
         raise calls.fault_of(answer)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from . import aws
-from .base import Clients, Delivery, Receipt
+from .base import Delivery, DeliveryReceipt, SendingClients
 
 KIND = "sns"
 SELECTS = True
 # 1 MiB of body and attributes where the topic's MaximumMessageSize allows it, which is 256 KiB unless it was raised.
-CALL = aws.Call("sns", "publish", limit_bytes=1_048_576, usual_bytes=262_144)
+CALL = aws.AwsCall("sns", "publish", limit_bytes=1_048_576, usual_bytes=262_144)
 
 check, place, prove = aws.check, aws.place, aws.prove
 
@@ -27,7 +27,7 @@ class Config(aws.ThingConfig):
     arn: Annotated[str, aws.thing("sns", r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo")]
 
 
-def render(document: Any, delivery: Delivery) -> aws.Parcel:
+def render(document: Any, delivery: Delivery) -> aws.AwsMessage:
     """Make the message of an event.
 
     Raises:
@@ -37,10 +37,10 @@ def render(document: Any, delivery: Delivery) -> aws.Parcel:
     return aws.with_attributes(delivery, body, {"TopicArn": delivery.config.arn, "Message": body.decode()})
 
 
-def send(parcel: aws.Parcel, clients: Clients) -> Receipt:
+def send(message: aws.AwsMessage, clients: SendingClients) -> DeliveryReceipt:
     """Publish the message once.
 
     Raises:
         DeliveryError: the topic did not take it.
     """
-    return aws.receipt(aws.make(parcel, clients, CALL))
+    return aws.receipt(aws.make(message, clients, CALL))

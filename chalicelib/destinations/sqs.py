@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from . import aws
-from .base import Clients, Delivery, Receipt
+from .base import Delivery, DeliveryReceipt, SendingClients
 
 KIND = "sqs"
 SELECTS = True
 # 1 MiB of body and attributes; a queue's MaximumMessageSize can be less, and was 256 KiB at most until 2025.
-CALL = aws.Call("sqs", "send_message", limit_bytes=1_048_576, usual_bytes=262_144)
+CALL = aws.AwsCall("sqs", "send_message", limit_bytes=1_048_576, usual_bytes=262_144)
 
 check, place, prove = aws.check, aws.place, aws.prove
 
@@ -28,7 +28,7 @@ class Config(aws.ThingConfig):
     arn: Annotated[str, aws.thing("sqs", r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")]
 
 
-def render(document: Any, delivery: Delivery) -> aws.Parcel:
+def render(document: Any, delivery: Delivery) -> aws.AwsMessage:
     """Make the message of an event.
 
     Raises:
@@ -38,16 +38,16 @@ def render(document: Any, delivery: Delivery) -> aws.Parcel:
     return aws.with_attributes(delivery, body, {"MessageBody": body.decode()})
 
 
-def send(parcel: aws.Parcel, clients: Clients) -> Receipt:
+def send(message: aws.AwsMessage, clients: SendingClients) -> DeliveryReceipt:
     """Send the message once.
 
     Raises:
         DeliveryError: the queue did not take it.
     """
-    target = aws.read_arn(parcel.config.arn)
+    target = aws.read_arn(message.config.arn)
 
     def address(client: Any) -> Mapping[str, Any]:
         # What GetQueueUrl would answer, without the call and the right to make it.
         return {"QueueUrl": f"{client.meta.endpoint_url}/{target.account}/{target.resource}"}
 
-    return aws.receipt(aws.make(parcel, clients, CALL, address))
+    return aws.receipt(aws.make(message, clients, CALL, address))

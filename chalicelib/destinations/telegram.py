@@ -13,14 +13,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr
 
 from . import base, calls, text
-from .base import Clients, Countries, Delivery, Receipt
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
 from .operators import countries_of
 
 KIND = "telegram"
 API = "https://api.telegram.org"
 # "1-4096 characters after entities parsing". Entities are counted in UTF-16 units, the limit of a text by some accounts in
 # code points: the narrower of the two is never refused.
-FORM = text.Form(4096, text.utf16, text.plain)
+FORM = text.TextLimit(4096, text.utf16, text.plain)
 
 _TOKEN = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{20,100}\Z")
 _STATUSES: Mapping[int, str] = {404: "credentials"}
@@ -58,13 +58,13 @@ class Config(base.Config):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel(calls.Parcel):
+class ChatRequest(calls.ApiRequest):
     """A message to a chat; ``content`` is the body without the chat, which may have got another number since."""
 
     content: Mapping[str, Any] = field(repr=False)
 
 
-def check(config: Config, clients: Clients) -> None:
+def check(config: Config, clients: SendingClients) -> None:
     """Refuse a stand-in that the operator has not opened.
 
     Raises:
@@ -78,7 +78,7 @@ def place(config: Config) -> Countries | None:
     return countries_of(KIND)
 
 
-def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
+def render(document: Mapping[str, Any], delivery: Delivery) -> ChatRequest:
     """Make the message. Without a ``parse_mode`` nothing in it is mark-up; no preview of any address in it is fetched.
 
     Raises:
@@ -90,20 +90,20 @@ def render(document: Mapping[str, Any], delivery: Delivery) -> Parcel:
         "link_preview_options": {"is_disabled": True},
     }
     body = calls.encode({"chat_id": config.chat_id, **content})
-    return Parcel(config.post_to, config.api_url, {}, body, delivery.now, content)
+    return ChatRequest(config.post_to, config.api_url, {}, body, delivery.now, content)
 
 
-def send(parcel: Parcel, clients: Clients) -> Receipt:
+def send(request: ChatRequest, clients: SendingClients) -> DeliveryReceipt:
     """Send the message once; to a group that has become a supergroup, under its new number.
 
     Raises:
         DeliveryError: anything but Telegram's word that it was sent.
     """
-    service = calls.Service(clients, parcel.url, parcel.headers, parcel.at, parcel.api_url)
-    answer = service.call("POST", "", parcel.body)
+    service = calls.Service(clients, request.url, request.headers, request.at, request.api_url)
+    answer = service.call("POST", "", request.body)
     moved_to = _parameter(answer, "migrate_to_chat_id") if answer.status == 400 else None
     if moved_to is not None:
-        answer = service.call("POST", "", {"chat_id": moved_to, **parcel.content})
+        answer = service.call("POST", "", {"chat_id": moved_to, **request.content})
     if answer.ok and answer.object().get("ok") is True:
         return calls.receipt(answer)
     if answer.status == 429:
@@ -111,12 +111,12 @@ def send(parcel: Parcel, clients: Clients) -> Receipt:
     raise calls.fault_of(answer, {**_STATUSES, 400: _described(answer)})
 
 
-def _parameter(answer: calls.Answer, name: str) -> int | None:
+def _parameter(answer: calls.ApiResponse, name: str) -> int | None:
     parameters = answer.told().get("parameters")
     value = parameters.get(name) if isinstance(parameters, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**52 else None
 
 
-def _described(answer: calls.Answer) -> str:
+def _described(answer: calls.ApiResponse) -> str:
     description = str(answer.told().get("description", "")).lower()
     return next((code for words, code in _DESCRIPTIONS.items() if words in description), "invalid")

@@ -40,7 +40,7 @@ _CONTROL = frozenset({"Cc", "Cs"})
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TextLimit:
     """What a platform takes: at most ``limit`` of what ``size`` counts, once ``pieces`` has escaped a text.
 
     ``pieces`` yields the escaped text in parts that must not be cut.
@@ -61,7 +61,7 @@ def plain(text: str) -> Iterable[str]:
     return text
 
 
-def fitted(text: str, form: Form) -> str:
+def fitted(text: str, form: TextLimit) -> str:
     """Return a text as a platform takes it: escaped, and where it is too long cut, with a mark, between two parts."""
     parts = list(form.pieces(text))
     if form.size("".join(parts)) <= form.limit:

@@ -32,7 +32,7 @@ REFUSED: Mapping[int, str] = {400: "credentials"}
 """How services answer a refresh token that is spent, expired or revoked (RFC 6749, 5.2: ``invalid_grant``)."""
 
 
-class App(base.Config):
+class OAuthApp(base.Config):
     """What a tenant gives of an OAuth application that it has installed."""
 
     client_id: str = Field(min_length=1, max_length=200)
@@ -40,7 +40,7 @@ class App(base.Config):
     refresh_token: SecretStr = Field(min_length=1, max_length=TOKEN_MAX)
 
 
-Renew = Callable[[str], calls.Answer]
+Renew = Callable[[str], calls.ApiResponse]
 """Asks the service for a new pair, by a refresh token."""
 
 
@@ -51,7 +51,7 @@ class Tokens:
         keep_s: for how long the service takes a refresh token that is not used.
     """
 
-    def __init__(self, app: App, memory: Memory, renew: Renew, keep_s: int) -> None:
+    def __init__(self, app: OAuthApp, memory: Memory, renew: Renew, keep_s: int) -> None:
         self._first = app.refresh_token.get_secret_value()
         self._name = f"{PREFIX}{app.client_id}:{self._first}"
         self._memory = memory
@@ -94,8 +94,8 @@ class Tokens:
 
 
 def authorised(
-    send: Callable[[str], calls.Answer], tokens: Tokens, expired: Callable[[calls.Answer], bool]
-) -> calls.Answer:
+    send: Callable[[str], calls.ApiResponse], tokens: Tokens, expired: Callable[[calls.ApiResponse], bool]
+) -> calls.ApiResponse:
     """Make a call with the access token; where the service says that it has expired, once more with a new one."""
     access = tokens.access()
     answer = send(access)

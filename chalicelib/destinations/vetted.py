@@ -25,9 +25,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core import retry
+from ..core.delivery import retry
+from ..core.delivery.retry import Outcome
 from ..core.errors import DeliveryError
-from ..core.retry import Outcome
 from .address import Policy, Target, check_answers
 
 RESPONSE_BYTES_MAX = 65_536
@@ -51,7 +51,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What came back. ``headers`` have lower-case names; ``truncated`` says that the body was longer than 64 KiB."""
 
     status: int
@@ -66,7 +66,7 @@ def failure(
     """Make the error of an attempt code; the table of codes decides whether it is retried.
 
     Raises:
-        KeyError: the code is not one of ``core.retry.CODES``.
+        KeyError: the code is not one of ``core.delivery.retry.CODES``.
     """
     return DeliveryError(
         code,
@@ -148,7 +148,7 @@ def request(
     *,
     connect_s: float = 5.0,
     tls: Callable[[], ssl.SSLContext] = tls_context,
-) -> Answer:
+) -> HttpResponse:
     """Send one request to a vetted address and read the answer, whatever its status.
 
     Args:
@@ -197,7 +197,7 @@ def _connect(
         raise failure(code, sent=False) from None
 
 
-def _exchange(wire: _Wire, target: Target, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+def _exchange(wire: _Wire, target: Target, method: str, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
     connection = http.client.HTTPConnection(target.host)
     connection.sock = wire  # all that it uses of a socket
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -209,7 +209,7 @@ def _exchange(wire: _Wire, target: Target, method: str, headers: Mapping[str, st
         if len(content) <= RESPONSE_BYTES_MAX and response.length:
             raise http.client.IncompleteRead(b"")
         fields = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, fields, content[:RESPONSE_BYTES_MAX], len(content) > RESPONSE_BYTES_MAX)
+    return HttpResponse(response.status, fields, content[:RESPONSE_BYTES_MAX], len(content) > RESPONSE_BYTES_MAX)
 
 
 def _left(deadline: float) -> float:

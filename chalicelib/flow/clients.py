@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.sealing import TenantKeys
-from ..core.tenant import Destination
+from ..core.envelope import TenantKeys
+from ..core.tenant.records import Destination
 from ..destinations import of_kind
-from ..destinations.base import Clients
-from ..shell import Shell
+from ..destinations.base import SendingClients
+from ..runtime import Runtime
 from ..store.memory import DestinationMemory
 
 
-def clients_of(shell: Shell, tenant: str, keys: TenantKeys, destination: Destination) -> Clients:
+def clients_of(runtime: Runtime, tenant: str, keys: TenantKeys, destination: Destination) -> SendingClients:
     """Return the clients for one attempt; of a module that says ``MEMORY = True`` with what is remembered there."""
-    clients = shell.destination_clients
+    clients = runtime.destination_clients
     if not getattr(of_kind(destination.kind), "MEMORY", False):
         return clients
-    memory = DestinationMemory(shell.data.table, keys, tenant, destination.id, shell.now, shell.random)
+    memory = DestinationMemory(runtime.data.table, keys, tenant, destination.id, runtime.now, runtime.random)
     return replace(clients, memory=memory)

@@ -1,6 +1,6 @@
 """Ask a tenant for a person's consent, where that would lift a hold: an operational event, once a day for each recipient.
 
-The law is asked, by ``core.consent_request``, and only about what is held. Told is once for a person, a recipient and a UTC
+The law is asked, by ``core.decide.consent_request``, and only about what is held. Told is once for a person, a recipient and a UTC
 day: the event's id is derived from these, so that two who tell at once, or one who dies and tells again, tell one.
 """
 
@@ -10,20 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import times
-from ..core.consent_request import by_recipient, wanted
-from ..core.consents import Consent, none_given
-from ..core.operational import source_id
-from ..core.retention import hold_ends_at
-from ..shell import Shell
+from ..core.decide.consent_request import by_recipient, wanted
+from ..core.decide.retention import hold_ends_at
+from ..core.tenant.consents import Consent, none_given
+from ..core.tenant.operational import source_id
+from ..runtime import Runtime
 from ..store.snapshot import Snapshot
 from .notify import notify
-from .verdict import deciding, facts_again, given_by, route_of
+from .redecision import deciding, facts_now, grounds_now, route_of
 
 TYPE = "consent.requested"
 
 
 def request(
-    shell: Shell,
+    runtime: Runtime,
     snapshot: Snapshot,
     document: Mapping[str, Any],
     entry: Mapping[str, Any],
@@ -47,8 +47,8 @@ def request(
     if not held or receipt["source"] == source_id(tenant.id) or len(receipt["subjects"]) != 1:
         return
     at, (subject,) = times.parse(entry["at"]), receipt["subjects"]
-    base = facts_again(shell, snapshot, receipt, document, at, none_given)
-    grounds, decide = given_by(snapshot, document, consents), deciding(shell, tenant.id, base)
+    base = facts_now(runtime, snapshot, receipt, document, at, none_given)
+    grounds, decide = grounds_now(snapshot, document, consents), deciding(runtime, tenant.id, base)
     found = by_recipient(
         wanted(snapshot.configuration, route_of(snapshot, route), base, decide, grounds)
         for route in held
@@ -58,4 +58,4 @@ def request(
     for one in found:
         once = f"{subject}\n{one.recipient}\n{entry['at'][:10]}"
         data = {"subject": subject, **one.document(), "held_until": until}
-        notify(shell, tenant.id, TYPE, data, once, subject, wanted=True)
+        notify(runtime, tenant.id, TYPE, data, once, subject, wanted=True)

@@ -20,7 +20,7 @@ NO_CONVERSATION = "-"
 
 
 @dataclass(frozen=True)
-class Message:
+class QueueMessage:
     """One message of a FIFO queue. ``body`` is None where it is not a JSON object."""
 
     id: str
@@ -37,13 +37,13 @@ class Message:
         return self.receives >= RECEIVES_MAX
 
 
-def from_lambda(event: Mapping[str, Any]) -> list[Message]:
+def from_lambda(event: Mapping[str, Any]) -> list[QueueMessage]:
     """Read the records that Lambda's SQS mapping hands over."""
     messages = []
     for record in event["Records"]:
         attributes = record["attributes"]
         messages.append(
-            Message(
+            QueueMessage(
                 id=record["messageId"],
                 body=_object(record["body"]),
                 group=attributes["MessageGroupId"],
@@ -64,7 +64,7 @@ def _object(text: str) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def with_followers(messages: Iterable[Message], failed: Iterable[str]) -> list[str]:
+def with_followers(messages: Iterable[QueueMessage], failed: Iterable[str]) -> list[str]:
     """Return the ids that go back to the queue: each failed message and every later one of its group, in order.
 
     One that was tried for the last time goes alone: its queue gives it up, and those behind it, which came as often, too.
@@ -81,7 +81,7 @@ def with_followers(messages: Iterable[Message], failed: Iterable[str]) -> list[s
     return back
 
 
-def send_back(queue: Queue, messages: list[Message], failed: Mapping[str, float | None]) -> list[str]:
+def send_back(queue: Queue, messages: list[QueueMessage], failed: Mapping[str, float | None]) -> list[str]:
     """Give failed messages and their followers back, to return together soon; return their ids.
 
     A group is blocked while any of its messages is in flight, so that the followers come back when the failed one does.

@@ -13,16 +13,17 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from ..core import ids, operational, times
-from ..core.event import OPERATIONAL, Conversation, Draft, Kind, complete
-from ..core.sealing import NONCE_BYTES, pack, seal
+from ..core import ids, times
+from ..core.envelope import NONCE_BYTES, encrypt, pack
+from ..core.event.event import OPERATIONAL, Conversation, Draft, EventKind, complete
+from ..core.tenant import operational
 from ..observe import count
-from ..shell import Shell
+from ..runtime import Runtime
 from ..store.queues import Outgoing, body
 
 
 def notify(
-    shell: Shell,
+    runtime: Runtime,
     tenant: str,
     type: str,
     data: Mapping[str, Any],
@@ -44,14 +45,14 @@ def notify(
         NotFound: the tenant is closed.
         Unavailable: it is not sent; telling it again does no harm.
     """
-    snapshot = shell.config.snapshot(tenant)
+    snapshot = runtime.config.snapshot(tenant)
     keys = snapshot.keys
-    source, now = operational.source_id(tenant), shell.now()
+    source, now = operational.source_id(tenant), runtime.now()
     event = ids.event_id(keys.ids, source, f"{type}\n{once}")
     # Without a time of its own, an event's entries are filed under the minute in which it was first seen, however often it
     # is told.
     draft = Draft(
-        kind=Kind.SYSTEM,
+        kind=EventKind.SYSTEM,
         native_kind=type,
         dedupe_id=event,
         conversation=Conversation(id=about, direct=False),
@@ -61,7 +62,7 @@ def notify(
     document = whole.document()
     if wanted and not snapshot.configuration.index.match(document):
         return
-    sealed = seal(keys.queue, shell.random(NONCE_BYTES), pack(document), f"{shell.settings.region}/{event}")
+    sealed = encrypt(keys.queue, runtime.random(NONCE_BYTES), pack(document), f"{runtime.settings.region}/{event}")
     values = {
         "v": 1,
         "tenant": tenant,
@@ -71,5 +72,5 @@ def notify(
         "sealed": base64.b64encode(sealed).decode(),
     }
     group = ids.keyed("cnv", keys.people, source, about or type)
-    shell.inbox.send([Outgoing(body(values), group, event)])
-    count("notices", type=type)
+    runtime.inbox.send([Outgoing(body(values), group, event)])
+    count("operational_events", type=type)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..shell import Shell
+from ..runtime import Runtime
 from ..store.snapshot import Snapshot
 
 
-def keep_published(shell: Shell, snapshot: Snapshot) -> None:
+def keep_published(runtime: Runtime, snapshot: Snapshot) -> None:
     """Publish a configuration before the first decision that names it is written. Almost always it is known to be there.
 
     Raises:
@@ -14,11 +14,11 @@ def keep_published(shell: Shell, snapshot: Snapshot) -> None:
     """
     configuration = snapshot.configuration
     if snapshot.published != configuration.hash:
-        publish(shell, snapshot)
+        publish(runtime, snapshot)
 
 
-def publish(shell: Shell, snapshot: Snapshot) -> None:
+def publish(runtime: Runtime, snapshot: Snapshot) -> None:
     """Publish a configuration. Raises as ``keep_published``."""
     configuration = snapshot.configuration
     key = f"configs/{configuration.tenant.id}/{configuration.hash}.json"
-    shell.evidence.put(key, configuration.canonical, "application/json")
+    runtime.evidence.put(key, configuration.canonical, "application/json")

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..core import ids, times
-from ..core.sealing import TenantKeys
-from ..core.tenant import FromProfile, Tenant
-from ..shell import Shell
+from ..core.envelope import TenantKeys
+from ..core.tenant.records import FromProfile, Tenant
+from ..runtime import Runtime
 
 if TYPE_CHECKING:
-    from ..core.plan import Cell
+    from ..core.decide.plan import Cell
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Request:
             told of by the entry of whoever makes them all.
     """
 
-    shell: Shell
+    runtime: Runtime
     tenant: Tenant
     version: int
     keys: TenantKeys = field(repr=False)
@@ -52,7 +52,7 @@ class Request:
     @property
     def cell(self) -> Cell:
         """Where the cell is."""
-        return self.shell.cell
+        return self.runtime.cell
 
     def note(
         self,
@@ -71,7 +71,7 @@ class Request:
         Raises:
             AuditUnavailable: it is not written; the caller MUST NOT answer as if it were.
         """
-        from ..core import audit  # and with it the forms of all entries: most requests only read
+        from ..core.log import audit  # and with it the forms of all entries: most requests only read
 
         entry = audit.act(
             kind,
@@ -87,6 +87,6 @@ class Request:
             after=after,
             reason=reason,
         )
-        (outcome,) = self.shell.audit.append_many([entry])
+        (outcome,) = self.runtime.audit.append_many([entry])
         if isinstance(outcome, Exception):
             raise outcome

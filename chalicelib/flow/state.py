@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core import audit
-from ..core.consents import Consent
+from ..core.delivery.retry import Outcome
 from ..core.errors import NotFound
 from ..core.ids import EntryId
-from ..core.retry import Outcome
-from ..shell import Shell
+from ..core.log import audit
+from ..core.tenant.consents import Consent
+from ..runtime import Runtime
 from ..store.data import EventKey, EventRow
-from ..store.health import Stored
+from ..store.destination_state import StoredState
 from ..store.items import Item, batch_get
 from ..store.snapshot import Snapshot
 from .messages import decision_of
@@ -29,7 +29,7 @@ Order = dict[str, Any]
 
 
 @dataclass
-class Found:
+class DeliveryState:
     """What one round trip tells of a delivery. ``next`` is the decision that has taken the place of the order's."""
 
     row: EventRow | None = None
@@ -55,23 +55,23 @@ class Found:
 class Batch:
     """One invocation: its clock, the snapshots it has read, and how destinations were when it last looked."""
 
-    def __init__(self, shell: Shell) -> None:
-        self.shell = shell
-        self.started = shell.monotonic()
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.started = runtime.monotonic()
         self._snapshots: dict[str, Snapshot | None] = {}
-        self.healths: dict[tuple[str, str], Stored] = {}
+        self.healths: dict[tuple[str, str], StoredState] = {}
 
     @property
     def late(self) -> bool:
         """Whether nothing more may be started."""
-        return self.shell.monotonic() - self.started > STARTS_UNTIL_S
+        return self.runtime.monotonic() - self.started > STARTS_UNTIL_S
 
     def load(self, tenants: Iterable[str]) -> None:
         """Read each tenant's configuration once; one that is closed is None."""
         for tenant in tenants:
             if tenant not in self._snapshots:
                 try:
-                    self._snapshots[tenant] = self.shell.config.snapshot(tenant)
+                    self._snapshots[tenant] = self.runtime.config.snapshot(tenant)
                 except NotFound:
                     self._snapshots[tenant] = None
 
@@ -80,12 +80,12 @@ class Batch:
         self.load((tenant,))
         return self._snapshots[tenant]
 
-    def health(self, order: Order) -> Stored:
+    def health(self, order: Order) -> StoredState:
         """Return how an order's destination was when this invocation last looked, or what it has made of that since."""
-        return self.healths.get((order["tenant"], order["destination"])) or Stored()
+        return self.healths.get((order["tenant"], order["destination"])) or StoredState()
 
 
-def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
+def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, DeliveryState]:
     """Read events, their keys, lane heads, how destinations are, the first ``attempts`` entries of each order and what ended
     or replaced its decision: one round trip.
 
@@ -94,9 +94,9 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
     Returns:
         What was found, by transfer.
     """
-    shell = batch.shell
-    now = shell.now()
-    data, people, log = shell.data.table.name, shell.people.table.name, shell.audit
+    runtime = batch.runtime
+    now = runtime.now()
+    data, people, log = runtime.data.table.name, runtime.people.table.name, runtime.audit
     keys: list[tuple[str, Mapping[str, Any]]] = []
     named: dict[str, tuple[str, int]] = {}
     later: dict[str, str] = {}
@@ -104,9 +104,9 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
         keys.append((data, EventKey(order["tenant"], order["event"], order["conversation"]).key))
         keys.append((people, {"pk": order["owner"]}))
         if _asks(batch, order):
-            keys.append(shell.consents.key(order["owner"]))
-        keys.append(shell.data.lane_keys(order["lane"]))
-        keys.append(shell.health.key(order["tenant"], order["destination"]))
+            keys.append(runtime.consents.key(order["owner"]))
+        keys.append(runtime.data.lane_keys(order["lane"]))
+        keys.append(runtime.destination_state.key(order["tenant"], order["destination"]))
         for attempt in range(1, attempts + 1):
             entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], attempt)
             named[entry] = (order["transfer"], attempt)
@@ -118,7 +118,7 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
     items: dict[str, list[Item]] = {}
     for start in range(0, len(keys), 100):
         for table, rows in batch_get(
-            shell.clients.get("dynamodb"), keys[start : start + 100], shell.settings.region
+            runtime.clients.get("dynamodb"), keys[start : start + 100], runtime.settings.region
         ).items():
             items.setdefault(table, []).extend(rows)
     events: dict[str, Item] = {}
@@ -132,19 +132,19 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Found]:
         else:
             events[item["pk"]] = item
     persons = {item["pk"]: item for item in items.get(people, ())}
-    given = {item["pk"]: item for item in items.pop(shell.consents.table.name, ())}
-    found: dict[str, Found] = {}
+    given = {item["pk"]: item for item in items.pop(runtime.consents.table.name, ())}
+    found: dict[str, DeliveryState] = {}
     for order in orders:
-        one = found.setdefault(order["transfer"], Found())
+        one = found.setdefault(order["transfer"], DeliveryState())
         one.parked = order["lane"] in heads
-        _, place = shell.health.key(order["tenant"], order["destination"])
-        batch.healths[order["tenant"], order["destination"]] = shell.health.read(healths.get(place["pk"]))
+        _, place = runtime.destination_state.key(order["tenant"], order["destination"])
+        batch.healths[order["tenant"], order["destination"]] = runtime.destination_state.read(healths.get(place["pk"]))
         stored = events.get(f"{order['tenant']}#{order['event']}")
-        one.row = shell.data.read_event(stored, now) if stored else None
+        one.row = runtime.data.read_event(stored, now) if stored else None
         person, snapshot = persons.get(order["owner"]), batch.snapshot(order["tenant"])
         if person is not None and snapshot is not None:
-            one.data_key = shell.people.read(person, snapshot.keys).key
-        one.consents = shell.consents.read(given.get(order["owner"]))
+            one.data_key = runtime.people.read(person, snapshot.keys).key
+        one.consents = runtime.consents.read(given.get(order["owner"]))
     for table, rows in items.items():
         if table not in (data, people):
             for row in rows:
@@ -176,7 +176,7 @@ def _later(order: Order) -> list[EntryId]:
     return [audit.entry_id(minute, event, name) for name in names]
 
 
-def up_to_date(batch: Batch, order: Order, one: Found, attempts: int) -> tuple[Order, Found]:
+def up_to_date(batch: Batch, order: Order, one: DeliveryState, attempts: int) -> tuple[Order, DeliveryState]:
     """Bring an order to the decision in force, and what is found of it to all of its attempts."""
     while one.next is not None or (one.made == attempts < ATTEMPTS_MAX and not one.ended):
         if one.next is not None:
@@ -188,21 +188,21 @@ def up_to_date(batch: Batch, order: Order, one: Found, attempts: int) -> tuple[O
     return order, one
 
 
-def _read_takes(batch: Batch, order: Order, one: Found) -> None:
+def _read_takes(batch: Batch, order: Order, one: DeliveryState) -> None:
     """See whether another process, which made the last attempt at the same time, came to another outcome: its is the last word.
 
     Only what is to be tried again is asked for: one round trip more for each take.
     """
-    shell, take = batch.shell, 0
+    runtime, take = batch.runtime, 0
     while one.made and not one.ended:
         take += 1
         entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], one.made, take)
-        keys = [shell.audit.key(order["tenant"], entry, year) for year in logs_of(order)]
-        found = batch_get(shell.clients.get("dynamodb"), keys, shell.settings.region)
+        keys = [runtime.audit.key(order["tenant"], entry, year) for year in logs_of(order)]
+        found = batch_get(runtime.clients.get("dynamodb"), keys, runtime.settings.region)
         rows = [row for rows in found.values() for row in rows]
         if not rows:
             return
-        one.attempts[one.made] = shell.audit.read_item(rows[0])
+        one.attempts[one.made] = runtime.audit.read_item(rows[0])
 
 
 def following(order: Order, entry: Mapping[str, Any]) -> Order:

@@ -13,14 +13,14 @@ from typing import Any
 
 from .. import law as laws
 from ..core import times
-from ..core.configuration import Configuration
-from ..core.plan import Facts
-from ..core.subject import Person as Located
-from ..core.tenant import Source
-from ..core.volumes import COUNTERS, counters_of, laws_for, told, with_own, year_of, years_of
-from ..shell import Shell
-from ..store.people import Person
-from ..store.volumes import Crossing, Place
+from ..core.decide.plan import Facts
+from ..core.law.volumes import COUNTERS, counters_of, laws_for, told, with_own, year_of, years_of
+from ..core.tenant.configuration import Configuration
+from ..core.tenant.records import Source
+from ..core.tenant.subject import EventPerson as Located
+from ..runtime import Runtime
+from ..store.people import PersonRow
+from ..store.volumes import CounterKey, Crossing
 from .notify import notify
 
 
@@ -28,10 +28,10 @@ from .notify import notify
 class Share:
     """What an event counts for under one law: where, in which counters, and which of its people (by row)."""
 
-    place: Place
+    place: CounterKey
     counters: frozenset[str]
     people: frozenset[str] = frozenset()
-    years: tuple[Place, ...] = ()
+    years: tuple[CounterKey, ...] = ()
     """The counters that the law is told; none where no rule of it asks."""
 
 
@@ -39,21 +39,21 @@ class Share:
 class Tally:
     """What the counters say, as far as they were read: what the law asks for must be, before anybody is counted."""
 
-    shell: Shell
-    counts: dict[Place, dict[str, int]] = field(default_factory=dict)
+    runtime: Runtime
+    counts: dict[CounterKey, dict[str, int]] = field(default_factory=dict)
 
     def keys(self, shares: Iterable[Share]) -> list[tuple[str, dict[str, str]]]:
         """Return table and key of every row that the law may ask for."""
         places = dict.fromkeys(place for share in shares for place in share.years)
-        return [self.shell.volumes.key(place) for place in places]
+        return [self.runtime.volumes.key(place) for place in places]
 
-    def take(self, shares: Iterable[Share], people: Mapping[str, Person]) -> None:
+    def take(self, shares: Iterable[Share], people: Mapping[str, PersonRow]) -> None:
         """Count whoever is not marked as counted.
 
         Raises:
             Unavailable: not everybody was counted; taking them again does no harm.
         """
-        fresh: dict[Place, dict[str, frozenset[str]]] = {}
+        fresh: dict[CounterKey, dict[str, frozenset[str]]] = {}
         for share in shares:
             marks = {counter: share.place.mark(counter) for counter in share.counters}
             for pk in share.people:
@@ -62,7 +62,7 @@ class Tally:
                     known = fresh.setdefault(share.place, {})
                     known[pk] = known.get(pk, frozenset()) | names
         for place, wanted in fresh.items():
-            self.counts[place] = self.shell.volumes.count(place, wanted, self._tell)
+            self.counts[place] = self.runtime.volumes.count(place, wanted, self._tell)
 
     def facts(self, shares: Iterable[Share]) -> Facts:
         """Return the fact ``volumes`` of an event; nothing of a law that does not ask."""
@@ -71,11 +71,11 @@ class Tally:
     def _tell(self, crossing: Crossing) -> None:
         counter = next(c for c in COUNTERS[crossing.place.law] if c.name == crossing.counter)
         last = replace(crossing.place, year=crossing.place.year - 1)
-        tell(self.shell, crossing, self.counts.get(last, {}).get(counter.name, 0) if counter.months else 0)
+        tell(self.runtime, crossing, self.counts.get(last, {}).get(counter.name, 0) if counter.months else 0)
 
 
 def shares_of(
-    shell: Shell,
+    runtime: Runtime,
     configuration: Configuration,
     source: Source,
     people: Iterable[tuple[str, Located]],
@@ -87,27 +87,27 @@ def shares_of(
     Args:
         people: their rows, and where they are.
     """
-    tenant, store = configuration.tenant, shell.cell.country
+    tenant, store = configuration.tenant, runtime.cell.country
     by_law: dict[str, set[str]] = {code: set() for code in laws_for((), tenant.controller.country, store)}
     for pk, located in people:
         for code in laws_for(located.countries, tenant.controller.country, store):
             by_law.setdefault(code, set()).add(pk)
-    found = ((_share(shell, tenant.id, code, classes, source.special, now), rows) for code, rows in by_law.items())
+    found = ((_share(runtime, tenant.id, code, classes, source.special, now), rows) for code, rows in by_law.items())
     return [replace(share, people=frozenset(rows)) for share, rows in found if share is not None]
 
 
 def _share(
-    shell: Shell, tenant: str, code: str, classes: Iterable[str], special: Iterable[str] | None, now: datetime
+    runtime: Runtime, tenant: str, code: str, classes: Iterable[str], special: Iterable[str] | None, now: datetime
 ) -> Share | None:
-    year = year_of(shell.law, code, now)
+    year = year_of(runtime.law, code, now)
     if year is None:
         return None
-    asked = years_of(code, year) if code in shell.law.reads_volumes else ()
-    years = tuple(Place(tenant, code, y) for y in asked)
-    return Share(Place(tenant, code, year), counters_of(code, classes, special), years=years)
+    asked = years_of(code, year) if code in runtime.law.reads_volumes else ()
+    years = tuple(CounterKey(tenant, code, y) for y in asked)
+    return Share(CounterKey(tenant, code, year), counters_of(code, classes, special), years=years)
 
 
-def _told(share: Share, counts: Mapping[Place, Mapping[str, int]]) -> dict[str, int]:
+def _told(share: Share, counts: Mapping[CounterKey, Mapping[str, int]]) -> dict[str, int]:
     """Return what a law is told for one event: of counters over months only those that it counts for, as no other is asked."""
     code, year = share.place.law, share.place.year
     by_year = {place.year: counts[place] for place in share.years if place in counts}
@@ -116,7 +116,7 @@ def _told(share: Share, counts: Mapping[Place, Mapping[str, int]]) -> dict[str, 
     return {name: number for name, number in whole.items() if name in named}
 
 
-def known(shell: Shell, tenant: str, base: Facts) -> Facts:
+def known(runtime: Runtime, tenant: str, base: Facts) -> Facts:
     """Read the fact ``volumes`` of an event that was counted when it came.
 
     Args:
@@ -126,16 +126,16 @@ def known(shell: Shell, tenant: str, base: Facts) -> Facts:
     countries = subject.get("candidates") or ([subject["country"]] if subject["country"] else [])
     shares = []
     for code in laws_for(countries, base["collector"]["country"], base["store"]["country"]):
-        share = _share(shell, tenant, code, data["classes"], data["special"], times.parse(base["now"]))
+        share = _share(runtime, tenant, code, data["classes"], data["special"], times.parse(base["now"]))
         shares += [share] if share is not None else []
-    tally = Tally(shell)
+    tally = Tally(runtime)
     places = [place for share in shares for place in share.years]
     if places:
-        tally.counts = shell.volumes.get(places)
+        tally.counts = runtime.volumes.get(places)
     return tally.facts(shares)
 
 
-def tell(shell: Shell, crossing: Crossing, earlier: int) -> None:
+def tell(runtime: Runtime, crossing: Crossing, earlier: int) -> None:
     """Tell a tenant of the thresholds that a count has come near to or reached: each once a year, however often it is told.
 
     Args:
@@ -157,14 +157,14 @@ def tell(shell: Shell, crossing: Crossing, earlier: int) -> None:
                 "follows": row.follows,
                 "settled": row.settled,
             }
-            notify(shell, place.tenant, event, data, f"{row.id}\n{place.year}")
+            notify(runtime, place.tenant, event, data, f"{row.id}\n{place.year}")
 
 
-def thresholds(shell: Shell, tenant: str) -> list[dict[str, Any]]:
+def thresholds(runtime: Runtime, tenant: str) -> list[dict[str, Any]]:
     """Return every legal threshold with how many people a tenant has of it now."""
-    counts, now, found = shell.volumes.of_tenant(tenant), shell.now(), []
+    counts, now, found = runtime.volumes.of_tenant(tenant), runtime.now(), []
     for row in laws.thresholds():
-        year = year_of(shell.law, row.law, now)
+        year = year_of(runtime.law, row.law, now)
         if year is None:
             continue
         by_year = {place.year: numbers for place, numbers in counts.items() if place.law == row.law}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from ..core.errors import WrongRegion
 
 if TYPE_CHECKING:
-    from ..core.law import Law
-    from ..core.profile import Profile
-    from ..core.thresholds import Threshold
+    from ..core.explain.profile import FormProfile
+    from ..core.law.loader import Law
+    from ..core.law.thresholds import Threshold
 
 REGIONS = "regions.toml"
 
@@ -28,13 +28,13 @@ def texts() -> dict[str, str]:
 
 
 @cache
-def profiles() -> Mapping[str, Profile]:
+def profiles() -> Mapping[str, FormProfile]:
     """Return the installed profiles by name.
 
     Raises:
         Misconfigured: one of them is none.
     """
-    from ..core.profile import load  # few requests are about profiles
+    from ..core.explain.profile import load  # few requests are about profiles
 
     folder = files(__package__) / "profiles"
     found = (load(entry.read_text(encoding="utf-8")) for entry in folder.iterdir() if entry.name.endswith(".toml"))
@@ -48,7 +48,7 @@ def installed() -> Law:
     Raises:
         LawRefused: a file has a fault.
     """
-    from ..core.law import load_law  # the compiler of rules: hooks asks for its region only
+    from ..core.law.loader import load_law  # the compiler of rules: hooks asks for its region only
 
     return load_law(texts())
 
@@ -60,7 +60,7 @@ def thresholds() -> tuple[Threshold, ...]:
     Raises:
         Misconfigured: the file has a fault.
     """
-    from ..core.thresholds import load  # asked for when somebody is counted, which few events do
+    from ..core.law.thresholds import load  # asked for when somebody is counted, which few events do
 
     return load((files(__package__) / "thresholds.toml").read_text(encoding="utf-8"))
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ..core.law import NOT_LAWS
+from ..core.law.loader import NOT_LAWS
 from . import texts
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "law"

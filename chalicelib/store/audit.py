@@ -12,9 +12,9 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..core import times
-from ..core.audit import Entry, earlier_logs, minute_of, natural_key, partition_of, shard, subject_of
 from ..core.errors import AuditConflict, AuditUnavailable, Misconfigured, Unavailable, WaybillError, WrongRegion
-from ..core.leaf import VERSION, deflate, leaf
+from ..core.log.audit import Entry, earlier_logs, minute_of, natural_key, partition_of, shard, subject_of
+from ..core.log.leaf import VERSION, deflate, leaf
 from .entries import Entries, Key, day_key
 from .items import TRANSIENT, code_of, write
 
@@ -41,7 +41,7 @@ _MALFORMED = frozenset({"ValidationError", "ValidationException", "ItemCollectio
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredEntry:
     """An entry as it stands in the log. Where ``new`` is False, another writer was first: the caller MUST follow ``entry``."""
 
     entry: Entry
@@ -49,7 +49,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _AuditRow:
     entry: Entry
     table: str
     item: Mapping[str, Any]
@@ -98,7 +98,7 @@ class AuditStore(Entries):
                 for bucket, number in buckets.items():
                     here[bucket] = here.get(bucket, 0) + number
 
-    def append(self, entry: Entry) -> Stored:
+    def append(self, entry: Entry) -> StoredEntry:
         """Append one entry; see ``append_many``.
 
         Raises:
@@ -112,13 +112,13 @@ class AuditStore(Entries):
             raise outcome
         return outcome
 
-    def append_many(self, entries: Sequence[Entry]) -> list[Stored | WaybillError]:
+    def append_many(self, entries: Sequence[Entry]) -> list[StoredEntry | WaybillError]:
         """Append entries, each with its own outcome, in the order given. Raises nothing for what one of them meets.
 
         An entry is reported as stored only when its bucket row is known to be there, too. Errors are those of ``append``.
         """
-        outcomes: list[Stored | WaybillError | None] = [None] * len(entries)
-        rounds: list[dict[tuple[str, str, str], tuple[int, _Row]]] = []
+        outcomes: list[StoredEntry | WaybillError | None] = [None] * len(entries)
+        rounds: list[dict[tuple[str, str, str], tuple[int, _AuditRow]]] = []
         for index, entry in enumerate(entries):
             try:
                 row = self._row(entry)
@@ -135,13 +135,13 @@ class AuditStore(Entries):
             rows = list(one.values())
             for (index, row), outcome in zip(rows, self._append([row for _, row in rows]), strict=True):
                 outcomes[index] = outcome
-                if isinstance(outcome, Stored):
+                if isinstance(outcome, StoredEntry):
                     # An entry that was there already may have been stored by one who died before he could tell.
                     log = outcome.entry["log"]
                     self.touch_again({(row.entry["tenant"], log): {row.bucket["sk"]: 1}})
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _row(self, entry: Entry) -> _Row:
+    def _row(self, entry: Entry) -> _AuditRow:
         data = leaf(entry)
         if entry["kind"] == "decided" and entry["receipt"]["store"]["region"] != self._region:
             raise WrongRegion("an entry tells of an event that another region keeps")
@@ -155,11 +155,11 @@ class AuditStore(Entries):
             "subject": subject_of(entry),
         }
         bucket = {"pk": day_key(entry["tenant"], minute), "sk": f"{entry_id[4:10]}#{shard(entry_id)}"}
-        return _Row(entry, self.table(entry["log"]), item, bucket)
+        return _AuditRow(entry, self.table(entry["log"]), item, bucket)
 
-    def _append(self, rows: list[_Row]) -> list[Stored | WaybillError]:
+    def _append(self, rows: list[_AuditRow]) -> list[StoredEntry | WaybillError]:
         """Append rows with distinct keys: 1 look into earlier logs, 2 insert, 3 see who was first."""
-        outcomes: dict[int, Stored | WaybillError] = {}
+        outcomes: dict[int, StoredEntry | WaybillError] = {}
         found: dict[int, Key] = {}
         for index, row in enumerate(rows):  # 1
             entry = row.entry
@@ -185,7 +185,7 @@ class AuditStore(Entries):
                 bucket = rows[index].bucket
                 bad = missing.get((bucket["pk"], bucket["sk"]))
                 if code == _STORED and bad is None:
-                    outcomes[index] = Stored(rows[index].entry, new=True)
+                    outcomes[index] = StoredEntry(rows[index].entry, new=True)
                 elif code == _STORED or code in _DUPLICATE:
                     if bad is None:
                         item = rows[index].item
@@ -200,13 +200,15 @@ class AuditStore(Entries):
                     outcomes.setdefault(index, AuditUnavailable("an audit entry is taken and cannot be read yet"))
         return [outcomes[index] for index in range(len(rows))]
 
-    def _first_there(self, rows: Mapping[int, _Row], keys: Mapping[int, Key]) -> dict[int, Stored | WaybillError]:
+    def _first_there(
+        self, rows: Mapping[int, _AuditRow], keys: Mapping[int, Key]
+    ) -> dict[int, StoredEntry | WaybillError]:
         """Compare rows with what stands at their keys; rows where nothing stands are left out."""
         try:
             items = {(table, item["sk"]): item for table, item in self._get([keys[i] for i in rows])}
         except (Unavailable, ClientError):
             return dict.fromkeys(rows, AuditUnavailable("the audit log cannot be read; try again"))
-        outcomes: dict[int, Stored | WaybillError] = {}
+        outcomes: dict[int, StoredEntry | WaybillError] = {}
         for index, row in rows.items():
             item = items.get((keys[index][0], row.item["sk"]))
             if item is None:
@@ -218,13 +220,13 @@ class AuditStore(Entries):
                 continue
             same = stored["kind"] == row.entry["kind"] and natural_key(stored) == natural_key(row.entry)
             outcomes[index] = (
-                Stored(stored, new=False)
+                StoredEntry(stored, new=False)
                 if same
                 else AuditConflict("another audit entry stands where this one belongs")
             )
         return outcomes
 
-    def _unknown_buckets(self, table: str, rows: Iterable[_Row]) -> list[Mapping[str, Any]]:
+    def _unknown_buckets(self, table: str, rows: Iterable[_AuditRow]) -> list[Mapping[str, Any]]:
         # An attempt is filed with its decision, which is not stored without its bucket row.
         wanted = {(r.bucket["pk"], r.bucket["sk"]): r.bucket for r in rows if r.entry["kind"] != "attempted"}
         with self._lock:

@@ -27,12 +27,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..core.configuration import Configuration
+from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.errors import Misconfigured, NotFound, PreconditionFailed
-from ..core.operational import source_of
-from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
-from ..core.switches import Switch
-from ..core.tenant import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
+from ..core.tenant.configuration import Configuration
+from ..core.tenant.operational import source_of
+from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
+from ..core.tenant.switches import Switch
 from .items import Item, Table, batch_get
 from .keys import KeyStore
 from .snapshot import Snapshot, sealing_context
@@ -55,7 +55,7 @@ RECORDS: Mapping[str, type[Record]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class RecordRow:
     """A stored record: its value, its version and its sealed secrets."""
 
     record: Any
@@ -67,7 +67,7 @@ class Row:
 class Holder:
     """Who holds an API key: the tenant, the key's record, and the tenant's keys."""
 
-    tenant: Row
+    tenant: RecordRow
     key: ApiKey
     keys: TenantKeys = field(repr=False)
 
@@ -124,14 +124,14 @@ class ConfigStore:
             raise NotFound("no such tenant")
         return item
 
-    def tenant(self, tenant: str) -> Row:
+    def tenant(self, tenant: str) -> RecordRow:
         """Return a tenant's record.
 
         Raises:
             NotFound: there is none.
         """
         item = self._tenant_item(tenant)
-        return Row(parse(Tenant, item["doc"]), item["version"])
+        return RecordRow(parse(Tenant, item["doc"]), item["version"])
 
     def tenants(self, after: str = "") -> Iterator[str]:
         """Yield the ids of the cell's tenants in order."""
@@ -194,7 +194,7 @@ class ConfigStore:
         if record.state != "active":
             return None
         keys = self._keys.of(tenant)
-        return Holder(Row(record, rows["tenant"]["version"]), parse(ApiKey, rows[f"key#{key}"]["doc"]), keys)
+        return Holder(RecordRow(record, rows["tenant"]["version"]), parse(ApiKey, rows[f"key#{key}"]["doc"]), keys)
 
     # Records
 
@@ -211,7 +211,7 @@ class ConfigStore:
             return None
         context = sealing_context(self._table.region, tenant, record_id)
         plain = json.dumps(secrets, separators=(",", ":")).encode()
-        return seal(self.keys_of(tenant).secrets, self._random(NONCE_BYTES), plain, context)
+        return encrypt(self.keys_of(tenant).secrets, self._random(NONCE_BYTES), plain, context)
 
     def insert(self, tenant: str, record: Any, secrets: Any = None) -> bool:
         """Store a new record; ``secrets`` (JSON) are sealed beside it. Return False if the id is taken."""
@@ -276,7 +276,7 @@ class ConfigStore:
         self._table.delete({"pk": tenant, "sk": f"{record_id[:3]}#{record_id}"})
         self.count_again(tenant)
 
-    def to_delete(self, tenant: str, record_id: str) -> Row:
+    def to_delete(self, tenant: str, record_id: str) -> RecordRow:
         """Return a record that is to be deleted; where it is gone already, have that counted.
 
         Raises:
@@ -288,7 +288,7 @@ class ConfigStore:
             self.count_again(tenant)
             raise
 
-    def get(self, tenant: str, record_id: str) -> Row:
+    def get(self, tenant: str, record_id: str) -> RecordRow:
         """Return a record of a tenant.
 
         Raises:
@@ -300,9 +300,9 @@ class ConfigStore:
             raise NotFound("no such resource")
         record = parse(RECORDS[kind], item["doc"])
         record = self._withdrawn(tenant, record) if kind == "bas" else record
-        return Row(record, item["version"], item.get("sealed"))
+        return RecordRow(record, item["version"], item.get("sealed"))
 
-    def list(self, tenant: str, kind: str, after: str = "", limit: int | None = None) -> Iterator[Row]:
+    def list(self, tenant: str, kind: str, after: str = "", limit: int | None = None) -> Iterator[RecordRow]:
         """Yield a tenant's records of a kind in order of their ids, that is of creation, from behind ``after``.
 
         Args:
@@ -310,16 +310,16 @@ class ConfigStore:
         """
         start = f"{kind}#{after}$" if after else f"{kind}#"  # "$" is the character behind "#"
         bound = {":p": tenant, ":a": start, ":z": f"{kind}#~"}
-        waiting: Row | None = None
+        waiting: RecordRow | None = None
         for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound, limit=limit):
             _, _, *rest = item["sk"].split("#")
             if rest == ["withdrawal"] and waiting is not None:
-                waiting = Row(parse(Basis, item["doc"]), waiting.version)
+                waiting = RecordRow(parse(Basis, item["doc"]), waiting.version)
             if rest:
                 continue
             if waiting is not None:
                 yield waiting
-            waiting = Row(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+            waiting = RecordRow(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
         if waiting is not None:
             yield waiting
 
@@ -328,7 +328,7 @@ class ConfigStore:
         if sealed is None:
             return None
         context = sealing_context(self._table.region, tenant, record_id)
-        return json.loads(open_sealed(self.keys_of(tenant).secrets, sealed, context))
+        return json.loads(decrypt(self.keys_of(tenant).secrets, sealed, context))
 
     # Lookups
 

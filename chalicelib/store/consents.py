@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from ..core.consents import Consent, Withdrawal
 from ..core.errors import NotFound, OurError, PreconditionFailed
+from ..core.tenant.consents import Consent, Withdrawal
 from .config import parse
 from .items import BATCH_GET, Item, Table, batch_get
 

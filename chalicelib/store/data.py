@@ -29,9 +29,9 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..core import times
+from ..core.decide.retention import AFTER_EXPIRY
+from ..core.envelope import NONCE_BYTES, decrypt, encrypt, unpack
 from ..core.errors import Unavailable
-from ..core.retention import AFTER_EXPIRY
-from ..core.sealing import NONCE_BYTES, open_sealed, seal, unpack
 from . import restriction
 from .items import Item, Table, batch_get, call, write
 from .restriction import Restriction
@@ -84,13 +84,13 @@ class EventRow:
         Raises:
             Misconfigured: the key does not fit.
         """
-        document: dict[str, Any] = unpack(open_sealed(data_key, self.sealed or b"", self.context(region)))
+        document: dict[str, Any] = unpack(decrypt(data_key, self.sealed or b"", self.context(region)))
         return document
 
 
 def sealed_content(region: str, key: EventKey, packed: bytes, data_key: bytes, nonce: bytes) -> bytes:
     """Return an event's content as it is stored: ``sealing.pack`` of its document, under its person's key."""
-    return seal(data_key, nonce, packed, f"{region}/{key.tenant}/{key.event}")
+    return encrypt(data_key, nonce, packed, f"{region}/{key.tenant}/{key.event}")
 
 
 def lane_of(tenant: str, destination: str, conversation: str, delivery: str | None = None) -> str:

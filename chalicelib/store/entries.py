@@ -23,10 +23,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..core import ids, times
-from ..core.audit import Entry, logs_of, minute_of, partition, partition_of, shard, subject_of
 from ..core.errors import AuditBroken, WrongRegion
-from ..core.leaf import VERSION, inflate, verify_entry
-from ..core.transfers import PREFIX_LENGTH, entry_prefix
+from ..core.log.audit import Entry, logs_of, minute_of, partition, partition_of, shard, subject_of
+from ..core.log.leaf import VERSION, inflate, verify_entry
+from ..core.log.transfers import PREFIX_LENGTH, entry_prefix
 from .items import BATCH_GET, Item, batch_get, call, code_of, read, write
 
 PAGE_CALLS = 200

@@ -39,7 +39,7 @@ def prefix(tenant: str, log: str) -> str:
     return f"logs/{tenant}/{log}/"
 
 
-class Evidence:
+class EvidenceBucket:
     """Read and write objects of the evidence bucket.
 
     Args:

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..core import times
+from ..core.envelope import NONCE_BYTES, decrypt, encrypt
 from ..core.job import OPEN, Job
-from ..core.sealing import NONCE_BYTES, open_sealed, seal
 from .data import EventKey, ttl
 from .items import Item, Table
 from .keys import KeyStore
@@ -57,7 +57,7 @@ class JobStore:
 
     def _values(self, job: Job) -> dict[str, Any]:
         plain = {"asked": job.asked, "cursor": job.cursor, "summary": job.summary, "error": job.error}
-        sealed = seal(
+        sealed = encrypt(
             self._keys.of(job.tenant).secrets,
             self._random(NONCE_BYTES),
             json.dumps(plain).encode(),
@@ -75,7 +75,7 @@ class JobStore:
 
     def _read(self, item: Item) -> Job:
         tenant, job = item["pk"].removesuffix("#job"), item["sk"]
-        plain = json.loads(open_sealed(self._keys.of(tenant).secrets, item["sealed"], self._context(tenant, job)))
+        plain = json.loads(decrypt(self._keys.of(tenant).secrets, item["sealed"], self._context(tenant, job)))
         due = item.get("due_at")
         return Job(
             id=job,

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..core.envelope import TenantKeys
 from ..core.errors import NotFound
-from ..core.sealing import TenantKeys
 from .items import Table, call
 
 KEEP_S = 300

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 
 from ..core.errors import NotFound
-from ..core.legal_holds import LegalHold
+from ..core.tenant.legal_holds import LegalHold
 from .config import parse
 from .items import Item, Table
 

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from ..core import merkle, seal, tiles
 from ..core.errors import AuditBroken, AuditUnavailable
-from ..core.seal import Seal
-from ..core.tiles import Tile
-from .evidence import Evidence, prefix
+from ..core.log import merkle, seal, tiles
+from ..core.log.seal import Seal
+from ..core.log.tiles import Tile
+from .evidence import EvidenceBucket, prefix
 from .seals import Seals
 
 READERS = 16
@@ -23,7 +23,7 @@ READERS = 16
 class SealedLog:
     """One log of a tenant."""
 
-    def __init__(self, seals: Seals, evidence: Evidence, tenant: str, log: str) -> None:
+    def __init__(self, seals: Seals, evidence: EvidenceBucket, tenant: str, log: str) -> None:
         self.seals = seals
         self.evidence = evidence
         self.tenant = tenant

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..core import times
+from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.errors import Unavailable
-from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from .data import ttl
 from .items import Table, Value
 
@@ -71,7 +71,7 @@ class DestinationMemory:
         row = self._table.get(place)
         if row is None or row["expires_at"] <= times.millis(self._now()):
             return None
-        return open_sealed(self._keys.secrets, row["body"], self._context(place)).decode()
+        return decrypt(self._keys.secrets, row["body"], self._context(place)).decode()
 
     def put(self, name: str, value: str, for_s: int) -> None:
         """Remember a value for a time, in place of what was there.
@@ -81,7 +81,7 @@ class DestinationMemory:
         """
         place = self._place("value", name)
         expires_at = self._now() + timedelta(seconds=for_s)
-        body = seal(self._keys.secrets, self._random(NONCE_BYTES), value.encode(), self._context(place))
+        body = encrypt(self._keys.secrets, self._random(NONCE_BYTES), value.encode(), self._context(place))
         self._table.update(
             place,
             "SET body = :body, expires_at = :ends, #ttl = :ttl, #region = :region",

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.ids import random_ref
-from ..core.sealing import NONCE_BYTES, TenantKeys, open_sealed, seal
 from .items import BATCH_GET, Item, Table, batch_get
 
 MARK = "n#"
@@ -25,7 +25,7 @@ PREFIX = {"subject": "sub", "conversation": "cnv"}
 
 
 @dataclass(frozen=True)
-class Person:
+class PersonRow:
     """A subject or a conversation as the log knows it, and the key of the content that is theirs.
 
     ``marks`` say for what a subject was counted (``volumes``).
@@ -62,12 +62,12 @@ class PeopleStore:
     def _context(self, pk: str) -> str:
         return f"{self.table.region}/{pk}"
 
-    def read(self, item: Item, keys: TenantKeys) -> Person:
+    def read(self, item: Item, keys: TenantKeys) -> PersonRow:
         """Open a row."""
-        data_key = open_sealed(keys.wrap, item["key"], self._context(item["pk"]))
-        return Person(item["pk"], item["ref"], data_key, frozenset(name for name in item if name.startswith(MARK)))
+        data_key = decrypt(keys.wrap, item["key"], self._context(item["pk"]))
+        return PersonRow(item["pk"], item["ref"], data_key, frozenset(name for name in item if name.startswith(MARK)))
 
-    def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, Person]:
+    def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, PersonRow]:
         """Return those of the rows that exist, in one round trip."""
         keys = dict(wanted)
         found = batch_get(self.table.client, ((self.table.name, {"pk": pk}) for pk in keys), self.table.region)
@@ -103,7 +103,7 @@ class PeopleStore:
         wanted: Mapping[str, tuple[str, TenantKeys]],
         read: Iterable[Item] | None = None,
         sources: Mapping[str, str] = MappingProxyType({}),
-    ) -> dict[str, Person]:
+    ) -> dict[str, PersonRow]:
         """Return a person for each ``pk: (kind, the tenant's keys)``, making those seen for the first time.
 
         Args:
@@ -123,7 +123,7 @@ class PeopleStore:
             row: dict[str, Any] = {
                 "pk": pk,
                 "ref": random_ref(PREFIX[kind], self._random(16)),
-                "key": seal(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
+                "key": encrypt(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
             }
             if kind == "subject" or pk in sources:
                 # First the way back, then the person: a death between the two leaves a way that leads to nobody.

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..core.errors import AuditBroken, AuditUnavailable, WrongRegion
-from ..core.seal import INDEX_DIGITS, Seal
+from ..core.log.seal import INDEX_DIGITS, Seal
 from .items import TRANSIENT, call, code_of, read, write
 
 _DUPLICATE = frozenset({"DuplicateItem", "DuplicateItemException", "ConditionalCheckFailedException"})

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.configuration import Configuration
-from ..core.sealing import TenantKeys, open_sealed
+from ..core.envelope import TenantKeys, decrypt
+from ..core.tenant.configuration import Configuration
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Snapshot:
         if record_id not in self.opened:
             sealed = self.sealed.get(record_id)
             context = sealing_context(self.region, self.configuration.tenant.id, record_id)
-            plain = json.loads(open_sealed(self.keys.secrets, sealed, context)) if sealed else None
+            plain = json.loads(decrypt(self.keys.secrets, sealed, context)) if sealed else None
             self.opened[record_id] = plain
         return self.opened[record_id]
 

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..core.errors import Unavailable
-from ..core.volumes import COUNTERS
+from ..core.law.volumes import COUNTERS
 from .data import ttl
 from .items import Item, Table, batch_get
 from .people import MARK
@@ -34,7 +34,7 @@ KEPT = timedelta(days=800)
 
 
 @dataclass(frozen=True)
-class Place:
+class CounterKey:
     """Whose counters of which law and year."""
 
     tenant: str
@@ -51,7 +51,7 @@ class Place:
 class Crossing:
     """What one write changed: a counter's number before and after it."""
 
-    place: Place
+    place: CounterKey
     counter: str
     before: int
     after: int
@@ -68,30 +68,30 @@ class VolumeStore:
         self._people = people
         self._sleep = sleep
 
-    def key(self, place: Place) -> tuple[str, dict[str, str]]:
+    def key(self, place: CounterKey) -> tuple[str, dict[str, str]]:
         """Return table and key of a counter's row."""
         return self.table.name, {"pk": _row_of(place.tenant), "sk": f"{place.law}#{place.year}"}
 
-    def read(self, items: Iterable[Item]) -> dict[Place, dict[str, int]]:
+    def read(self, items: Iterable[Item]) -> dict[CounterKey, dict[str, int]]:
         """Read the counters among rows of ``data``."""
         found = {}
         for item in items:
             tenant, _, kind = item["pk"].partition("#")
             if kind == "volumes":
                 law, _, year = item["sk"].partition("#")
-                found[Place(tenant, law, int(year))] = _counts(law, item)
+                found[CounterKey(tenant, law, int(year))] = _counts(law, item)
         return found
 
-    def get(self, places: Iterable[Place]) -> dict[Place, dict[str, int]]:
+    def get(self, places: Iterable[CounterKey]) -> dict[CounterKey, dict[str, int]]:
         """Return the counters of those places where anybody was counted, in one consistent round trip."""
         keys = [self.key(place) for place in places]
         return self.read(batch_get(self.table.client, keys, self.table.region).get(self.table.name, ()))
 
-    def of_tenant(self, tenant: str) -> dict[Place, dict[str, int]]:
+    def of_tenant(self, tenant: str) -> dict[CounterKey, dict[str, int]]:
         """Return all of a tenant's counters."""
         return self.read(self.table.query("pk = :p", {":p": _row_of(tenant)}))
 
-    def count(self, place: Place, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
+    def count(self, place: CounterKey, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
         """Count people who are not yet, and return the counters as they then are.
 
         Args:
@@ -109,7 +109,7 @@ class VolumeStore:
             counts = self._count(place, some, tell)
         return counts
 
-    def _count(self, place: Place, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
+    def _count(self, place: CounterKey, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
         for attempt in range(TRIES):
             row = self.table.get(self.key(place)[1])  # 1
             opened = _opened(place, row)
@@ -129,7 +129,7 @@ class VolumeStore:
             self._sleep(0.02 * 2 ** min(attempt, 5) * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
         raise Unavailable("a counter of people was always written by somebody else; try again")
 
-    def _write(self, place: Place, row: Item | None, counts: Mapping[str, int], fresh: Mapping[str, Any]) -> bool:
+    def _write(self, place: CounterKey, row: Item | None, counts: Mapping[str, int], fresh: Mapping[str, Any]) -> bool:
         tenant = f"{place.tenant}#"
         values = {
             **self.key(place)[1],
@@ -144,7 +144,7 @@ class VolumeStore:
 
     def _close(
         self,
-        place: Place,
+        place: CounterKey,
         counts: Mapping[str, int],
         counted: Mapping[str, frozenset[str]],
         unmarked: Mapping[str, frozenset[str]],
@@ -160,14 +160,14 @@ class VolumeStore:
             assigned = ", ".join(f"{alias} = :yes" for alias in attributes)
             self._people.update({"pk": pk}, f"SET {assigned}", {":yes": True}, names=attributes)
 
-    def _marked(self, people: set[str], place: Place) -> dict[str, frozenset[str]]:
+    def _marked(self, people: set[str], place: CounterKey) -> dict[str, frozenset[str]]:
         """Return what those who are there are marked for."""
         keys = ((self._people.name, {"pk": pk}) for pk in sorted(people))
         found = batch_get(self._people.client, keys, self._people.region, self._sleep)
         return {item["pk"]: marks_of(item, place) for item in found.get(self._people.name, ())}
 
 
-def marks_of(item: Mapping[str, Any], place: Place) -> frozenset[str]:
+def marks_of(item: Mapping[str, Any], place: CounterKey) -> frozenset[str]:
     """Return the counters of a place that a person's row is marked for."""
     return frozenset(c.name for c in COUNTERS[place.law] if place.mark(c.name) in item)
 
@@ -184,6 +184,6 @@ def _times(counter: str, people: Mapping[str, frozenset[str]]) -> int:
     return sum(counter in names for names in people.values())
 
 
-def _opened(place: Place, row: Item | None) -> dict[str, frozenset[str]]:
+def _opened(place: CounterKey, row: Item | None) -> dict[str, frozenset[str]]:
     opened = json.loads(row["open"]) if row else {}
     return {f"{place.tenant}#{pk}": frozenset(names) for pk, names in opened.items()}

@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from chalicelib.core import leaf
 from chalicelib.core.errors import AuditBroken, Misconfigured
+from chalicelib.core.log import leaf
 
 VECTORS = [
     ({}, b"{}"),

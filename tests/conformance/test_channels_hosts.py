@@ -18,7 +18,7 @@ from svix.webhooks import Webhook as SvixWebhook
 from svix.webhooks import WebhookVerificationError
 
 from chalicelib.channels import CHANNELS
-from chalicelib.channels.base import Inbound, Received, receive
+from chalicelib.channels.base import Inbound, ReceivedRequest, receive
 from chalicelib.core import times
 from chalicelib.destinations import http
 from chalicelib.destinations.base import Delivery
@@ -46,7 +46,7 @@ SECRET = "whsec_" + base64.b64encode(b"plum orchard signing key").decode()
 BODY = '{"type": "order.paid", "data": {"фрукт": "слива 🫐"}}'
 
 
-def judged(kind: str, secret: dict[str, str], headers: dict[str, str], body: bytes) -> Received:
+def judged(kind: str, secret: dict[str, str], headers: dict[str, str], body: bytes) -> ReceivedRequest:
     lower = {name.lower(): value for name, value in headers.items()}
     request = Inbound("POST", "https://cell.example/hooks/src_w", lower, {}, body, NOW)
     channel = CHANNELS[kind]
@@ -115,9 +115,9 @@ def test_we_accept_our_own_deliveries_when_one_cell_feeds_another() -> None:
         config=http.Config(url="https://cell.example/hooks/src_w"),
         secrets=(SECRET,),
     )
-    parcel = http.render({"kind": "message"}, delivery)
+    request = http.render({"kind": "message"}, delivery)
 
-    received = judged("standard_webhooks", {"secret": SECRET}, dict(parcel.headers), parcel.body)
+    received = judged("standard_webhooks", {"secret": SECRET}, dict(request.headers), request.body)
 
     assert [draft.native_kind for draft in received.drafts] == ["waybill.message"]
 
@@ -151,7 +151,7 @@ HEADERS = [
 ]
 
 
-def same_message(received: Received, message: Any) -> None:
+def same_message(received: ReceivedRequest, message: Any) -> None:
     (draft,) = received.drafts
     assert draft.sender is not None
     assert draft.message is not None

@@ -20,7 +20,7 @@ from nacl.signing import SigningKey
 
 from chalicelib.channels import CHANNELS, line
 from chalicelib.channels import max as max_
-from chalicelib.channels.base import Received, receive
+from chalicelib.channels.base import ReceivedRequest, receive
 from tests.contract.channels import keys
 from tests.contract.channels.cases import Case, cases, raw_body, run
 
@@ -29,7 +29,7 @@ def named(kind: str, verdict: str = "accepted") -> list[Any]:
     return [pytest.param(case, id=case.name) for case in cases(kind) if case.expect["verdict"] == verdict]
 
 
-def judged(case: Case, body: bytes, **headers: str) -> Received:
+def judged(case: Case, body: bytes, **headers: str) -> ReceivedRequest:
     request = case.request()
     changed = replace(request, body=body, headers={**request.headers, **headers})
     return receive(CHANNELS[case.kind], changed, [case.secret])

@@ -14,7 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import Webhook
 
-from chalicelib.core import signature
+from chalicelib.core.delivery import signature
 from chalicelib.destinations import cloudevents, http
 from chalicelib.destinations.base import Delivery
 
@@ -25,7 +25,7 @@ DOCUMENT: dict[str, Any] = {"kind": "message", "message": {"text": "Grüße, м�
 FORMATS = ("cloudevents_structured", "cloudevents_binary")
 
 
-def parcel(document: Any = DOCUMENT, **changes: Any) -> http.Parcel:
+def request(document: Any = DOCUMENT, **changes: Any) -> http.SignedRequest:
     values: dict[str, Any] = {
         "delivery_id": "dlv_00000000000000000000000001",
         "transfer_id": "trf_00000000000000000000000001",
@@ -45,13 +45,13 @@ def parcel(document: Any = DOCUMENT, **changes: Any) -> http.Parcel:
     return http.render(document, Delivery(**{**values, **changes}))
 
 
-def read(sent: http.Parcel) -> Any:
+def read(sent: http.SignedRequest) -> Any:
     return from_http(HTTPMessage(dict(sent.headers), sent.body), JSONFormat(), CloudEvent)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_sdk_reads_attributes_and_data_when_a_delivery_is_a_cloudevent(name: str) -> None:
-    event = read(parcel(format=name))
+    event = read(request(format=name))
 
     assert event.get_specversion() == "1.0"
     assert event.get_id() == "dlv_00000000000000000000000001"
@@ -68,7 +68,7 @@ def test_sdk_reads_attributes_and_data_when_a_delivery_is_a_cloudevent(name: str
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_sdk_reads_a_delivery_when_it_has_no_conversation_or_source_and_is_a_test(name: str) -> None:
-    event = read(parcel(format=name, conversation=None, source_id=None, test=True))
+    event = read(request(format=name, conversation=None, source_id=None, test=True))
 
     assert event.get_subject() is None
     assert event.get_source() == "/waybill/telegram"
@@ -78,12 +78,12 @@ def test_sdk_reads_a_delivery_when_it_has_no_conversation_or_source_and_is_a_tes
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("document", ["a text", 5, [1, 2], True, {"a": None}])
 def test_sdk_reads_data_when_a_route_selects_any_json(name: str, document: Any) -> None:
-    assert read(parcel(document, format=name)).get_data() == document
+    assert read(request(document, format=name)).get_data() == document
 
 
 @pytest.mark.parametrize("value", ["мир 👋", 'a "b" 100%', "plain:/-_.~", "\u00a0\u2028"])
 def test_sdk_reads_a_header_value_when_it_is_percent_encoded(value: str) -> None:
-    sent = parcel(format="cloudevents_binary", conversation=value)
+    sent = request(format="cloudevents_binary", conversation=value)
 
     assert sent.headers["ce-subject"].isascii()
     assert not set(' "') & set(sent.headers["ce-subject"])
@@ -91,7 +91,7 @@ def test_sdk_reads_a_header_value_when_it_is_percent_encoded(value: str) -> None
 
 
 def test_header_value_is_the_specifications_example_when_it_is_encoded() -> None:
-    sent = parcel(format="cloudevents_binary", conversation="Euro € 😀")
+    sent = request(format="cloudevents_binary", conversation="Euro € 😀")
 
     assert sent.headers["ce-subject"] == "Euro%20%E2%82%AC%20%F0%9F%98%80"
     assert "ce-datacontenttype" not in sent.headers
@@ -99,7 +99,7 @@ def test_header_value_is_the_specifications_example_when_it_is_encoded() -> None
 
 @pytest.mark.parametrize("name", http.FORMATS)
 def test_libraries_accept_both_signatures_in_every_format(name: str) -> None:
-    sent = parcel(format=name)
+    sent = request(format=name)
 
     assert Webhook(SECRET).verify(sent.body, dict(sent.headers), json_parse=False) is None
     (asymmetric,) = [s for s in sent.headers["Webhook-Signature"].split(" ") if s.startswith("v1a,")]
@@ -110,14 +110,14 @@ def test_libraries_accept_both_signatures_in_every_format(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_signed_and_named_is_the_same_when_a_delivery_is_tried_again(name: str) -> None:
-    first, again = parcel(format=name), parcel(format=name, attempt=2)
+    first, again = request(format=name), request(format=name, attempt=2)
 
     assert first.body == again.body
     assert read(first).get_id() == read(again).get_id()
 
 
 def test_attribute_names_are_lower_case_letters_and_digits() -> None:
-    names = json.loads(parcel(format="cloudevents_structured", test=True).body)
+    names = json.loads(request(format="cloudevents_structured", test=True).body)
 
     assert all(name.isalnum() and name.islower() and len(name) <= 20 for name in names)
     assert names["datacontenttype"] == cloudevents.DATA_TYPE

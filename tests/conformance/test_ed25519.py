@@ -9,7 +9,7 @@ from collections.abc import Callable
 import nacl.signing
 import pytest
 
-from chalicelib.core import note
+from chalicelib.core.log import note
 from tests.fixtures.audit.signers import seeded
 from tests.unit.test_verify import second
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pymerkle
 import pytest
 
-from chalicelib.core import merkle
 from chalicelib.core.errors import AuditBroken
+from chalicelib.core.log import merkle
 
 LEAVES = [bytes.fromhex(text) for text in (
     "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",

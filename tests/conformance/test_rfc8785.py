@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import rfc8785
 
-from chalicelib.core import leaf
+from chalicelib.core.log import leaf
 from tests.unit.test_verify import second
 
 SORTED = (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from chalicelib.core import signature
+from chalicelib.core.delivery import signature
 from chalicelib.destinations import http
 from chalicelib.destinations.base import Delivery
 
@@ -19,7 +19,7 @@ IN_GRACE = signature.make_secret(b"\x02" * 24)
 OTHER = signature.make_secret(b"\x03" * 24)
 
 
-def parcel() -> http.Parcel:
+def request() -> http.SignedRequest:
     # The library compares with the clock of the machine.
     now = datetime.now(UTC)
     delivery = Delivery(
@@ -42,7 +42,7 @@ def parcel() -> http.Parcel:
 
 @pytest.mark.parametrize("secret", [CURRENT, IN_GRACE])
 def test_library_accepts_a_delivery_when_it_knows_the_current_or_the_last_secret(secret: str) -> None:
-    sent = parcel()
+    sent = request()
 
     content = Webhook(secret).verify(sent.body, dict(sent.headers))
 
@@ -52,7 +52,7 @@ def test_library_accepts_a_delivery_when_it_knows_the_current_or_the_last_secret
 
 
 def test_library_refuses_a_delivery_when_a_byte_or_the_secret_is_another() -> None:
-    sent = parcel()
+    sent = request()
 
     with pytest.raises(WebhookVerificationError):
         Webhook(CURRENT).verify(sent.body + b" ", dict(sent.headers))
@@ -73,7 +73,7 @@ def test_documented_receiver_takes_a_delivery_once_when_it_comes_twice() -> None
     example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile("from __future__ import annotations\n" + example[0], "http.md", "exec"), names)
-    sent = parcel()
+    sent = request()
 
     first = names["receive"](CURRENT, dict(sent.headers), sent.body)
     second = names["receive"](CURRENT, dict(sent.headers), sent.body)

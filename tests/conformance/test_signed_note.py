@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core import note
 from chalicelib.core.errors import AuditBroken
+from chalicelib.core.log import note
 
 FOO = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 """The example key of https://c2sp.org/signed-note."""

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.core import merkle, tiles
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.tiles import Tile
+from chalicelib.core.log import merkle, tiles
+from chalicelib.core.log.tiles import Tile
 
 
 def test_there_are_as_many_tiles_as_the_example_says_when_a_log_has_70_000_entries() -> None:

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from chalicelib.core import audit, times
+from chalicelib.core import times
 from chalicelib.core.errors import AuditBroken, AuditConflict, AuditUnavailable, Misconfigured, WrongRegion
-from chalicelib.core.leaf import deflate, leaf
+from chalicelib.core.log import audit
+from chalicelib.core.log.leaf import deflate, leaf
 from chalicelib.store import audit as store_audit
 from chalicelib.store import entries as store_entries
-from chalicelib.store.audit import AuditStore, Stored
+from chalicelib.store.audit import AuditStore, StoredEntry
 from chalicelib.store.items import batch_get
-from tests.contract.engines import Engine
 from tests.fixtures.audit import made
+from tests.support.engines import Engine
 
 NOW = made.AT + timedelta(minutes=5)
 INSERTS = {"partiql": "batch_execute_statement", "put": "put_item"}
@@ -60,8 +61,8 @@ def store(engine: Engine) -> AuditStore:
     return store_of(engine)
 
 
-def stored(outcome: object) -> Stored:
-    assert isinstance(outcome, Stored), type(outcome)
+def stored(outcome: object) -> StoredEntry:
+    assert isinstance(outcome, StoredEntry), type(outcome)
     return outcome
 
 
@@ -102,7 +103,7 @@ def test_the_stored_entry_is_followed_when_another_was_computed(store: AuditStor
 
     outcome = store.append(other)
 
-    assert outcome == Stored(first, new=False)
+    assert outcome == StoredEntry(first, new=False)
 
 
 def test_a_conflict_is_raised_when_another_thing_stands_at_the_key(
@@ -260,7 +261,7 @@ def test_nothing_is_reported_stored_when_its_bucket_row_is_not_there(engine: Eng
     again = store.append(entry)
 
     assert isinstance(outcome, AuditUnavailable)
-    assert again == Stored(entry, new=False)
+    assert again == StoredEntry(entry, new=False)
     assert store.between(made.TENANT, made.AT - timedelta(hours=1), NOW, now=NOW).entries == (entry,)
 
 
@@ -303,7 +304,7 @@ def test_an_entry_is_a_duplicate_when_a_redelivery_comes_after_the_years_turn(
     outcome = store.append(again)
 
     assert (first["log"], again["log"]) == ("2026", "2027")
-    assert outcome == Stored(first, new=False)
+    assert outcome == StoredEntry(first, new=False)
     assert raw_rows(engine, "2027") == []
 
 

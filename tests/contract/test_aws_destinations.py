@@ -15,15 +15,15 @@ from botocore import exceptions as faults
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import ResponseParserError
 
+from chalicelib.core.delivery.retry import CODES as ATTEMPT_CODES
+from chalicelib.core.delivery.retry import Outcome
 from chalicelib.core.errors import DeliveryError
-from chalicelib.core.retry import CODES as ATTEMPT_CODES
-from chalicelib.core.retry import Outcome
 from chalicelib.destinations import aws_client, of_kind
 from chalicelib.destinations.aws_client import Access, Aws, Session
-from chalicelib.destinations.base import Clients, Proof
-from tests.contract import tenant_aws
-from tests.contract.tenant_aws import EXTERNAL_ID, SAID, TAKEN, faked, refusal
+from chalicelib.destinations.base import Proof, SendingClients
 from tests.contract.test_destinations import AWS_KINDS, DOCUMENT, NOW, delivery
+from tests.support import tenant_aws
+from tests.support.tenant_aws import EXTERNAL_ID, SAID, TAKEN, faked, refusal
 
 ROLE = "arn:aws:iam::999988887777:role/waybill-events"
 ACCESS = Access(ROLE, EXTERNAL_ID, "dst_00000000000000000000000001")
@@ -38,7 +38,7 @@ class Clock:
         return self.at
 
 
-def sent(kind: str, clients: Clients, document: Any = DOCUMENT, **changes: Any) -> Any:
+def sent(kind: str, clients: SendingClients, document: Any = DOCUMENT, **changes: Any) -> Any:
     module = of_kind(kind)
     return module.send(module.render(document, delivery(kind, **changes)), clients)
 

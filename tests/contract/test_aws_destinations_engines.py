@@ -21,11 +21,11 @@ from botocore.awsrequest import AWSResponse
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import of_kind
 from chalicelib.destinations.aws_client import Aws, Maker, Session
-from chalicelib.destinations.base import Clients
-from infra.engines import mocked
-from tests.contract import engines
-from tests.contract.tenant_aws import CELL_ACCOUNT
+from chalicelib.destinations.base import SendingClients
+from infra.cell.engines import mocked
 from tests.contract.test_destinations import DOCUMENT, delivery
+from tests.support import engines
+from tests.support.tenant_aws import CELL_ACCOUNT
 
 REGION = engines.REGION
 _numbers = iter(range(1, 10_000))
@@ -48,8 +48,8 @@ class Tenant:
     fresh: str
 
     @property
-    def clients(self) -> Clients:
-        return Clients(aws=self.aws)
+    def clients(self) -> SendingClients:
+        return SendingClients(aws=self.aws)
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{REGION}:{self.account}:{resource}"
@@ -308,7 +308,7 @@ def test_code_is_the_tables_when_the_wire_carries_a_fault(
         module = of_kind(kind)
 
         with pytest.raises(DeliveryError) as error:
-            module.send(module.render(DOCUMENT, delivery(kind)), Clients(aws=aws))
+            module.send(module.render(DOCUMENT, delivery(kind)), SendingClients(aws=aws))
 
     assert error.value.attempt_code == code
 
@@ -329,7 +329,7 @@ def test_sessions_of_a_real_sts_are_kept_until_they_are_about_to_expire() -> Non
         for minutes in (0, 10, 50):
             at[0] += timedelta(minutes=minutes)
             with pytest.raises(DeliveryError):  # there is no such queue; the session is what matters here
-                module.send(module.render(DOCUMENT, delivery("sqs", config=config)), Clients(aws=aws))
+                module.send(module.render(DOCUMENT, delivery("sqs", config=config)), SendingClients(aws=aws))
 
     assert [service for service, _ in made] == ["sts", "sqs", "sqs"]
     assert made[1] != made[2]

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.delivery.retry import CODES
 from chalicelib.core.errors import DeliveryError
-from chalicelib.core.retry import CODES
 from chalicelib.destinations import calls
 from chalicelib.destinations.address import ForbiddenAddress, Policy
-from chalicelib.destinations.base import Clients
+from chalicelib.destinations.base import SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.fixtures.destinations.vendor import Reply, Request, Vendor, running
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPENED = Policy(allow_cidrs=("127.0.0.0/8",))
-CLIENTS = Clients(policy=OPENED, limits=Limits(60.0, 60.0, 60.0))
+CLIENTS = SendingClients(policy=OPENED, limits=Limits(60.0, 60.0, 60.0))
 
 
 class Echo(Vendor):
@@ -31,8 +31,8 @@ class Echo(Vendor):
         return self._reply
 
 
-def answer(status: int, body: bytes = b"", **headers: str) -> calls.Answer:
-    return calls.Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, NOW)
+def answer(status: int, body: bytes = b"", **headers: str) -> calls.ApiResponse:
+    return calls.ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, NOW)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_data_may_have_arrived_when_only_a_later_call_finds_nobody() -> None:
 
 
 def test_all_calls_end_together_when_an_attempt_makes_many() -> None:
-    hasty = Clients(policy=OPENED, limits=Limits(0.5, 0.5, 0.0))
+    hasty = SendingClients(policy=OPENED, limits=Limits(0.5, 0.5, 0.0))
     with running(Echo(Reply(200, {}))) as vendor, pytest.raises(DeliveryError) as error:
         calls.Service(hasty, vendor.url, {}, NOW).call("GET", "/")
 

@@ -14,12 +14,12 @@ import pytest
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import chatwoot
 from chalicelib.destinations.address import Policy
-from chalicelib.destinations.base import Clients, Delivery
+from chalicelib.destinations.base import Delivery, SendingClients
 from chalicelib.destinations.vetted import Limits
-from tests.contract.races import tries, until_contended
 from tests.fixtures.destinations.chatwoot_api import INBOX, TOKEN, Chatwoot
 from tests.fixtures.destinations.loopback import LONG_S, Script, hangs, serving
 from tests.fixtures.destinations.vendor import Reply, Request, running
+from tests.support.races import tries, until_contended
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 POLICY = Policy(allow_cidrs=("127.0.0.0/8",))
@@ -54,11 +54,13 @@ class Remembered:
         self.claimed.discard(name)
 
 
-def clients(memory: Remembered | None, limits: Limits | None = None) -> Clients:
-    return Clients(policy=POLICY, limits=limits or Limits(LONG_S, LONG_S, LONG_S), memory=memory)
+def clients(memory: Remembered | None, limits: Limits | None = None) -> SendingClients:
+    return SendingClients(policy=POLICY, limits=limits or Limits(LONG_S, LONG_S, LONG_S), memory=memory)
 
 
-def parcel(root: str, document: dict[str, Any], number: int = 1, **changes: Any) -> chatwoot.Parcel:
+def conversation_message(
+    root: str, document: dict[str, Any], number: int = 1, **changes: Any
+) -> chatwoot.ConversationMessage:
     config = {"url": root, "token": TOKEN, "account_id": 3, "inbox_id": INBOX} | changes.pop("config", {})
     values: dict[str, Any] = {
         "delivery_id": f"dlv_{number:026d}",
@@ -84,13 +86,13 @@ def event(sender: dict[str, Any] | None = PERSON, message: dict[str, Any] | None
 def send(
     vendor: Chatwoot, memory: Remembered, document: dict[str, Any] | None = None, number: int = 1, **changes: Any
 ) -> None:
-    made = parcel(vendor.url, document or event(), number, **changes)
+    made = conversation_message(vendor.url, document or event(), number, **changes)
     receipt = chatwoot.send(made, clients(memory))
     assert receipt.code == "accepted"
 
 
 def fault(vendor: Chatwoot, memory: Remembered | None, **changes: Any) -> DeliveryError:
-    made = parcel(vendor.url, event(), **changes)
+    made = conversation_message(vendor.url, event(), **changes)
     with pytest.raises(DeliveryError) as error:
         chatwoot.send(made, clients(memory))
     shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
@@ -243,7 +245,7 @@ def test_contact_is_the_conversations_when_the_person_was_redacted_away() -> Non
 
 def test_event_cannot_be_rendered_when_it_tells_neither_of_a_person_nor_of_a_conversation() -> None:
     with pytest.raises(DeliveryError) as error:
-        parcel("http://127.0.0.1:1", event(None), conversation=None)
+        conversation_message("http://127.0.0.1:1", event(None), conversation=None)
 
     assert (error.value.attempt_code, error.value.sent) == ("render", False)
 
@@ -359,7 +361,7 @@ def test_one_contact_and_conversation_are_made_when_twenty_threads_bring_one_per
     with running(Chatwoot()) as vendor:
 
         def bring(number: int) -> int:
-            made = parcel(vendor.url, event(), number)
+            made = conversation_message(vendor.url, event(), number)
             return tries(lambda: chatwoot.send(made, clients(memory)))
 
         with ThreadPoolExecutor(20) as pool:
@@ -463,7 +465,7 @@ def test_conversation_more_is_opened_when_the_list_is_longer_than_is_read() -> N
 )
 def test_attempt_ends_with_a_code_when_the_answer_is_hostile(script: Script | bytes, code: str) -> None:
     with serving(script) as server, pytest.raises(DeliveryError) as error:
-        made = parcel(f"http://127.0.0.1:{server.port}", event())
+        made = conversation_message(f"http://127.0.0.1:{server.port}", event())
         chatwoot.send(made, clients(Remembered(), Limits(0.5, 0.5, 0.5) if code == "timeout" else None))
 
     assert error.value.attempt_code == code

@@ -7,11 +7,11 @@ import hashlib
 import pytest
 
 from chalicelib.core.errors import Misconfigured, NotFound, PreconditionFailed, WrongRegion
-from chalicelib.core.tenant import ApiKey, Basis, Recipient, Source
+from chalicelib.core.tenant.records import ApiKey, Basis, Recipient, Source
 from chalicelib.store.config import RELOAD_S, ConfigStore
 from chalicelib.store.keys import KEEP_S, KeyStore
-from tests.contract.engines import Engine
-from tests.contract.stores import NOW, FakeKms, Ticks, new_id, new_tenant, table
+from tests.support.engines import Engine
+from tests.support.stores import NOW, FakeKms, Ticks, new_id, new_tenant, table
 
 
 class Stores:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.delivery.retry import CODES
+from chalicelib.core.envelope import TenantKeys
 from chalicelib.core.errors import DeliveryError
-from chalicelib.core.retry import CODES
-from chalicelib.core.sealing import TenantKeys
 from chalicelib.destinations import of_kind
 from chalicelib.store.memory import DestinationMemory
-from tests.contract.crm import NOW, PHONE, Crash, Process, Rows, document, send
-from tests.contract.engines import Engine
-from tests.contract.races import tries, until_contended
-from tests.contract.stores import Ticks, new_id, table
 from tests.fixtures.destinations.crm import TOKEN, VENDORS, Vendor, answer
+from tests.support.crm import NOW, PHONE, Crash, Process, Rows, document, send
+from tests.support.engines import Engine
+from tests.support.races import tries, until_contended
+from tests.support.stores import Ticks, new_id, table
 
 HIDDEN = (
     "p-e-r-s-o-n", "c-o-n-t-e-n-t", "491700000001", "s-e-r-v-e-r", "webhook", "l-o-n-g", "c-l-i-e-n-t", "r-e-f-r", "a-c-c-e-s-s",

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import bitrix24, hubspot
-from tests.contract.crm import PHONE, Process, Rows, delivery, document, send
 from tests.fixtures.destinations.crm import Amocrm, Bitrix24, Hubspot, Vendor, answer
+from tests.support.crm import PHONE, Process, Rows, delivery, document, send
 
 
 def code_of(vendor: Vendor, **changes: Any) -> tuple[str, float | None]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
+from chalicelib.core.envelope import pack
 from chalicelib.core.errors import Misconfigured
-from chalicelib.core.sealing import pack
 from chalicelib.store.data import DataStore, EventKey, EventRow, lane_of, sealed_content
-from tests.contract.engines import Engine
-from tests.contract.stores import NOW, index, new_id, table
+from tests.support.engines import Engine
+from tests.support.stores import NOW, index, new_id, table
 
 KEY, NONCE = b"k" * 32, b"n" * 12
 

@@ -8,8 +8,8 @@ A fixture, ``tests/fixtures/destinations/{kind}.json``:
 | ``secrets`` | what stands in it and may never be shown |
 | ``refused_configs`` | configurations that break a rule of ``Config``; ``s-e-c-r-e-t`` in them may not be shown |
 | ``refused_places`` | what ``Config`` takes but nothing is sent to: refused by ``check`` and by each attempt; may be empty |
-| ``whole_event`` | whether the parcel carries the whole event, or what the kind makes of it |
-| ``renewed`` | whether a parcel names the time of its attempt, so that a later one differs (its body never does) |
+| ``whole_event`` | whether the request carries the whole event, or what the kind makes of it |
+| ``renewed`` | whether a request names the time of its attempt, so that a later one differs (its body never does) |
 
 How sending fails before anything is sent is a table here, ``FAILURES``; a kind that is not in it connects to a host.
 """
@@ -28,14 +28,14 @@ import pytest
 from botocore import exceptions as faults
 from pydantic import BaseModel, ValidationError
 
-from chalicelib.core import signature
 from chalicelib.core.countries import COUNTRIES
+from chalicelib.core.delivery import signature
+from chalicelib.core.delivery.retry import CODES, Outcome
 from chalicelib.core.errors import DeliveryError, Invalid
-from chalicelib.core.retry import CODES, Outcome
 from chalicelib.destinations import KINDS, of_kind
-from chalicelib.destinations.base import Clients, Delivery
+from chalicelib.destinations.base import Delivery, SendingClients
 from chalicelib.destinations.vetted import Limits
-from tests.contract import tenant_aws
+from tests.support import tenant_aws
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures/destinations"
 DOCS = pathlib.Path(__file__).parents[2] / "docs/destinations"
@@ -104,18 +104,18 @@ class Remembered:
         self.claimed.discard(name)
 
 
-def resolves_to(*answers: str) -> Clients:
-    return Clients(resolver=lambda *_: list(answers), limits=Limits(0.2, 0.2, 0.4), memory=Remembered())
+def resolves_to(*answers: str) -> SendingClients:
+    return SendingClients(resolver=lambda *_: list(answers), limits=Limits(0.2, 0.2, 0.4), memory=Remembered())
 
 
-def unresolved() -> Clients:
+def unresolved() -> SendingClients:
     def resolver(*_: object) -> list[str]:
         raise OSError("h-e-a-d-e-r-key")
 
-    return Clients(resolver=resolver, memory=Remembered())
+    return SendingClients(resolver=resolver, memory=Remembered())
 
 
-Failure = tuple[str, Callable[[], Clients], str]
+Failure = tuple[str, Callable[[], SendingClients], str]
 HOST_FAILURES: tuple[Failure, ...] = (
     ("inside", lambda: resolves_to("10.20.30.40"), "forbidden_address"),
     ("mixed", lambda: resolves_to("1.1.1.1", "127.0.0.1"), "forbidden_address"),
@@ -124,7 +124,7 @@ HOST_FAILURES: tuple[Failure, ...] = (
 )
 
 
-def aws(fault: Exception | None = None, demands: str | None = tenant_aws.EXTERNAL_ID) -> Callable[[], Clients]:
+def aws(fault: Exception | None = None, demands: str | None = tenant_aws.EXTERNAL_ID) -> Callable[[], SendingClients]:
     role = "arn:aws:iam::999988887777:role/waybill-events"
     return lambda: tenant_aws.faked(lambda: NOW, role, fault=fault, demands=demands)[0]
 
@@ -141,7 +141,7 @@ AWS_FAILURES: tuple[Failure, ...] = (
 )
 FAILURES: Mapping[str, tuple[Failure, ...]] = dict.fromkeys(AWS_KINDS, AWS_FAILURES)
 """Per kind that connects to no host of its own: what goes wrong before anything is sent, and the code of the attempt."""
-WORKING: Mapping[str, tuple[Callable[[], Clients], ...]] = dict.fromkeys(AWS_KINDS, (aws(),))
+WORKING: Mapping[str, tuple[Callable[[], SendingClients], ...]] = dict.fromkeys(AWS_KINDS, (aws(),))
 """Per kind of ``FAILURES``: clients that its configuration is taken with at creation."""
 
 
@@ -149,7 +149,7 @@ def failures(kind: str) -> tuple[Failure, ...]:
     return FAILURES.get(kind, HOST_FAILURES)
 
 
-def working(kind: str) -> tuple[Callable[[], Clients], ...]:
+def working(kind: str) -> tuple[Callable[[], SendingClients], ...]:
     return WORKING.get(kind, (lambda: resolves_to("1.1.1.1"), unresolved))
 
 
@@ -175,7 +175,7 @@ def test_kind_is_refused_when_it_is_unknown() -> None:
 
 
 @kinds
-def test_parcel_is_the_same_when_it_is_rendered_again(kind: str) -> None:
+def test_request_is_the_same_when_it_is_rendered_again(kind: str) -> None:
     module = of_kind(kind)
     document = json.loads(json.dumps(DOCUMENT))
 
@@ -186,7 +186,7 @@ def test_parcel_is_the_same_when_it_is_rendered_again(kind: str) -> None:
 
 
 @kinds
-def test_parcel_still_names_the_delivery_when_it_is_a_later_attempt(kind: str) -> None:
+def test_request_still_names_the_delivery_when_it_is_a_later_attempt(kind: str) -> None:
     module = of_kind(kind)
 
     later = module.render(DOCUMENT, delivery(kind, attempt=2, now=NOW + timedelta(hours=1)))
@@ -198,7 +198,7 @@ def test_parcel_still_names_the_delivery_when_it_is_a_later_attempt(kind: str) -
 
 
 @kinds
-def test_parcel_carries_the_event_when_its_kind_sends_whole_events(kind: str) -> None:
+def test_request_carries_the_event_when_its_kind_sends_whole_events(kind: str) -> None:
     body = of_kind(kind).render(DOCUMENT, delivery(kind)).body
 
     if fixture(kind)["whole_event"]:
@@ -231,13 +231,13 @@ def test_no_fault_but_render_is_raised_when_the_document_cannot_be_written(kind:
     ],
 )
 def test_send_raises_a_delivery_error_of_a_known_code_when_it_fails(
-    kind: str, clients: Callable[[], Clients], code: str
+    kind: str, clients: Callable[[], SendingClients], code: str
 ) -> None:
     module = of_kind(kind)
-    parcel = module.render(DOCUMENT, delivery(kind))
+    request = module.render(DOCUMENT, delivery(kind))
 
     with pytest.raises(DeliveryError) as error:
-        module.send(parcel, clients())
+        module.send(request, clients())
 
     assert error.value.attempt_code == code
     assert error.value.may_retry == (CODES[code] is Outcome.FAILED)
@@ -249,9 +249,9 @@ def test_send_raises_a_delivery_error_of_a_known_code_when_it_fails(
 @kinds
 def test_nothing_secret_is_shown_when_values_are_printed(kind: str) -> None:
     made = delivery(kind)
-    parcel = of_kind(kind).render(DOCUMENT, made)
+    request = of_kind(kind).render(DOCUMENT, made)
 
-    shown = "".join(f"{value!r} {value!s}" for value in (made, made.config, parcel))
+    shown = "".join(f"{value!r} {value!s}" for value in (made, made.config, request))
 
     assert not any(text in shown for text in hidden(kind))
 

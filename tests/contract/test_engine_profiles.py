@@ -11,15 +11,16 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from chalicelib.core import sealing
-from chalicelib.flow.receive import EVENT_LIMIT_BYTES
-from chalicelib.store.evidence import Evidence
-from chalicelib.store.notices import Notice, Notices
+from chalicelib.core import envelope as sealing
+from chalicelib.flow.hooks.receive import EVENT_LIMIT_BYTES
+from chalicelib.store.evidence import EvidenceBucket
 from chalicelib.store.queues import Outgoing, Queue
-from infra import making, template
-from infra.engines import mocked
-from tests.contract.engines import session
-from tests.contract.profiles import Shim, shim
+from chalicelib.store.seal_requests import SealRequest, SealRequestQueue
+from infra.cell import making
+from infra.cell.engines import mocked
+from infra.deploy import template
+from tests.support.engines import session
+from tests.support.profiles import Shim, shim
 
 REGION = "ru-home1"
 MOTO_REGION = "eu-central-1"
@@ -171,9 +172,9 @@ def test_dead_letters_go_where_the_service_says_the_queue_is(home: Home) -> None
 
 def test_notices_are_told_and_removed(home: Home) -> None:
     sqs = make_queues(home)
-    notices = Notices(sqs, "waybill-ru1-notices")
+    notices = SealRequestQueue(sqs, "waybill-ru1-seal-requests")
 
-    notices.send([Notice("tnt_1", "2026", ("2026-11-22T10:00#00",), 1)])
+    notices.send([SealRequest("tnt_1", "2026", ("2026-11-22T10:00#00",), 1)])
     (received,) = notices.receive(60)
     notices.remove([received.receipt])
 
@@ -208,10 +209,10 @@ def test_object_is_written_once_with_a_checksum_that_a_locked_bucket_asks_for(ho
     s3, asked = home.client("s3"), list[dict[str, Any]]()
     s3.meta.events.register("provide-client-params.s3.PutObject", lambda params, **_: asked.append(dict(params)))
     s3.create_bucket(Bucket="waybill-ru1-evidence", CreateBucketConfiguration={"LocationConstraint": MOTO_REGION})
-    evidence = Evidence(lambda: s3, "waybill-ru1-evidence", MOTO_REGION)
+    evidence = EvidenceBucket(lambda: s3, "waybill-ru1-evidence", MOTO_REGION)
 
     assert evidence.put("logs/a", b"one")
-    assert not Evidence(lambda: s3, "waybill-ru1-evidence", MOTO_REGION).put("logs/a", b"one")
+    assert not EvidenceBucket(lambda: s3, "waybill-ru1-evidence", MOTO_REGION).put("logs/a", b"one")
 
     assert evidence.get("logs/a") == b"one"
     assert asked[0]["ContentMD5"] == "+XxdKZQb+xsv2rCHSQargg=="

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.core.errors import Unavailable, WrongRegion
 from chalicelib.store.exports import Exports
-from tests.contract.engines import Engine, session
+from tests.support.engines import Engine, session
 
 BIG = b"0123456789abcdef" * (5 * 1024 * 1024 // 16)
 """As long as a part must be that is not the last."""

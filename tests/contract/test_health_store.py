@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.core import breaker
-from chalicelib.core.breaker import Answer, State
+from chalicelib.core.delivery import breaker
+from chalicelib.core.delivery.breaker import AttemptResult, BreakerState
 from chalicelib.store.data import DataStore, due_shard, lane_of, list_of
-from chalicelib.store.health import HealthStore, Stored
-from tests.contract.engines import Engine
-from tests.contract.stores import NOW, index, new_id, table
+from chalicelib.store.destination_state import DestinationStateStore, StoredState
+from tests.support.engines import Engine
+from tests.support.stores import NOW, index, new_id, table
 
 SECOND = timedelta(seconds=1)
 
@@ -23,24 +23,24 @@ def data(engine: Engine) -> DataStore:
 
 
 @pytest.fixture
-def health(data: DataStore) -> HealthStore:
-    return HealthStore(data.table)
+def health(data: DataStore) -> DestinationStateStore:
+    return DestinationStateStore(data.table)
 
 
-def failed(state: State) -> State:
-    return breaker.after(state, Answer.FAILED, "lane", NOW)
+def failed(state: BreakerState) -> BreakerState:
+    return breaker.after(state, AttemptResult.FAILED, "lane", NOW)
 
 
-def test_nothing_is_stored_when_nothing_changes(health: HealthStore) -> None:
+def test_nothing_is_stored_when_nothing_changes(health: DestinationStateStore) -> None:
     tenant, destination = new_id("tnt"), new_id("dst")
 
     stored, done = health.change(tenant, destination, health.get(tenant, destination), NOW, lambda state: state)
 
-    assert (stored, done) == (Stored(), False)
+    assert (stored, done) == (StoredState(), False)
     assert health.get(tenant, destination).version == 0
 
 
-def test_every_change_counts_when_each_saw_an_older_state(health: HealthStore) -> None:
+def test_every_change_counts_when_each_saw_an_older_state(health: DestinationStateStore) -> None:
     tenant, destination = new_id("tnt"), new_id("dst")
     seen = health.get(tenant, destination)
 
@@ -49,16 +49,16 @@ def test_every_change_counts_when_each_saw_an_older_state(health: HealthStore) -
         assert done
 
     assert health.get(tenant, destination).state.failures == 3
-    assert health.get(tenant, new_id("dst")) == Stored()
+    assert health.get(tenant, new_id("dst")) == StoredState()
 
 
-def test_one_gets_the_lease_when_two_saw_the_same_state(health: HealthStore) -> None:
+def test_one_gets_the_lease_when_two_saw_the_same_state(health: DestinationStateStore) -> None:
     tenant, destination = new_id("tnt"), new_id("dst")
     opened, _ = health.change(
-        tenant, destination, Stored(), NOW, lambda _: State(failures=10, probe_at=NOW, wake_at=NOW)
+        tenant, destination, StoredState(), NOW, lambda _: BreakerState(failures=10, probe_at=NOW, wake_at=NOW)
     )
 
-    def lease(state: State) -> State:
+    def lease(state: BreakerState) -> BreakerState:
         may = breaker.may_send(state, NOW) is breaker.Permission.PROBE
         return breaker.leased(state, NOW) if may else state
 
@@ -67,7 +67,7 @@ def test_one_gets_the_lease_when_two_saw_the_same_state(health: HealthStore) -> 
     assert done == [True, False, False]
 
 
-def test_a_destination_is_due_when_its_lanes_are_to_be_woken(data: DataStore, health: HealthStore) -> None:
+def test_a_destination_is_due_when_its_lanes_are_to_be_woken(data: DataStore, health: DestinationStateStore) -> None:
     tenant, destination = new_id("tnt"), new_id("dst")
     name = f"health#{tenant}#{destination}"
     assert due_shard(name).startswith("due#")
@@ -75,7 +75,7 @@ def test_a_destination_is_due_when_its_lanes_are_to_be_woken(data: DataStore, he
     health.enable(tenant, destination, NOW, None)
     assert name in dict(data.due_lanes(NOW + SECOND, 10_000))
 
-    health.change(tenant, destination, health.get(tenant, destination), NOW, lambda _: State(failures=1))
+    health.change(tenant, destination, health.get(tenant, destination), NOW, lambda _: BreakerState(failures=1))
     assert name not in dict(data.due_lanes(NOW + SECOND, 10_000))
 
 
@@ -100,7 +100,7 @@ def test_lanes_are_listed_in_order_until_they_are_moved(data: DataStore) -> None
 
 def test_turns_are_evenly_spaced_when_several_processes_take_them(data: DataStore) -> None:
     tenant, destination = new_id("tnt"), new_id("dst")
-    processes = [HealthStore(data.table) for _ in range(3)]
+    processes = [DestinationStateStore(data.table) for _ in range(3)]
 
     waits = [processes[n % 3].take_turn(tenant, destination, 10, NOW, 0.5) for n in range(8)]
 
@@ -109,7 +109,7 @@ def test_turns_are_evenly_spaced_when_several_processes_take_them(data: DataStor
     assert processes[1].take_turn(tenant, destination, 10, NOW + SECOND, 2) == 0.105
 
 
-def test_what_waits_gets_a_turn_when_new_deliveries_take_every_near_one(health: HealthStore) -> None:
+def test_what_waits_gets_a_turn_when_new_deliveries_take_every_near_one(health: DestinationStateStore) -> None:
     tenant, destination = new_id("tnt"), new_id("dst")
     while health.take_turn(tenant, destination, 4, NOW, 1.0) is not None:
         pass

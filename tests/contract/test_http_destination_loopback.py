@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import signature
+from chalicelib.core.delivery import signature
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import http
 from chalicelib.destinations.address import ForbiddenAddress, Policy
-from chalicelib.destinations.base import Clients, Delivery, Receipt
+from chalicelib.destinations.base import Delivery, DeliveryReceipt, SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.fixtures.destinations.loopback import LONG_S, Authority, Script, drips, hangs, serving
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECRET = signature.make_secret(b"\x01" * 24)
-LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
+LOOPBACK = SendingClients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
 HASTY = dataclasses.replace(LOOPBACK, limits=Limits(0.5, 0.5, 0.5))
 
 
-def parcel(url: str) -> http.Parcel:
+def request(url: str) -> http.SignedRequest:
     delivery = Delivery(
         delivery_id="dlv_1",
         transfer_id="trf_1",
@@ -42,12 +42,12 @@ def parcel(url: str) -> http.Parcel:
     return http.render({"id": "evt_1"}, delivery)
 
 
-def send(script: Script | bytes, clients: Clients = LOOPBACK) -> Receipt:
+def send(script: Script | bytes, clients: SendingClients = LOOPBACK) -> DeliveryReceipt:
     with serving(script) as server:
-        return http.send(parcel(f"http://127.0.0.1:{server.port}/in"), clients)
+        return http.send(request(f"http://127.0.0.1:{server.port}/in"), clients)
 
 
-def fault(script: Script | bytes, clients: Clients = LOOPBACK) -> DeliveryError:
+def fault(script: Script | bytes, clients: SendingClients = LOOPBACK) -> DeliveryError:
     with pytest.raises(DeliveryError) as error:
         send(script, clients)
     return error.value
@@ -57,9 +57,9 @@ def status(line: str, *headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {line}", *headers, "Content-Length: 4", "", "text"]).encode()
 
 
-def test_receiver_gets_the_parcel_when_it_is_sent() -> None:
+def test_receiver_gets_the_request_when_it_is_sent() -> None:
     with serving(status("200 OK")) as server:
-        made = parcel(f"http://127.0.0.1:{server.port}/in")
+        made = request(f"http://127.0.0.1:{server.port}/in")
         http.send(made, LOOPBACK)
 
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -71,7 +71,7 @@ def test_receiver_gets_the_parcel_when_it_is_sent() -> None:
 
 @pytest.mark.parametrize("line", ["200 OK", "201 Created", "202 Accepted", "299 Odd"])
 def test_delivery_is_received_when_the_answer_is_2xx(line: str) -> None:
-    assert send(status(line)) == Receipt(f"http_{line[:3]}", int(line[:3]), b"text")
+    assert send(status(line)) == DeliveryReceipt(f"http_{line[:3]}", int(line[:3]), b"text")
 
 
 def test_first_4_kib_are_kept_when_the_answer_is_long() -> None:
@@ -141,9 +141,9 @@ def test_delivery_goes_over_tls_when_the_certificate_names_the_address(tmp_path:
     clients = dataclasses.replace(LOOPBACK, tls=lambda: context)
 
     with serving(status("200 OK"), authority.server("127.0.0.1")) as server:
-        receipt = http.send(parcel(f"https://127.0.0.1:{server.port}/in"), clients)
+        receipt = http.send(request(f"https://127.0.0.1:{server.port}/in"), clients)
     with serving(status("200 OK"), authority.server("127.0.0.2")) as server, pytest.raises(DeliveryError) as error:
-        http.send(parcel(f"https://127.0.0.1:{server.port}/in"), clients)
+        http.send(request(f"https://127.0.0.1:{server.port}/in"), clients)
 
     assert receipt.code == "http_200"
     assert error.value.attempt_code == "tls"
@@ -156,7 +156,7 @@ def test_nothing_connects_when_a_name_points_inside_since_its_creation() -> None
     with serving(status("200 OK")) as server:
         policy = Policy(allow_http=True, allow_cidrs=("127.0.0.0/8",), extra_ports=frozenset({server.port}))
         clients = dataclasses.replace(clients, policy=policy)
-        made = parcel(f"http://rebinding.example:{server.port}/in")
+        made = request(f"http://rebinding.example:{server.port}/in")
         http.check(http.Config(url=made.url), clients)
         with pytest.raises(DeliveryError) as error:
             http.send(made, clients)

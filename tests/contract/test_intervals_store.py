@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.core.intervals import Change, Intervals, turned
-from chalicelib.store.intervals import IntervalStore
+from chalicelib.core.tenant.intervals import Change, Intervals, turned
 from chalicelib.store.items import Table
-from tests.contract.engines import Engine
-from tests.contract.stores import NOW, new_id, table
+from chalicelib.store.off_record_intervals import OffRecordIntervalStore
+from tests.support.engines import Engine
+from tests.support.stores import NOW, new_id, table
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def change(seconds: int = 0) -> Change:
 
 
 def test_what_is_read_is_what_was_put_there(rows: Table) -> None:
-    store, tenant = IntervalStore(rows), new_id("tnt")
+    store, tenant = OffRecordIntervalStore(rows), new_id("tnt")
     place, other, conversation = f"{tenant}#aa", f"{tenant}#bb", new_id("cnv")
     assert store.of(place) == ()
 
@@ -38,7 +38,7 @@ def test_what_is_read_is_what_was_put_there(rows: Table) -> None:
 
 
 def test_nothing_is_written_when_nothing_changes(rows: Table) -> None:
-    store, tenant = IntervalStore(rows), new_id("tnt")
+    store, tenant = OffRecordIntervalStore(rows), new_id("tnt")
     place, conversation = f"{tenant}#aa", new_id("cnv")
     store.change(tenant, conversation, place, lambda before: turned(before, True, change(0)))
     stored = rows.get({"pk": place, "sk": "otr"})
@@ -49,7 +49,7 @@ def test_nothing_is_written_when_nothing_changes(rows: Table) -> None:
 
 
 def test_no_change_is_lost_when_many_come_at_once(rows: Table) -> None:
-    store, tenant = IntervalStore(rows), new_id("tnt")
+    store, tenant = OffRecordIntervalStore(rows), new_id("tnt")
     place, conversation = f"{tenant}#aa", new_id("cnv")
 
     def once(number: int) -> None:
@@ -65,7 +65,7 @@ def test_no_change_is_lost_when_many_come_at_once(rows: Table) -> None:
 
 
 def test_the_tenant_is_marked_once_and_keeps_its_version(rows: Table) -> None:
-    store, tenant = IntervalStore(rows), new_id("tnt")
+    store, tenant = OffRecordIntervalStore(rows), new_id("tnt")
     rows.insert({"pk": tenant, "sk": "tenant", "config_version": 7})
 
     store.expect(tenant)
@@ -76,7 +76,7 @@ def test_the_tenant_is_marked_once_and_keeps_its_version(rows: Table) -> None:
 
 
 def test_nothing_is_left_when_the_tenant_is_erased(rows: Table) -> None:
-    store, tenant = IntervalStore(rows), new_id("tnt")
+    store, tenant = OffRecordIntervalStore(rows), new_id("tnt")
     for number in range(3):
         store.change(tenant, new_id("cnv"), f"{tenant}#{number}", lambda before: turned(before, True, change(0)))
 

@@ -14,8 +14,8 @@ from chalicelib.core.job import Job
 from chalicelib.store.data import DataStore, EventKey, EventRow
 from chalicelib.store.jobs import Due, JobStore
 from chalicelib.store.keys import KeyStore
-from tests.contract.engines import Engine
-from tests.contract.stores import NOW, FakeKms, Ticks, index, new_id, table
+from tests.support.engines import Engine
+from tests.support.stores import NOW, FakeKms, Ticks, index, new_id, table
 
 LEASE = timedelta(seconds=120)
 

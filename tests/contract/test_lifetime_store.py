@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.core.sealing import TenantKeys
+from chalicelib.core.envelope import TenantKeys
 from chalicelib.store.data import DataStore, EventKey, EventRow
 from chalicelib.store.items import Table
 from chalicelib.store.lifetimes import DAY, Length, LifetimeStore, Released, in_days
 from chalicelib.store.people import PeopleStore, people_key
 from chalicelib.store.restriction import Restriction
-from tests.contract.engines import Engine
-from tests.contract.stores import Ticks, index, new_id, table
+from tests.support.engines import Engine
+from tests.support.stores import Ticks, index, new_id, table
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 KEYS = TenantKeys(b"m" * 32)

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.core import times
+from chalicelib.core.envelope import TenantKeys
 from chalicelib.core.errors import Misconfigured, Unavailable
-from chalicelib.core.sealing import TenantKeys
 from chalicelib.store.items import Table, write
 from chalicelib.store.memory import DestinationMemory
-from tests.contract.engines import Engine
-from tests.contract.stores import NOW, Ticks, new_id, table
+from tests.support.engines import Engine
+from tests.support.stores import NOW, Ticks, new_id, table
 
 KEYS = TenantKeys(b"m" * 32)
 NAME = "contact:telegram:+491700000001"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.delivery.retry import CODES, Outcome
 from chalicelib.core.errors import DeliveryError, Invalid
-from chalicelib.core.retry import CODES, Outcome
 from chalicelib.destinations import of_kind
 from chalicelib.destinations.address import Policy
-from chalicelib.destinations.base import Clients, Delivery, Receipt
+from chalicelib.destinations.base import Delivery, DeliveryReceipt, SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.fixtures.destinations.loopback import LONG_S, Script, drips, hangs, serving
 from tests.fixtures.destinations.messengers import (
@@ -30,8 +30,8 @@ from tests.fixtures.destinations.messengers import (
 from tests.fixtures.destinations.vendor import Reply, Vendor, running
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-CLIENTS = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
-HASTY = Clients(policy=CLIENTS.policy, limits=Limits(0.5, 0.5, 0.5))
+CLIENTS = SendingClients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
+HASTY = SendingClients(policy=CLIENTS.policy, limits=Limits(0.5, 0.5, 0.5))
 DOCUMENT = {"sender": {"name": "p-e-r-s-o-n"}, "message": {"text": "c-o-n-t-e-n-t <!channel> @everyone **hi**"}}
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "slack webhook": ("slack", {"url": f"https://hooks.slack.com{WEBHOOK}"}),
@@ -46,7 +46,7 @@ SECRETS = (
 ways = pytest.mark.parametrize("way", WAYS)
 
 
-def parcel(way: str, root: str, document: dict[str, Any] = DOCUMENT, **config: Any) -> Any:
+def request(way: str, root: str, document: dict[str, Any] = DOCUMENT, **config: Any) -> Any:
     kind, usual = WAYS[way]
     module = of_kind(kind)
     delivery = Delivery(
@@ -66,13 +66,13 @@ def parcel(way: str, root: str, document: dict[str, Any] = DOCUMENT, **config: A
     return module.render(document, delivery)
 
 
-def send(way: str, root: str, clients: Clients = CLIENTS, **changes: Any) -> Receipt:
-    receipt = of_kind(WAYS[way][0]).send(parcel(way, root, **changes), clients)
-    assert isinstance(receipt, Receipt)
+def send(way: str, root: str, clients: SendingClients = CLIENTS, **changes: Any) -> DeliveryReceipt:
+    receipt = of_kind(WAYS[way][0]).send(request(way, root, **changes), clients)
+    assert isinstance(receipt, DeliveryReceipt)
     return receipt
 
 
-def fault(way: str, root: str, clients: Clients = CLIENTS, **changes: Any) -> DeliveryError:
+def fault(way: str, root: str, clients: SendingClients = CLIENTS, **changes: Any) -> DeliveryError:
     with pytest.raises(DeliveryError) as error:
         send(way, root, clients, **changes)
     shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
@@ -333,7 +333,7 @@ def test_stand_in_is_refused_when_the_operator_has_not_opened_its_address(way: s
     kind, usual = WAYS[way]
     module = of_kind(kind)
     config = module.Config.model_validate({**usual, "api_url": stand_in})
-    closed = Clients(resolver=lambda *_: ["1.1.1.1"])
+    closed = SendingClients(resolver=lambda *_: ["1.1.1.1"])
 
     with pytest.raises(Invalid) as refusal:
         module.check(config, closed)
@@ -346,7 +346,7 @@ def test_name_is_no_stand_in_when_the_operator_has_opened_addresses(way: str) ->
     kind, usual = WAYS[way]
     module = of_kind(kind)
     config = module.Config.model_validate({**usual, "api_url": "https://stand-in.example.com"})
-    opened = Clients(policy=CLIENTS.policy, resolver=lambda *_: ["1.1.1.1"])
+    opened = SendingClients(policy=CLIENTS.policy, resolver=lambda *_: ["1.1.1.1"])
 
     with pytest.raises(Invalid):
         module.check(config, opened)
@@ -362,7 +362,7 @@ def test_vendors_own_host_is_asked_when_there_is_no_stand_in(way: str) -> None:
         return []
 
     module = of_kind(kind)
-    module.check(module.Config.model_validate(usual), Clients(resolver=resolver))
+    module.check(module.Config.model_validate(usual), SendingClients(resolver=resolver))
 
     assert hosts == [
         {
@@ -376,8 +376,8 @@ def test_vendors_own_host_is_asked_when_there_is_no_stand_in(way: str) -> None:
 
 
 @ways
-def test_parcel_shows_no_secret_when_it_is_printed(way: str) -> None:
-    made = parcel(way, "http://127.0.0.1:1")
+def test_request_shows_no_secret_when_it_is_printed(way: str) -> None:
+    made = request(way, "http://127.0.0.1:1")
 
     assert not any(secret in repr(made) for secret in SECRETS)
     assert json.loads(made.body)

@@ -9,7 +9,7 @@ import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from infra import moto_answers
+from infra.cell.moto import answers as moto_answers
 
 REGION = "eu-central-1"
 EVERY_TYPE: dict[str, Any] = {

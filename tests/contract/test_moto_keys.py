@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import engines
+from infra.cell import engines
 
 REGION = "eu-central-1"
 

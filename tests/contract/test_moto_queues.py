@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from moto.sqs import models
 
-from infra import engines, moto_queues
+from infra.cell import engines
+from infra.cell.moto import queues
 
 REGION = "eu-central-1"
 ATTRIBUTES = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
@@ -53,7 +54,7 @@ class Queue:
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     with engines.moto() as engine:
         made = Queue(engine.make_client("sqs", REGION))
-        for module in (moto_queues, models):
+        for module in (queues, models):
             monkeypatch.setattr(module, "unix_time_millis", made.clock)
         yield made
 

@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from infra import engines, moto_tables
+from infra.cell import engines
+from infra.cell.moto import tables
 from simulation.tables import Tables
 
 REGION = "eu-central-1"
@@ -52,7 +53,7 @@ def client() -> Iterator[Any]:
     with mock_aws():
         made = boto3.client("dynamodb", REGION)
         make(made, "slow")
-        with moto_tables.searched():
+        with tables.searched():
             make(made, "fast")
         yield made
 

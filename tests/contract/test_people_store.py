@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chalicelib.core.envelope import TenantKeys
 from chalicelib.core.errors import Misconfigured
-from chalicelib.core.sealing import TenantKeys
 from chalicelib.store.items import BATCH_GET, Table
 from chalicelib.store.people import PeopleStore, people_key
-from tests.contract.engines import Engine
-from tests.contract.stores import Ticks, new_id, table
+from tests.support.engines import Engine
+from tests.support.stores import Ticks, new_id, table
 
 KEYS = TenantKeys(b"m" * 32)
 

@@ -9,16 +9,16 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from chalicelib.core import merkle
 from chalicelib.core.errors import AuditBroken, AuditUnavailable, Misconfigured, WrongRegion
-from chalicelib.core.seal import Seal
-from chalicelib.store.evidence import Evidence
+from chalicelib.core.log import merkle
+from chalicelib.core.log.seal import Seal
+from chalicelib.store.evidence import EvidenceBucket
 from chalicelib.store.items import write
-from chalicelib.store.notices import Notice, Notices
+from chalicelib.store.seal_requests import SealRequest, SealRequestQueue
 from chalicelib.store.seals import Seals
 from chalicelib.store.signer import KmsSigner, from_file
-from tests.contract.engines import Engine
-from tests.contract.stores import new_id
+from tests.support.engines import Engine
+from tests.support.stores import new_id
 
 NOTE = "text/plain"
 
@@ -38,14 +38,14 @@ def seal(first: int, count: int, batch: str = "a") -> Seal:
 
 
 @pytest.fixture
-def evidence(engine: Engine) -> Evidence:
+def evidence(engine: Engine) -> EvidenceBucket:
     s3, name = engine.client("s3"), f"{engine.prefix}-evidence"
     s3.create_bucket(
         Bucket=name,
         ObjectLockEnabledForBucket=True,
         CreateBucketConfiguration={"LocationConstraint": engine.region},
     )
-    return Evidence(lambda: s3, name, engine.region)
+    return EvidenceBucket(lambda: s3, name, engine.region)
 
 
 # Seals
@@ -114,25 +114,25 @@ def test_broken_is_said_when_a_seal_stands_at_anothers_place(engine: Engine) -> 
 # The bucket
 
 
-def test_an_object_is_read_as_it_was_put(evidence: Evidence) -> None:
+def test_an_object_is_read_as_it_was_put(evidence: EvidenceBucket) -> None:
     assert evidence.put("logs/a", b"first")
 
     assert (evidence.get("logs/a"), evidence.get_fixed("logs/a"), evidence.get("logs/b")) == (b"first", b"first", None)
 
 
-def test_the_first_object_stays_when_it_is_put_again(engine: Engine, evidence: Evidence) -> None:
+def test_the_first_object_stays_when_it_is_put_again(engine: Engine, evidence: EvidenceBucket) -> None:
     evidence.put("logs/a", b"first")
-    again = Evidence(lambda: engine.client("s3"), f"{engine.prefix}-evidence", engine.region)
+    again = EvidenceBucket(lambda: engine.client("s3"), f"{engine.prefix}-evidence", engine.region)
 
     assert not again.put("logs/a", b"first")
-    another = Evidence(lambda: engine.client("s3"), f"{engine.prefix}-evidence", engine.region)
+    another = EvidenceBucket(lambda: engine.client("s3"), f"{engine.prefix}-evidence", engine.region)
     with pytest.raises(AuditBroken):
         another.put("logs/a", b"another")
 
     assert evidence.get("logs/a") == b"first"
 
 
-def test_the_newest_checkpoint_is_replaced_only_by_who_has_seen_what_is_there(evidence: Evidence) -> None:
+def test_the_newest_checkpoint_is_replaced_only_by_who_has_seen_what_is_there(evidence: EvidenceBucket) -> None:
     nothing = evidence.get_version("checkpoint")
     first = evidence.replace("checkpoint", b"1", NOTE, None)
     too_late = evidence.replace("checkpoint", b"2", NOTE, None)
@@ -146,7 +146,7 @@ def test_the_newest_checkpoint_is_replaced_only_by_who_has_seen_what_is_there(ev
     assert evidence.get("checkpoint") == b"3"
 
 
-def test_an_object_cannot_be_deleted_when_it_is_locked(engine: Engine, evidence: Evidence) -> None:
+def test_an_object_cannot_be_deleted_when_it_is_locked(engine: Engine, evidence: EvidenceBucket) -> None:
     s3, name = engine.client("s3"), f"{engine.prefix}-evidence"
     rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Years": 7}}
     s3.put_object_lock_configuration(
@@ -167,7 +167,7 @@ def test_no_client_of_another_region_is_used() -> None:
             region_name = "us-east-1"
 
     with pytest.raises(WrongRegion):
-        Evidence(Elsewhere, "any", "eu-central-1").get("logs/a")
+        EvidenceBucket(Elsewhere, "any", "eu-central-1").get("logs/a")
     with pytest.raises(WrongRegion):
         Seals(Elsewhere(), str, "eu-central-1", "put")
 
@@ -175,13 +175,13 @@ def test_no_client_of_another_region_is_used() -> None:
 # Notices
 
 
-def queue(engine: Engine) -> Notices:
+def queue(engine: Engine) -> SealRequestQueue:
     sqs = engine.client("sqs")
-    sqs.create_queue(QueueName=f"{engine.prefix}-notices")
-    return Notices(sqs, f"{engine.prefix}-notices")
+    sqs.create_queue(QueueName=f"{engine.prefix}-seal-requests")
+    return SealRequestQueue(sqs, f"{engine.prefix}-seal-requests")
 
 
-def drained(notices: Notices, hidden_s: int = 60) -> list[Any]:
+def drained(notices: SealRequestQueue, hidden_s: int = 60) -> list[Any]:
     found: list[Any] = []
     empty = 0
     while empty < 3:
@@ -193,7 +193,7 @@ def drained(notices: Notices, hidden_s: int = 60) -> list[Any]:
 
 def test_a_notice_comes_back_until_it_is_removed(engine: Engine) -> None:
     notices = queue(engine)
-    sent = [Notice(new_id("tnt"), "2026", ("0abcde#1", "0abcde#2"), 7) for _ in range(23)]
+    sent = [SealRequest(new_id("tnt"), "2026", ("0abcde#1", "0abcde#2"), 7) for _ in range(23)]
     notices.send(sent)
 
     first = drained(notices)
@@ -212,7 +212,7 @@ def test_a_notice_of_many_buckets_is_split_and_counted_once(engine: Engine) -> N
     notices = queue(engine)
     buckets = tuple(f"{n:06d}#0" for n in range(1_201))
 
-    notices.send([Notice("tnt_a", "2026", buckets, 5)])
+    notices.send([SealRequest("tnt_a", "2026", buckets, 5)])
 
     found = [one.notice for one in drained(notices)]
     assert len(found) == 3
@@ -227,7 +227,7 @@ def test_a_message_that_is_no_notice_is_an_empty_one(engine: Engine, body: str) 
 
     (one,) = drained(notices)
 
-    assert one.notice == Notice("", "", (), 0)
+    assert one.notice == SealRequest("", "", (), 0)
 
 
 # The signer

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import vetted
 from chalicelib.destinations.address import Policy, Target, check_url
-from chalicelib.destinations.vetted import Answer
+from chalicelib.destinations.vetted import HttpResponse
 from tests.fixtures.destinations.loopback import LONG_S, SOON_S, Authority, Script, drips, hangs, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -26,7 +26,7 @@ def target(port: int, host: str = "hook.example", scheme: str = "http") -> Targe
     return check_url(f"{scheme}://{host}:{port}/in?a=b", Policy(allow_http=True, extra_ports=frozenset({port})))
 
 
-def ask(script: Script | bytes, *, body: bytes | None = b"{}", total_s: float = LONG_S) -> Answer:
+def ask(script: Script | bytes, *, body: bytes | None = b"{}", total_s: float = LONG_S) -> HttpResponse:
     with serving(script) as server:
         deadline = vetted.deadline_in(total_s)
         return vetted.request(target(server.port), "127.0.0.1", "POST", {}, body, deadline)
@@ -63,7 +63,7 @@ def test_get_carries_no_body_when_something_is_fetched() -> None:
 
     assert server.requests[0].startswith(b"GET /in?a=b HTTP/1.1\r\n")
     assert b"Content-Length" not in server.requests[0]
-    assert answer == Answer(200, {"content-length": "2"}, b"ok")
+    assert answer == HttpResponse(200, {"content-length": "2"}, b"ok")
 
 
 def test_proxy_of_the_environment_is_not_used_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 class TestTls:
-    def ask(self, context: ssl.SSLContext, client: ssl.SSLContext, host: str = "hook.example") -> Answer:
+    def ask(self, context: ssl.SSLContext, client: ssl.SSLContext, host: str = "hook.example") -> HttpResponse:
         with serving(OK, context) as server:
             there = target(server.port, host, "https")
             deadline = vetted.deadline_in(LONG_S)

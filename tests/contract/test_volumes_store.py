@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.core.sealing import TenantKeys
+from chalicelib.core.envelope import TenantKeys
 from chalicelib.store.items import Table
 from chalicelib.store.people import PeopleStore, people_key
-from chalicelib.store.volumes import Crossing, Place, VolumeStore
-from tests.contract.engines import Engine
-from tests.contract.stores import Ticks, new_id, table
+from chalicelib.store.volumes import CounterKey, Crossing, VolumeStore
+from tests.support.engines import Engine
+from tests.support.stores import Ticks, new_id, table
 
 KEYS = TenantKeys(b"m" * 32)
 BOTH, ONE = frozenset({"subjects_ytd", "sensitive_ytd"}), frozenset({"subjects_ytd"})
@@ -39,21 +39,21 @@ def nobody(crossing: Crossing) -> None:
 
 
 def test_each_person_counts_once_for_each_counter(data: Table, rows: Table) -> None:
-    store, place = VolumeStore(data, rows, lambda _s: None), Place(new_id("tnt"), "CN", 2026)
+    store, place = VolumeStore(data, rows, lambda _s: None), CounterKey(new_id("tnt"), "CN", 2026)
     one, two = met(rows, place.tenant, "1", "2")
 
     assert store.count(place, {one: ONE}, nobody) == {"subjects_ytd": 1, "sensitive_ytd": 0}
     assert store.count(place, {one: BOTH, two: ONE}, nobody) == {"subjects_ytd": 2, "sensitive_ytd": 1}
     assert store.count(place, {one: BOTH, two: ONE}, nobody) == {"subjects_ytd": 2, "sensitive_ytd": 1}
 
-    last = Place(place.tenant, "CN", 2025)
+    last = CounterKey(place.tenant, "CN", 2025)
     assert store.get([place, last]) == {place: {"subjects_ytd": 2, "sensitive_ytd": 1}}
     assert store.of_tenant(place.tenant) == store.get([place])
     assert store.of_tenant(new_id("tnt")) == {}
 
 
 def test_marks_come_with_the_person_and_stay_when_an_end_is_called_off(data: Table, rows: Table) -> None:
-    store, place = VolumeStore(data, rows, lambda _s: None), Place(new_id("tnt"), "CN", 2026)
+    store, place = VolumeStore(data, rows, lambda _s: None), CounterKey(new_id("tnt"), "CN", 2026)
     (one,) = met(rows, place.tenant, "1")
     store.count(place, {one: BOTH}, nobody)
     people = PeopleStore(rows, Ticks().random)
@@ -67,7 +67,7 @@ def test_marks_come_with_the_person_and_stay_when_an_end_is_called_off(data: Tab
 
 
 def test_a_batch_of_many_people_counts_when_it_is_more_than_one_write_takes(data: Table, rows: Table) -> None:
-    store, place = VolumeStore(data, rows, lambda _s: None), Place(new_id("tnt"), "RU", 2026)
+    store, place = VolumeStore(data, rows, lambda _s: None), CounterKey(new_id("tnt"), "RU", 2026)
     people = met(rows, place.tenant, *(str(n) for n in range(60)))
     told: list[tuple[int, int]] = []
 
@@ -77,7 +77,7 @@ def test_a_batch_of_many_people_counts_when_it_is_more_than_one_write_takes(data
 
 
 def test_the_count_is_right_when_several_count_at_once(data: Table, rows: Table) -> None:
-    place = Place(new_id("tnt"), "RU", 2026)
+    place = CounterKey(new_id("tnt"), "RU", 2026)
     people = met(rows, place.tenant, *(str(n) for n in range(8)))
 
     def count(number: int) -> None:

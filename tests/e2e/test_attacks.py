@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from world import CLASSES, SECRET, START, Receiver, World, world
 
 from chalicelib.core import ids, times
-from chalicelib.core.event import DataClass
-from chalicelib.core.tenant import Contract, Destination, Recipient, Retry
-from chalicelib.flow import deliver, route
-from infra import door
+from chalicelib.core.event.event import DataClass
+from chalicelib.core.tenant.records import Contract, Destination, Recipient, Retry
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.routing import route
+from infra.cell import local_server
+from tests.support.world import CLASSES, SECRET, START, Receiver, World, world
 
 HOUR = timedelta(hours=1)
 ABROAD = {"entity_country": "US", "processing_countries": ("US",)}
@@ -29,7 +30,7 @@ def _recipient(w: World, **changes: Any) -> str:
         "role": "processor", "classes": CLASSES, "onward": (), "granted": True,
         "contract": Contract(id="dpa-2", sha256="11" * 32, valid_from="2026-01-01"),  # type: ignore[arg-type]
     } | changes  # fmt: skip
-    w.shell.config.insert(w.tenant, Recipient(id=made, created_at=w.clock, **values))
+    w.runtime.config.insert(w.tenant, Recipient(id=made, created_at=w.clock, **values))
     return made
 
 
@@ -39,7 +40,7 @@ def _destination(w: World, recipient: str, url: str) -> str:
         id=made, name="desk", kind="http", recipient=recipient, retry=Retry(delays_s=(5, 300)), created_at=w.clock
     )
     sealed = {"config": {"url": url}, "signing": [{"secret": SECRET, "until": None}]}
-    w.shell.config.insert(w.tenant, record, sealed)
+    w.runtime.config.insert(w.tenant, record, sealed)
     return made
 
 
@@ -110,7 +111,7 @@ def test_nothing_sent_when_a_crash_left_a_redacted_decision_and_the_law_now_refu
 
 
 def _die(w: World) -> Exception | None:
-    from world import Crash
+    from tests.support.world import Crash
 
     raise Crash
 
@@ -265,7 +266,7 @@ def test_neighbours_are_delivered_when_an_order_of_a_batch_cannot_be_read() -> N
     ids=["negative length", "negative chunk", "no address"],
 )
 def test_refused_at_once_when_a_request_has_no_sense(request_head: str) -> None:
-    server = door.DoorServer(("127.0.0.1", 0), None)
+    server = local_server.LocalServer(("127.0.0.1", 0), None)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     with socket.create_connection(server.server_address[:2], timeout=60) as client:

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
-from world import World, world
 
 from chalicelib.destinations import of_kind
 from chalicelib.flow.state import Batch
+from tests.support.world import World, world
 
 ACCOUNT = "999988887777"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/waybill-events"
@@ -72,7 +72,7 @@ def test_held_as_a_transfer_abroad_when_the_queue_is_in_another_country() -> Non
         assert "EU.44" in {rule["id"] for rule in route["rules"]}
         assert route["recipient"] == {"id": w.recipient, "country": "DE", "processing": ["DE", "US"]}
         assert w.of_kind("attempted") == []
-        snapshot = Batch(w.shell).snapshot(w.tenant)
+        snapshot = Batch(w.runtime).snapshot(w.tenant)
         assert snapshot is not None
         (declared,) = snapshot.configuration.document["destinations"]
         assert declared == {"id": w.destination, "recipient": route["recipient"]}

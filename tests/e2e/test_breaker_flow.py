@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import deaths
 import pytest
 from botocore.exceptions import ClientError
-from world import SECRET, START, Receiver, World, world
 
-from chalicelib.core import breaker, ids
-from chalicelib.core.breaker import Answer, Permission, State, may_send
-from chalicelib.core.tenant import Destination, Retry, Route
+from chalicelib.core import ids
+from chalicelib.core.delivery import breaker
+from chalicelib.core.delivery.breaker import AttemptResult, BreakerState, Permission, may_send
+from chalicelib.core.tenant.records import Destination, Retry, Route
+from tests.support import deaths
+from tests.support.world import SECRET, START, Receiver, World, world
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LONG = Retry(delays_s=(5, 300, 1800, *[7200] * 17))
@@ -30,7 +31,7 @@ def told(receiver: Receiver) -> list[tuple[str, dict[str, Any]]]:
 def tell_to(w: World, receiver: Receiver | None = None) -> str:
     """Route what the cell tells to a receiver, or to the world's own destination."""
     at, destination = w.clock, w.destination
-    config = w.shell.config
+    config = w.runtime.config
     if receiver is not None:
         destination = ids.sortable("dst", at, w.randomness.randbytes(11))
         config.insert(
@@ -48,19 +49,19 @@ def tell_to(w: World, receiver: Receiver | None = None) -> str:
     return destination
 
 
-def state_of(w: World) -> State:
-    return w.shell.health.get(w.tenant, w.destination).state
+def state_of(w: World) -> BreakerState:
+    return w.runtime.destination_state.get(w.tenant, w.destination).state
 
 
 def failed(w: World, times: int) -> None:
     """Note failures on two lanes, as so many attempts would."""
 
-    def step(state: State) -> State:
+    def step(state: BreakerState) -> BreakerState:
         for number in range(times):
-            state = breaker.after(state, Answer.FAILED, f"lane {number % 2}", w.clock)
+            state = breaker.after(state, AttemptResult.FAILED, f"lane {number % 2}", w.clock)
         return state
 
-    health = w.shell.health
+    health = w.runtime.destination_state
     health.change(w.tenant, w.destination, health.get(w.tenant, w.destination), w.clock, step)
 
 
@@ -126,7 +127,7 @@ def test_parked_lanes_are_left_alone_when_the_breaker_is_open() -> None:
         assert w.receiver.requests
         assert w.outbox.sent - before <= 12  # a probe now and then, its own retries; not thirty lanes a minute
         assert len(w.effects) - effects < 200
-        assert sum(1 for _ in w.shell.data.listed(w.tenant, w.destination)) > 20
+        assert sum(1 for _ in w.runtime.data.listed(w.tenant, w.destination)) > 20
 
 
 def test_backlog_drains_at_a_bounded_rate_in_the_order_of_each_lane_when_a_destination_is_back() -> None:
@@ -138,7 +139,7 @@ def test_backlog_drains_at_a_bounded_rate_in_the_order_of_each_lane_when_a_desti
         w.settle()
         assert w.receiver.requests == []
         slept: list[float] = []
-        w.shell.sleep = slept.append
+        w.runtime.sleep = slept.append
 
         w.run(timedelta(minutes=10))
 
@@ -200,7 +201,7 @@ def test_disabled_after_five_days_of_failure_and_nothing_is_lost_when_it_is_enab
             w.post(number, chat=100 + number % 2)
             w.run(timedelta(hours=33), every=HOUR)
 
-        row = w.shell.config.get(w.tenant, w.destination).record
+        row = w.runtime.config.get(w.tenant, w.destination).record
         assert (row.enabled, row.disabled_because) == (False, "failing")
         percents = [
             data["percent"] for kind, data in told(desk) if kind in ("destination.failing", "destination.disabled")
@@ -215,7 +216,7 @@ def test_disabled_after_five_days_of_failure_and_nothing_is_lost_when_it_is_enab
 
         w.receiver.answer = lambda _: (204, {})
         w.change(w.destination, enabled=True, disabled_because=None)
-        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
         w.run(timedelta(hours=3))
 
         own = {
@@ -262,7 +263,7 @@ def test_the_tenant_is_told_of_nothing_but_technical_data_when_the_breaker_opens
         assert told(desk) == [("destination.opened", data), ("destination.closed", data)]
         receipts = [e["receipt"] for e in w.of_kind("decided") if e["receipt"]["channel"] == "waybill"]
         assert [(r["kind"], r["classes"], r["subjects"]) for r in receipts] == [("system", ["technical"], [])] * 2
-        assert {r["source"] for r in receipts} <= set(w.shell.config.snapshot(w.tenant).configuration.sources)
+        assert {r["source"] for r in receipts} <= set(w.runtime.config.snapshot(w.tenant).configuration.sources)
         desk.close()
 
 
@@ -349,7 +350,7 @@ def _disabled(w: World) -> None:
     w.run(timedelta(minutes=6), every=timedelta(minutes=2))
     with by_hand(w):
         w.change(w.destination, enabled=True, disabled_because=None)
-        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
     w.run(timedelta(minutes=16), every=timedelta(minutes=2))
 
 

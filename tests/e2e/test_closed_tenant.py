@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-import deaths
 import pytest
-from logs import act, append, assert_whole, let_seal
-from world import Crash, World, world
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow import connect, sweep
+from chalicelib.flow.declare import connect
 from chalicelib.flow.request import Request
+from chalicelib.flow.retention import sweep
+from tests.support import deaths
+from tests.support.logs import act, append, assert_whole, let_seal
+from tests.support.world import Crash, World, world
 
 HOUR = timedelta(hours=1)
 
 
 def close(w: World) -> str:
     """Close the tenant, as the operator does."""
-    row = w.shell.config.tenant(w.tenant)
-    w.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+    row = w.runtime.config.tenant(w.tenant)
+    w.runtime.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
     return w.tenant
 
 
@@ -29,7 +30,7 @@ def swept(w: World, hours: int) -> None:
     for _ in range(hours):
         w.clock += HOUR
         try:
-            sweep.handle(w.shell)
+            sweep.handle(w.runtime)
         except Crash:
             w.crashes += 1
             w.restart()
@@ -52,7 +53,7 @@ def _closed_beside_another(crash_at: int | None) -> list[str]:
         swept(w, 47)
         let_seal(w)
 
-        assert list(w.shell.config.tenants()) == [w.tenant], effects[-1]
+        assert list(w.runtime.config.tenants()) == [w.tenant], effects[-1]
         assert [row for row in w.rows("config") if row["pk"]["S"] == gone] == []
         assert len(assert_whole(w)) == 1
         return effects
@@ -73,24 +74,24 @@ def test_the_others_have_their_turn_when_one_tenant_cannot_be_erased() -> None:
         w.connect()
         append(w, act(w, 1), tell_too=False)
         w.restart()
-        real = w.shell.consents.erase
+        real = w.runtime.consents.erase
 
         def failing(tenant: str) -> None:
             raise Unavailable("down")
 
-        w.shell.consents.erase = failing  # type: ignore[method-assign]
+        w.runtime.consents.erase = failing  # type: ignore[method-assign]
         for _ in range(48):
             w.clock += HOUR
             with pytest.raises(Unavailable):
-                sweep.handle(w.shell)
+                sweep.handle(w.runtime)
             w.seal()
         let_seal(w)
         assert len(assert_whole(w)) == 1
 
-        w.shell.consents.erase = real  # type: ignore[method-assign]
-        sweep.handle(w.shell)
+        w.runtime.consents.erase = real  # type: ignore[method-assign]
+        sweep.handle(w.runtime)
 
-        assert gone not in w.shell.config.tenants()
+        assert gone not in w.runtime.config.tenants()
 
 
 def _waits_for_a_closed_tenant(crash_at: int | None) -> list[str]:
@@ -128,16 +129,16 @@ def test_all_that_waits_is_ended_and_sealed_when_its_tenant_is_erased(part: int)
 
 
 def _delete(w: World) -> None:
-    row, keys = w.shell.config.tenant(w.tenant), w.shell.config.keys_of(w.tenant)
+    row, keys = w.runtime.config.tenant(w.tenant), w.runtime.config.keys_of(w.tenant)
     key = ("key", "key_" + "0" * 26)
-    w.shell.config.delete(w.tenant, w.route)
-    request = Request(w.shell, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
+    w.runtime.config.delete(w.tenant, w.route)
+    request = Request(w.runtime, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
     connect.delete_destination(request, w.destination)
 
 
 def _close(w: World) -> None:
     close(w)
-    sweep.handle(w.shell)
+    sweep.handle(w.runtime)
 
 
 @pytest.mark.parametrize("end", [_delete, _close])
@@ -148,7 +149,7 @@ def test_nobody_looks_any_further_when_a_destination_that_was_down_is_no_more(en
         for number in range(15):
             w.post(number, chat=number)
         w.run(timedelta(minutes=20))
-        opened = w.shell.health.get(w.tenant, w.destination).state.opened_at
+        opened = w.runtime.destination_state.get(w.tenant, w.destination).state.opened_at
         asked = len(w.receiver.requests)
 
         end(w)

@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from logs import verified
 from test_consents import give, request
-from world import World, world
 
 from chalicelib.core import ids, times
-from chalicelib.core.consents import ConsentSettings, WithdrawalSettings
-from chalicelib.core.tenant import Route
-from chalicelib.flow import consents
-from chalicelib.flow.dirty import tell
+from chalicelib.core.tenant.consents import ConsentSettings, WithdrawalSettings
+from chalicelib.core.tenant.records import Route
+from chalicelib.flow.declare import consents
+from chalicelib.flow.seal_requests import notify_sealer
+from tests.support.logs import verified
+from tests.support.world import World, world
 
 HOUR = timedelta(hours=1)
 
@@ -27,14 +27,16 @@ def connect(cell: World, *, narrow: bool = True, **changes: Any) -> None:
         narrow: messages have no ground of their own.
     """
     cell.connect(**changes)
-    (instruction,) = [r.record.id for r in cell.shell.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
+    (instruction,) = [
+        r.record.id for r in cell.runtime.config.list(cell.tenant, "bas") if r.record.kind == "instruction"
+    ]
     if narrow:
         cell.change(cell.route, bases=(instruction,))
     told = {
         "name": "told", "pattern": {"channel": ["waybill"]}, "destination": cell.destination, "purpose": "operations",
     }  # fmt: skip
     made = Route(id=ids.sortable("rte", cell.clock, b"operational"), created_at=cell.clock, **told)
-    cell.shell.config.insert(cell.tenant, made)
+    cell.runtime.config.insert(cell.tenant, made)
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_a_consent_is_asked_for_when_it_would_lift_a_hold_and_lifts_it_when_it_i
         b["data"]["message"]["text"] for _, _, b, _ in cell.receiver.requests if b["data"]["channel"] == "telegram"
     ] == ["m1"]
     cell.clock += timedelta(minutes=10)
-    tell(cell.shell)
+    notify_sealer(cell.runtime)
     cell.seal()
     assert (verified(cell).code, verified(cell).faults) == (0, ())
 
@@ -155,8 +157,8 @@ def test_nothing_is_asked_for_an_operational_event_that_is_held_itself(cell: Wor
 
 def test_nothing_is_asked_when_no_route_takes_what_the_cell_has_to_say(cell: World) -> None:
     connect(cell)
-    told_by = max(r.record.id for r in cell.shell.config.list(cell.tenant, "rte") if r.record.name == "told")
-    cell.shell.config.delete(cell.tenant, told_by)
+    told_by = max(r.record.id for r in cell.runtime.config.list(cell.tenant, "rte") if r.record.name == "told")
+    cell.runtime.config.delete(cell.tenant, told_by)
     cell.post(1)
     cell.run(timedelta(minutes=3))
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from test_switches import decided_again
-from world import CLASSES, START, World, world
 
-from chalicelib.core import ids, leaf
-from chalicelib.core.consents import Consent, ConsentSettings, WithdrawalSettings
-from chalicelib.core.tenant import Contract
-from chalicelib.flow import consents
+from chalicelib.core import ids
+from chalicelib.core.log import leaf
+from chalicelib.core.tenant.consents import Consent, ConsentSettings, WithdrawalSettings
+from chalicelib.core.tenant.records import Contract
+from chalicelib.flow.declare import consents
 from chalicelib.flow.request import Request
+from tests.support.world import CLASSES, START, World, world
 
 NOTICE = "ab" * 32
 
@@ -24,17 +25,17 @@ def cell() -> Iterator[World]:
     """A cell whose tenant has no ground of its own for processing."""
     with world() as made:
         made.connect()
-        for row in list(made.shell.config.list(made.tenant, "bas")):
+        for row in list(made.runtime.config.list(made.tenant, "bas")):
             if row.record.kind == "contract":
-                made.shell.config.delete(made.tenant, row.record.id)
+                made.runtime.config.delete(made.tenant, row.record.id)
         yield made
 
 
 def request(cell: World) -> Request:
-    row, keys = cell.shell.config.tenant(cell.tenant), cell.shell.config.keys_of(cell.tenant)
+    row, keys = cell.runtime.config.tenant(cell.tenant), cell.runtime.config.keys_of(cell.tenant)
     id = ids.sortable("req", cell.clock, cell.randomness.randbytes(11))
     seed = cell.randomness.randbytes(32)
-    return Request(cell.shell, row.record, row.version, keys, ("key", "key_" + "0" * 26), None, cell.clock, id, seed)
+    return Request(cell.runtime, row.record, row.version, keys, ("key", "key_" + "0" * 26), None, cell.clock, id, seed)
 
 
 def subject(cell: World) -> str:
@@ -166,7 +167,7 @@ def test_a_withdrawal_stays_when_the_consent_is_written_again(cell: World) -> No
 
     assert again.withdrawal is not None
     assert cell.receiver.texts() == []
-    assert [c.withdrawal is None for c in cell.shell.consents.list(cell.tenant, "", 50)] == [False]
+    assert [c.withdrawal is None for c in cell.runtime.consents.list(cell.tenant, "", 50)] == [False]
 
 
 def test_the_next_attempt_is_not_made_when_the_contract_has_ended(cell: World) -> None:
@@ -189,7 +190,7 @@ def test_a_notice_that_two_recipients_share_is_no_separate_document(cell: World)
     cell.post(1)
     cell.settle()
     give(cell)
-    cell.shell.consents.use_notice(cell.tenant, NOTICE, "rcp_" + "0" * 26)
+    cell.runtime.consents.use_notice(cell.tenant, NOTICE, "rcp_" + "0" * 26)
     cell.clock += timedelta(minutes=1)
 
     cell.post(2)
@@ -203,7 +204,7 @@ def test_nothing_of_a_persons_consents_is_left_when_the_tenant_is_erased(cell: W
     cell.settle()
     _withdrawn(cell, give(cell))
 
-    cell.shell.consents.erase(cell.tenant)
-    cell.shell.config.erase_tenant(cell.tenant)
+    cell.runtime.consents.erase(cell.tenant)
+    cell.runtime.config.erase_tenant(cell.tenant)
 
     assert [row for row in cell.rows("config") if cell.tenant in row["pk"]["S"]] == []

@@ -9,19 +9,19 @@ from datetime import timedelta
 
 import pytest
 from test_consents import request
-from world import Crash, World, world
 
 from chalicelib.core.errors import NotFound
-from chalicelib.core.switches import SwitchSettings
-from chalicelib.core.tenant import Retry
-from chalicelib.flow import configure, connect, switches
+from chalicelib.core.tenant.records import Retry
+from chalicelib.core.tenant.switches import SwitchSettings
+from chalicelib.flow.declare import configure, connect, switches
 from chalicelib.flow.request import Request
+from tests.support.world import Crash, World, world
 
 Change = Callable[[World, Request], object]
 
 
 def basis_withdrawn(cell: World, asked: Request) -> None:
-    (found,) = [r.record.id for r in cell.shell.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
+    (found,) = [r.record.id for r in cell.runtime.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
     configure.withdraw_basis(asked, found)
 
 
@@ -58,17 +58,17 @@ def test_a_change_counts_everywhere_when_the_first_process_died_over_it(cell: Wo
     cell.connect(destination={"retry": Retry(delays_s=(5, 3600))})
     cell.post(1)
     cell.settle()
-    warm, sent = cell.shell, cell.receiver.texts()
+    warm, sent = cell.runtime, cell.receiver.texts()
     asked = request(cell)
     cell.restart()
     cell.crash_at = len(cell.effects) + effect
     with contextlib.suppress(Crash):
-        CHANGES[name](cell, replace(asked, shell=cell.shell))
+        CHANGES[name](cell, replace(asked, runtime=cell.runtime))
     cell.crash_at = None
 
     cell.restart()
-    CHANGES[name](cell, replace(asked, shell=cell.shell))
-    cell.shell = warm
+    CHANGES[name](cell, replace(asked, runtime=cell.runtime))
+    cell.runtime = warm
     cell.post(2)
     cell.run(timedelta(seconds=30), every=timedelta(seconds=10))
 

@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import deaths
 import pytest
 from test_roles import Watched
-from world import World, raw, world
 
 from chalicelib.core.errors import NotFound, Unavailable
-from chalicelib.flow import deliver, route
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.routing import route
 from chalicelib.store.memory import DestinationMemory
-from infra import engines
-from tests.deployed import HERE, POLICIES, role_arn
+from infra.cell import engines
 from tests.fixtures.destinations.crm import TOKEN, Amocrm, Bitrix24, Hubspot, Vendor, answer
-from tests.iam import Request, Verdict, evaluate
+from tests.support import deaths
+from tests.support.deployed import HERE, POLICIES, role_arn
+from tests.support.iam import Request, Verdict, evaluate
+from tests.support.world import World, raw, world
 
 
 @contextmanager
@@ -32,9 +33,9 @@ def connected(vendor: Vendor, *, app: bool = False) -> Iterator[World]:
 
 
 def to_crm(w: World, vendor: Vendor, *, app: bool = False) -> None:
-    row = w.shell.config.get(w.tenant, w.destination)
+    row = w.runtime.config.get(w.tenant, w.destination)
     changed = row.record.model_copy(update={"kind": vendor.KIND})
-    w.shell.config.replace(w.tenant, changed, row.version, {"config": vendor.config(app), "signing": []})
+    w.runtime.config.replace(w.tenant, changed, row.version, {"config": vendor.config(app), "signing": []})
 
 
 def outcomes(w: World) -> list[tuple[str, str]]:
@@ -101,14 +102,19 @@ def test_contact_is_remembered_no_more_when_the_tenant_is_closed() -> None:
         w.post(1)
         w.run(timedelta(minutes=1))
         ours = DestinationMemory(
-            w.shell.data.table, w.shell.config.keys_of(w.tenant), w.tenant, w.destination, w.shell.now, w.shell.random
+            w.runtime.data.table,
+            w.runtime.config.keys_of(w.tenant),
+            w.tenant,
+            w.destination,
+            w.runtime.now,
+            w.runtime.random,
         )
         assert ours.get(f"contact:{TOKEN}:telegram:100") == "100"
 
-        w.shell.config.erase_tenant(w.tenant)
+        w.runtime.config.erase_tenant(w.tenant)
 
         with pytest.raises(NotFound):
-            w.shell.config.keys_of(w.tenant)
+            w.runtime.config.keys_of(w.tenant)
 
 
 def test_every_call_is_allowed_by_delivers_role_when_it_remembers() -> None:

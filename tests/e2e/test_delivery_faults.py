@@ -7,20 +7,24 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-import deaths
 import pytest
 from test_breaker_flow import failed
 from test_replay import request
-from world import START, World, world
 
-from chalicelib.core import audit, times
-from chalicelib.core.breaker import Answer
+from chalicelib.core import times
+from chalicelib.core.delivery.breaker import AttemptResult
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.tenant import Retry
-from chalicelib.flow import configure, connect, dead, deliver, gate, pump, replay, route
-from chalicelib.flow.messages import RECEIVES_MAX, Message
+from chalicelib.core.log import audit
+from chalicelib.core.tenant.records import Retry
+from chalicelib.flow.declare import configure, connect
+from chalicelib.flow.delivery import admission, dead, deliver, pump
+from chalicelib.flow.jobs import replay
+from chalicelib.flow.messages import RECEIVES_MAX, QueueMessage
+from chalicelib.flow.routing import route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
+from tests.support import deaths
+from tests.support.world import START, World, world
 
 MINUTE = timedelta(minutes=1)
 
@@ -30,9 +34,9 @@ def test_lane_goes_on_when_a_configuration_is_not_one_of_its_kind_any_more() -> 
         w.connect(config={"url": w.receiver.url, "since_dropped": "canary"})
         w.post(1)
         w.run(MINUTE)
-        row = w.shell.config.get(w.tenant, w.destination)
-        sealed = w.shell.config.secrets(w.tenant, w.destination, row.sealed)
-        w.shell.config.replace(w.tenant, row.record, row.version, {**sealed, "config": {"url": w.receiver.url}})
+        row = w.runtime.config.get(w.tenant, w.destination)
+        sealed = w.runtime.config.secrets(w.tenant, w.destination, row.sealed)
+        w.runtime.config.replace(w.tenant, row.record, row.version, {**sealed, "config": {"url": w.receiver.url}})
 
         w.post(2)
         w.run(MINUTE)
@@ -68,7 +72,7 @@ def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_ef
             w.run(10 * MINUTE)
 
             assert w.crashes == 1
-            record = w.shell.config.get(w.tenant, w.destination).record
+            record = w.runtime.config.get(w.tenant, w.destination).record
             if record.disabled_because is None:  # what it answered was not written down
                 continue
             assert (record.enabled, record.disabled_because) == (False, "gone")
@@ -77,8 +81,8 @@ def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_ef
 
 
 def test_breaker_stays_closed_when_only_our_own_deliveries_are_in_each_others_way() -> None:
-    assert gate.answer_of("contended", sent=False) is Answer.NOTHING
-    assert gate.answer_of("connect", sent=False) is Answer.FAILED
+    assert admission.result_of("contended", sent=False) is AttemptResult.NOTHING
+    assert admission.result_of("connect", sent=False) is AttemptResult.FAILED
 
 
 def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> None:
@@ -86,14 +90,14 @@ def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> Non
         w.connect()
         failed(w, 10)
         w.clock = START + 2 * MINUTE
-        destination = w.shell.config.get(w.tenant, w.destination).record
+        destination = w.runtime.config.get(w.tenant, w.destination).record
         order: dict[str, Any] = {"tenant": w.tenant, "destination": w.destination, "source": w.source}
-        told, *both = [Batch(w.shell) for _ in range(3)]
+        told, *both = [Batch(w.runtime) for _ in range(3)]
         for batch in (told, *both):
-            batch.healths[w.tenant, w.destination] = w.shell.health.get(w.tenant, w.destination)
-            gate.tell(told, order)  # what is still to be told would have them look again
+            batch.healths[w.tenant, w.destination] = w.runtime.destination_state.get(w.tenant, w.destination)
+            admission.publish_health_events(told, order)  # what is still to be told would have them look again
 
-        leave = [gate.ask(batch, order, destination, woken=True) for batch in both]
+        leave = [admission.admit(batch, order, destination, woken=True) for batch in both]
 
         assert leave[0] is True
         assert isinstance(leave[1], datetime)
@@ -110,7 +114,7 @@ def test_nothing_is_sent_again_when_another_process_delivered_what_this_one_saw_
             k: seen[k] for k in ("tenant", "decided", "log", "event", "transfer", "destination", "attempt", "took_ms")
         }
         came = {"take": 1, "outcome": "delivered", "code": "http_204", "classes": ("technical",), "size_bytes": 9}
-        w.shell.audit.append(audit.attempted(at=w.clock, **told, **came))
+        w.runtime.audit.append(audit.attempted(at=w.clock, **told, **came))
         w.receiver.answer = lambda _: (204, {})
 
         w.run(timedelta(hours=1))
@@ -153,9 +157,9 @@ def listed(w: World, number: int) -> None:
     w.connect()
     for n in range(number):
         destination = f"dst_{n:026d}"
-        w.shell.health.enable(w.tenant, destination, w.clock, None)
+        w.runtime.destination_state.enable(w.tenant, destination, w.clock, None)
         lane = lane_of(w.tenant, destination, "cnv_1")
-        w.shell.data.make_head(lane, START + timedelta(hours=6), list_of(w.tenant, destination))
+        w.runtime.data.make_head(lane, START + timedelta(hours=6), list_of(w.tenant, destination))
 
 
 def test_others_are_woken_when_a_call_for_one_destination_is_throttled() -> None:
@@ -164,7 +168,7 @@ def test_others_are_woken_when_a_call_for_one_destination_is_throttled() -> None
         faults = iter([Unavailable("throttled")])
         w.failing = lambda effect: next(faults, None) if effect == "outbox.send" else None
 
-        assert pump.handle(w.shell) == 2
+        assert pump.handle(w.runtime) == 2
 
 
 def test_run_of_pump_ends_in_time_when_many_destinations_are_due_at_once() -> None:
@@ -177,7 +181,7 @@ def test_run_of_pump_ends_in_time_when_many_destinations_are_due_at_once() -> No
 
         w.failing = slow  # type: ignore[assignment]
 
-        assert pump.handle(w.shell) == 2  # a third one would begin after 60 s, where Lambda ends the run
+        assert pump.handle(w.runtime) == 2  # a third one would begin after 60 s, where Lambda ends the run
 
 
 def test_what_waits_ends_within_minutes_when_a_disabled_destination_is_deleted() -> None:
@@ -216,7 +220,7 @@ def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_ow
         monkeypatch.setattr(deliver, "deliver", faulty)
         w.receiver.answer = lambda _: (204, {})
         w.run(3 * 60 * MINUTE)
-        letters = list(replay.letters(w.shell, w.tenant))
+        letters = list(replay.letters(w.runtime, w.tenant))
 
         assert w.receiver.texts() == ["m2", "m3"]
         ends = [e for e in w.of_kind("attempted") if e["transfer"] == bad and e["outcome"] != "failed"]
@@ -225,7 +229,7 @@ def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_ow
         assert [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")] == []
 
         monkeypatch.undo()
-        replay.redrive(w.shell, w.tenant, letters[0], ("operator", "duty"))
+        replay.redrive(w.runtime, w.tenant, letters[0], ("operator", "duty"))
         w.run(MINUTE)
         assert w.receiver.texts() == ["m2", "m3", "m1"]
 
@@ -260,10 +264,12 @@ def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last
             w.post(number)
         w.inbox.run(route.handle)
         messages = [
-            Message(m.id, json.loads(m.body), m.group, f"{m.number:020d}", m.handle, times.millis(w.clock), receives)
+            QueueMessage(
+                m.id, json.loads(m.body), m.group, f"{m.number:020d}", m.handle, times.millis(w.clock), receives
+            )
             for m, receives in zip(w.outbox.receive(), (10, 9, 8), strict=True)
         ]
-        batch = Batch(w.shell)
+        batch = Batch(w.runtime)
         batch.started -= 100
 
         back = deliver._lane(batch, messages, {})
@@ -290,7 +296,7 @@ def test_each_that_waits_gets_tries_of_its_own_when_all_fail(monkeypatch: pytest
 
         w.run(24 * 60 * MINUTE)
 
-        given_up = {str(letter["thing"]) for letter in replay.letters(w.shell, w.tenant)}
+        given_up = {str(letter["thing"]) for letter in replay.letters(w.runtime, w.tenant)}
         assert given_up
         assert {tries[transfer] for transfer in given_up} == {RECEIVES_MAX}
 
@@ -317,7 +323,7 @@ def test_a_letter_is_there_when_the_process_dies_while_it_gives_up(monkeypatch: 
             w.run(5 * 60 * MINUTE)
             monkeypatch.undo()
             codes = [e["code"] for e in w.of_kind("attempted") if e["outcome"] == "gave_up"]
-            return sum(seen), len(list(replay.letters(w.shell, w.tenant))), codes
+            return sum(seen), len(list(replay.letters(w.runtime, w.tenant))), codes
 
     effects, letters, codes = given_up(None)
     assert (letters, codes) == (1, ["dead_letter"])

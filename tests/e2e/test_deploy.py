@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import deploy, package, rehearse, template
+from infra.deploy import deploy, package, rehearse, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 DIGEST = "0" * 64

@@ -6,17 +6,22 @@ import itertools
 import json
 from datetime import timedelta
 
-import deaths
 import pytest
 from botocore.exceptions import ClientError
-from world import SECRET, START, World, raw, world
 
 from chalicelib.channels.base import Inbound
-from chalicelib.core import audit, pattern_fields, signature, times
+from chalicelib.core import times
+from chalicelib.core.delivery import signature
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.tenant import Contract
-from chalicelib.flow import dead, deliver, replay, route
+from chalicelib.core.log import audit
+from chalicelib.core.pattern import fields
+from chalicelib.core.tenant.records import Contract
+from chalicelib.flow.delivery import dead, deliver
+from chalicelib.flow.jobs import replay
+from chalicelib.flow.routing import route
 from chalicelib.store.data import lane_of
+from tests.support import deaths
+from tests.support.world import SECRET, START, World, raw, world
 
 HOUR = timedelta(hours=1)
 
@@ -139,18 +144,18 @@ def test_first_decision_is_followed_when_storing_is_forbidden_by_the_time_of_the
     with world() as w:
         w.connect()
         w.post(1)
-        w.shell.data.insert_events, insert = (
+        w.runtime.data.insert_events, insert = (
             lambda rows: [Unavailable("late") for _ in rows],
-            w.shell.data.insert_events,
+            w.runtime.data.insert_events,
         )  # type: ignore[method-assign,assignment]
         w.inbox.run(route.handle)
         assert [e["routes"][0]["decision"] for e in w.of_kind("decided")] == ["allowed"]
-        (ground,) = [r.record.id for r in w.shell.config.list(w.tenant, "bas") if r.record.kind == "instruction"]
-        old = w.shell.config.get(w.tenant, ground).record
-        w.shell.config.delete(w.tenant, ground)
-        w.shell.data.insert_events = insert  # type: ignore[method-assign]
+        (ground,) = [r.record.id for r in w.runtime.config.list(w.tenant, "bas") if r.record.kind == "instruction"]
+        old = w.runtime.config.get(w.tenant, ground).record
+        w.runtime.config.delete(w.tenant, ground)
+        w.runtime.data.insert_events = insert  # type: ignore[method-assign]
         w.run(timedelta(minutes=10))
-        w.shell.config.insert(w.tenant, old)
+        w.runtime.config.insert(w.tenant, old)
         w.run(timedelta(hours=1))
 
         assert w.receiver.texts() == []
@@ -222,7 +227,7 @@ def test_released_soon_when_the_basis_comes_while_its_lane_is_being_looked_at() 
         w.post(1)
         w.run(timedelta(seconds=30))
         lane = lane_of(w.tenant, w.destination, w.of_kind("decided")[0]["receipt"]["conversation"])
-        w.shell.data.wake_at(lane, w.clock)
+        w.runtime.data.wake_at(lane, w.clock)
         w.pump()
         came = []
 
@@ -231,7 +236,7 @@ def test_released_soon_when_the_basis_comes_while_its_lane_is_being_looked_at() 
                 came.append(True)
                 w.clock += timedelta(seconds=1)
                 w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
-                w.shell.data.wake_at(lane, w.clock)
+                w.runtime.data.wake_at(lane, w.clock)
 
         w.failing = basis_comes  # type: ignore[assignment]
         w.settle()
@@ -312,7 +317,7 @@ def test_destination_disabled_and_the_next_waits_when_it_is_gone() -> None:
         assert [e["outcome"] for e in w.of_kind("attempted")] == ["rejected"]
         w.receiver.answer = lambda _: (204, {})
         w.change(w.destination, enabled=True, disabled_because=None)
-        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
         w.run(timedelta(minutes=2))
 
         assert w.receiver.texts() == ["m2"]
@@ -369,16 +374,16 @@ def test_ended_with_an_entry_when_a_message_is_dead_lettered(queue: str) -> None
         assert not w.dead_inbox.messages
         assert not w.dead_outbox.messages
 
-        (letter,) = replay.letters(w.shell, w.tenant)
-        replay.redrive(w.shell, w.tenant, letter, ("operator", "duty"))
-        replay.redrive(w.shell, w.tenant, letter, ("operator", "duty"))
+        (letter,) = replay.letters(w.runtime, w.tenant)
+        replay.redrive(w.runtime, w.tenant, letter, ("operator", "duty"))
+        replay.redrive(w.runtime, w.tenant, letter, ("operator", "duty"))
         w.run(timedelta(minutes=5))
 
         sent = [headers["webhook-id"] for _, headers, _, _ in w.receiver.requests]
         assert (
             len(sent) == len(set(sent)) == (1 if queue == "inbox" else 2)
         )  # the log did not take the first one's entry
-        assert not list(replay.letters(w.shell, w.tenant))
+        assert not list(replay.letters(w.runtime, w.tenant))
         (act,) = w.of_kind("replayed")
         (again,) = [e for e in w.of_kind("decided") if e["cause"] == "replayed"]
         assert again["by"] == act["id"]
@@ -487,11 +492,11 @@ def test_ended_under_the_minute_of_its_receipt_when_a_dead_letter_cannot_be_read
 def test_operator_is_told_when_an_event_is_too_much_work_for_a_pattern(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pattern_fields, "MAX_WORK", 10)
+    monkeypatch.setattr(fields, "MAX_WORK", 10)
     with world() as w:
         w.connect(route={"pattern": {"message": {"text": [{"wildcard": "*b*"}]}}})
 
-        w.post(1, "b" * pattern_fields.LONG_TEXT * 5)
+        w.post(1, "b" * fields.LONG_TEXT * 5)
         w.post(2, "ab")
         w.settle()
 
@@ -527,8 +532,8 @@ def test_refused_and_nothing_left_behind_when_a_webhook_is_hostile(name: str) ->
 def test_content_reaches_the_destination_when_a_channel_is_nothing_without_it() -> None:
     with world() as w:
         w.connect(source={"channel": "standard_webhooks"}, route={"pattern": {"kind": ["system"]}})
-        row = w.shell.config.get(w.tenant, w.source)
-        w.shell.config.replace(w.tenant, row.record, row.version, [{"secret": {"secret": SECRET}, "until": None}])
+        row = w.runtime.config.get(w.tenant, w.source)
+        w.runtime.config.replace(w.tenant, row.record, row.version, [{"secret": {"secret": SECRET}, "until": None}])
         body = b'{"type":"order.paid","data":{"id":"o-1"}}'
         at = int(w.clock.timestamp())
         headers = {

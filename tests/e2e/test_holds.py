@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 from test_retention import asked
-from world import World, world
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.redecide import configuration_of
-from chalicelib.core.tenant import Contract
-from chalicelib.flow import configure
+from chalicelib.core.tenant.records import Contract
+from chalicelib.core.verify.redecide import configuration_of
+from chalicelib.flow.declare import configure
+from tests.support.world import World, world
 
 HOUR = timedelta(hours=1)
 
@@ -27,10 +27,10 @@ def cell() -> Iterator[World]:
 
 def declare(cell: World, hours: int) -> None:
     """Change how long transfers of the tenant wait, and have what waits looked at, as the API does."""
-    row = cell.shell.config.tenant(cell.tenant)
-    cell.shell.config.replace_tenant(row.record.model_copy(update={"hold_hours": hours}), row.version)
-    for lane, _ in list(cell.shell.data.held(cell.tenant)):
-        cell.shell.data.wake_at(lane, cell.clock)
+    row = cell.runtime.config.tenant(cell.tenant)
+    cell.runtime.config.replace_tenant(row.record.model_copy(update={"hold_hours": hours}), row.version)
+    for lane, _ in list(cell.runtime.data.held(cell.tenant)):
+        cell.runtime.data.wake_at(lane, cell.clock)
 
 
 def give_contract(cell: World) -> None:
@@ -109,12 +109,12 @@ def test_nothing_leaves_when_the_ground_comes_after_the_time_and_before_the_look
 
 
 def test_the_configuration_names_the_time_only_when_it_is_not_the_laws(cell: World) -> None:
-    before = cell.shell.config.snapshot(cell.tenant).configuration.document
+    before = cell.runtime.config.snapshot(cell.tenant).configuration.document
     assert "hold_hours" not in before["tenant"]
     assert configuration_of(before).tenant.hold_hours == 72
 
     declare(cell, 24)
-    after = cell.shell.config.snapshot(cell.tenant).configuration.document
+    after = cell.runtime.config.snapshot(cell.tenant).configuration.document
 
     assert after["tenant"]["hold_hours"] == 24
     assert configuration_of(after).tenant.hold_hours == 24

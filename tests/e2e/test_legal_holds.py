@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from logs import assert_whole, let_seal
 from test_retention import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
 from test_roles import Watched, refused
-from world import START, World
 
 from chalicelib.core import times
 from chalicelib.core.errors import NotFound
-from chalicelib.core.legal_holds import LegalHoldSettings
-from chalicelib.flow import erase, legal_holds, read, sweep
-from infra import engines
+from chalicelib.core.tenant.legal_holds import LegalHoldSettings
+from chalicelib.flow.ask import read
+from chalicelib.flow.retention import erase, legal_holds, sweep
+from infra.cell import engines
+from tests.support.logs import assert_whole, let_seal
+from tests.support.world import START, World
 
 __all__ = ["cell"]
 
@@ -102,18 +103,18 @@ def test_a_closed_tenant_is_not_erased_while_a_hold_stands(cell: World) -> None:
     cell.post(1)
     cell.settle()
     hold = held(cell, "conversation")
-    row = cell.shell.config.tenant(cell.tenant)  # closed by somebody who did not see the hold in time
-    cell.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+    row = cell.runtime.config.tenant(cell.tenant)  # closed by somebody who did not see the hold in time
+    cell.runtime.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
 
-    sweep.handle(cell.shell)
-    standing = cell.shell.config.tenant(cell.tenant).record.state
+    sweep.handle(cell.runtime)
+    standing = cell.runtime.config.tenant(cell.tenant).record.state
     legal_holds.release(asked(cell), hold)
     for _ in range(2):  # first what the hold has kept
-        sweep.handle(cell.shell)
+        sweep.handle(cell.runtime)
 
     assert standing == "closed"
     with pytest.raises(NotFound):
-        cell.shell.config.tenant(cell.tenant)
+        cell.runtime.config.tenant(cell.tenant)
     assert [r for r in cell.rows("data") if "#kept" in r["pk"]["S"] or "#ending" in r["pk"]["S"]] == []
 
 
@@ -123,18 +124,18 @@ def _kept_and_released(cell: Watched) -> None:
     for chat in (1, 2):
         cell.post(chat, chat=chat)
     cell.settle()
-    cell.acting("sweep", lambda: sweep.handle(cell.shell))
+    cell.acting("sweep", lambda: sweep.handle(cell.runtime))
     holds: list[str] = []
     cell.acting("api", lambda: holds.append(held(cell, "conversation")))
     event = decided(cell)[1]["event"]
     cell.acting("api", lambda: erase.erase(asked(cell), event, "unlawful"))
     for hours in range(48, 52):
         cell.clock = START + hours * HOUR
-        cell.acting("sweep", lambda: sweep.handle(cell.shell))
+        cell.acting("sweep", lambda: sweep.handle(cell.runtime))
     cell.acting("api", lambda: legal_holds.release(asked(cell), holds[0]))
     for hours in range(52, 56):
         cell.clock = START + hours * HOUR
-        cell.acting("sweep", lambda: sweep.handle(cell.shell))
+        cell.acting("sweep", lambda: sweep.handle(cell.runtime))
     assert (events(cell), people(cell)) == ([], set())
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import load, stored
-from chalicelib.core import audit, ids
+from chalicelib.core import ids
+from chalicelib.core.log import audit
 
 MINE = load.CONNECTIONS * load.CHATS
 """The next event of the conversation of event 0 has this number."""
@@ -78,12 +79,12 @@ def test_what_it_was_filled_with_is_there_and_can_be_read() -> None:
 
     filled.fill(30)
 
-    shell, tenant = filled.cell.shell, filled.tenant
+    runtime, tenant = filled.cell.runtime, filled.tenant
     for number in (0, 7, 29):
         event = ids.derived("evt", str(number))
-        row = shell.data.event(tenant, event, filled.cell.at)
+        row = runtime.data.event(tenant, event, filled.cell.at)
         assert row is not None
         decided = audit.received_id(row.minute, event)
-        (entry,) = shell.audit.get_many(tenant, [(decided, filled.log)]).values()
+        (entry,) = runtime.audit.get_many(tenant, [(decided, filled.log)]).values()
         attempted = audit.attempt_id(decided, event, entry["routes"][0]["transfer"], 1)
-        assert shell.audit.get_many(tenant, [(attempted, filled.log)])[attempted]["outcome"] == "delivered"
+        assert runtime.audit.get_many(tenant, [(attempted, filled.log)])[attempted]["outcome"] == "delivered"

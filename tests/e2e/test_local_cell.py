@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from infra import journey
-from infra.journey import Gateway
+from infra.demo import journey
+from infra.demo.journey import Gateway
 
 ROOT = Path(__file__).parents[2]
 

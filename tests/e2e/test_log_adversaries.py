@@ -14,18 +14,33 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from logs import BUCKET, REGION, act, append, assert_whole, faults, key, leaves, let_seal, objects, of_log, sizes, tar
-from world import World, world
 
-from chalicelib.core import leaf, merkle, note, seal, tiles, times
+from chalicelib.core import times
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.seal import Row
-from chalicelib.core.verify import Trust, verify
-from chalicelib.flow import seal as sealer
+from chalicelib.core.log import leaf, merkle, note, seal, tiles
+from chalicelib.core.log.seal import EntryRow
+from chalicelib.core.verify.stages import Trust, verify
+from chalicelib.flow.sealing import seal as sealer
 from chalicelib.store import signer
-from infra import tripwire
-from tests.deployed import AUDIT, POLICIES, ROLES, role_arn
-from tests.iam import FULL_ACCESS, Request, Verdict, evaluate
+from infra.deploy import tripwire
+from tests.support.deployed import AUDIT, POLICIES, ROLES, role_arn
+from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate
+from tests.support.logs import (
+    BUCKET,
+    REGION,
+    act,
+    append,
+    assert_whole,
+    faults,
+    key,
+    leaves,
+    let_seal,
+    objects,
+    of_log,
+    sizes,
+    tar,
+)
+from tests.support.world import World, world
 
 TABLE = "waybill-test-audit-2026"
 
@@ -110,7 +125,7 @@ def waiting_cell() -> Iterator[tuple[World, Intruder]]:
 def more(w: World, number: int = 900) -> None:
     """Something new is written and sealed, if it can be."""
     append(w, act(w, number))
-    w.notices.again()
+    w.seal_requests.again()
     let_seal(w)
 
 
@@ -189,7 +204,7 @@ def test_the_sealer_notices_when_a_row_is_copied_into_another_partition(capsys: 
 
         w.clock += timedelta(minutes=10)
         buckets = ["000000#0", row["pk"]["S"].partition("#")[2]]
-        sealer.seal_log(w.shell, w.tenant, "2026", buckets)
+        sealer.seal_log(w.runtime, w.tenant, "2026", buckets)
         let_seal(w)
 
         assert capsys.readouterr().out.count('"audit_broken":1') == 1
@@ -240,7 +255,7 @@ def test_the_log_still_proves_the_first_form_when_a_row_is_altered_after_it_was_
     with sealed_cell() as (w, intruder):
         row = intruder.row(0)
         intruder.put(intruder.rewrite(row, lie))
-        w.notices.again()
+        w.seal_requests.again()
 
         more(w)
 
@@ -256,7 +271,7 @@ def test_the_auditor_notices_when_a_sealed_row_gets_another_time_and_is_sealed_a
         bucket = row["pk"]["S"].partition("#")[2]
         w.clock += timedelta(minutes=1)
 
-        sealer.seal_log(w.shell, w.tenant, "2026", [bucket])
+        sealer.seal_log(w.runtime, w.tenant, "2026", [bucket])
 
         code, found = faults(w)
         assert (code, found) == (1, {"twice"})
@@ -271,11 +286,11 @@ def test_the_sealer_refuses_when_the_last_seal_is_deleted() -> None:
         intruder.delete(intruder.seal_row(-1))
 
         append(w, act(w, 900, at=w.clock - timedelta(minutes=16)))  # it sorts before what was sealed then
-        w.notices.again()
+        w.seal_requests.again()
         w.clock += timedelta(minutes=10)
         buckets = sorted({r["pk"]["S"].partition("#")[2] for r in w.rows("audit-2026") if "leaf" in r})
         with pytest.raises(AuditBroken):
-            sealer.seal_log(w.shell, w.tenant, "2026", buckets)
+            sealer.seal_log(w.runtime, w.tenant, "2026", buckets)
 
         after = of_log(w)
         assert sizes(after) == sizes(before)
@@ -311,19 +326,19 @@ def test_the_sealer_refuses_when_the_last_seal_says_another_tree(
 def test_the_sealer_refuses_when_it_is_fed_another_prefix() -> None:
     with sealed_cell() as (w, intruder):
         before, told = of_log(w), len(w.signed)
-        rows = [Row(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
+        rows = [EntryRow(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
         for _ in (0, 1):
             intruder.delete(intruder.seal_row(0))
         forged, data = seal.integrate(None, rows[1:], w.clock)
         next_one, next_data = seal.integrate(forged, rows[:1], w.clock)
         for one, content in ((forged, data), (next_one, next_data)):
             intruder.replace(one.batch, content)
-            assert w.shell.seals.insert(w.tenant, "2026", one)
+            assert w.runtime.seals.insert(w.tenant, "2026", one)
 
         with pytest.raises(AuditBroken):
-            sealer.publish(w.shell, sealer.sealed_log(w.shell, w.tenant, "2026"), next_one)
+            sealer.publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), next_one)
         with pytest.raises(AuditBroken):
-            sealer.publish(w.shell, sealer.sealed_log(w.shell, w.tenant, "2026"), forged)
+            sealer.publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), forged)
         more(w)
 
         assert w.signed[told:] == []
@@ -336,13 +351,13 @@ def test_the_sealer_refuses_when_it_is_fed_another_prefix() -> None:
 @pytest.mark.parametrize("place", [0, -1])
 def test_the_cell_and_the_auditor_notice_when_a_batch_is_replaced(place: int) -> None:
     with sealed_cell() as (w, intruder):
-        one = list(w.shell.seals.after(w.tenant, "2026", 0))[place]
+        one = list(w.runtime.seals.after(w.tenant, "2026", 0))[place]
         data = of_log(w)[one.batch]
         forged = tiles.bundle([leaf.canonical({**json.loads(x), "reason": "retention"}) for x in tiles.unbundle(data)])
         intruder.replace(one.batch, forged)
 
         with pytest.raises(AuditBroken):
-            list(sealer.sealed_log(w.shell, w.tenant, "2026").leaves(0, 6))
+            list(sealer.sealed_log(w.runtime, w.tenant, "2026").leaves(0, 6))
 
         code, found = faults(w)
         assert code == 1 and "root" in found
@@ -378,15 +393,15 @@ def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key(
     with sealed_cell() as (w, intruder):
         mine = tar(w)  # what the auditor keeps
         seen = of_log(w)["checkpoint"]
-        rows = [Row(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
+        rows = [EntryRow(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
         assert verify(mine, Trust(vkeys=(key(w),))).code == 0
         for _ in range(2):
             intruder.delete(intruder.seal_row(0))
         fork, data = seal.integrate(None, rows[1:], w.clock)
         intruder.replace(fork.batch, data)
-        assert w.shell.seals.insert(w.tenant, "2026", fork)
+        assert w.runtime.seals.insert(w.tenant, "2026", fork)
         # Who has the key as well signs whatever he likes.
-        signed = _checkpoint(w, w.shell.signer, fork.size, bytes.fromhex(fork.root))
+        signed = _checkpoint(w, w.runtime.signer, fork.size, bytes.fromhex(fork.root))
         for name in ("checkpoint", f"checkpoints/{fork.size}"):
             intruder.replace(name, signed)
         for old in (3, 6):
@@ -456,12 +471,12 @@ def test_the_bucket_alone_is_the_log_when_a_closed_years_table_is_dropped() -> N
             recovered += batch
         assert recovered == told
         entry = json.loads(told[0])
-        assert w.shell.audit.get(w.tenant, entry["id"], "2026") is None
-        assert w.shell.seals.last(w.tenant, "2026") is None
+        assert w.runtime.audit.get(w.tenant, entry["id"], "2026") is None
+        assert w.runtime.seals.last(w.tenant, "2026") is None
 
 
 def _checkpoint(w: World, by: Any, size: int, root: bytes) -> bytes:
-    origin = w.shell.origin(w.tenant, "2026")
+    origin = w.runtime.origin(w.tenant, "2026")
     text = note.Checkpoint(origin, size, root).text
     return str(note.sign_note(text, [note.RemoteSigner(origin, by.public_key, by.sign)])).encode()
 
@@ -473,9 +488,9 @@ def _seen(text: bytes) -> tuple[note.Note, note.Checkpoint]:
 
 def _cut(w: World, size: int) -> bytes:
     """A bundle of the log as it was at an earlier size."""
-    seals: Callable[..., Any] = w.shell.seals.after
-    w.shell.seals.after = lambda t, y, first: (s for s in seals(t, y, first) if s.first < size)  # type: ignore[method-assign,assignment]
+    seals: Callable[..., Any] = w.runtime.seals.after
+    w.runtime.seals.after = lambda t, y, first: (s for s in seals(t, y, first) if s.first < size)  # type: ignore[method-assign,assignment]
     try:
         return tar(w)
     finally:
-        w.shell.seals.after = seals  # type: ignore[method-assign]
+        w.runtime.seals.after = seals  # type: ignore[method-assign]

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import deaths
 import pytest
-from world import World, world
 
 from chalicelib.destinations import of_kind
-from chalicelib.flow import deliver, route
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.routing import route
 from tests.fixtures.destinations.chatwoot_api import INBOX, TOKEN, Chatwoot
 from tests.fixtures.destinations.messengers import DISCORD_TOKEN, SLACK_TOKEN, TELEGRAM_TOKEN, Discord, Slack, Telegram
 from tests.fixtures.destinations.vendor import Reply, Vendor, running
+from tests.support import deaths
+from tests.support.world import World, world
 
 CONFIGS: dict[type[Vendor], tuple[str, dict[str, Any]]] = {
     Slack: ("slack", {"token": SLACK_TOKEN, "channel": "C0000001"}),
@@ -33,9 +34,9 @@ def connected(vendor: Vendor, *, placed: bool = False) -> Iterator[World]:
         w.connect()
         config = {**usual, "url" if kind == "chatwoot" else "api_url": vendor.url}
         place = of_kind(kind).place(of_kind(kind).Config.model_validate(config)) if placed else ()
-        row = w.shell.config.get(w.tenant, w.destination)
+        row = w.runtime.config.get(w.tenant, w.destination)
         changed = row.record.model_copy(update={"kind": kind, "place": place})
-        w.shell.config.replace(w.tenant, changed, row.version, {"config": config, "signing": []})
+        w.runtime.config.replace(w.tenant, changed, row.version, {"config": config, "signing": []})
         w.effects.clear()
         yield w
 

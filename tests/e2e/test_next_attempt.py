@@ -12,20 +12,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from logs import verified
 from test_consents import request
-from world import CLASSES, World, world
 
 from chalicelib import law as laws
 from chalicelib.core import ids
-from chalicelib.core.bases import BasisKind
-from chalicelib.core.consents import ConsentSettings, WithdrawalSettings
-from chalicelib.core.decision import VERDICTS
-from chalicelib.core.law import load_law
-from chalicelib.core.switches import SwitchSettings
-from chalicelib.core.tenant import Basis, Contract, Retry
-from chalicelib.flow import configure, consents, judge, read, switches
-from chalicelib.flow.dirty import tell
+from chalicelib.core.law.bases import BasisKind
+from chalicelib.core.law.decision import VERDICTS
+from chalicelib.core.law.loader import load_law
+from chalicelib.core.tenant.consents import ConsentSettings, WithdrawalSettings
+from chalicelib.core.tenant.records import Basis, Contract, Retry
+from chalicelib.core.tenant.switches import SwitchSettings
+from chalicelib.flow.ask import decisions, read
+from chalicelib.flow.declare import configure, consents, switches
+from chalicelib.flow.seal_requests import notify_sealer
+from tests.support.logs import verified
+from tests.support.world import CLASSES, World, world
 
 DAY = timedelta(days=1)
 UNTIL = "2026-11-21"
@@ -51,19 +52,19 @@ class Change:
 def basis(cell: World, kind: str, **more: Any) -> None:
     values = {"valid_from": "2026-01-01", "evidence": "sha256:" + "00" * 32, "created_at": cell.clock} | more
     made = Basis.model_validate({"id": ids.sortable("bas", cell.clock, b"certificate"), "kind": kind, **values})
-    cell.shell.config.insert(cell.tenant, made)
+    cell.runtime.config.insert(cell.tenant, made)
 
 
 def must_hold_certificate(cell: World) -> None:
-    row = cell.shell.config.tenant(cell.tenant)
+    row = cell.runtime.config.tenant(cell.tenant)
     required = row.record.model_copy(update={"requires": (BasisKind.CRYPTO_CERTIFICATE,)})
-    cell.shell.config.replace_tenant(required, row.version)
+    cell.runtime.config.replace_tenant(required, row.version)
     basis(cell, "crypto-certificate", valid_until=UNTIL)
 
 
 def without(cell: World, kind: str) -> None:
-    (found,) = [r.record.id for r in cell.shell.config.list(cell.tenant, "bas") if r.record.kind == kind]
-    cell.shell.config.delete(cell.tenant, found)
+    (found,) = [r.record.id for r in cell.runtime.config.list(cell.tenant, "bas") if r.record.kind == kind]
+    cell.runtime.config.delete(cell.tenant, found)
 
 
 def consented(cell: World) -> None:
@@ -81,12 +82,12 @@ def consented(cell: World) -> None:
 
 
 def consent_withdrawn(cell: World) -> None:
-    (given,) = cell.shell.consents.list(cell.tenant, "", 2)
+    (given,) = cell.runtime.consents.list(cell.tenant, "", 2)
     consents.withdraw(request(cell), given.id, WithdrawalSettings(method="message"))
 
 
 def basis_withdrawn(cell: World) -> None:
-    (found,) = [r.record.id for r in cell.shell.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
+    (found,) = [r.record.id for r in cell.runtime.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
     configure.withdraw_basis(request(cell), found)
 
 
@@ -121,7 +122,7 @@ effect = "deny"
 def an_act_of_tomorrow(cell: World) -> None:
     """The law has a rule that is in force from tomorrow on."""
     texts = laws.texts()
-    cell.shell.law = load_law({**texts, "any.toml": texts["any.toml"] + BOUNDARY})
+    cell.runtime.law = load_law({**texts, "any.toml": texts["any.toml"] + BOUNDARY})
 
 
 CHANGES: dict[str, Change] = {
@@ -157,8 +158,8 @@ def newest(cell: World) -> dict[str, Any]:
 
 def asked(cell: World) -> dict[str, Any]:
     """What the API says that the newest event's next attempt would come to."""
-    route = cell.shell.config.get(cell.tenant, cell.route).record
-    return judge.explain_route(request(cell), read.content(request(cell), newest(cell)["event"]), route)
+    route = cell.runtime.config.get(cell.tenant, cell.route).record
+    return decisions.explain_route(request(cell), read.content(request(cell), newest(cell)["event"]), route)
 
 
 def assert_follows(cell: World, change: Change, cause: str, told: dict[str, Any]) -> None:
@@ -173,7 +174,7 @@ def assert_follows(cell: World, change: Change, cause: str, told: dict[str, Any]
     assert (last["cause"], last["routes"][0]["decision"]) == (cause, change.verdict)
     assert [r["id"] for r in last["routes"][0]["rules"]] == change.rules
     cell.clock += timedelta(minutes=10)
-    tell(cell.shell)
+    notify_sealer(cell.runtime)
     cell.seal()
     report = verified(cell)
     assert (report.code, report.faults) == (0, ())

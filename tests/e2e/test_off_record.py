@@ -10,16 +10,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from logs import verified
 from test_crm_flow import connected
-from world import START, World, raw, world
 
 from chalicelib.channels.base import Inbound, Reply
 from chalicelib.core import ids
-from chalicelib.core.intervals import EFFECT, is_off_record
-from chalicelib.flow import conversations, read, route
+from chalicelib.core.tenant.intervals import EFFECT, is_off_record
+from chalicelib.flow.ask import read
+from chalicelib.flow.declare import conversations
 from chalicelib.flow.request import Request
+from chalicelib.flow.routing import route
 from tests.fixtures.destinations.crm import Bitrix24
+from tests.support.logs import verified
+from tests.support.world import START, World, raw, world
 
 MINUTE = timedelta(minutes=1)
 SECRET_WORDS = (
@@ -36,10 +38,10 @@ SECRET_WORDS = (
 
 
 def asked(w: World, **changes: Any) -> Request:
-    row = w.shell.config.tenant(w.tenant)
+    row = w.runtime.config.tenant(w.tenant)
     number = len(w.effects)
     values: dict[str, Any] = {
-        "shell": w.shell, "tenant": row.record, "version": row.version, "keys": w.shell.config.keys_of(w.tenant),
+        "runtime": w.runtime, "tenant": row.record, "version": row.version, "keys": w.runtime.config.keys_of(w.tenant),
         "actor": ("key", "key_" + "0" * 26), "country": None, "at": w.clock, "id": f"req_{number:026d}", "seed": b"s",
     }  # fmt: skip
     return Request(**(values | changes))
@@ -84,7 +86,7 @@ def begun(w: World, chat: int = 4455667788, **declared: Any) -> str:
 
 def everything(w: World, capture: str = "") -> dict[str, bytes]:
     """All that there is of the cell outside its processes' memory: tables, queues, buckets, what was logged and counted."""
-    from chalicelib.core import leaf
+    from chalicelib.core.log import leaf
 
     found = {"logged": capture.encode()}
     client = w.engine.make_client("dynamodb", "eu-central-1")
@@ -109,9 +111,9 @@ def _opened(w: World, row: dict[str, Any]) -> bytes:
     """An event's row, read as whoever has all the keys reads it: what is sealed is at rest, too."""
     if not row["pk"]["S"].startswith(f"{w.tenant}#evt_") or "body" not in row:
         return b""
-    stored = w.shell.data.event(w.tenant, row["pk"]["S"].partition("#")[2], w.clock)
+    stored = w.runtime.data.event(w.tenant, row["pk"]["S"].partition("#")[2], w.clock)
     assert stored is not None
-    people = w.shell.people.get_many([(stored.owner or "", w.shell.config.keys_of(w.tenant))])
+    people = w.runtime.people.get_many([(stored.owner or "", w.runtime.config.keys_of(w.tenant))])
     return json.dumps(stored.open(people[stored.owner or ""].key, "eu-central-1")).encode()
 
 
@@ -180,7 +182,7 @@ def test_an_interval_changes_nothing_outside_it_when_a_conversation_goes_off_and
 
         assert w.receiver.texts() == ["hello before", "secret-text 1", "hello another", "hello after"]
         kept = [e for e in w.of_kind("decided") if not e["facts"].get("otr")]
-        assert [w.shell.data.event(w.tenant, e["event"], w.clock) is not None for e in kept] == [True] * 3
+        assert [w.runtime.data.event(w.tenant, e["event"], w.clock) is not None for e in kept] == [True] * 3
         nowhere(w)
         shown = conversations.shown(asked(w), ref, conversations.intervals_of(asked(w), ref))
         (interval,) = shown["intervals"]
@@ -283,8 +285,8 @@ def test_nobody_can_show_what_was_said_when_its_commitment_is_tried() -> None:
         ((_, _, body, _),) = w.receiver.requests
         (entry,) = [e for e in w.of_kind("decided") if e["facts"].get("otr")]
         kept = [row for row in w.rows("people") if "key" in row]
-        keys = w.shell.config.keys_of(w.tenant)
-        people = w.shell.people.get_many((row["pk"]["S"], keys) for row in kept)
+        keys = w.runtime.config.keys_of(w.tenant)
+        people = w.runtime.people.get_many((row["pk"]["S"], keys) for row in kept)
         assert len(people) == 2
         tried = {route.commitment(p.key, entry["event"], route.canonical(body["data"])) for p in people.values()}
         assert entry["receipt"]["commitment"] not in tried
@@ -293,7 +295,7 @@ def test_nobody_can_show_what_was_said_when_its_commitment_is_tried() -> None:
 def test_each_event_of_a_webhook_goes_by_its_own_conversation() -> None:
     with world() as w:
         w.connect(source={"channel": "line"})
-        w.shell.config.replace(w.tenant, *line_secret(w))
+        w.runtime.config.replace(w.tenant, *line_secret(w))
         line(w, ("U1", "hello one"))
         w.run(MINUTE)
         off(w)
@@ -307,7 +309,7 @@ def test_each_event_of_a_webhook_goes_by_its_own_conversation() -> None:
 
 
 def line_secret(w: World) -> tuple[Any, int, Any]:
-    row = w.shell.config.get(w.tenant, w.source)
+    row = w.runtime.config.get(w.tenant, w.source)
     return row.record, row.version, [{"secret": {"channel_secret": "hook-secret"}, "until": None}]
 
 
@@ -329,15 +331,15 @@ def line(w: World, *said: tuple[str, str]) -> Reply:
 
 def two_routes(w: World) -> None:
     """The same events go to a second destination of the same recipient."""
-    second = w.shell.config.get(w.tenant, w.destination)
-    secrets = w.shell.config.secrets(w.tenant, w.destination, second.sealed)
+    second = w.runtime.config.get(w.tenant, w.destination)
+    secrets = w.runtime.config.secrets(w.tenant, w.destination, second.sealed)
     made = second.record.model_copy(update={"id": ids.sortable("dst", w.clock, w.randomness.randbytes(11))})
-    w.shell.config.insert(w.tenant, made, secrets)
-    declared = w.shell.config.get(w.tenant, w.route).record
+    w.runtime.config.insert(w.tenant, made, secrets)
+    declared = w.runtime.config.get(w.tenant, w.route).record
     declared = declared.model_copy(
         update={"id": ids.sortable("rte", w.clock, w.randomness.randbytes(11)), "destination": made.id}
     )
-    w.shell.config.insert(w.tenant, declared)
+    w.runtime.config.insert(w.tenant, declared)
 
 
 def test_sent_to_every_destination_once_when_there_are_several() -> None:
@@ -360,7 +362,7 @@ def test_nobody_is_remembered_when_what_is_off_the_record_goes_to_a_crm() -> Non
         assert [row for row in w.rows("data") if row["sk"]["S"].startswith("value#")]
         for row in w.rows("data"):
             if "#memory#" in row["pk"]["S"]:
-                w.shell.data.table.delete({"pk": row["pk"]["S"], "sk": row["sk"]["S"]})
+                w.runtime.data.table.delete({"pk": row["pk"]["S"], "sk": row["sk"]["S"]})
         off(w)
 
         said(w)
@@ -395,16 +397,16 @@ def test_each_event_is_on_or_off_the_record_by_the_time_of_its_receipt_alone(see
         arrived = [body["data"] for _, _, body, _ in w.receiver.requests]
         assert sorted(d["message"]["text"] for d in arrived) == sorted(received)
         assert {d["message"]["text"] for d in arrived if d["otr"]} == unkept
-        stored = {d["message"]["text"] for d in arrived if w.shell.data.event(w.tenant, d["id"], w.clock) is not None}
+        stored = {d["message"]["text"] for d in arrived if w.runtime.data.event(w.tenant, d["id"], w.clock) is not None}
         assert stored == set(received) - unkept
 
 
 def test_refused_by_the_search_when_an_event_off_the_record_is_put_into_the_inbox() -> None:
     with world() as w:
         begun(w)
-        w.shell.doors._kept.clear()
-        table = w.shell.intervals._table
-        place, _ = w.shell.people.conversation(w.tenant, conversation(w)) or ("", "")
+        w.runtime.source_cache._kept.clear()
+        table = w.runtime.off_record_intervals._table
+        place, _ = w.runtime.people.conversation(w.tenant, conversation(w)) or ("", "")
         table.delete({"pk": place, "sk": "otr"})  # a door that looks and finds nothing
 
         said(w)

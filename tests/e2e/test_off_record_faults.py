@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import deaths
 import pytest
 from botocore.exceptions import ClientError
 from test_off_record import (
@@ -25,14 +24,18 @@ from test_off_record import (
     two_routes,
     waiting,
 )
-from world import START, World, world
 
-from chalicelib.core import breaker
+from chalicelib.core.delivery import breaker
 from chalicelib.core.errors import AuditBroken, AuditUnavailable, Conflict, Unavailable
-from chalicelib.core.tenant import Redaction, Transform
-from chalicelib.flow import attempt, receive, replay, route
+from chalicelib.core.tenant.records import Redaction, Transform
+from chalicelib.flow.delivery import attempt
+from chalicelib.flow.hooks import receive
+from chalicelib.flow.jobs import replay
 from chalicelib.flow.messages import RECEIVES_MAX
-from tests.contract.races import PATIENCE_S, eventually
+from chalicelib.flow.routing import route
+from tests.support import deaths
+from tests.support.races import PATIENCE_S, eventually
+from tests.support.world import START, World, world
 
 
 def _down(w: World) -> None:
@@ -44,28 +47,28 @@ def _refuses(w: World) -> None:
 
 
 def _unheard(w: World) -> None:
-    row = w.shell.config.get(w.tenant, w.destination)
-    secrets = w.shell.config.secrets(w.tenant, w.destination, row.sealed)
+    row = w.runtime.config.get(w.tenant, w.destination)
+    secrets = w.runtime.config.secrets(w.tenant, w.destination, row.sealed)
     closed = {**secrets, "config": {"url": "http://127.0.0.1:9/in"}}
-    w.shell.config.replace(w.tenant, row.record, row.version, closed)
+    w.runtime.config.replace(w.tenant, row.record, row.version, closed)
 
 
 def _opens(w: World) -> None:
-    def step(state: breaker.State) -> breaker.State:
-        return breaker.slowed(state, w.clock + timedelta(hours=1), w.clock, None)
+    def step(state: breaker.BreakerState) -> breaker.BreakerState:
+        return breaker.backed_off(state, w.clock + timedelta(hours=1), w.clock, None)
 
-    seen = w.shell.health.get(w.tenant, w.destination)
-    w.shell.health.change(w.tenant, w.destination, seen, w.clock, step)
+    seen = w.runtime.destination_state.get(w.tenant, w.destination)
+    w.runtime.destination_state.change(w.tenant, w.destination, seen, w.clock, step)
 
 
 def _used_up(w: World) -> None:
     w.change(w.destination, rate_limit_per_s=1)
-    w.shell.health.take_turn(w.tenant, w.destination, 1, w.clock, 0)
+    w.runtime.destination_state.take_turn(w.tenant, w.destination, 1, w.clock, 0)
 
 
 def _hurries(w: World) -> None:
     ticks = itertools.count(0, 30)
-    w.shell.monotonic = lambda: float(next(ticks))
+    w.runtime.monotonic = lambda: float(next(ticks))
 
 
 TROUBLES: dict[str, tuple[Callable[[World], None], tuple[str, str, str]]] = {
@@ -135,7 +138,7 @@ def test_no_letter_is_kept_when_the_copy_on_the_record_is_given_up() -> None:
 
         w.run(timedelta(minutes=5))
 
-        assert list(replay.letters(w.shell, w.tenant)) == []
+        assert list(replay.letters(w.runtime, w.tenant)) == []
         assert len(w.receiver.requests) == 1
         nowhere(w)
 
@@ -147,15 +150,15 @@ def test_a_letter_is_not_sent_but_forgotten_when_the_event_was_decided_off_the_r
         at = w.clock
         _dead_letter(w, at)
         w.run(timedelta(minutes=5))
-        (letter,) = replay.letters(w.shell, w.tenant)
+        (letter,) = replay.letters(w.runtime, w.tenant)
         off(w)
         said(w, at=at)
 
         with pytest.raises(Conflict, match="off the record"):
-            replay.redrive(w.shell, w.tenant, letter, ("user", "usr"))
+            replay.redrive(w.runtime, w.tenant, letter, ("user", "usr"))
         w.run(timedelta(minutes=5))
 
-        assert list(replay.letters(w.shell, w.tenant)) == []
+        assert list(replay.letters(w.runtime, w.tenant)) == []
         assert len(w.receiver.requests) == 1
         nowhere(w)
 
@@ -240,7 +243,7 @@ def test_ended_as_lost_when_its_attempt_cannot_be_written() -> None:
 def test_cut_off_in_time_for_the_platform_when_a_destination_is_slow() -> None:
     with world() as w:
         w.connect(source={"channel": "line"})
-        w.shell.config.replace(w.tenant, *line_secret(w))
+        w.runtime.config.replace(w.tenant, *line_secret(w))
         line(w, ("U1", "hello"))
         w.run(MINUTE)
         off(w)
@@ -268,7 +271,7 @@ def test_cut_off_in_time_for_the_platform_when_a_destination_is_slow() -> None:
 def test_posted_again_when_nobody_can_say_whether_it_is_off_the_record() -> None:
     with world() as w:
         begun(w)
-        table = w.shell.intervals._table
+        table = w.runtime.off_record_intervals._table
         client, table.client = table.client, _Deaf()
 
         assert said(w).status == 503
@@ -290,7 +293,7 @@ def test_what_was_decided_is_sent_when_another_event_of_its_webhook_could_not_be
 ) -> None:
     with world() as w:
         begun(w)
-        append, received, calls = w.shell.audit.append_many, receive.receive, []
+        append, received, calls = w.runtime.audit.append_many, receive.receive, []
 
         def flaky(entries: Any) -> Any:
             if not any(e["kind"] == "decided" for e in entries):
@@ -304,7 +307,7 @@ def test_what_was_decided_is_sent_when_another_event_of_its_webhook_could_not_be
             (draft,) = got.drafts
             return replace(got, drafts=(draft, draft.model_copy(update={"dedupe_id": f"{draft.dedupe_id}-b"})))
 
-        monkeypatch.setattr(w.shell.audit, "append_many", flaky)
+        monkeypatch.setattr(w.runtime.audit, "append_many", flaky)
         monkeypatch.setattr(receive, "receive", twofold)
         statuses = [said(w).status, said(w).status]
         w.run(5 * MINUTE)
@@ -334,4 +337,4 @@ def test_what_is_on_the_record_goes_on_when_its_second_order_fails_again_and_aga
         w.run(timedelta(hours=5))
 
         assert w.receiver.texts() == ["hello"]
-        assert list(replay.letters(w.shell, w.tenant)) == []
+        assert list(replay.letters(w.runtime, w.tenant)) == []

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from faults.scheduler import Scheduler
 from test_breaker_flow import LONG
-from world import START, World
 
 from chalicelib.flow import deliver, route
 from infra import engines
+from tests.support.world import START, World
 
 LIMIT, EVENTS, CHATS = 10, 40, 16
 
@@ -28,7 +28,11 @@ class Simultaneous(World):
 
     def restart(self) -> None:
         super().restart()
-        self.shell.now, self.shell.monotonic, self.shell.sleep = self.now, lambda: self.scheduler.now_s, self.sleep
+        self.runtime.now, self.runtime.monotonic, self.runtime.sleep = (
+            self.now,
+            lambda: self.scheduler.now_s,
+            self.sleep,
+        )
 
     def now(self) -> datetime:
         self.clock = START + timedelta(seconds=self.scheduler.now_s)
@@ -75,7 +79,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
                 w.pump()
                 w.scheduler.pause(0.1)
 
-        take = w.shell.health.take_turn
+        take = w.runtime.health.take_turn
 
         def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
             wait_s = take(tenant, destination, per_s, now, within_s)
@@ -83,7 +87,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
                 turns.append((now - START).total_seconds() + wait_s)
             return wait_s
 
-        w.shell.health.take_turn = taken  # type: ignore[method-assign]
+        w.runtime.health.take_turn = taken  # type: ignore[method-assign]
         w.receiver.answer = answer
         for _ in range(invocations):
             w.scheduler.spawn(invoke)

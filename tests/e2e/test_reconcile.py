@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from logs import act, append, assert_whole, let_seal, of_log
-from world import START, World, world
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow import reconcile, sweep
+from chalicelib.flow.retention import sweep
+from chalicelib.flow.sealing import reconcile
+from tests.support.logs import act, append, assert_whole, let_seal, of_log
+from tests.support.world import START, World, world
 
 
 def sweep_a_day(w: World) -> None:
     """Let the hourly clock ring for a day; the sealer's rings after each."""
     for _ in range(24):
         w.clock += timedelta(hours=1)
-        sweep.handle(w.shell)
+        sweep.handle(w.runtime)
         w.seal()
     let_seal(w)
 
@@ -31,7 +32,7 @@ def test_a_lost_notice_is_healed_within_a_day(capsys: pytest.CaptureFixture[str]
         append(w, *(act(w, n) for n in range(3)))
         let_seal(w)
         append(w, *(act(w, n) for n in range(3, 6)))
-        w.notices.lose()
+        w.seal_requests.lose()
 
         w.clock = START.replace(hour=0) + timedelta(days=1)
         sweep_a_day(w)
@@ -45,11 +46,11 @@ def test_nothing_is_told_when_all_is_sealed(capsys: pytest.CaptureFixture[str]) 
         w.connect()
         append(w, *(act(w, n) for n in range(3)))
         let_seal(w)
-        before, told = of_log(w), w.notices.sent
+        before, told = of_log(w), w.seal_requests.sent
 
         sweep_a_day(w)
 
-        assert (of_log(w), w.notices.sent) == (before, told)
+        assert (of_log(w), w.seal_requests.sent) == (before, told)
         assert counted(capsys.readouterr().out, "entries_unsealed") == 0
 
 
@@ -57,7 +58,7 @@ def test_nothing_is_told_when_all_is_sealed(capsys: pytest.CaptureFixture[str]) 
 def test_every_day_is_looked_at_within_four_weeks(back: int) -> None:
     with world(clock=START - timedelta(days=30)) as w:
         w.connect()
-        tenant = w.shell.config.tenant(w.tenant).record
+        tenant = w.runtime.config.tenant(w.tenant).record
         w.clock = START
 
         looked = [day for n in range(28) for day in reconcile.days(tenant, START + timedelta(days=n))]
@@ -72,13 +73,13 @@ def test_an_entry_is_late_when_it_waits_half_an_hour_or_twice_its_tenants_interv
 ) -> None:
     with world() as w:
         w.connect()
-        row = w.shell.config.tenant(w.tenant)
-        w.shell.config.replace_tenant(row.record.model_copy(update={"seal_minutes": minutes}), row.version)
+        row = w.runtime.config.tenant(w.tenant)
+        w.runtime.config.replace_tenant(row.record.model_copy(update={"seal_minutes": minutes}), row.version)
         append(w, act(w, 1, minute=START - timedelta(days=1)), tell_too=False)
 
         w.clock += timedelta(minutes=waits)
 
-        assert reconcile.reconcile(w.shell, w.shell.config.tenant(w.tenant).record) == late
+        assert reconcile.reconcile(w.runtime, w.runtime.config.tenant(w.tenant).record) == late
 
 
 def test_each_tenant_has_one_hour_of_the_day() -> None:
@@ -91,8 +92,8 @@ def test_a_run_that_failed_is_made_good_by_the_next_days(capsys: pytest.CaptureF
     with world() as w:
         w.connect()
         append(w, act(w, 1))
-        w.notices.lose()
-        good = w.shell.audit.day_buckets
+        w.seal_requests.lose()
+        good = w.runtime.audit.day_buckets
         calls: list[str] = []
 
         def once_down(tenant: str, log: str, day: int) -> list[str]:
@@ -101,7 +102,7 @@ def test_a_run_that_failed_is_made_good_by_the_next_days(capsys: pytest.CaptureF
                 raise Unavailable("down")
             return good(tenant, log, day)
 
-        w.shell.audit.day_buckets = once_down  # type: ignore[method-assign]
+        w.runtime.audit.day_buckets = once_down  # type: ignore[method-assign]
         w.clock = START.replace(hour=0) + timedelta(days=1)
         sweep_a_day(w)
         assert counted(capsys.readouterr().out, "reconciliations_failed") == 1

@@ -7,19 +7,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import deaths
 import pytest
-from world import START, Crash, World, world
 
 from chalicelib.core import job as job_form
 from chalicelib.core.errors import Conflict, Misconfigured, Unavailable
 from chalicelib.core.job import Job
-from chalicelib.core.tenant import Contract
-from chalicelib.core.transfers import Transfer
-from chalicelib.flow import jobs, read, replay, route
-from chalicelib.flow.lists import Wanted
+from chalicelib.core.log.transfers import Transfer
+from chalicelib.core.tenant.records import Contract
+from chalicelib.flow.ask import read
+from chalicelib.flow.jobs import replay, worker
+from chalicelib.flow.pagination import Filter
 from chalicelib.flow.request import Request
-from chalicelib.shell import Shell
+from chalicelib.flow.routing import route
+from chalicelib.runtime import Runtime
+from tests.support import deaths
+from tests.support.world import START, Crash, World, world
 
 KEY = ("key", "key_" + "0" * 26)
 
@@ -27,9 +29,9 @@ KEY = ("key", "key_" + "0" * 26)
 def request(w: World, seed: str = "request", at: datetime | None = None) -> Request:
     """Ask as a key of the tenant; with one seed it is one request, tried again."""
     at = at or w.asked_at  # type: ignore[attr-defined]
-    row = w.shell.config.tenant(w.tenant)
-    keys = w.shell.config.keys_of(w.tenant)
-    return Request(w.shell, row.record, row.version, keys, KEY, None, at, "req_" + "0" * 26, seed.encode())
+    row = w.runtime.config.tenant(w.tenant)
+    keys = w.runtime.config.keys_of(w.tenant)
+    return Request(w.runtime, row.record, row.version, keys, KEY, None, at, "req_" + "0" * 26, seed.encode())
 
 
 def begin(w: World, outcome: str = "any", seed: str = "request") -> Job:
@@ -49,9 +51,9 @@ def work(w: World) -> None:
     def rest(seconds: float) -> None:
         w.clock += timedelta(seconds=max(seconds, 0.001))
 
-    w.shell.sleep = rest
+    w.runtime.sleep = rest
     try:
-        jobs.handle(w.shell)
+        worker.handle(w.runtime)
     except Crash:
         w.crashes += 1
         w.restart()
@@ -62,7 +64,7 @@ def finish(w: World, job: Job) -> Job:
     for _ in range(60):
         work(w)
         w.run(timedelta(minutes=1))
-        found = w.shell.jobs.get(w.tenant, job.id, w.clock)
+        found = w.runtime.jobs.get(w.tenant, job.id, w.clock)
         assert found is not None
         if found.state not in job_form.OPEN:
             return found
@@ -71,7 +73,7 @@ def finish(w: World, job: Job) -> Job:
 
 def transfers(w: World) -> list[Transfer]:
     w.asked_at = w.clock  # type: ignore[attr-defined]
-    return [f.item for f in read.transfers(request(w), Wanted(), "") if f.item is not None]
+    return [f.item for f in read.transfers(request(w), Filter(), "") if f.item is not None]
 
 
 def again(w: World, transfer: str) -> Transfer:
@@ -79,7 +81,7 @@ def again(w: World, transfer: str) -> Transfer:
     at = w.clock
     while True:
         try:
-            return replay.again(w.shell, w.tenant, transfer, KEY, at, "controller_request")
+            return replay.again(w.runtime, w.tenant, transfer, KEY, at, "controller_request")
         except Crash:
             w.crashes += 1
             w.restart()
@@ -148,10 +150,10 @@ def test_two_requests_at_once_end_as_one_transfer() -> None:
             if not second and effect == "before PutItem":  # the first has looked, and is about to write its act
                 w.failing = lambda _: None
                 other = ("key", "key_" + "1" * 26)
-                second.append(replay.again(w.shell, w.tenant, old.id, other, w.clock, "controller_request"))
+                second.append(replay.again(w.runtime, w.tenant, old.id, other, w.clock, "controller_request"))
 
         w.failing = meanwhile  # type: ignore[assignment]
-        first = replay.again(w.shell, w.tenant, old.id, KEY, w.clock, "controller_request")
+        first = replay.again(w.runtime, w.tenant, old.id, KEY, w.clock, "controller_request")
         w.run(timedelta(minutes=1))
 
         assert [first.id] == [t.id for t in second]
@@ -230,7 +232,7 @@ def test_many_are_replayed_once_each_and_in_order() -> None:
 
         for _ in range(3):  # a run of 45 s does 2,250 at most
             work(w)
-        ended = w.shell.jobs.get(w.tenant, job.id, w.clock)
+        ended = w.runtime.jobs.get(w.tenant, job.id, w.clock)
 
         orders = [json.loads(m.body) for m in w.outbox.messages]
         assert [o["event"] for o in orders] == received
@@ -282,7 +284,7 @@ def test_each_is_replayed_once_when_everything_comes_twice() -> None:
         first = begin(w)
         second = begin(w)
         job = finish(w, first)
-        w.shell.jobs.save(replace(job, state="running", due_at=w.clock, lease=""))
+        w.runtime.jobs.save(replace(job, state="running", due_at=w.clock, lease=""))
         work(w)
 
         assert first.id == second.id
@@ -294,9 +296,9 @@ def test_what_is_gone_and_what_has_no_way_are_counted() -> None:
     with world() as w:
         rejected(w, 3)
         three, two, one = transfers(w)
-        row = w.shell.data.event(w.tenant, two.event, w.clock)
+        row = w.runtime.data.event(w.tenant, two.event, w.clock)
         assert row is not None
-        w.shell.data.erase_content(row.key)
+        w.runtime.data.erase_content(row.key)
 
         job = finish(w, begin(w, "rejected"))
         w.change(w.route, enabled=False)
@@ -343,7 +345,7 @@ def test_replays_wait_when_the_destination_is_disabled_and_go_when_it_is_enabled
         job = finish(w, begin(w))
         assert (job.summary["replayed"], w.receiver.texts()) == (2, [])
         w.change(w.destination, enabled=True)
-        w.shell.health.enable(w.tenant, w.destination, w.clock, None)
+        w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
         w.run(timedelta(minutes=5))
 
         assert w.receiver.texts() == names(1, 2)
@@ -353,7 +355,7 @@ def test_job_fails_and_says_why_when_its_destination_is_removed() -> None:
     with world() as w:
         rejected(w, 1)
         job = begin(w)
-        w.shell.config.delete(w.tenant, w.destination)
+        w.runtime.config.delete(w.tenant, w.destination)
 
         ended = finish(w, job)
 
@@ -378,23 +380,23 @@ def test_one_replay_of_a_destination_runs_at_a_time() -> None:
 def counting(limit: int, seen: list[str]) -> Any:
     """A kind that counts to a limit, one a piece."""
 
-    def step(shell: Shell, job: Job) -> Job:
+    def step(runtime: Runtime, job: Job) -> Job:
         seen.append(job.tenant)
         done = job.done + 1
-        return replace(job, done=done, state="done" if done == limit else "running", due_at=shell.now())
+        return replace(job, done=done, state="done" if done == limit else "running", due_at=runtime.now())
 
-    return jobs.Kind(step=lambda: step, scope="read")
+    return worker.JobKind(step=lambda: step, scope="read")
 
 
 def given(w: World, kind: str, name: str = "0") -> Job:
     job = job_form.new("job_" + name * 26, w.tenant, kind, w.clock, {}, {})
-    w.shell.jobs.insert(job)
+    w.runtime.jobs.insert(job)
     return job
 
 
 def test_tenants_take_turns_however_many_jobs_one_has(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setitem(jobs.KINDS, "counting", counting(3, seen))
+    monkeypatch.setitem(worker.KINDS, "counting", counting(3, seen))
     with world() as w:
         w.connect()
         for name in "0123456":
@@ -414,13 +416,13 @@ def test_tenants_take_turns_however_many_jobs_one_has(monkeypatch: pytest.Monkey
 def test_job_fails_with_its_code_when_a_piece_fails_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[float] = []
 
-    def step(shell: Shell, job: Job) -> Job:
-        tries.append((shell.now() - START).total_seconds())
+    def step(runtime: Runtime, job: Job) -> Job:
+        tries.append((runtime.now() - START).total_seconds())
         if job.done == 0 and len(tries) == 3:
             return replace(job, done=1)
         raise Misconfigured("a row is not one of ours")
 
-    monkeypatch.setitem(jobs.KINDS, "failing", jobs.Kind(step=lambda: step, scope="read"))
+    monkeypatch.setitem(worker.KINDS, "failing", worker.JobKind(step=lambda: step, scope="read"))
     with world() as w:
         w.connect()
         job = given(w, "failing")
@@ -436,12 +438,12 @@ def test_job_fails_with_its_code_when_a_piece_fails_again_and_again(monkeypatch:
 def test_job_waits_for_what_does_not_answer_for_as_long_as_an_outage_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     until = START + timedelta(minutes=50)
 
-    def step(shell: Shell, job: Job) -> Job:
-        if shell.now() < until:
+    def step(runtime: Runtime, job: Job) -> Job:
+        if runtime.now() < until:
             raise Unavailable("down")
         return replace(job, done=1, state="done")
 
-    monkeypatch.setitem(jobs.KINDS, "waiting", jobs.Kind(step=lambda: step, scope="read"))
+    monkeypatch.setitem(worker.KINDS, "waiting", worker.JobKind(step=lambda: step, scope="read"))
     with world() as w:
         w.connect()
         first = given(w, "waiting")
@@ -452,7 +454,7 @@ def test_job_waits_for_what_does_not_answer_for_as_long_as_an_outage_lasts(monke
         for _ in range(5):
             w.clock += job_form.OUTAGE / 4
             work(w)
-        ended = w.shell.jobs.get(w.tenant, lasting.id, w.clock)
+        ended = w.runtime.jobs.get(w.tenant, lasting.id, w.clock)
         assert ended is not None and ended.error is not None
         assert (ended.state, ended.error["code"]) == ("failed", "unavailable")
 
@@ -469,7 +471,7 @@ def test_what_a_job_has_decided_ends_when_it_could_not_be_sent_for_long(removed:
         decided = [e["routes"][0]["transfer"] for e in w.of_kind("decided") if e["cause"] == "replayed"]
         assert len(decided) == 2
         if removed:
-            w.shell.config.delete(w.tenant, w.destination)
+            w.runtime.config.delete(w.tenant, w.destination)
         w.failing = lambda name: None
 
         ended = finish(w, job)
@@ -481,10 +483,10 @@ def test_what_a_job_has_decided_ends_when_it_could_not_be_sent_for_long(removed:
 
 
 def test_job_fails_when_its_piece_kills_every_process_that_begins_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(shell: Shell, job: Job) -> Job:
+    def step(runtime: Runtime, job: Job) -> Job:
         raise Crash
 
-    monkeypatch.setitem(jobs.KINDS, "deadly", jobs.Kind(step=lambda: step, scope="read"))
+    monkeypatch.setitem(worker.KINDS, "deadly", worker.JobKind(step=lambda: step, scope="read"))
     with world() as w:
         w.connect()
         ended = finish(w, given(w, "deadly"))
@@ -495,24 +497,24 @@ def test_job_fails_when_its_piece_kills_every_process_that_begins_it(monkeypatch
 
 
 def test_link_is_made_only_when_a_job_is_done_and_has_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = replace(counting(2, []), url=lambda: lambda shell, job: f"https://results.example/{job.id}")
-    monkeypatch.setitem(jobs.KINDS, "counting", kind)
+    kind = replace(counting(2, []), url=lambda: lambda runtime, job: f"https://results.example/{job.id}")
+    monkeypatch.setitem(worker.KINDS, "counting", kind)
     with world() as w:
         w.connect()
         job = given(w, "counting")
-        before = jobs.url_of(w.shell, job)
-        after = jobs.url_of(w.shell, finish(w, job))
+        before = worker.url_of(w.runtime, job)
+        after = worker.url_of(w.runtime, finish(w, job))
 
         assert (before, after) == (None, f"https://results.example/{job.id}")
 
 
 def test_job_is_forgotten_when_its_tenant_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setitem(jobs.KINDS, "counting", counting(1, seen))
+    monkeypatch.setitem(worker.KINDS, "counting", counting(1, seen))
     with world() as w:
         w.connect()
         given(w, "counting")
-        w.shell.keys.delete(w.tenant)
+        w.runtime.keys.delete(w.tenant)
 
         work(w)
 
@@ -523,27 +525,27 @@ def test_job_is_forgotten_when_its_tenant_is_gone(monkeypatch: pytest.MonkeyPatc
 def test_others_go_on_when_a_tenant_is_closed_while_its_piece_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     with world() as w:
 
-        def step(shell: Shell, job: Job) -> Job:
-            shell.keys.delete(w.tenant)
+        def step(runtime: Runtime, job: Job) -> Job:
+            runtime.keys.delete(w.tenant)
             return replace(job, state="done")
 
-        monkeypatch.setitem(jobs.KINDS, "closing", jobs.Kind(step=lambda: step, scope="read"))
+        monkeypatch.setitem(worker.KINDS, "closing", worker.JobKind(step=lambda: step, scope="read"))
         w.connect()
         given(w, "closing")
 
-        assert jobs.handle(w.shell) == 1
+        assert worker.handle(w.runtime) == 1
         assert [r for r in w.rows("data") if r["pk"]["S"].endswith("#job")] == []
 
 
 def test_run_ends_in_time_when_there_is_always_more_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def step(shell: Shell, job: Job) -> Job:
+    def step(runtime: Runtime, job: Job) -> Job:
         seen.append(job.id)
-        shell.sleep(4)
-        return replace(job, done=job.done + 1, due_at=shell.now())
+        runtime.sleep(4)
+        return replace(job, done=job.done + 1, due_at=runtime.now())
 
-    monkeypatch.setitem(jobs.KINDS, "endless", jobs.Kind(step=lambda: step, scope="read"))
+    monkeypatch.setitem(worker.KINDS, "endless", worker.JobKind(step=lambda: step, scope="read"))
     with world() as w:
         w.connect()
         job = given(w, "endless")
@@ -551,4 +553,4 @@ def test_run_ends_in_time_when_there_is_always_more_to_do(monkeypatch: pytest.Mo
         work(w)
 
         assert len(seen) == 12
-        assert w.shell.jobs.get(w.tenant, job.id, w.clock).done == 12  # type: ignore[union-attr]
+        assert w.runtime.jobs.get(w.tenant, job.id, w.clock).done == 12  # type: ignore[union-attr]

@@ -11,22 +11,24 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from logs import assert_whole, let_seal
 from test_consents import NOTICE, request
 from test_replay import begin, finish
 from test_roles import Watched, refused
 from test_switches import decided_again, throw
-from world import CLASSES, Crash, World, world
 
 from chalicelib.core import ids
-from chalicelib.core.consents import ConsentSettings, WithdrawalSettings
 from chalicelib.core.errors import WaybillError
-from chalicelib.core.tenant import Basis
-from chalicelib.flow import consents, replay, sweep
-from chalicelib.flow import pull as pulls
-from chalicelib.shell import install
+from chalicelib.core.tenant.consents import ConsentSettings, WithdrawalSettings
+from chalicelib.core.tenant.records import Basis
+from chalicelib.flow.declare import consents
+from chalicelib.flow.delivery import pull as pulls
+from chalicelib.flow.jobs import replay
+from chalicelib.flow.retention import sweep
+from chalicelib.runtime import install
 from chalicelib.store.restriction import Restriction
-from infra import engines
+from infra.cell import engines
+from tests.support.logs import assert_whole, let_seal
+from tests.support.world import CLASSES, Crash, World, world
 
 TEXT = "canary text"
 RESTRICTED = {"mode": "restrict"}
@@ -69,7 +71,7 @@ def pull(cell: World, url: str, method: str = "GET") -> Answer:
     import app
     from chalicelib.api import gateway
 
-    install(cell.shell)
+    install(cell.runtime)
     base, path, token = url.partition("/pull/")
     assert base == "https://cell.example"
     answer = gateway.handle(app.app, method, path + token, "", [], b"")
@@ -133,7 +135,7 @@ def test_a_link_is_refused_by_law_and_good_again_when_the_basis_is_there(cell: W
             valid_from="2026-01-01", evidence="sha256:" + "00" * 32, signed_on="2026-01-01", unmodified=True,
             created_at=cell.clock,
         )  # fmt: skip
-        cell.shell.config.insert(cell.tenant, basis)
+        cell.runtime.config.insert(cell.tenant, basis)
     allowed = pull(cell, url)
 
     assert (refused.status, refused.json["code"]) == (451, "refused_by_law")
@@ -149,7 +151,7 @@ def test_a_link_is_refused_when_a_switch_is_thrown_and_good_again_without_it(cel
     switch = throw(cell, "recipient", cell.recipient)
 
     refused = pull(cell, url)
-    cell.shell.config.delete(cell.tenant, switch.id)
+    cell.runtime.config.delete(cell.tenant, switch.id)
 
     assert (refused.status, [r["id"] for r in refused.json["rules"]]) == (451, ["TENANT.switch"])
     assert "canary reason" not in refused.text
@@ -158,9 +160,9 @@ def test_a_link_is_refused_when_a_switch_is_thrown_and_good_again_without_it(cel
 
 def test_a_link_is_refused_when_the_consent_that_it_rests_on_is_withdrawn(cell: World) -> None:
     cell.connect(route=RESTRICTED)
-    for row in list(cell.shell.config.list(cell.tenant, "bas")):
+    for row in list(cell.runtime.config.list(cell.tenant, "bas")):
         if row.record.kind == "contract":
-            cell.shell.config.delete(cell.tenant, row.record.id)
+            cell.runtime.config.delete(cell.tenant, row.record.id)
     cell.post(1)
     cell.settle()
     settings = ConsentSettings.model_validate(
@@ -204,16 +206,18 @@ def told_again(cell: World) -> str:
 
 
 def _erased(cell: World) -> None:
-    row = cell.shell.data.event(cell.tenant, cell.of_kind("decided")[0]["event"], cell.clock)
+    row = cell.runtime.data.event(cell.tenant, cell.of_kind("decided")[0]["event"], cell.clock)
     assert row is not None
-    cell.shell.data.erase_content(row.key)
+    cell.runtime.data.erase_content(row.key)
 
 
 def _sealed(cell: World) -> None:
-    row = cell.shell.data.event(cell.tenant, cell.of_kind("decided")[0]["event"], cell.clock)
+    row = cell.runtime.data.event(cell.tenant, cell.of_kind("decided")[0]["event"], cell.clock)
     assert row is not None
     rule = {"id": "IN.8.logs", "verdict": "refused", "ref": "DPDP Rules r. 6"}
-    assert cell.shell.lifetimes.restrict(row, Restriction(cell.clock + timedelta(days=365), "subject_request", (rule,)))
+    assert cell.runtime.lifetimes.restrict(
+        row, Restriction(cell.clock + timedelta(days=365), "subject_request", (rule,))
+    )
 
 
 def _expired(cell: World) -> None:
@@ -221,7 +225,7 @@ def _expired(cell: World) -> None:
 
 
 def _without_route(cell: World) -> None:
-    cell.shell.config.delete(cell.tenant, cell.route)
+    cell.runtime.config.delete(cell.tenant, cell.route)
 
 
 def _replicating(cell: World) -> None:
@@ -260,7 +264,7 @@ def test_a_link_is_as_good_as_before_when_its_destination_is_enabled_again(cell:
 
 def test_nobody_learns_whose_a_link_was_when_it_is_forged_another_tenants_or_a_closed_ones(cell: World) -> None:
     url = told(cell)
-    first, row = cell.tenant, cell.shell.config.tenant(cell.tenant)
+    first, row = cell.tenant, cell.runtime.config.tenant(cell.tenant)
     base, _, token = url.partition("/pull/")
     cell.connect(route=RESTRICTED)
     another = cell.tenant.removeprefix("tnt_") + token[26:]
@@ -270,10 +274,10 @@ def test_nobody_learns_whose_a_link_was_when_it_is_forged_another_tenants_or_a_c
 
     answers = [pull(cell, f"{base}/pull/{text}") for text in (another, unknown, swapped, altered, "x", "%00")]
     closed = row.record.model_copy(update={"state": "closed"})
-    cell.shell.config.replace_tenant(closed, row.version)
+    cell.runtime.config.replace_tenant(closed, row.version)
     answers.append(pull(cell, url))
-    sweep.handle(cell.shell)
-    cell.shell.config._snapshots.clear()
+    sweep.handle(cell.runtime)
+    cell.runtime.config._snapshots.clear()
     answers.append(pull(cell, url))
 
     assert {(a.status, a.text) for a in answers} == {(404, answers[0].text)}
@@ -297,7 +301,7 @@ def test_one_gets_it_when_two_pull_at_once(cell: World) -> None:
 
     def run() -> None:
         try:
-            outcomes.append(pulls.content(cell.shell, token)["message"]["text"])
+            outcomes.append(pulls.content(cell.runtime, token)["message"]["text"])
         except WaybillError as fault:
             outcomes.append(fault.code)
 
@@ -333,7 +337,7 @@ def test_a_replay_makes_a_new_link_when_the_first_was_used(cell: World) -> None:
     transfer = cell.of_kind("decided")[0]["routes"][0]["transfer"]
 
     again = replay.again(
-        cell.shell, cell.tenant, transfer, ("key", "key_" + "0" * 26), cell.clock, "controller_request"
+        cell.runtime, cell.tenant, transfer, ("key", "key_" + "0" * 26), cell.clock, "controller_request"
     )
     cell.settle()
 
@@ -385,7 +389,7 @@ def test_nothing_is_given_when_the_log_cannot_be_written(cell: World) -> None:
 
 def test_a_pull_is_decided_as_a_look_at_the_whole_event(cell: World) -> None:
     url = told(cell, recipient=US)
-    decider = cell.shell.decider
+    decider = cell.runtime.decider
     asked: list[dict[str, Any]] = []
 
     class Noting:
@@ -393,7 +397,7 @@ def test_a_pull_is_decided_as_a_look_at_the_whole_event(cell: World) -> None:
             asked.append(facts)
             return decider.decide(facts)
 
-    cell.shell.decider = Noting()  # type: ignore[assignment]
+    cell.runtime.decider = Noting()  # type: ignore[assignment]
     pull(cell, url)
 
     (look,) = [facts for facts in asked if facts["op"] == "view"]
@@ -426,9 +430,9 @@ def test_a_link_is_used_up_once_when_the_years_log_closes_between_two_pulls() ->
 
 def test_too_many_pulls_are_slowed_down_and_use_nothing_up(cell: World) -> None:
     url = told(cell)
-    cell.shell.rates.clear()
-    for _ in range(2 * cell.shell.settings.key_rate_per_s):
-        assert cell.shell.admit(f"pull#{cell.tenant}", cell.shell.settings.key_rate_per_s)
+    cell.runtime.rates.clear()
+    for _ in range(2 * cell.runtime.settings.key_rate_per_s):
+        assert cell.runtime.admit(f"pull#{cell.tenant}", cell.runtime.settings.key_rate_per_s)
 
     slowed = pull(cell, url)
     cell.clock += timedelta(seconds=1)
@@ -469,7 +473,7 @@ def test_every_call_of_a_pull_is_allowed_by_the_apis_role() -> None:
         cell.start(engine)
         try:
             url = told(cell)
-            cell.shell.consents.expect(cell.tenant)
+            cell.runtime.consents.expect(cell.tenant)
             cell.restart()
             cell.calls.clear()
 
@@ -500,7 +504,7 @@ def test_an_order_of_a_kind_with_its_own_form_is_not_sent_when_its_route_restric
 
 
 def test_nothing_is_sent_when_the_cell_does_not_know_its_address(cell: World) -> None:
-    cell.shell.settings = type(cell.shell.settings)(**{**vars(cell.shell.settings), "hooks_url": ""})
+    cell.runtime.settings = type(cell.runtime.settings)(**{**vars(cell.runtime.settings), "hooks_url": ""})
     cell.connect(route=RESTRICTED)
 
     cell.post(1)

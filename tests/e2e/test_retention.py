@@ -8,18 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import deaths
 import pytest
-from world import CLASSES, START, Crash, World, nothing_planted_in_a_log, world
 
 from chalicelib.core import ids, times
+from chalicelib.core.envelope import decrypt
 from chalicelib.core.errors import RefusedByLaw
-from chalicelib.core.legal_holds import HoldActive, LegalHoldSettings
-from chalicelib.core.sealing import open_sealed
-from chalicelib.core.tenant import Retention
-from chalicelib.flow import erase, legal_holds, read, replay, sweep
+from chalicelib.core.tenant.legal_holds import HoldActive, LegalHoldSettings
+from chalicelib.core.tenant.records import Retention
+from chalicelib.flow.ask import read
+from chalicelib.flow.jobs import replay
 from chalicelib.flow.request import Request
-from infra import engines
+from chalicelib.flow.retention import erase, legal_holds, sweep
+from infra.cell import engines
+from tests.support import deaths
+from tests.support.world import CLASSES, START, Crash, World, nothing_planted_in_a_log, world
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -36,7 +38,7 @@ class Abroad(World):
 
     def restart(self) -> None:
         super().restart()
-        self.shell.settings = replace(self.shell.settings, country="RU")
+        self.runtime.settings = replace(self.runtime.settings, country="RU")
 
 
 @contextmanager
@@ -53,17 +55,17 @@ def abroad() -> Iterator[Abroad]:
 
 def asked(cell: World, number: int = 1) -> Request:
     """A request of the tenant's key."""
-    row, keys = cell.shell.config.tenant(cell.tenant), cell.shell.config.keys_of(cell.tenant)
+    row, keys = cell.runtime.config.tenant(cell.tenant), cell.runtime.config.keys_of(cell.tenant)
     actor, name = ("key", "key_" + "0" * 26), ids.sortable("req", cell.clock, b"%011d" % number)
     seed = b"seed %d" % number
-    return Request(cell.shell, row.record, row.version, keys, actor, None, cell.clock, name, seed)
+    return Request(cell.runtime, row.record, row.version, keys, actor, None, cell.clock, name, seed)
 
 
 def swept(cell: World, until: datetime) -> None:
     """Let time pass; the cell sweeps in its last three hours."""
     for hours in (2, 1, 0):
         cell.clock = until - hours * HOUR
-        sweep.handle(cell.shell)
+        sweep.handle(cell.runtime)
 
 
 def events(cell: World) -> list[dict[str, Any]]:
@@ -124,11 +126,11 @@ def test_a_person_of_whom_nothing_is_left_ends_and_others_stay(cell: World) -> N
 
     assert people(cell) == {stays}
     assert [
-        e["receipt"]["subjects"] for e in decided(cell) if cell.shell.data.event(cell.tenant, e["event"], cell.clock)
+        e["receipt"]["subjects"] for e in decided(cell) if cell.runtime.data.event(cell.tenant, e["event"], cell.clock)
     ] == [[stays]]
     (ended,) = cell.of_kind("expired")
     assert (ended["subject"], ended["reason"], ended["event"]) == (gone, "retention", None)
-    assert cell.shell.people.of_ref(cell.tenant, gone) is None
+    assert cell.runtime.people.of_ref(cell.tenant, gone) is None
 
 
 def test_a_copy_of_an_event_is_unreadable_when_its_person_has_ended(cell: World) -> None:
@@ -137,21 +139,21 @@ def test_a_copy_of_an_event_is_unreadable_when_its_person_has_ended(cell: World)
     cell.settle()
     (copy,) = events(cell)
     row = next(r for r in cell.rows("people") if r["pk"]["S"] == copy["owner"]["S"])
-    keys = cell.shell.config.keys_of(cell.tenant)
-    key = cell.shell.people.read({"pk": row["pk"]["S"], "ref": row["ref"]["S"], "key": row["key"]["B"]}, keys).key
+    keys = cell.runtime.config.keys_of(cell.tenant)
+    key = cell.runtime.people.read({"pk": row["pk"]["S"], "ref": row["ref"]["S"], "key": row["key"]["B"]}, keys).key
     context = f"eu-central-1/{copy['pk']['S'].replace('#', '/')}"
-    readable = open_sealed(key, copy["body"]["B"], context)
+    readable = decrypt(key, copy["body"]["B"], context)
 
     swept(cell, START + 2 * DAY + 3 * HOUR)
     cell.engine.make_client("dynamodb", "eu-central-1").put_item(TableName="waybill-test-data", Item=copy)
 
     assert readable
     assert all(row["pk"]["S"] != copy["owner"]["S"] for row in cell.rows("people"))
-    assert read.opened(asked(cell), cell.shell.data.events([events_key(cell, copy)], times.EARLIEST)) == {}
+    assert read.opened(asked(cell), cell.runtime.data.events([events_key(cell, copy)], times.EARLIEST)) == {}
 
 
 def events_key(cell: World, row: dict[str, Any]) -> Any:
-    found = cell.shell.data.event(cell.tenant, row["pk"]["S"].partition("#")[2], times.EARLIEST)
+    found = cell.runtime.data.event(cell.tenant, row["pk"]["S"].partition("#")[2], times.EARLIEST)
     assert found is not None
     return found.key
 
@@ -221,7 +223,7 @@ def test_lives_of_before_are_remembered_when_a_source_is_changed(cell: World) ->
     cell.connect(days=30, source={"retention_days": 9})
     cell.post(1)
     cell.settle()
-    sweep.handle(cell.shell)
+    sweep.handle(cell.runtime)
     cell.change(cell.source, retention_days=2)
 
     swept(cell, START + 9 * DAY + HOUR)
@@ -263,13 +265,13 @@ def test_many_are_deleted_a_piece_at_a_time_while_there_is_time(cell: World) -> 
     cell.settle()
     cell.clock = START + 2 * DAY + HOUR
     ticks = iter(range(10_000))
-    real = cell.shell.monotonic
-    cell.shell.monotonic = lambda: next(ticks) * (sweep.EXPIRY_UNTIL_S / 2.5)
+    real = cell.runtime.monotonic
+    cell.runtime.monotonic = lambda: next(ticks) * (sweep.EXPIRY_UNTIL_S / 2.5)
 
-    sweep.handle(cell.shell)
+    sweep.handle(cell.runtime)
     left = len(events(cell))
-    cell.shell.monotonic = real
-    sweep.handle(cell.shell)
+    cell.runtime.monotonic = real
+    sweep.handle(cell.runtime)
 
     assert 0 < left < 130
     assert events(cell) == []
@@ -291,7 +293,7 @@ def _ended(crash_at: int | None) -> tuple[list[str], Any]:
         for hours in (0, 1, 2, *range(48, 54)):
             cell.clock = START + hours * HOUR
             try:
-                sweep.handle(cell.shell)
+                sweep.handle(cell.runtime)
             except Crash:
                 cell.restart()
         effects = list(cell.effects)
@@ -326,10 +328,10 @@ def connected(cell: World, **changes: Any) -> dict[str, Any]:
         source={"subject_country": "RU"},
         recipient={"entity_country": "RU", "processing_countries": ("RU",), "classes": CLASSES},
     )
-    row = cell.shell.config.tenant(cell.tenant)
+    row = cell.runtime.config.tenant(cell.tenant)
     controller = row.record.controller.model_copy(update={"country": "RU"})
     record = row.record.model_copy(update={"tenant_class": "ori", "controller": controller, **changes})
-    cell.shell.config.replace_tenant(record, row.version)
+    cell.runtime.config.replace_tenant(record, row.version)
     cell.post(1)
     cell.settle()
     return decided(cell)[0]
@@ -427,7 +429,7 @@ def test_a_replay_ends_when_content_is_sealed_before_it_is_decided() -> None:
 
         cell.failing = lambda name: sealed(name) if name.startswith("before") else None
         new = replay.again(
-            cell.shell, cell.tenant, entry["routes"][0]["transfer"], ("key", "k"), cell.clock, "controller_request"
+            cell.runtime, cell.tenant, entry["routes"][0]["transfer"], ("key", "k"), cell.clock, "controller_request"
         )
         cell.run(timedelta(hours=80), every=HOUR)
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_retention import Abroad, abroad, asked, connected, events, held
-from world import START
 
 from chalicelib.core import times
 from chalicelib.core.errors import NotFound, RefusedByLaw
-from chalicelib.core.legal_holds import HoldActive
-from chalicelib.core.tenant import Retention
-from chalicelib.flow import erase, expiry, legal_holds, read
+from chalicelib.core.tenant.legal_holds import HoldActive
+from chalicelib.core.tenant.records import Retention
+from chalicelib.flow.ask import read
+from chalicelib.flow.retention import erase, expiry, legal_holds
+from tests.support.world import START
 
 MINIMUM = 180.5
 """Days from ``START`` to the midnight at which the law's six months are over."""
@@ -90,7 +91,7 @@ def real(cell: Abroad, case: Case) -> list[str]:
 
 def swept(cell: Abroad) -> None:
     """What a sweep does to content, without what else it does."""
-    expiry.handle(cell.shell, [cell.shell.config.tenant(cell.tenant).record], lambda: 1.0)
+    expiry.handle(cell.runtime, [cell.runtime.config.tenant(cell.tenant).record], lambda: 1.0)
 
 
 def _looks(cell: Abroad, event: str) -> str:
@@ -115,4 +116,4 @@ def cell() -> Iterator[Abroad]:
 @given(case=CASES)
 def test_what_is_stronger_wins_whatever_comes_in_which_order(cell: Abroad, case: Case) -> None:
     assert real(cell, case) == reference(case)
-    cell.shell.config.erase_tenant(cell.tenant)
+    cell.runtime.config.erase_tenant(cell.tenant)

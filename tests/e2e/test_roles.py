@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from logs import act, append
-from world import World
-
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.intervals import EFFECT
-from chalicelib.core.tenant import Contract
-from chalicelib.flow import conversations, dead, deliver, jobs, reconcile, replay, route, sweep
-from chalicelib.flow.dirty import tell
+from chalicelib.core.tenant.intervals import EFFECT
+from chalicelib.core.tenant.records import Contract
+from chalicelib.flow.declare import conversations
+from chalicelib.flow.delivery import dead, deliver
+from chalicelib.flow.jobs import replay, worker
 from chalicelib.flow.request import Request as Asked
-from infra import engines
-from tests.deployed import ACCOUNT, BUCKET_POLICY, HERE, POLICIES, SEAL_KEY, USES, arn, role_arn
-from tests.iam import Request, Verdict, evaluate
+from chalicelib.flow.retention import sweep
+from chalicelib.flow.routing import route
+from chalicelib.flow.seal_requests import notify_sealer
+from chalicelib.flow.sealing import reconcile
+from infra.cell import engines
+from tests.support.deployed import ACCOUNT, BUCKET_POLICY, HERE, POLICIES, SEAL_KEY, USES, arn, role_arn
+from tests.support.iam import Request, Verdict, evaluate
+from tests.support.logs import act, append
+from tests.support.world import World
 
 
 class Watched(World):
@@ -37,7 +41,7 @@ class Watched(World):
         if name == "before Sign":
             self.note("kms", "Sign", SEAL_KEY)
         if operation in ("send", "retry_in", "remove"):
-            resource = arn("sqs", f"waybill-eu1-{queue}" if queue == "notices" else f"waybill-eu1-{queue}.fifo")
+            resource = arn("sqs", f"waybill-eu1-{queue}" if queue == "seal-requests" else f"waybill-eu1-{queue}.fifo")
             self.note("sqs", "GetQueueUrl", resource)
             self.note("sqs", SQS_CALLS[operation], resource)
         super().effect(name)
@@ -119,8 +123,8 @@ def _replay(w: Watched) -> None:
     """A job on all that went to the destination."""
     replay.begin(_asked(w), w.destination, None, None, "any")
     w.restart()  # a process that has read nothing yet
-    w.shell.sleep = lambda seconds: setattr(w, "clock", w.clock + timedelta(seconds=seconds))
-    w.acting("jobs", lambda: jobs.handle(w.shell))
+    w.runtime.sleep = lambda seconds: setattr(w, "clock", w.clock + timedelta(seconds=seconds))
+    w.acting("jobs", lambda: worker.handle(w.runtime))
 
 
 def _off_record(w: Watched) -> None:
@@ -142,22 +146,22 @@ def _off_record(w: Watched) -> None:
 
 
 def _asked(w: Watched) -> Asked:
-    row, keys = w.shell.config.tenant(w.tenant), w.shell.config.keys_of(w.tenant)
+    row, keys = w.runtime.config.tenant(w.tenant), w.runtime.config.keys_of(w.tenant)
     key = ("key", "key_" + "0" * 26)
-    return Asked(w.shell, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
+    return Asked(w.runtime, row.record, row.version, keys, key, None, w.clock, "req_" + "0" * 26, b"seed")
 
 
 def _seal(w: Watched) -> None:
     """Everything that waits, a full tile and what the reconciliation looks through."""
     append(w, *(act(w, n) for n in range(300)), tell_too=False)
-    w.acting("api", lambda: tell(w.shell))
+    w.acting("api", lambda: notify_sealer(w.runtime))
     for _ in range(3):
         w.restart()
         w.clock += timedelta(minutes=10)
         w.seal()
     w.restart()
     w.clock += timedelta(days=1)
-    w.acting("sweep", lambda: reconcile.reconcile(w.shell, w.shell.config.tenant(w.tenant).record))
+    w.acting("sweep", lambda: reconcile.reconcile(w.runtime, w.runtime.config.tenant(w.tenant).record))
 
 
 def _live(w: Watched) -> None:
@@ -167,7 +171,7 @@ def _live(w: Watched) -> None:
     w.run(timedelta(minutes=10))
     w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
     w.run(timedelta(hours=2))
-    w.shell.consents.expect(w.tenant)
+    w.runtime.consents.expect(w.tenant)
     w.receiver.answer = lambda _: (503, {})
     w.post(2, chat=200)
     w.run(timedelta(minutes=20))
@@ -192,9 +196,9 @@ def _live(w: Watched) -> None:
     _off_record(w)
     _replay(w)
     _seal(w)
-    row = w.shell.config.tenant(w.tenant)
-    w.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
-    w.acting("sweep", lambda: sweep.handle(w.shell))
+    row = w.runtime.config.tenant(w.tenant)
+    w.runtime.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+    w.acting("sweep", lambda: sweep.handle(w.runtime))
 
 
 def refused(w: Watched) -> list[tuple[str, str, str, str]]:

@@ -9,22 +9,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from logs import act, append, assert_whole, leaves, let_seal, of_log, sizes, stored
-from world import START, Crash, World, world
 
 from chalicelib.channels.base import Inbound
-from chalicelib.core import audit
 from chalicelib.core.errors import AuditUnavailable, Unavailable
-from chalicelib.flow import dirty, seal
-from chalicelib.store.notices import Notice
+from chalicelib.core.log import audit
+from chalicelib.flow import seal_requests
+from chalicelib.flow.sealing import seal
+from chalicelib.store.seal_requests import SealRequest
+from tests.support.logs import act, append, assert_whole, leaves, let_seal, of_log, sizes, stored
+from tests.support.world import START, Crash, World, world
 
 
 def everything(w: World, log: str = "2026") -> None:
     """Seal what waits, however often it takes."""
-    w.notices.again()
+    w.seal_requests.again()
     for _ in range(4):
         let_seal(w)
-    assert w.notices.messages == []
+    assert w.seal_requests.messages == []
     assert_whole(w, log)
 
 
@@ -56,14 +57,14 @@ def test_few_entries_are_sealed_when_the_oldest_has_waited_long_enough(waits_s: 
         w.seal()
 
         assert bool(of_log(w)) is sealed
-        assert bool(w.notices.messages) is not sealed
+        assert bool(w.seal_requests.messages) is not sealed
 
 
 def test_a_tenants_own_interval_counts_when_it_has_one() -> None:
     with world() as w:
         w.connect()
-        row = w.shell.config.tenant(w.tenant)
-        w.shell.config.replace_tenant(row.record.model_copy(update={"seal_minutes": 60}), row.version)
+        row = w.runtime.config.tenant(w.tenant)
+        w.runtime.config.replace_tenant(row.record.model_copy(update={"seal_minutes": 60}), row.version)
         append(w, act(w, 1))
 
         let_seal(w, 59)
@@ -96,7 +97,7 @@ def test_what_is_younger_than_five_seconds_is_left_when_the_rest_is_sealed() -> 
 
         w.seal()
         first = len(leaves(w))
-        left = len(w.notices.messages)
+        left = len(w.seal_requests.messages)
         w.clock += timedelta(seconds=5)
         w.seal()
 
@@ -122,12 +123,12 @@ def test_seals_split_when_more_waits_than_one_may_hold() -> None:
         w.connect()
         append(w, *(act(w, n) for n in range(530)), tell_too=False)
         w.clock += timedelta(minutes=1)
-        buckets = [b for found in w.shell.audit.take_touched().values() for b in found]
+        buckets = [b for found in w.runtime.audit.take_touched().values() for b in found]
 
-        done = seal.seal_log(w.shell, w.tenant, "2026", buckets, batch_entries=100)
+        done = seal.seal_log(w.runtime, w.tenant, "2026", buckets, batch_entries=100)
 
         assert done
-        assert [s.count for s in w.shell.seals.after(w.tenant, "2026", 0)] == [100] * 5 + [30]
+        assert [s.count for s in w.runtime.seals.after(w.tenant, "2026", 0)] == [100] * 5 + [30]
         assert_whole(w)
 
 
@@ -136,8 +137,8 @@ def test_reads_are_not_doubled_when_everything_is_sealed_at_the_first_try() -> N
         w.connect()
         append(w, *(act(w, n) for n in range(20)))
         read: list[str] = []
-        bucket = w.shell.audit.bucket
-        w.shell.audit.bucket = lambda t, y, b: (read.append(b), bucket(t, y, b))[1]  # type: ignore[method-assign]
+        bucket = w.runtime.audit.bucket
+        w.runtime.audit.bucket = lambda t, y, b: (read.append(b), bucket(t, y, b))[1]  # type: ignore[method-assign]
 
         let_seal(w)
 
@@ -220,7 +221,7 @@ def test_nothing_is_signed_when_the_signer_does_not_answer() -> None:
         w.failing = lambda name: AuditUnavailable("down") if name == "before Sign" else None
 
         let_seal(w)
-        left = w.notices.messages
+        left = w.seal_requests.messages
         w.failing = lambda name: None
 
         assert (len(left), sizes(of_log(w))) == (1, [])
@@ -238,11 +239,11 @@ class _Pair:
     def step(self, name: str) -> None:
         self.count += 1
         if self.count == self.at:
-            first = self.w.shell
+            first = self.w.runtime
             self.w.restart()
             append(self.w, act(self.w, 1000, at=START), tell_too=False)  # the second sealer sees an entry more
-            seal.seal_log(self.w.shell, self.w.tenant, "2026", _buckets(self.w))
-            self.w.shell = first
+            seal.seal_log(self.w.runtime, self.w.tenant, "2026", _buckets(self.w))
+            self.w.runtime = first
         self.effect(name)
 
 
@@ -254,12 +255,12 @@ def _two_sealers(w: World, at: int) -> int:
     w.connect()
     append(w, *(act(w, n) for n in range(4)), tell_too=False)
     w.clock += timedelta(minutes=1)
-    seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+    seal.seal_log(w.runtime, w.tenant, "2026", _buckets(w))
     append(w, *(act(w, n) for n in range(4, 7)), tell_too=False)
     w.clock += timedelta(minutes=1)
     w.restart()
     pair = _Pair(w, at)
-    seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+    seal.seal_log(w.runtime, w.tenant, "2026", _buckets(w))
     return pair.count
 
 
@@ -285,15 +286,15 @@ def test_the_newest_checkpoint_stays_when_a_slow_sealer_comes_late_with_an_older
         def overtake(name: str) -> Exception | None:
             if name == "before PutObject" and (puts.append(None) or len(puts)) == 3:  # batch, checkpoints/1, checkpoint
                 w.failing = lambda name: None
-                slow = w.shell
+                slow = w.runtime
                 w.restart()
                 append(w, act(w, 2, at=START))
-                seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
-                w.shell = slow
+                seal.seal_log(w.runtime, w.tenant, "2026", _buckets(w))
+                w.runtime = slow
             return None
 
         w.failing = overtake
-        seal.seal_log(w.shell, w.tenant, "2026", _buckets(w))
+        seal.seal_log(w.runtime, w.tenant, "2026", _buckets(w))
 
         found = of_log(w)
         assert sizes(found) == [1, 2]
@@ -310,7 +311,7 @@ def test_the_log_is_whole_when_notices_double_and_two_sealers_take_the_same(seed
             append(w, *(act(w, step * 100 + n) for n in range(chance.randint(1, 60))))
             w.clock += timedelta(minutes=chance.choice([0, 1, 6]), seconds=chance.randint(0, 50))
             if chance.random() < 0.5:
-                w.notices.again()
+                w.seal_requests.again()
             if chance.random() < 0.3:
                 w.restart()
             w.crash_at = len(w.effects) + chance.randint(1, 12) if chance.random() < 0.5 else None
@@ -324,19 +325,19 @@ def test_another_log_is_sealed_when_one_cannot_be() -> None:
     with world() as w:
         w.connect()
         append(w, act(w, 1))
-        w.notices.send([Notice("tnt_" + "0" * 26, "2026", ("000000#0",), 1)])
-        good = w.shell.seals.last
+        w.seal_requests.send([SealRequest("tnt_" + "0" * 26, "2026", ("000000#0",), 1)])
+        good = w.runtime.seals.last
 
         def last(tenant: str, log: str) -> Any:
             if tenant != w.tenant:
                 raise KeyError("nobody thought of this")
             return good(tenant, log)
 
-        w.shell.seals.last = last  # type: ignore[method-assign]
+        w.runtime.seals.last = last  # type: ignore[method-assign]
         let_seal(w)
 
         assert sizes(of_log(w)) == [1]
-        assert len(w.notices.messages) == 1
+        assert len(w.seal_requests.messages) == 1
 
 
 def test_nothing_is_lost_when_the_queue_does_not_take_a_notice() -> None:
@@ -347,7 +348,7 @@ def test_nothing_is_lost_when_the_queue_does_not_take_a_notice() -> None:
             append(w, act(w, 1))
         w.failing = lambda name: None
 
-        dirty.tell(w.shell)
+        seal_requests.notify_sealer(w.runtime)
 
         everything(w)
 
@@ -372,13 +373,13 @@ def test_the_log_is_whole_when_the_clock_jumps(jumps: list[timedelta]) -> None:
             let_seal(w, 6)
             w.clock += jump
             append(w, *(act(w, step * 100 + 50 + n) for n in range(3)))
-            w.notices.again()
+            w.seal_requests.again()
             let_seal(w, 6)
         w.clock = START + timedelta(days=3)
 
         everything(w)
 
-        horizons = [s.horizon for s in w.shell.seals.after(w.tenant, "2026", 0)]
+        horizons = [s.horizon for s in w.runtime.seals.after(w.tenant, "2026", 0)]
         assert horizons == sorted(horizons)
 
 
@@ -396,7 +397,7 @@ def test_a_year_has_two_whole_logs_when_a_transfer_goes_across_its_turn() -> Non
         w.receiver.answer = lambda _: (204, {})
         w.post(2)
         w.run(timedelta(hours=3))
-        w.notices.again()
+        w.seal_requests.again()
 
         for _ in range(3):
             let_seal(w)
@@ -417,7 +418,7 @@ def test_an_event_is_in_one_log_when_it_is_redelivered_after_the_turn() -> None:
         w.run(timedelta(minutes=10))
         w.post(2, at=EVE)  # comes late: its minute was last year's, whose log is still open
         w.run(timedelta(minutes=10))
-        w.notices.again()
+        w.seal_requests.again()
         for _ in range(3):
             let_seal(w)
 

@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.note import parse_note, parse_vkey
-from infra import engines, making, template
-from infra.journey import CLASSES, CONTRACT, EVIDENCE, Gateway, Sink, Tenant
-from infra.local import wait_until
-from infra.messengers import telegram
+from chalicelib.core.log.note import parse_note, parse_vkey
+from infra.cell import engines, making
+from infra.cell.local import wait_until
+from infra.demo.journey import CLASSES, CONTRACT, EVIDENCE, Gateway, Sink, Tenant
+from infra.demo.messengers import telegram
+from infra.deploy import template
 
 ROOT = Path(__file__).parents[2]
 REGION, OPERATOR_KEY = "ru-home1", "wb_operator_" + secrets.token_urlsafe(24)

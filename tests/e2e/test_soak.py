@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.core import intervals, plan
-from chalicelib.core.audit import Entry
+from chalicelib.core.decide import plan
 from chalicelib.core.errors import NotFound
+from chalicelib.core.log.audit import Entry
+from chalicelib.core.tenant import intervals
 from chalicelib.destinations import vetted
-from chalicelib.flow import expiry, messages
-from chalicelib.store.audit import AuditStore, Stored
+from chalicelib.flow import messages
+from chalicelib.flow.retention import expiry
+from chalicelib.store.audit import AuditStore, StoredEntry
 from chalicelib.store.data import DataStore
-from chalicelib.store.notices import Notices
+from chalicelib.store.seal_requests import SealRequestQueue
 from faults import owners, pulls, rounds, weather
 
 EVENTS = 40
@@ -67,8 +69,8 @@ def test_same_run_again_when_the_seed_is_the_same() -> None:
 def test_caught_when_attempts_are_not_written_down() -> None:
     real = AuditStore.append
 
-    def forgetful(store: AuditStore, entry: Entry) -> Stored:
-        return Stored(entry, new=True) if entry["kind"] == "attempted" else real(store, entry)
+    def forgetful(store: AuditStore, entry: Entry) -> StoredEntry:
+        return StoredEntry(entry, new=True) if entry["kind"] == "attempted" else real(store, entry)
 
     with replaced(AuditStore, "append", forgetful):
         found = broken(events=15)
@@ -84,10 +86,10 @@ def test_caught_when_messages_are_acknowledged_before_they_are_done() -> None:
 
 
 def test_caught_when_a_secret_is_logged() -> None:
-    real = vetted.Answer
+    real = vetted.HttpResponse
 
-    def talkative(status: int, headers: Any, body: bytes, truncated: bool = False) -> vetted.Answer:
-        print(app.shell().config._snapshots and "Kanarienvogel")
+    def talkative(status: int, headers: Any, body: bytes, truncated: bool = False) -> vetted.HttpResponse:
+        print(app.runtime().config._snapshots and "Kanarienvogel")
         return real(status, headers, body, truncated)
 
     with replaced(vetted, "Answer", talkative):
@@ -113,7 +115,7 @@ def test_caught_when_the_sealer_is_told_of_nothing() -> None:
         replaced(app.flow.reconcile, "reconcile", lambda *_: 0),
         replaced(app.flow.sweep, "reconcile", lambda *_: 0),
     )
-    with replaced(Notices, "send", lambda *_: None), silent[0], silent[1]:
+    with replaced(SealRequestQueue, "send", lambda *_: None), silent[0], silent[1]:
         found = broken(events=15)
 
     assert found == {"sealed"}
@@ -141,7 +143,7 @@ def test_caught_when_jobs_are_never_worked_on() -> None:
 def test_caught_when_a_pull_does_not_ask_whether_it_is_the_first() -> None:
     real = AuditStore.append
 
-    def generous(store: AuditStore, entry: Entry) -> Stored:
+    def generous(store: AuditStore, entry: Entry) -> StoredEntry:
         return replace(real(store, entry), new=True)
 
     together = replaced(pulls, "HABITS", ((0.5, 0.5),))
@@ -169,7 +171,7 @@ def test_caught_when_what_is_off_the_record_is_sent_each_time_it_is_posted() -> 
     real = AuditStore.append_many
 
     def generous(store: AuditStore, entries: Any) -> list[Any]:
-        return [replace(s, new=True) if isinstance(s, Stored) else s for s in real(store, entries)]
+        return [replace(s, new=True) if isinstance(s, StoredEntry) else s for s in real(store, entries)]
 
     doubled = replaced(weather.Faults, "draws", lambda _, kind: kind == "webhook_twice")
     whole = replaced(owners, "MODES", ("replicate",))
@@ -197,8 +199,8 @@ def test_caught_when_the_sweep_is_a_day_ahead() -> None:
     real = expiry.handle
 
     class Ahead:
-        def __init__(self, shell: Any) -> None:
-            self._shell = shell
+        def __init__(self, runtime: Any) -> None:
+            self._shell = runtime
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._shell, name)
@@ -207,7 +209,7 @@ def test_caught_when_the_sweep_is_a_day_ahead() -> None:
             now: datetime = self._shell.now()
             return now + timedelta(days=1)
 
-    ahead = replaced(expiry, "handle", lambda shell, *more: real(Ahead(shell), *more))  # type: ignore[arg-type]
+    ahead = replaced(expiry, "handle", lambda runtime, *more: real(Ahead(runtime), *more))  # type: ignore[arg-type]
     with only("schedule changed"), calm(), ahead:
         found = broken(events=15)
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from world import World, world
 
 from chalicelib.core import ids
-from chalicelib.core.redecide import configuration_of, redecide
-from chalicelib.core.switches import Switch
+from chalicelib.core.tenant.switches import Switch
+from chalicelib.core.verify.redecide import configuration_of, redecide
+from tests.support.world import World, world
 
 
 @pytest.fixture
@@ -27,15 +27,15 @@ def throw(cell: World, scope: str, value: str, **more: Any) -> Switch:
             "value": value, "reason": "canary reason", **more,
         }
     )  # fmt: skip
-    cell.shell.config.insert(cell.tenant, switch)
+    cell.runtime.config.insert(cell.tenant, switch)
     return switch
 
 
 def decided_again(cell: World, entry: dict[str, Any]) -> list[str | None]:
     """Decide an entry's routes again from the document of the configuration that it was made under."""
-    configuration = configuration_of(cell.shell.config.snapshot(cell.tenant).configuration.document)
-    assert entry["config_hash"] == cell.shell.config.snapshot(cell.tenant).configuration.hash
-    judgements = [redecide(entry, r, configuration, cell.shell.decider.decide) for r in entry["routes"]]
+    configuration = configuration_of(cell.runtime.config.snapshot(cell.tenant).configuration.document)
+    assert entry["config_hash"] == cell.runtime.config.snapshot(cell.tenant).configuration.hash
+    judgements = [redecide(entry, r, configuration, cell.runtime.decider.decide) for r in entry["routes"]]
     return [j.verdict if j is not None else None for j in judgements]
 
 

@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import deaths
 import pytest
-from logs import let_seal, tar
-from world import World, raw, world
 
 import cli
 from chalicelib.channels.base import Inbound
 from chalicelib.channels.fields import hmac_sha256
 from chalicelib.core import ids
-from chalicelib.core.redecide import configuration_of, redecide
-from chalicelib.core.tenant import Basis, Route, Source
-from chalicelib.flow import receive, route
-from chalicelib.store.volumes import Place
+from chalicelib.core.tenant.records import Basis, Route, Source
+from chalicelib.core.verify.redecide import configuration_of, redecide
+from chalicelib.flow.hooks import receive
+from chalicelib.flow.routing import route
+from chalicelib.store.volumes import CounterKey
+from tests.support import deaths
+from tests.support.logs import let_seal, tar
+from tests.support.world import World, raw, world
 
 NUMBER = "8613800138000"
 """A number that must be nowhere but in what is sealed."""
@@ -34,7 +35,7 @@ def declare(cell: World, **source: Any) -> None:
     ):
         basis: dict[str, Any] = {"id": ids.sortable("bas", cell.clock, cell.randomness.randbytes(11)), "kind": kind}
         basis |= {"valid_from": "2026-01-01", "evidence": "sha256:" + "00" * 32, "created_at": cell.clock, **fields}
-        cell.shell.config.insert(cell.tenant, Basis.model_validate(basis))
+        cell.runtime.config.insert(cell.tenant, Basis.model_validate(basis))
 
 
 @pytest.fixture
@@ -44,15 +45,15 @@ def cell() -> Iterator[World]:
         yield made
 
 
-def place(cell: World, law: str = "CN") -> Place:
-    return Place(cell.tenant, law, 2026)
+def place(cell: World, law: str = "CN") -> CounterKey:
+    return CounterKey(cell.tenant, law, 2026)
 
 
 def there_are(cell: World, people: int) -> None:
     """Have so many people been counted."""
-    _, key = cell.shell.volumes.key(place(cell))
+    _, key = cell.runtime.volumes.key(place(cell))
     row = {**key, "subjects_ytd": people, "sensitive_ytd": 0, "version": 1, "open": "{}"}
-    assert cell.shell.volumes.table.insert(row)
+    assert cell.runtime.volumes.table.insert(row)
 
 
 def newest(cell: World) -> dict[str, Any]:
@@ -61,8 +62,8 @@ def newest(cell: World) -> dict[str, Any]:
 
 
 def decided_again(cell: World, entry: dict[str, Any]) -> list[str]:
-    configuration = configuration_of(cell.shell.config.snapshot(cell.tenant).configuration.document)
-    judgements = [redecide(entry, r, configuration, cell.shell.decider.decide) for r in entry["routes"]]
+    configuration = configuration_of(cell.runtime.config.snapshot(cell.tenant).configuration.document)
+    judgements = [redecide(entry, r, configuration, cell.runtime.decider.decide) for r in entry["routes"]]
     return [j.verdict for j in judgements if j is not None]
 
 
@@ -128,7 +129,7 @@ def test_the_count_is_right_when_the_process_dies_at_any_effect(part: int) -> No
                 cell.post(number, chat=chat)
                 cell.settle()
             cell.run(timedelta(minutes=30))
-            assert cell.shell.volumes.get([place(cell)]) == {place(cell): {"subjects_ytd": 2, "sensitive_ytd": 0}}
+            assert cell.runtime.volumes.get([place(cell)]) == {place(cell): {"subjects_ytd": 2, "sensitive_ytd": 0}}
             assert cell.receiver.texts() == ["m0", "m1", "m2"] or crash_at is not None
             return len(cell.effects) - begun
 
@@ -178,12 +179,12 @@ def test_a_threshold_is_told_once_when_it_comes_near_and_once_when_it_is_reached
             "purpose": "support",
         }
         id = ids.sortable("rte", cell.clock, cell.randomness.randbytes(11))
-        cell.shell.config.insert(cell.tenant, Route.model_validate({**also, "id": id, "created_at": cell.clock}))
-        _, key = cell.shell.volumes.key(place(cell, "RU"))
+        cell.runtime.config.insert(cell.tenant, Route.model_validate({**also, "id": id, "created_at": cell.clock}))
+        _, key = cell.runtime.volumes.key(place(cell, "RU"))
 
         for people in (898, 998):
             row = {**key, "subjects_ytd": people, "version": people, "open": "{}"}
-            cell.shell.volumes.table.replace(row, "attribute_not_exists(pk) OR version < :v", {":v": people})
+            cell.runtime.volumes.table.replace(row, "attribute_not_exists(pk) OR version < :v", {":v": people})
             for chat in range(3):
                 cell.clock += timedelta(minutes=1)
                 cell.post(people + chat, chat=people + chat)
@@ -195,8 +196,8 @@ def test_a_threshold_is_told_once_when_it_comes_near_and_once_when_it_is_reached
 def test_a_threshold_is_told_though_the_process_dies_after_counting() -> None:
     with world() as cell:
         declare(cell, subject_country="RU")
-        _, key = cell.shell.volumes.key(place(cell, "RU"))
-        cell.shell.volumes.table.insert({**key, "subjects_ytd": 899, "version": 1, "open": "{}"})
+        _, key = cell.runtime.volumes.key(place(cell, "RU"))
+        cell.runtime.volumes.table.insert({**key, "subjects_ytd": 899, "version": 1, "open": "{}"})
         cell.post(1)
         counted = next(n for n in range(1, 99) if _dies_counted(cell, n))
         cell.clock += timedelta(minutes=10)
@@ -206,7 +207,7 @@ def test_a_threshold_is_told_though_the_process_dies_after_counting() -> None:
         assert counted
         told_to = [e for e in cell.effects if e == "inbox.sent"]
         assert len(told_to) == 2  # the person's event, and what is told
-        assert cell.shell.volumes.get([place(cell, "RU")])[place(cell, "RU")] == {"subjects_ytd": 900}
+        assert cell.runtime.volumes.get([place(cell, "RU")])[place(cell, "RU")] == {"subjects_ytd": 900}
 
 
 def _dies_counted(cell: World, after: int) -> bool:
@@ -215,7 +216,7 @@ def _dies_counted(cell: World, after: int) -> bool:
     cell.clock += timedelta(minutes=10)
     cell.inbox.run(route.handle)
     cell.crash_at = None
-    return cell.shell.volumes.get([place(cell, "RU")])[place(cell, "RU")] == {"subjects_ytd": 900}
+    return cell.runtime.volumes.get([place(cell, "RU")])[place(cell, "RU")] == {"subjects_ytd": 900}
 
 
 def whatsapp(cell: World, number: str) -> None:
@@ -224,8 +225,8 @@ def whatsapp(cell: World, number: str) -> None:
     message |= {"timestamp": str(int(cell.clock.timestamp())), "type": "text", "text": {"body": "hello"}}  # type: ignore[dict-item]
     declared = Source(id=source, channel="whatsapp", name="shop", special=(), created_at=cell.clock)
     secret = {"app_secret": "app-secret", "verify_token": "typed"}
-    cell.shell.config.insert(cell.tenant, declared, [{"secret": secret, "until": None}])
-    cell.shell.config.insert_lookup(source, cell.tenant, source)
+    cell.runtime.config.insert(cell.tenant, declared, [{"secret": secret, "until": None}])
+    cell.runtime.config.insert_lookup(source, cell.tenant, source)
     value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "7"}, "messages": [message]}
     whole = {
         "object": "whatsapp_business_account",
@@ -233,7 +234,7 @@ def whatsapp(cell: World, number: str) -> None:
     }
     body = json.dumps(whole).encode()
     headers = {"content-type": "application/json", "x-hub-signature-256": f"sha256={hmac_sha256('app-secret', body)}"}
-    answer = receive.handle(cell.shell, source, Inbound("POST", "https://h/", headers, {}, body, cell.clock))
+    answer = receive.handle(cell.runtime, source, Inbound("POST", "https://h/", headers, {}, body, cell.clock))
     assert answer.status == 200
 
 

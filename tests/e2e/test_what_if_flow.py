@@ -7,10 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from logs import let_seal, tar
-from world import world
-
 import cli
+from tests.support.logs import let_seal, tar
+from tests.support.world import world
 
 FORBIDS = """
 code = "DE-DRAFT"

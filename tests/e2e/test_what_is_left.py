@@ -7,11 +7,13 @@ import json
 import pytest
 from test_off_record import begun, said
 from test_retention import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
-from world import START, Crash, World, world
 
 from chalicelib.channels.base import Inbound
 from chalicelib.core.errors import Conflict, Unavailable
-from chalicelib.flow import erase, legal_holds, replay, route
+from chalicelib.flow.jobs import replay
+from chalicelib.flow.retention import erase, legal_holds
+from chalicelib.flow.routing import route
+from tests.support.world import START, Crash, World, world
 
 __all__ = ["cell"]
 
@@ -49,12 +51,12 @@ def test_a_tenant_that_is_closed_leaves_no_row_for_ever_when_a_hold_was_just_rel
     hold = held(cell, "conversation")
     swept(cell, START + 3 * DAY)
     legal_holds.release(asked(cell), hold)
-    row = cell.shell.config.tenant(cell.tenant)
-    cell.shell.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
+    row = cell.runtime.config.tenant(cell.tenant)
+    cell.runtime.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
 
     swept(cell, cell.clock + 3 * HOUR)
 
-    assert list(cell.shell.config.tenants()) == []
+    assert list(cell.runtime.config.tenants()) == []
     assert [r["pk"]["S"] for r in cell.rows("data") if "ttl" not in r] == []
 
 
@@ -70,7 +72,7 @@ def given_up(cell: World, number: int) -> str:
 
 
 def letters(cell: World) -> list[str]:
-    return [str(letter["thing"]) for letter in replay.letters(cell.shell, cell.tenant)]
+    return [str(letter["thing"]) for letter in replay.letters(cell.runtime, cell.tenant)]
 
 
 def test_no_dead_letter_is_left_when_its_event_is_erased_before_or_after(cell: World) -> None:
@@ -116,11 +118,11 @@ def test_nothing_is_decided_anew_when_the_event_of_a_dead_letter_is_erased_at_th
     cell.connect()
     event = given_up(cell, 1)
     cell.run(HOUR / 12)
-    (letter,) = replay.letters(cell.shell, cell.tenant)
+    (letter,) = replay.letters(cell.runtime, cell.tenant)
     erase.erase(asked(cell), event, "subject_request")
 
     with pytest.raises(Conflict, match="erased"):
-        replay.redrive(cell.shell, cell.tenant, letter, ("operator", "duty"))
+        replay.redrive(cell.runtime, cell.tenant, letter, ("operator", "duty"))
     cell.run(HOUR / 12)
 
     assert len(decided(cell)) == 1
@@ -146,9 +148,9 @@ def test_a_person_ends_who_was_only_ever_heard_off_the_record(cell: World) -> No
 
 def test_a_person_of_whom_nothing_may_be_stored_ends(cell: World) -> None:
     cell.connect(source={"subject_country": "RU"})
-    row = cell.shell.config.tenant(cell.tenant)
+    row = cell.runtime.config.tenant(cell.tenant)
     controller = row.record.controller.model_copy(update={"country": "RU"})
-    cell.shell.config.replace_tenant(row.record.model_copy(update={"controller": controller}), row.version)
+    cell.runtime.config.replace_tenant(row.record.model_copy(update={"controller": controller}), row.version)
     cell.post(1)
     cell.settle()
     during = people(cell)

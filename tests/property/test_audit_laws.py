@@ -8,9 +8,10 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core import audit, leaf, times
-from chalicelib.core.entry import ACTS, VERDICTS
+from chalicelib.core import times
 from chalicelib.core.errors import AuditBroken
+from chalicelib.core.log import audit, leaf
+from chalicelib.core.log.entry import ACTS, VERDICTS
 from tests.fixtures.audit import made
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.text(

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core import breaker
-from chalicelib.core.breaker import Answer, Permission, State, after, may_send
+from chalicelib.core.delivery import breaker
+from chalicelib.core.delivery.breaker import AttemptResult, BreakerState, Permission, after, may_send
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 STEPS = st.lists(
@@ -22,9 +22,9 @@ STEPS = st.lists(
 )
 
 
-def run(steps: list[tuple[str, int, int]]) -> list[tuple[datetime, str, State, State]]:
+def run(steps: list[tuple[str, int, int]]) -> list[tuple[datetime, str, BreakerState, BreakerState]]:
     """Each step with the state before and after; an attempt is made only where it may be."""
-    state, now, found = State(), NOW, []
+    state, now, found = BreakerState(), NOW, []
     for what, lane, wait_s in steps:
         now += timedelta(seconds=wait_s)
         before = state
@@ -34,11 +34,11 @@ def run(steps: list[tuple[str, int, int]]) -> list[tuple[datetime, str, State, S
             if permission is Permission.NO:
                 continue
             before = state = breaker.leased(state, now) if probe else state
-            state = after(state, Answer(what), f"lane {lane}", now, probe=probe)
+            state = after(state, AttemptResult(what), f"lane {lane}", now, probe=probe)
         elif what == "slowed":
-            state = breaker.slowed(state, now + timedelta(seconds=90 * lane), now)
+            state = breaker.backed_off(state, now + timedelta(seconds=90 * lane), now)
         elif what == "looked":
-            state = breaker.looked(state, lane > 1, now) if breaker.wakes(state, now)[0] else state
+            state = breaker.checked(state, lane > 1, now) if breaker.wakes(state, now)[0] else state
         else:
             step: Any = getattr(breaker, what)
             state = step(state, now)

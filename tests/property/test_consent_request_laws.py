@@ -7,19 +7,19 @@ from typing import Any
 from hypothesis import find, given
 from test_grounds_laws import AT, CLASSES, DECIDE, PROFILE, UNTIL_FOUND, decided, id_of, situations
 
-from chalicelib.core.consent_request import Wanted, wanted
-from chalicelib.core.consents import Consent, grounds_of, none_given
-from chalicelib.core.plan import Cell, source_facts
+from chalicelib.core.decide.consent_request import ConsentRequest, wanted
+from chalicelib.core.decide.plan import Cell, source_facts
+from chalicelib.core.tenant.consents import Consent, grounds_of, none_given
 
 
-def asked(configuration: Any, given_ones: list[Consent]) -> Wanted | None:
+def asked(configuration: Any, given_ones: list[Consent]) -> ConsentRequest | None:
     (source,), (route,) = configuration.sources.values(), configuration.routes.values()
     cell = Cell("x", configuration.tenant.controller.country)
     base = source_facts(configuration, source, cell, op="store", classes=CLASSES, now=AT, received_at=AT)
     return wanted(configuration, route, base, DECIDE, grounds_of(given_ones, configuration.shared_notices))
 
 
-def as_asked(one: Wanted) -> Consent:
+def as_asked(one: ConsentRequest) -> Consent:
     values = one.document()
     named = {name: values[name] for name in ("recipient", "purposes", "classes", "countries", *one.form)}
     return Consent.model_validate(

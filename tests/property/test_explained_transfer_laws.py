@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import VERDICTS
-from chalicelib.core.explanation import explain_transfer
-from chalicelib.core.plan import combine
-from chalicelib.core.residency import Decider
+from chalicelib.core.decide.plan import combine
+from chalicelib.core.explain.explanation import explain_transfer
+from chalicelib.core.law.decision import VERDICTS
+from chalicelib.core.law.residency import Decider
 from chalicelib.law import installed
 from tests.fixtures.residency.building import VECTORS, facts_of
 

@@ -9,14 +9,14 @@ from typing import Any
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.configuration import Configuration
-from chalicelib.core.consents import Consent, Withdrawal, grounds_of, kept, kept_grounds, none_given
-from chalicelib.core.entry import VERDICTS
-from chalicelib.core.leaf import canonical
-from chalicelib.core.plan import Cell, judge, source_facts, with_grounds
-from chalicelib.core.residency import Decider
-from chalicelib.core.switches import Switch
-from chalicelib.core.tenant import Basis, Destination, Recipient, Route, Source, Tenant
+from chalicelib.core.decide.plan import Cell, judge, source_facts, with_grounds
+from chalicelib.core.law.residency import Decider
+from chalicelib.core.log.entry import VERDICTS
+from chalicelib.core.log.leaf import canonical
+from chalicelib.core.tenant.configuration import Configuration
+from chalicelib.core.tenant.consents import Consent, Withdrawal, grounds_of, kept, kept_grounds, none_given
+from chalicelib.core.tenant.records import Basis, Destination, Recipient, Route, Source, Tenant
+from chalicelib.core.tenant.switches import Switch
 from chalicelib.law import installed
 
 AT = datetime(2026, 11, 20, 9, tzinfo=UTC)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.intervals import EFFECT, Change, Interval, Intervals, is_off_record, is_open, turned
+from chalicelib.core.tenant.intervals import EFFECT, Change, Interval, Intervals, is_off_record, is_open, turned
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 CHANGES = st.lists(st.tuples(st.integers(0, 40_000), st.booleans()), max_size=12)

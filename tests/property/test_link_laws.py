@@ -9,11 +9,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core import ids, links, times
-from chalicelib.core.event import FIELDS, DataClass, Kind
-from chalicelib.core.residency import Decider
+from chalicelib.core import ids, times
+from chalicelib.core.delivery import links
+from chalicelib.core.event.event import FIELDS, DataClass, EventKind
+from chalicelib.core.law.residency import Decider
 from chalicelib.law import installed
-from tests.contract.test_restricted_parcels import EVENT
+from tests.contract.test_restricted_rendering import EVENT
 
 CANARY = "c-a-n-a-r-y"
 DECIDER = Decider(installed())
@@ -84,7 +85,7 @@ def put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 @st.composite
 def events(draw: st.DrawFn) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(json.dumps(EVENT))
-    document["kind"] = draw(st.sampled_from(Kind)).value
+    document["kind"] = draw(st.sampled_from(EventKind)).value
     for path in draw(st.lists(st.sampled_from(PERSONAL), unique=True)):
         put(document, path, CANARY + draw(st.text(max_size=10)))
     return document

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core import merkle, tiles
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.merkle import CompactRange
+from chalicelib.core.log import merkle, tiles
+from chalicelib.core.log.merkle import CompactRange
 
 LEAVES = [merkle.leaf_hash(b"%d" % n) for n in range(300)]
 

@@ -19,8 +19,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidPattern
-from chalicelib.core.pattern import Pattern
-from chalicelib.core.pattern_index import RouteIndex
+from chalicelib.core.pattern.compiler import Pattern
+from chalicelib.core.pattern.index import RouteIndex
 
 # --- the obvious matcher ---------------------------------------------------------------------------------------------
 

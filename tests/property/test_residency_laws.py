@@ -8,10 +8,10 @@ import random
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.bases import BasisDocuments, BasisKind
-from chalicelib.core.decision import STRICTNESS
-from chalicelib.core.law import load_law
-from chalicelib.core.residency import Decider, decide
+from chalicelib.core.law.bases import BasisDocuments, BasisKind
+from chalicelib.core.law.decision import STRICTNESS
+from chalicelib.core.law.loader import load_law
+from chalicelib.core.law.residency import Decider, decide
 from chalicelib.law import installed, texts
 from tests.fixtures.residency.building import BASES, VECTORS, facts_of, put, record
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Misconfigured
-from chalicelib.core.roles import COVERED, DUTIES, Parties, Party, RoleFacts, card, matrix
+from chalicelib.core.tenant.roles import COVERED, DUTIES, Parties, RoleFacts, RoleParty, card, matrix
 
-TENANT = Party("tenant", "tnt_1", "Nord GmbH", "privacy@nord.example", "DE")
-OPERATOR = Party("operator", None, "Cell Operator (fictitious)", "operator@waybill.example", None)
+TENANT = RoleParty("tenant", "tnt_1", "Nord GmbH", "privacy@nord.example", "DE")
+OPERATOR = RoleParty("operator", None, "Cell Operator (fictitious)", "operator@waybill.example", None)
 COUNTRIES = st.sampled_from(["DE", "RU", "US", None])
 NAMES = st.sampled_from(["Nord CRM GmbH", None])
-RECIPIENTS = st.none() | st.builds(Party, st.just("recipient"), st.just("rcp_1"), NAMES, NAMES, COUNTRIES)
+RECIPIENTS = st.none() | st.builds(RoleParty, st.just("recipient"), st.just("rcp_1"), NAMES, NAMES, COUNTRIES)
 ROLES = st.sampled_from(["own_purposes", "processor", "joint", "controller", None])
 PLACES = st.sampled_from(["processor", "sub_processor", "controller", "third_party", None])
 LAWS = st.sets(st.sampled_from([*sorted(COVERED), "AE", "US"]))
@@ -30,9 +30,9 @@ FACTS = st.builds(
 
 @given(LAWS, ROLES, RECIPIENTS, PLACES, COUNTRIES)
 def test_exactly_one_answers_for_each_duty_under_each_law(
-    laws: set[str], role: str | None, recipient: Party | None, place: str | None, country: str | None
+    laws: set[str], role: str | None, recipient: RoleParty | None, place: str | None, country: str | None
 ) -> None:
-    operator = Party("operator", None, OPERATOR.legal_name, OPERATOR.contact, country)
+    operator = RoleParty("operator", None, OPERATOR.legal_name, OPERATOR.contact, country)
     held = dict.fromkeys(("receive", "store", "deliver", "erase"), role)
 
     rows = matrix(laws, held, Parties(TENANT, operator, recipient, place))  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def test_exactly_one_answers_for_each_duty_under_each_law(
 @pytest.mark.parametrize("kind", ["tenant", "operator"])
 def test_nothing_is_said_when_somebody_who_answers_is_not_named(kind: str, blank: str | None) -> None:
     named = {"tenant": TENANT, "operator": OPERATOR}
-    named[kind] = Party(kind, None, blank, "somebody@nord.example", None)  # type: ignore[arg-type]
+    named[kind] = RoleParty(kind, None, blank, "somebody@nord.example", None)  # type: ignore[arg-type]
 
     with pytest.raises(Misconfigured, match=kind):
         matrix({"EU"}, {}, Parties(named["tenant"], named["operator"]))
@@ -73,8 +73,8 @@ def test_a_role_is_never_guessed(facts: RoleFacts) -> None:
 
 @pytest.mark.parametrize(("country", "joint"), [("RU", []), ("KZ", ["recipient"]), (None, ["recipient"])])
 def test_a_foreign_processor_answers_to_the_person_under_russian_law(country: str | None, joint: list[str]) -> None:
-    operator = Party("operator", None, OPERATOR.legal_name, OPERATOR.contact, "RU")
-    recipient = Party("recipient", "rcp_1", "Steppe CRM LLP", "dpo@steppe.example", country)
+    operator = RoleParty("operator", None, OPERATOR.legal_name, OPERATOR.contact, "RU")
+    recipient = RoleParty("recipient", "rcp_1", "Steppe CRM LLP", "dpo@steppe.example", country)
 
     rows = matrix({"RU"}, {}, Parties(TENANT, operator, recipient, "processor"))
 

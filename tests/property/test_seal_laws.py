@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core import audit, ids, leaf, merkle, seal, tiles, times
+from chalicelib.core import ids, times
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.seal import Row, Seal
+from chalicelib.core.log import audit, leaf, merkle, seal, tiles
+from chalicelib.core.log.seal import EntryRow, Seal
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 TENANT = ids.derived("tnt", "a")
@@ -26,12 +27,12 @@ def act(number: int, ms: int = 0, **given: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def row(number: int, ms: int = 0) -> Row:
+def row(number: int, ms: int = 0) -> EntryRow:
     entry = act(number, ms)
-    return Row(entry["at"], entry["id"], leaf.leaf(entry))
+    return EntryRow(entry["at"], entry["id"], leaf.leaf(entry))
 
 
-def sealed(pieces: list[list[Row]], horizons: list[int] | None = None) -> list[tuple[Seal, bytes]]:
+def sealed(pieces: list[list[EntryRow]], horizons: list[int] | None = None) -> list[tuple[Seal, bytes]]:
     made: list[tuple[Seal, bytes]] = []
     for place, piece in enumerate(pieces):
         horizon = AT + timedelta(hours=horizons[place] if horizons else 1)

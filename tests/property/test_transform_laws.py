@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core import transform
 from chalicelib.core.errors import InvalidTransform
-from chalicelib.core.redaction import redact
-from chalicelib.core.transform import TransformFailed
+from chalicelib.core.pattern import transform
+from chalicelib.core.pattern.redaction import redact
+from chalicelib.core.pattern.transform import TransformFailed
 
 CANARY = "c-a-n-a-r-y"
 EVENT: dict[str, Any] = {

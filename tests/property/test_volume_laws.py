@@ -15,13 +15,13 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.thresholds import Threshold
-from chalicelib.core.volumes import COUNTERS, asking, counters_of, told, with_own, year_of
+from chalicelib.core.law.thresholds import Threshold
+from chalicelib.core.law.volumes import COUNTERS, asking, counters_of, told, with_own, year_of
 from chalicelib.law import installed
 from chalicelib.store.items import Table
-from chalicelib.store.volumes import Crossing, Place, VolumeStore
+from chalicelib.store.volumes import CounterKey, Crossing, VolumeStore
 
-CN = Place("tnt_1", "CN", 2026)
+CN = CounterKey("tnt_1", "CN", 2026)
 PEOPLE = [f"tnt_1#{n}" for n in range(5)]
 
 
@@ -164,10 +164,10 @@ def test_a_person_counts_once_in_each_year(met: list[tuple[str, int]]) -> None:
     years: dict[int, set[str]] = defaultdict(set)
 
     for person, year in met:
-        store.count(Place("tnt_1", "CN", year), {person: frozenset({"subjects_ytd"})}, lambda _c: None)
+        store.count(CounterKey("tnt_1", "CN", year), {person: frozenset({"subjects_ytd"})}, lambda _c: None)
         years[year].add(person)
 
-    found = store.get([Place("tnt_1", "CN", year) for year in (2025, 2026)])
+    found = store.get([CounterKey("tnt_1", "CN", year) for year in (2025, 2026)])
     assert {p.year: c["subjects_ytd"] for p, c in found.items()} == {
         year: len(people) for year, people in years.items()
     }
@@ -222,7 +222,7 @@ def test_what_a_law_is_told_is_never_less_than_the_event_itself() -> None:
 
 
 def test_the_law_is_told_only_where_it_asks() -> None:
-    from chalicelib.core.residency import decide
+    from chalicelib.core.law.residency import decide
 
     asked: list[int] = []
     law = installed()

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import merkle, note, proofs
-from chalicelib.core.answer import LIMITS
-from tests.answering import played, receiver, route, sealed
-from tests.api_cell import RECIPIENT, TENANT, US_RECIPIENT, Api, cell, tenant
+from chalicelib.core.explain.accountability import LIMITS
+from chalicelib.core.log import merkle, note, proofs
+from tests.support.answering import played, receiver, route, sealed
+from tests.support.api_cell import RECIPIENT, TENANT, US_RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -212,7 +212,7 @@ def test_a_withdrawn_ground_is_shown_as_it_stood_when_the_decision_was_made(stor
 def test_it_is_said_when_a_record_is_gone(story: tuple[Api, dict[str, Any]]) -> None:
     api, made = story
     recipient = made["taken"]["recipient"]
-    api.shell.config.delete(api.made["tenant"], recipient)
+    api.runtime.config.delete(api.made["tenant"], recipient)
 
     (page,) = pages(api, event=made["events"][0])
 
@@ -260,10 +260,10 @@ def test_refused_when_the_key_may_not_audit(tenant: Api) -> None:
 
 @pytest.mark.parametrize("named", [{"operator_name": ""}, {"operator_contact": ""}])
 def test_nothing_is_answered_when_nobody_answers_for_the_cell(tenant: Api, named: dict[str, str]) -> None:
-    tenant.shell.settings, whole = replace(tenant.shell.settings, **named), tenant.shell.settings  # type: ignore[arg-type]
+    tenant.runtime.settings, whole = replace(tenant.runtime.settings, **named), tenant.runtime.settings  # type: ignore[arg-type]
 
     answer = tenant.get("/v1/answer", **EVER)
-    tenant.shell.settings = whole
+    tenant.runtime.settings = whole
 
     assert (answer.status, answer.json["code"]) == (500, "misconfigured")
 
@@ -283,7 +283,7 @@ def test_a_blank_name_is_refused_where_somebody_has_to_answer(tenant: Api, field
 
 def test_an_old_event_is_found_when_its_time_is_given(story: tuple[Api, dict[str, Any]]) -> None:
     api, made = story
-    rows = api.shell.data
+    rows = api.runtime.data
     missing = rows.event
     rows.event = lambda *_: None  # type: ignore[method-assign]
 

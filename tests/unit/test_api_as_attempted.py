@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api, cell, tenant
 from tests.unit.test_api_consents import consent, person
 
 __all__ = ["cell", "tenant"]

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.core import bundle, note
-from tests.api_cell import Api, cell, tenant
-from tests.sealed import FULL, ask, content, entries, flow, made, sealed, tar_of, told, verified, worked
+from chalicelib.core.log import note
+from chalicelib.core.verify import bundle
+from tests.support.api_cell import Api, cell, tenant
+from tests.support.sealed import FULL, ask, content, entries, flow, made, sealed, tar_of, told, verified, worked
 
 __all__ = ["cell", "tenant"]
 
@@ -136,8 +137,8 @@ def test_the_bundle_says_so_when_a_configuration_was_not_kept(tenant: Api) -> No
     flow(tenant)
     sealed(tenant)
     digest = next(e for e in entries(tenant) if e["kind"] == "decided")["config_hash"]
-    bucket = tenant.shell.settings.evidence_bucket
-    s3 = tenant.shell.clients.get("s3")
+    bucket = tenant.runtime.settings.evidence_bucket
+    s3 = tenant.runtime.clients.get("s3")
     key = f"configs/{tenant.made['tenant']}/{digest}.json"
     for version in s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]:
         s3.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])

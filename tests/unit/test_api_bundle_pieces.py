@@ -10,12 +10,25 @@ from typing import Any
 import pytest
 
 from chalicelib.core.job import KEPT, Job
-from chalicelib.flow import bundle as making
-from chalicelib.flow import members
+from chalicelib.flow.jobs import bundle as making
+from chalicelib.flow.jobs import bundle_members
 from chalicelib.store.exports import Exports
 from chalicelib.store.jobs import Due
-from tests.api_cell import Api, cell, tenant
-from tests.sealed import FULL, acts, ask, clones, entries, flow, made, seal_at_once, sealed, tar_of, verified, worked
+from tests.support.api_cell import Api, cell, tenant
+from tests.support.sealed import (
+    FULL,
+    acts,
+    ask,
+    clones,
+    entries,
+    flow,
+    made,
+    seal_at_once,
+    sealed,
+    tar_of,
+    verified,
+    worked,
+)
 
 __all__ = ["cell", "tenant"]
 
@@ -39,17 +52,17 @@ def long(cell: Api) -> Api:
 
 @pytest.fixture
 def long_log(long: Api) -> Api:
-    long.shell.rates.clear()
+    long.runtime.rates.clear()
     return long
 
 
 def step_by_step(api: Api, job: dict[str, Any]) -> Iterator[Job]:
     """Do a job's pieces without its row; yield it before each."""
-    stored = api.shell.jobs.get(api.made["tenant"], job["id"], api.shell.now())
+    stored = api.runtime.jobs.get(api.made["tenant"], job["id"], api.runtime.now())
     assert stored is not None
     while stored.state != "done":
         yield stored
-        stored = making.step(api.shell, stored)
+        stored = making.step(api.runtime, stored)
 
 
 def test_pieces_are_bounded_and_tell_how_far_they_are_when_a_log_is_long(long_log: Api) -> None:
@@ -78,7 +91,7 @@ def test_a_long_log_is_whole_and_has_its_earlier_checkpoints_when_it_is_verified
     report = verified(long_log, tar)
     size = report.told["size"]
     assert size is not None and size > LONG
-    assert (report.code, report.told["earlier_checkpoints"]) == (0, members.EARLIER_MAX)
+    assert (report.code, report.told["earlier_checkpoints"]) == (0, bundle_members.EARLIER_MAX)
 
 
 def test_a_selection_of_a_long_log_is_verified_when_it_holds_much_of_it(long_log: Api) -> None:
@@ -121,29 +134,31 @@ def test_the_same_bundle_is_made_when_a_process_dies_at_each_effect(
     if asked["mode"] == "selection":
         asked = {**asked, "destination": tenant.made["destination"]}
     job = ask(tenant, **asked)
-    shell, real = tenant.shell, tenant.shell.exports
+    runtime, real = tenant.runtime, tenant.runtime.exports
     wanted = None
     deaths = 0
     try:
         for at in range(1, 20):
-            shell.exports = Mortal(real, at, after)
-            stored = shell.jobs.get(tenant.made["tenant"], job["id"], shell.now())
+            runtime.exports = Mortal(real, at, after)
+            stored = runtime.jobs.get(tenant.made["tenant"], job["id"], runtime.now())
             assert stored is not None
             died = 0
             while stored.state != "done":
                 try:
-                    stored = making.step(shell, stored)
+                    stored = making.step(runtime, stored)
                 except Dies:
                     died += 1
             deaths += died
-            tar = real.get(members.key(stored))
+            tar = real.get(bundle_members.key(stored))
             wanted = wanted or tar
             assert tar == wanted
-            shell.clients.get("s3").delete_object(Bucket=shell.settings.exports_bucket, Key=members.key(stored))
+            runtime.clients.get("s3").delete_object(
+                Bucket=runtime.settings.exports_bucket, Key=bundle_members.key(stored)
+            )
             if not died:
                 break
     finally:
-        shell.exports = real
+        runtime.exports = real
 
     assert deaths == (6 if asked["mode"] == "full" else 8)
     assert verified(tenant, wanted or b"").code == 0
@@ -153,19 +168,19 @@ def test_a_bundle_is_made_once_when_two_processes_work_on_it_at_once(tenant: Api
     flow(tenant)
     sealed(tenant)
     job = ask(tenant)
-    shell, own = tenant.shell, tenant.made["tenant"]
+    runtime, own = tenant.runtime, tenant.made["tenant"]
 
     while True:
-        (due,) = [d for d in shell.jobs.due(shell.now() + KEPT, 100) if d.job == job["id"]]
-        slept = shell.jobs.take(due, due.at + timedelta(seconds=1))
+        (due,) = [d for d in runtime.jobs.due(runtime.now() + KEPT, 100) if d.job == job["id"]]
+        slept = runtime.jobs.take(due, due.at + timedelta(seconds=1))
         assert slept is not None
-        (again,) = [d for d in shell.jobs.due(shell.now() + KEPT, 100) if d.job == job["id"]]
-        quick = shell.jobs.take(Due(own, job["id"], again.at, again.seen), again.at + timedelta(seconds=1))
+        (again,) = [d for d in runtime.jobs.due(runtime.now() + KEPT, 100) if d.job == job["id"]]
+        quick = runtime.jobs.take(Due(own, job["id"], again.at, again.seen), again.at + timedelta(seconds=1))
         assert quick is not None
-        after = making.step(shell, quick)
-        late = making.step(shell, slept)  # who lost its lease goes on all the same
-        assert shell.jobs.save(after)
-        assert not shell.jobs.save(late)
+        after = making.step(runtime, quick)
+        late = making.step(runtime, slept)  # who lost its lease goes on all the same
+        assert runtime.jobs.save(after)
+        assert not runtime.jobs.save(late)
         if after.state == "done":
             break
 
@@ -189,31 +204,31 @@ def test_a_piece_uploads_some_parts_and_reads_what_they_need_when_a_tar_is_large
 ) -> None:
     job = ask(long_log)
     *_, last = step_by_step(long_log, job)
-    plan, shell, real = json.loads(last.cursor)["plan"], long_log.shell, long_log.shell.exports
-    upload = real.begin(members.key(last), "application/x-tar")
-    monkeypatch.setattr(members, "PART_BYTES", 256 * 1024)
-    monkeypatch.setattr(members, "UPLOADS", 100)
-    whole, _ = members.upload(shell, last, plan, upload, [])
-    monkeypatch.setattr(members, "UPLOADS", 8)
+    plan, runtime, real = json.loads(last.cursor)["plan"], long_log.runtime, long_log.runtime.exports
+    upload = real.begin(bundle_members.key(last), "application/x-tar")
+    monkeypatch.setattr(bundle_members, "PART_BYTES", 256 * 1024)
+    monkeypatch.setattr(bundle_members, "UPLOADS", 100)
+    whole, _ = bundle_members.upload(runtime, last, plan, upload, [])
+    monkeypatch.setattr(bundle_members, "UPLOADS", 8)
 
     tags, done, pieces = list[str](), False, 0
     while not done:
-        shell.exports = watched = Watched(real)
+        runtime.exports = watched = Watched(real)
         try:
-            tags, done = members.upload(shell, last, plan, upload, tags)
+            tags, done = bundle_members.upload(runtime, last, plan, upload, tags)
         finally:
-            shell.exports = real
+            runtime.exports = real
         pieces += 1
 
     # A part's tag is its bytes' digest.
     assert (tags, pieces) == (whole, -(-len(whole) // 8))
     assert pieces > 3
     assert [name for name in watched.reads if name.startswith("entries-")][-1] == "entries-1"
-    shell.exports = watched = Watched(real)
+    runtime.exports = watched = Watched(real)
     try:
-        again, _ = members.upload(shell, last, plan, upload, whole[:-1])
+        again, _ = bundle_members.upload(runtime, last, plan, upload, whole[:-1])
     finally:
-        shell.exports = real
+        runtime.exports = real
     assert again == whole
     assert [name for name in watched.reads if name.startswith("entries-")] == ["entries-1"]
 
@@ -239,7 +254,7 @@ def test_the_job_fails_when_what_is_stored_is_not_what_was_signed(tenant: Api) -
     flow(tenant)
     sealed(tenant)
     job = ask(tenant)
-    evidence = tenant.shell.evidence
+    evidence = tenant.runtime.evidence
     read: Callable[[str], bytes | None] = evidence.get_fixed
 
     def altered(key: str) -> bytes | None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import rotation
-from chalicelib.flow import configure
-from tests.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, cell, tenant
+from chalicelib.core.tenant import rotation
+from chalicelib.flow.declare import configure
+from tests.support.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -65,7 +65,7 @@ def test_older_versions_of_a_recipient_are_kept_when_it_is_replaced(tenant: Api)
     assert (made["version"], replaced["version"]) == (1, 2)
     assert made["granted_at"] is None
     assert replaced["granted_by"] == tenant.made["key"]
-    table = tenant.shell.config._table
+    table = tenant.runtime.config._table
     kept = table.get({"pk": tenant.made["tenant"], "sk": f"rcp#{made['id']}#v1"})
     assert kept is not None and json.loads(kept["doc"])["granted"] is False
     assert [r["version"] for r in tenant.get("/v1/recipients").json["data"]] == [2]
@@ -145,7 +145,7 @@ def test_source_keeps_its_channel_and_is_gone_when_it_is_deleted(tenant: Api) ->
 
     assert tenant.get(path).status == 404
     assert declared_sources(tenant) == []
-    assert tenant.shell.config.lookup(made["id"]) is None
+    assert tenant.runtime.config.lookup(made["id"]) is None
 
 
 def test_old_secret_of_a_source_counts_for_a_day_when_it_is_rotated(tenant: Api) -> None:
@@ -154,8 +154,8 @@ def test_old_secret_of_a_source_counts_for_a_day_when_it_is_rotated(tenant: Api)
     answer = tenant.post(f"/v1/sources/{made['id']}/secret", {"secret": {"secret_token": "n3w"}})
 
     assert answer.status == 200 and "n3w" not in answer.text
-    row = tenant.shell.config.get(tenant.made["tenant"], made["id"])
-    kept = tenant.shell.config.secrets(tenant.made["tenant"], made["id"], row.sealed)
+    row = tenant.runtime.config.get(tenant.made["tenant"], made["id"])
+    kept = tenant.runtime.config.secrets(tenant.made["tenant"], made["id"], row.sealed)
     now = tenant.clock.at
     assert rotation.live(kept, now) == [{"secret_token": "n3w"}, {"secret_token": "s3cret"}]
     assert rotation.live(kept, now + rotation.GRACE * 1.01) == [{"secret_token": "n3w"}]
@@ -172,8 +172,8 @@ def test_signing_secret_is_shown_only_when_it_is_made(tenant: Api) -> None:
     assert rotated.status == 200
     assert rotated.json["signing_secret"].startswith("whsec_")
     assert "signing_secret" not in tenant.get(path).json
-    row = tenant.shell.config.get(tenant.made["tenant"], tenant.made["destination"])
-    kept = tenant.shell.config.secrets(tenant.made["tenant"], row.record.id, row.sealed)["signing"]
+    row = tenant.runtime.config.get(tenant.made["tenant"], tenant.made["destination"])
+    kept = tenant.runtime.config.secrets(tenant.made["tenant"], row.record.id, row.sealed)["signing"]
     assert len(rotation.live(kept, tenant.clock.at)) == 2
     assert kept[0]["secret"] == rotated.json["signing_secret"]
 
@@ -230,8 +230,8 @@ def test_destination_changes_and_goes_only_when_no_route_leads_to_it(tenant: Api
     assert changed.status == 200, changed.text
     assert (changed.json["name"], changed.json["retry"]) == ("crm 2", None)
     assert "canary" not in changed.text
-    row = tenant.shell.config.get(tenant.made["tenant"], tenant.made["destination"])
-    sealed = tenant.shell.config.secrets(tenant.made["tenant"], row.record.id, row.sealed)
+    row = tenant.runtime.config.get(tenant.made["tenant"], tenant.made["destination"])
+    sealed = tenant.runtime.config.secrets(tenant.made["tenant"], row.record.id, row.sealed)
     assert sealed["config"] == {"url": "http://127.0.0.1:9000/in", "headers": {"x-team": "canary"}}
     assert len(sealed["signing"]) == 1
     assert tenant.call("PATCH", path, {"config": {"url": "https://10.1.1.1/"}}).status == 422
@@ -347,7 +347,7 @@ def test_basis_stays_withdrawn_when_it_is_withdrawn_twice(tenant: Api) -> None:
     assert first.json["withdrawn_at"] == second.json["withdrawn_at"] is not None
     shown = {b["id"]: b["withdrawn_at"] for b in tenant.get("/v1/bases").json["data"]}
     assert shown == {ids["contract"]: first.json["withdrawn_at"], ids["instruction"]: None}
-    configuration = tenant.shell.config.snapshot(tenant.made["tenant"]).configuration
+    configuration = tenant.runtime.config.snapshot(tenant.made["tenant"]).configuration
     assert configuration.bases[ids["contract"]].withdrawn_at is not None
     assert acts(tenant)[-1]["reason"] == "withdrawal"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.consent_lines import LINES_MAX
 from chalicelib.core.errors import AuditUnavailable
-from tests.api_cell import US_RECIPIENT, Answer, Api, cell, tenant
+from chalicelib.core.tenant.consent_lines import LINES_MAX
+from tests.support.api_cell import US_RECIPIENT, Answer, Api, cell, tenant
 from tests.unit.test_api_configuration import acts
 from tests.unit.test_api_consents import consent, person
 
@@ -135,12 +135,12 @@ def test_what_is_held_is_woken_once_for_all(tenant: Api) -> None:
     tenant.hook()
     tenant.deliver()
     subject = acts_subject(tenant)
-    ((lane, _),) = tenant.shell.data.held(tenant.made["tenant"])
-    assert lane not in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    ((lane, _),) = tenant.runtime.data.held(tenant.made["tenant"])
+    assert lane not in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
 
     send(tenant, *(consent(tenant, subject, countries=["US"], notice_sha256=f"{n:064x}") for n in range(3)))
 
-    assert lane in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    assert lane in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
 
 
 def acts_subject(tenant: Api) -> str:
@@ -155,7 +155,7 @@ def test_a_second_try_completes_what_the_first_left_when_the_log_was_away(
     line = consent(tenant, subject)
     away = [AuditUnavailable("the log is away")]
     with monkeypatch.context() as patched:
-        patched.setattr(tenant.shell.audit, "append_many", lambda entries: away * len(entries))
+        patched.setattr(tenant.runtime.audit, "append_many", lambda entries: away * len(entries))
         assert send(tenant, line).status == 503
     assert tenant.get("/v1/consents", subject=subject).json["data"] == []  # it does not count without its entry
 

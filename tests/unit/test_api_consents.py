@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.api_cell import ALL_CLASSES, Api, cell, tenant
+from tests.support.api_cell import ALL_CLASSES, Api, cell, tenant
 from tests.unit.test_api_configuration import acts
 
 __all__ = ["cell", "tenant"]

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chalicelib import api
 from chalicelib.api import gateway, meta
-from tests.api_cell import RECIPIENT, Api, cell, tenant
+from tests.support.api_cell import RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 

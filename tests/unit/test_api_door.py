@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import api
 from chalicelib.core import times
-from tests.api_cell import RECIPIENT, Api, cell, tenant
+from tests.support.api_cell import RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -95,21 +95,21 @@ def test_last_admin_key_stays_when_it_is_deleted(tenant: Api) -> None:
 
 def test_tenant_is_gone_for_its_keys_and_sources_when_it_is_closed(tenant: Api) -> None:
     import app
-    from infra import door
+    from infra.cell import local_server
 
     tenant.connect()
 
     assert tenant.as_operator("DELETE", f"/v1/tenants/{tenant.made['tenant']}").status == 204
 
-    tenant.shell.__dict__.pop("doors", None)  # another process, which has kept nothing
-    event = door.http_api_event("POST", f"/hooks/{tenant.made['source']}", "", [], b"{}")
+    tenant.runtime.__dict__.pop("doors", None)  # another process, which has kept nothing
+    event = local_server.http_api_event("POST", f"/hooks/{tenant.made['source']}", "", [], b"{}")
     assert app.hooks(event, None)["statusCode"] == 404
     assert is_problem(tenant.get("/v1/tenant"), 401, "unauthorised")
     assert tenant.as_operator("GET", f"/v1/tenants/{tenant.made['tenant']}").json["state"] == "closed"
 
 
 def test_key_is_slowed_down_when_it_is_over_its_rate(tenant: Api) -> None:
-    tenant.shell.rates[tenant.made["key"]] = (0.0, tenant.clock.monotonic())
+    tenant.runtime.rates[tenant.made["key"]] = (0.0, tenant.clock.monotonic())
 
     answer = tenant.get("/v1/tenant")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import leaf, merkle, note, proofs
-from chalicelib.flow import seal
-from tests.api_cell import Api, cell, tenant
+from chalicelib.core.log import leaf, merkle, note, proofs
+from chalicelib.flow.sealing import seal
+from tests.support.api_cell import Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -22,7 +22,7 @@ def entries(api: Api) -> list[dict[str, Any]]:
 def sealed(api: Api) -> None:
     """Let the time pass after which what waits is sealed."""
     api.clock.at += timedelta(minutes=10)
-    seal.handle(api.shell)
+    seal.handle(api.runtime)
 
 
 def more(api: Api) -> None:
@@ -166,5 +166,5 @@ def test_the_configuration_of_a_decision_is_published_when_it_changes(tenant: Ap
 
     (after,) = {e["entry"]["after"] for e in entries(tenant) if (e["entry"]["object"] or {}).get("kind") == "basis"}
 
-    kept = tenant.shell.evidence.get(f"configs/{tenant.made['tenant']}/{after}.json")
+    kept = tenant.runtime.evidence.get(f"configs/{tenant.made['tenant']}/{after}.json")
     assert kept is not None and hashlib.sha256(kept).hexdigest() == after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.api_cell import RECIPIENT, TENANT, Api, cell, tenant
+from tests.support.api_cell import RECIPIENT, TENANT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 

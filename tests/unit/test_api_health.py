@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.core import breaker
-from chalicelib.core.breaker import Answer, State
+from chalicelib.core.delivery import breaker
+from chalicelib.core.delivery.breaker import AttemptResult, BreakerState
 from chalicelib.store.data import lane_of, list_of
-from tests.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -26,17 +26,17 @@ CLOSED = {
 def failing(api: Api, destination: str) -> str:
     """Have ten attempts fail, and two lanes wait. Return the tenant."""
     own = str(api.get("/v1/tenant").json["id"])
-    now, health = api.clock.at, api.shell.health
+    now, health = api.clock.at, api.runtime.destination_state
 
-    def step(state: State) -> State:
+    def step(state: BreakerState) -> BreakerState:
         for number in range(10):
-            state = breaker.after(state, Answer.FAILED, f"lane {number}", now)
+            state = breaker.after(state, AttemptResult.FAILED, f"lane {number}", now)
         return state
 
     health.change(own, destination, health.get(own, destination), now, step)
     for conversation in ("cnv_1", "cnv_2"):
         lane = lane_of(own, destination, conversation)
-        api.shell.data.make_head(lane, now + timedelta(hours=6), list_of(own, destination))
+        api.runtime.data.make_head(lane, now + timedelta(hours=6), list_of(own, destination))
     return own
 
 
@@ -55,7 +55,7 @@ def test_open_then_half_open_then_disabled_when_a_destination_fails(tenant: Api)
     assert shown["waiting"] == {"lanes": 2, "more": False}
     assert shown["next_probe_at"] > shown["opened_at"] == shown["failing_since"]
 
-    now, health = tenant.clock.at, tenant.shell.health
+    now, health = tenant.clock.at, tenant.runtime.destination_state
     health.change(own, destination, health.get(own, destination), now, lambda state: breaker.leased(state, now))
     assert tenant.get(path).json["state"] == "half_open"
 
@@ -70,7 +70,7 @@ def test_what_waits_is_woken_when_a_destination_is_enabled(tenant: Api) -> None:
     for _ in range(2):
         assert tenant.post(f"/v1/destinations/{destination}/enable").status == 200
 
-        state = tenant.shell.health.get(own, destination).state
+        state = tenant.runtime.destination_state.get(own, destination).state
         assert breaker.wakes(state, tenant.clock.at) == (breaker.WAKES_PER_S, True)
         assert tenant.get(f"/v1/destinations/{destination}/health").json["state"] == "closed"
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core import times
-from tests.api_cell import US_RECIPIENT, Api, cell, tenant
+from tests.support.api_cell import US_RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -29,12 +29,12 @@ def test_what_is_held_is_looked_at_when_the_time_is_changed(tenant: Api) -> None
     tenant.connect(US_RECIPIENT)
     tenant.hook()
     tenant.deliver()
-    ((lane, _),) = tenant.shell.data.held(tenant.made["tenant"])
-    assert lane not in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    ((lane, _),) = tenant.runtime.data.held(tenant.made["tenant"])
+    assert lane not in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
 
     tenant.call("PATCH", "/v1/tenant", {"hold_hours": 1})
 
-    assert lane in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    assert lane in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
 
 
 @pytest.mark.parametrize("hours", [0, 73, "24", 1.5])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import flow
 from chalicelib.core import times
-from tests.api_cell import RECIPIENT, Api, cell, tenant
+from chalicelib.flow.jobs import worker
+from tests.support.api_cell import RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -173,7 +173,7 @@ def test_job_is_answered_and_shows_how_far_it_is(tenant: Api) -> None:
 
     made = tenant.post(f"/v1/destinations/{old[0]['destination']}/replay", {"outcome": "refused"})
     path = f"/v1/jobs/{made.json['id']}"
-    flow.jobs.handle(tenant.shell)
+    worker.handle(tenant.runtime)
     done = tenant.get(path)
 
     assert made.status == 202
@@ -245,13 +245,13 @@ def test_refused_at_its_place_when_a_range_makes_no_sense(tenant: Api, body: Any
 def test_refused_when_there_are_too_many_open_jobs(tenant: Api) -> None:
     ids = tenant.connect()
     made = []
-    for number in range(flow.jobs.OPEN_MAX + 1):
+    for number in range(worker.OPEN_MAX + 1):
         settings = {"name": f"n{number}", "kind": "http", "config": {"url": "http://127.0.0.1:9000/in"}}
         made.append(tenant.made_by("/v1/destinations", {**settings, "recipient": ids["recipient"]})["id"])
 
     answers = [tenant.post(f"/v1/destinations/{one}/replay", {"outcome": "any"}) for one in made]
 
-    assert [a.status for a in answers] == [202] * flow.jobs.OPEN_MAX + [429]
+    assert [a.status for a in answers] == [202] * worker.OPEN_MAX + [429]
     assert answers[-1].headers["Retry-After"] == "60"
 
 
@@ -262,7 +262,7 @@ def test_jobs_are_listed_by_pages_and_by_what_the_key_may_see(tenant: Api) -> No
         tenant.clock.at += timedelta(seconds=1)
         path = f"/v1/destinations/{tenant.made['destination']}/replay"
         made.append(tenant.post(path, {"outcome": "any"}).json["id"])
-        flow.jobs.handle(tenant.shell)
+        worker.handle(tenant.runtime)
 
     first = tenant.get("/v1/jobs", limit=2).json
     second = tenant.get("/v1/jobs", limit=2, cursor=first["next"]).json
@@ -284,10 +284,10 @@ def test_nothing_is_left_out_when_the_range_is_told(tenant: Api) -> None:
     path = f"/v1/destinations/{old[0]['destination']}/replay"
 
     tenant.post(path, {"outcome": "any", "before": middle})
-    flow.jobs.handle(tenant.shell)
+    worker.handle(tenant.runtime)
     first = [t["replays"] for t in tenant.get("/v1/transfers").json["data"] if t["replays"]]
     tenant.post(path, {"outcome": "any", "after": middle, "before": times.text(tenant.clock.at + timedelta(days=400))})
-    flow.jobs.handle(tenant.shell)
+    worker.handle(tenant.runtime)
     both = [t["replays"] for t in tenant.get("/v1/transfers").json["data"] if t["replays"]]
 
     assert first == [old[1]["id"]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 REF = "court of the test, file 7/26"
@@ -99,7 +99,7 @@ def test_releasing_writes_the_entry_that_a_process_which_died_placing_left_out(t
     tenant.hook("held")
     body = hold(tenant, "conversation")
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(tenant.shell.audit, "append", _dies)
+        patched.setattr(tenant.runtime.audit, "append", _dies)
         tenant.post("/v1/legal-holds", body)
     (placed,) = tenant.get("/v1/legal-holds").json["data"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api, cell, tenant
 from tests.unit.test_api_configuration import acts
 
 __all__ = ["cell", "tenant"]
@@ -74,12 +74,12 @@ def test_one_entry_for_each_change_however_often_it_is_asked_for(tenant: Api) ->
 def test_the_next_request_writes_the_entry_that_a_crash_left_out(tenant: Api, otr: bool, reasons: list[str]) -> None:
     tenant.connect()
     path = heard(tenant)
-    append, tenant.shell.audit.append = tenant.shell.audit.append, _dies  # type: ignore[method-assign]
+    append, tenant.runtime.audit.append = tenant.runtime.audit.append, _dies  # type: ignore[method-assign]
     try:
         with pytest.raises(KeyboardInterrupt):
             tenant.call("PUT", path, {"otr": True})
     finally:
-        tenant.shell.audit.append = append  # type: ignore[method-assign]
+        tenant.runtime.audit.append = append  # type: ignore[method-assign]
     assert changes(tenant) == []
 
     tenant.call("PUT", path, {"otr": otr})
@@ -188,7 +188,7 @@ def test_nothing_of_it_is_loaded_where_no_conversation_was_off_the_record() -> N
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
     mine = {name for name in loaded if name.startswith("chalicelib")}
-    assert "chalicelib.flow.receive" in mine
+    assert "chalicelib.flow.hooks.receive" in mine
     assert mine.isdisjoint(
         f"chalicelib.{name}"
         for name in (

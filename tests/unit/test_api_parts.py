@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from chalicelib import law as laws
 from chalicelib.api import bodies, cursors
-from chalicelib.core import rotation
 from chalicelib.core.errors import Invalid
-from chalicelib.core.preflight import SUPPLIES, examine
-from chalicelib.core.residency import Decider
+from chalicelib.core.explain.preflight import SUPPLIES, examine
+from chalicelib.core.law.residency import Decider
+from chalicelib.core.tenant import rotation
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 KEY = b"k" * 32

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core.errors import Misconfigured
-from chalicelib.core.profile import load
+from chalicelib.core.explain.profile import load
 from chalicelib.law import profiles
-from tests.api_cell import ALL_CLASSES, DIGEST, SOURCE, Api, cell, tenant
+from tests.support.api_cell import ALL_CLASSES, DIGEST, SOURCE, Api, cell, tenant
 
 __all__ = ("cell", "tenant")
 
@@ -203,8 +203,8 @@ class Gone(BaseException):
 def test_second_try_completes_when_the_first_died_half_way(tenant, dies_at, monkeypatch):
     given = answers(tenant)
     digest = tenant.post(PATH, {"answers": given}).json["digest"]
-    config, left = tenant.shell.config, [dies_at]
-    insert, put = config.insert, tenant.shell.evidence.put
+    config, left = tenant.runtime.config, [dies_at]
+    insert, put = config.insert, tenant.runtime.evidence.put
 
     def dying(*arguments):
         if left[0] == 0:
@@ -218,7 +218,7 @@ def test_second_try_completes_when_the_first_died_half_way(tenant, dies_at, monk
         return put(*arguments)
 
     monkeypatch.setattr(config, "insert", dying)
-    monkeypatch.setattr(tenant.shell.evidence, "put", dying_put)
+    monkeypatch.setattr(tenant.runtime.evidence, "put", dying_put)
     with pytest.raises(Gone):
         tenant.post(PATH, {"answers": given, "accept": digest})
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.api_cell import ALL_CLASSES, DIGEST, RECIPIENT, SOURCE, US_RECIPIENT, Api, cell, tenant
+from tests.support.api_cell import ALL_CLASSES, DIGEST, RECIPIENT, SOURCE, US_RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -93,7 +93,7 @@ def test_content_is_not_shown_when_the_look_cannot_be_written(tenant: Api) -> No
     tenant.connect()
     tenant.hook("canary")
     (event,) = tenant.get("/v1/events").json["data"]
-    real = tenant.shell.audit
+    real = tenant.runtime.audit
 
     class Down:
         def __getattr__(self, name: str) -> Any:
@@ -102,9 +102,9 @@ def test_content_is_not_shown_when_the_look_cannot_be_written(tenant: Api) -> No
         def append_many(self, entries: Any) -> list[Exception]:
             return [AuditUnavailable("down") for _ in entries]
 
-    tenant.shell.__dict__["audit"] = Down()
+    tenant.runtime.__dict__["audit"] = Down()
     answers = [tenant.get("/v1/events"), tenant.get(f"/v1/events/{event['id']}")]
-    tenant.shell.__dict__["audit"] = real
+    tenant.runtime.__dict__["audit"] = real
 
     for answer in answers:
         assert (answer.status, answer.json["code"]) == (503, "audit_unavailable")
@@ -257,13 +257,13 @@ def test_hold_is_listed_and_decided_again_when_its_basis_is_there(tenant: Api) -
     (hold,) = tenant.get("/v1/holds").json["data"]
     assert hold["missing"] == [f"basis:EU.44:{ids['recipient']}"]
     assert hold["id"][4:] == hold["transfer"][4:]
-    (lane, _) = next(iter(tenant.shell.data.held(tenant.made["tenant"])))
-    assert lane not in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    (lane, _) = next(iter(tenant.runtime.data.held(tenant.made["tenant"])))
+    assert lane not in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
 
     decided = tenant.post(f"/v1/holds/{hold['id']}/decision")
 
     assert (decided.status, decided.json["id"]) == (201, hold["transfer"])
-    assert lane in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    assert lane in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
     assert tenant.post("/v1/holds/hld_" + "0" * 26 + "/decision").status == 404
 
 
@@ -271,11 +271,11 @@ def test_held_transfers_are_woken_when_evidence_arrives(tenant: Api) -> None:
     tenant.connect(US_RECIPIENT)
     tenant.hook()
     tenant.deliver()
-    (lane, _) = next(iter(tenant.shell.data.held(tenant.made["tenant"])))
+    (lane, _) = next(iter(tenant.runtime.data.held(tenant.made["tenant"])))
 
     tenant.made_by("/v1/bases", {"kind": "scc", "law": "EU", "recipient": tenant.made["recipient"], "evidence": DIGEST})
 
-    assert lane in [x for x, _ in tenant.shell.data.due_lanes(tenant.clock.at, 100)]
+    assert lane in [x for x, _ in tenant.runtime.data.due_lanes(tenant.clock.at, 100)]
 
 
 def test_entry_is_shown_with_the_hash_of_its_leaf(tenant: Api) -> None:

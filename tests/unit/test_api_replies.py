@@ -10,7 +10,7 @@ import pytest
 from chalicelib.api import replies
 from chalicelib.core import times
 from chalicelib.core.errors import Unavailable
-from tests.api_cell import RECIPIENT, SOURCE, TENANT, Api, cell, tenant
+from tests.support.api_cell import RECIPIENT, SOURCE, TENANT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -34,7 +34,7 @@ def test_secret_comes_again_from_a_sealed_answer(tenant: Api) -> None:
 
     assert again.json["secret"] == first.json["secret"]
     hashed = replies.hash_of("key-1", tenant.made["key"])
-    row = tenant.shell.data.reply(tenant.made["tenant"], hashed)
+    row = tenant.runtime.data.reply(tenant.made["tenant"], hashed)
     assert row is not None and first.json["secret"].encode() not in row["body"]
 
 
@@ -79,12 +79,12 @@ def test_key_is_refused_when_it_is_malformed(tenant: Api, key: str) -> None:
 
 def test_second_request_waits_when_the_first_still_runs_and_takes_over_when_it_died(tenant: Api) -> None:
     hashed = replies.hash_of("one", tenant.made["key"])
-    keys = tenant.shell.config.keys_of(tenant.made["tenant"])
+    keys = tenant.runtime.config.keys_of(tenant.made["tenant"])
     import json
 
     raw = json.dumps(RECIPIENT).encode()
     fingerprint = replies.fingerprint_of(keys.cursors, "POST", "/v1/recipients", raw)
-    replies.claim(tenant.shell, tenant.made["tenant"], hashed, fingerprint)
+    replies.claim(tenant.runtime, tenant.made["tenant"], hashed, fingerprint)
 
     running = tenant.post("/v1/recipients", RECIPIENT, Idempotency_Key="one")
     tenant.clock.at += timedelta(seconds=61)
@@ -120,10 +120,10 @@ def test_second_try_completes_the_first_when_it_stopped_half_way(tenant: Api, ef
         "sources": SOURCE,
         "destinations": {"name": "d", "kind": "http", "config": {"url": "http://127.0.0.1:9/"}, "recipient": recipient},
     }[what]
-    real = getattr(tenant.shell, part)
+    real = getattr(tenant.runtime, part)
     calls = 2 if effect == "config.snapshot" else 1
     stops = Stops(real, method)
-    tenant.shell.__dict__[part] = stops
+    tenant.runtime.__dict__[part] = stops
     before = len(tenant.get(f"/v1/{what}").json["data"])
 
     stops.left = calls
@@ -131,7 +131,7 @@ def test_second_try_completes_the_first_when_it_stopped_half_way(tenant: Api, ef
     stops.left = 0
     second = tenant.post(f"/v1/{what}", body, Idempotency_Key="once")
     third = tenant.post(f"/v1/{what}", body, Idempotency_Key="once")
-    tenant.shell.__dict__[part] = real
+    tenant.runtime.__dict__[part] = real
 
     reached = not (effect == "config.insert_lookup" and what == "destinations")
     assert first.status == (503 if reached else 201), first.text
@@ -140,20 +140,20 @@ def test_second_try_completes_the_first_when_it_stopped_half_way(tenant: Api, ef
     if what == "keys":
         assert tenant.call("GET", "/v1/tenant", key=second.json["secret"]).status == 200
     if what == "sources":
-        assert tenant.shell.config.lookup(second.json["id"]) is not None
+        assert tenant.runtime.config.lookup(second.json["id"]) is not None
 
 
 def test_tenant_is_made_once_when_the_operator_tries_again(cell: Api) -> None:
-    real = cell.shell.config
+    real = cell.runtime.config
     stops = Stops(real, "insert_lookup")
-    cell.shell.__dict__["config"] = stops
+    cell.runtime.__dict__["config"] = stops
 
     stops.left = 1
     first = cell.as_operator("POST", "/v1/tenants", TENANT, Idempotency_Key="nord")
     second = cell.as_operator("POST", "/v1/tenants", TENANT, Idempotency_Key="nord")
     third = cell.as_operator("POST", "/v1/tenants", TENANT, Idempotency_Key="nord")
     other = cell.as_operator("POST", "/v1/tenants", {**TENANT, "name": "Other"}, Idempotency_Key="nord")
-    cell.shell.__dict__["config"] = real
+    cell.runtime.__dict__["config"] = real
 
     assert (first.status, second.status, other.status) == (503, 201, 422)
     assert third.json == second.json

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib.destinations import KINDS
-from chalicelib.flow.parcels import selects
-from tests.api_cell import RECIPIENT, US_RECIPIENT, Api, cell, tenant
+from chalicelib.flow.rendering import selects
 from tests.contract.test_destinations import fixture
+from tests.support.api_cell import RECIPIENT, US_RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -106,11 +106,11 @@ def test_a_route_comes_and_goes_between_modes(tenant: Api) -> None:
 
 def test_the_configuration_is_another_only_where_a_route_restricts(tenant: Api) -> None:
     tenant.connect()
-    before = tenant.shell.config.snapshot(tenant.made["tenant"]).configuration.document
+    before = tenant.runtime.config.snapshot(tenant.made["tenant"]).configuration.document
 
     restrict(tenant)
 
-    after = tenant.shell.config.snapshot(tenant.made["tenant"]).configuration.document
+    after = tenant.runtime.config.snapshot(tenant.made["tenant"]).configuration.document
     assert "pull_hours" not in str(before) + str(after)
     assert [r["mode"] for r in after["routes"]] == ["restrict"]
     assert {**after, "routes": before["routes"]} == before
@@ -176,8 +176,8 @@ def test_a_planned_flow_is_refused_when_its_redactions_need_another_mode(tenant:
 
 def test_no_route_restricts_when_nobody_knows_where_its_links_would_lead(tenant: Api, monkeypatch: Any) -> None:
     tenant.connect()
-    settings = tenant.shell.settings
-    monkeypatch.setattr(tenant.shell, "settings", type(settings)(**{**vars(settings), "hooks_url": ""}))
+    settings = tenant.runtime.settings
+    monkeypatch.setattr(tenant.runtime, "settings", type(settings)(**{**vars(settings), "hooks_url": ""}))
 
     answer = tenant.post("/v1/routes", route(tenant))
 

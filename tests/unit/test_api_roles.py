@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from chalicelib.destinations.aws_client import Aws
-from chalicelib.destinations.base import Clients
-from tests.api_cell import RECIPIENT, Answer, Api, cell, tenant
-from tests.contract.tenant_aws import CELL_ACCOUNT, SAID, TAKEN, Maker, Service, Sts, refusal
+from chalicelib.destinations.base import SendingClients
+from tests.support.api_cell import RECIPIENT, Answer, Api, cell, tenant
+from tests.support.tenant_aws import CELL_ACCOUNT, SAID, TAKEN, Maker, Service, Sts, refusal
 
 __all__ = ["cell", "tenant"]
 
@@ -62,14 +62,14 @@ class Door:
 
 @pytest.fixture
 def door(tenant: Api) -> Iterator[Door]:
-    shell = tenant.shell
-    sts = Sts(shell.now)
-    before = shell.settings, shell.destination_clients
-    shell.settings = replace(shell.settings, account=CELL_ACCOUNT)
-    aws = Aws(shell.settings.region, CELL_ACCOUNT, shell.now, Maker(sts, Service([TAKEN])))
-    shell.destination_clients = Clients(policy=shell.policy, aws=aws)
+    runtime = tenant.runtime
+    sts = Sts(runtime.now)
+    before = runtime.settings, runtime.destination_clients
+    runtime.settings = replace(runtime.settings, account=CELL_ACCOUNT)
+    aws = Aws(runtime.settings.region, CELL_ACCOUNT, runtime.now, Maker(sts, Service([TAKEN])))
+    runtime.destination_clients = SendingClients(policy=runtime.policy, aws=aws)
     yield Door(tenant, sts, tenant.made_by("/v1/recipients", RECIPIENT)["id"])
-    shell.settings, shell.destination_clients = before
+    runtime.settings, runtime.destination_clients = before
 
 
 def test_destination_waits_for_its_role_when_it_is_made(door: Door) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core import ids, times
-from chalicelib.core.switches import Switch
-from tests.api_cell import RECIPIENT, Api, cell, tenant
+from chalicelib.core.tenant.switches import Switch
+from tests.support.api_cell import RECIPIENT, Api, cell, tenant
 from tests.unit.test_api_configuration import acts
 
 __all__ = ["cell", "tenant"]
@@ -101,8 +101,8 @@ def test_switches_are_bounded_when_a_tenant_throws_many(tenant: Api) -> None:
     first = tenant.made_by("/v1/switches", switch())
     for number in range(98):  # as the store keeps them: a request for each reads all that stand
         made = {**switch(), "id": ids.derived("swi", str(number)), "created_at": first["created_at"]}
-        tenant.shell.config.insert(tenant.made["tenant"], Switch.model_validate(made))
+        tenant.runtime.config.insert(tenant.made["tenant"], Switch.model_validate(made))
     tenant.made_by("/v1/switches", switch())
 
-    assert len(list(tenant.shell.config.snapshot(tenant.made["tenant"]).configuration.switches)) == 100
+    assert len(list(tenant.runtime.config.snapshot(tenant.made["tenant"]).configuration.switches)) == 100
     assert tenant.post("/v1/switches", switch()).json["errors"][0]["code"] == "too_many"

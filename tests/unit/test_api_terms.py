@@ -12,8 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tests.api_cell import RECIPIENT, Api, cell, tenant
 from tests.fixtures.destinations.loopback import Server, serving
+from tests.support.api_cell import RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 

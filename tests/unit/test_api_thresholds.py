@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from chalicelib import law
-from chalicelib.core.derived import _BULK
 from chalicelib.core.errors import Misconfigured
-from chalicelib.core.facts import SHAPE, Leaf, Node
-from chalicelib.core.thresholds import load
-from chalicelib.core.volumes import COUNTERS
-from tests.api_cell import RECIPIENT, SOURCE, Api, cell, tenant
+from chalicelib.core.law.derived import _BULK
+from chalicelib.core.law.facts import SHAPE, FactField, Node
+from chalicelib.core.law.thresholds import load
+from chalicelib.core.law.volumes import COUNTERS
+from tests.support.api_cell import RECIPIENT, SOURCE, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -83,7 +83,7 @@ def test_counters_are_those_that_facts_may_have() -> None:
 
     for code, node in volumes.fields.items():
         assert isinstance(node, Node)
-        leaves: Mapping[str, Leaf | Node] = node.fields
+        leaves: Mapping[str, FactField | Node] = node.fields
         assert [c.name for c in COUNTERS[code]] == list(leaves)
 
 

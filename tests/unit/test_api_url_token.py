@@ -11,9 +11,9 @@ import pytest
 
 from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import UrlTokenSecret
-from chalicelib.core import rotation
-from infra import door
-from tests.api_cell import SOURCE, Api, cell, tenant
+from chalicelib.core.tenant import rotation
+from infra.cell import local_server
+from tests.support.api_cell import SOURCE, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
@@ -34,15 +34,15 @@ def token_of(url: str) -> str:
 
 
 def kept(tenant: Api, source: str) -> list[dict[str, Any]]:
-    row = tenant.shell.config.get(tenant.made["tenant"], source)
-    return tenant.shell.config.secrets(tenant.made["tenant"], source, row.sealed)
+    row = tenant.runtime.config.get(tenant.made["tenant"], source)
+    return tenant.runtime.config.secrets(tenant.made["tenant"], source, row.sealed)
 
 
 def posted(source: str, query: str) -> int:
     import app
 
     headers = [("content-type", "application/json")]
-    event = door.http_api_event("POST", f"/hooks/{source}", query, headers, json.dumps(MESSAGE).encode())
+    event = local_server.http_api_event("POST", f"/hooks/{source}", query, headers, json.dumps(MESSAGE).encode())
     return app.hooks(event, None)["statusCode"]
 
 
@@ -63,7 +63,7 @@ def test_token_is_sealed_and_shown_nowhere_else(tenant: Api) -> None:
 
     assert all(token not in answer.text for answer in shown)
     assert shown[0].json["url"] == f"https://hooks.example/hooks/{made['id']}"
-    row = tenant.shell.config.get(tenant.made["tenant"], made["id"])
+    row = tenant.runtime.config.get(tenant.made["tenant"], made["id"])
     assert token not in row.record.model_dump_json() and token.encode() not in row.sealed
     assert kept(tenant, made["id"]) == [{"secret": {"url_token": token}, "until": None}]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import audit, ids, leaf, times, transfers
-from chalicelib.core.audit import Entry
-from chalicelib.core.entry import ACTS, MODELS, VERDICTS
+from chalicelib.core import ids, times
 from chalicelib.core.errors import AuditBroken, Misconfigured
+from chalicelib.core.log import audit, leaf, transfers
+from chalicelib.core.log.audit import Entry
+from chalicelib.core.log.entry import ACTS, MODELS, VERDICTS
 from tests.fixtures.audit import made
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "audit"

@@ -6,21 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.core import breaker
-from chalicelib.core.breaker import Answer, Permission, State, after, may_send
+from chalicelib.core.delivery import breaker
+from chalicelib.core.delivery.breaker import AttemptResult, BreakerState, Permission, after, may_send
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 
-def failed(times: int, lanes: int = 2, every: timedelta = SECOND, state: State | None = None) -> State:
-    state = state or State()
+def failed(times: int, lanes: int = 2, every: timedelta = SECOND, state: BreakerState | None = None) -> BreakerState:
+    state = state or BreakerState()
     for number in range(times):
-        state = after(state, Answer.FAILED, f"lane {number % lanes}", NOW + every * number)
+        state = after(state, AttemptResult.FAILED, f"lane {number % lanes}", NOW + every * number)
     return state
 
 
-def types(state: State) -> list[str]:
+def types(state: BreakerState) -> list[str]:
     return [notice.type for notice in state.notices]
 
 
@@ -49,8 +49,8 @@ def test_stays_closed_when_too_few_fail_on_too_few_lanes_or_too_slowly(
 
 
 def test_starts_anew_when_one_is_taken_in_between() -> None:
-    state = after(failed(9), Answer.TAKEN, "lane 0", NOW)
-    assert state == State()
+    state = after(failed(9), AttemptResult.TAKEN, "lane 0", NOW)
+    assert state == BreakerState()
 
     assert may_send(failed(9, state=state), NOW) is Permission.YES
 
@@ -58,8 +58,8 @@ def test_starts_anew_when_one_is_taken_in_between() -> None:
 def test_nothing_is_told_when_an_attempt_says_nothing_of_a_destination() -> None:
     state = failed(5)
 
-    assert after(state, Answer.NOTHING, "lane 0", NOW) is state
-    assert after(State(), Answer.TAKEN, "lane 0", NOW) == State()
+    assert after(state, AttemptResult.NOTHING, "lane 0", NOW) is state
+    assert after(BreakerState(), AttemptResult.TAKEN, "lane 0", NOW) == BreakerState()
 
 
 def test_one_may_probe_at_a_time_when_the_breaker_is_open() -> None:
@@ -81,7 +81,7 @@ def test_probes_come_after_1_2_4_8_16_30_minutes_when_each_fails() -> None:
     for _ in range(7):
         now = state.probe_at
         assert now is not None
-        state = after(breaker.leased(state, now), Answer.FAILED, "lane 0", now, probe=True)
+        state = after(breaker.leased(state, now), AttemptResult.FAILED, "lane 0", now, probe=True)
         assert state.probe_at is not None
         waits.append((state.probe_at - now) / MINUTE)
 
@@ -92,14 +92,14 @@ def test_probes_come_after_1_2_4_8_16_30_minutes_when_each_fails() -> None:
 def test_unmoved_when_what_was_on_its_way_fails_after_the_breaker_has_opened() -> None:
     state = failed(10)
 
-    assert after(state, Answer.FAILED, "lane 3", NOW + 20 * SECOND) is state
+    assert after(state, AttemptResult.FAILED, "lane 3", NOW + 20 * SECOND) is state
 
 
 def test_closes_and_wakes_what_waits_when_a_probe_is_taken() -> None:
     state = failed(10)
     now = NOW + 2 * MINUTE
 
-    state = after(breaker.leased(state, now), Answer.TAKEN, "lane 0", now, probe=True)
+    state = after(breaker.leased(state, now), AttemptResult.TAKEN, "lane 0", now, probe=True)
 
     assert may_send(state, now) is Permission.YES
     assert (state.failures, state.opened_at, state.failing_since) == (0, None, None)
@@ -111,18 +111,18 @@ def test_another_may_probe_at_once_when_a_probe_says_nothing() -> None:
     state = failed(10)
     now = NOW + 2 * MINUTE
 
-    state = after(breaker.leased(state, now), Answer.NOTHING, "lane 0", now, probe=True)
+    state = after(breaker.leased(state, now), AttemptResult.NOTHING, "lane 0", now, probe=True)
 
     assert may_send(state, now) is Permission.PROBE
 
 
 def test_told_at_each_step_once_when_failure_goes_on_for_five_days() -> None:
-    state, told = State(), []
+    state, told = BreakerState(), []
 
     for hour in range(122):
-        state = after(state, Answer.FAILED, "lane 0", NOW + timedelta(hours=hour))
+        state = after(state, AttemptResult.FAILED, "lane 0", NOW + timedelta(hours=hour))
         told.extend((hour, n.type, n.percent) for n in state.notices)
-        state = State(**{**vars(state), "notices": ()})
+        state = BreakerState(**{**vars(state), "notices": ()})
         assert breaker.is_given_up(state) == (hour >= 120)
 
     assert told == [
@@ -134,9 +134,9 @@ def test_told_at_each_step_once_when_failure_goes_on_for_five_days() -> None:
 
 
 def test_another_run_begins_when_nothing_was_tried_for_long() -> None:
-    state = after(State(), Answer.FAILED, "lane 0", NOW)
+    state = after(BreakerState(), AttemptResult.FAILED, "lane 0", NOW)
 
-    later = after(state, Answer.FAILED, "lane 0", NOW + 6 * DAY)
+    later = after(state, AttemptResult.FAILED, "lane 0", NOW + 6 * DAY)
 
     assert (later.failures, later.failing_since, later.told) == (1, NOW + 6 * DAY, 0)
 
@@ -144,28 +144,28 @@ def test_another_run_begins_when_nothing_was_tried_for_long() -> None:
 def test_recovery_is_told_when_failing_was() -> None:
     state = failed(3, every=DAY)
     assert types(state) == []
-    state = after(state, Answer.FAILED, "lane 0", NOW + 3 * DAY)
+    state = after(state, AttemptResult.FAILED, "lane 0", NOW + 3 * DAY)
 
-    state = after(state, Answer.TAKEN, "lane 0", NOW + 4 * DAY)
+    state = after(state, AttemptResult.TAKEN, "lane 0", NOW + 4 * DAY)
 
     assert types(state) == ["destination.failing", "destination.recovered"]
 
 
 def test_nothing_may_be_sent_before_when_a_destination_asks_for_time() -> None:
-    state = breaker.slowed(State(), NOW + 10 * MINUTE, NOW)
+    state = breaker.backed_off(BreakerState(), NOW + 10 * MINUTE, NOW)
 
     assert may_send(state, NOW + 9 * MINUTE) is Permission.NO
     assert may_send(state, NOW + 10 * MINUTE) is Permission.YES
     assert breaker.wakes(state, NOW + 10 * MINUTE) == (breaker.WAKES_PER_S, True)
-    assert breaker.slowed(state, NOW + 5 * MINUTE, NOW) is state
-    assert breaker.slowed(State(), NOW + 3 * DAY, NOW).not_before == NOW + DAY
+    assert breaker.backed_off(state, NOW + 5 * MINUTE, NOW) is state
+    assert breaker.backed_off(BreakerState(), NOW + 3 * DAY, NOW).not_before == NOW + DAY
 
 
 def test_probe_waits_too_when_an_open_destination_asks_for_time() -> None:
     state = failed(10)
     assert state.probe_at is not None
 
-    state = breaker.slowed(state, state.probe_at + MINUTE, NOW)
+    state = breaker.backed_off(state, state.probe_at + MINUTE, NOW)
 
     assert state.probe_at is not None
     assert may_send(state, state.probe_at) is Permission.NO
@@ -174,40 +174,40 @@ def test_probe_waits_too_when_an_open_destination_asks_for_time() -> None:
 
 
 def test_woken_at_the_rate_of_the_limit_when_lanes_wait_for_their_turn() -> None:
-    state = breaker.listed(State(), NOW, per_s=7)
+    state = breaker.wait_listed(BreakerState(), NOW, per_s=7)
 
     assert breaker.wakes(state, NOW) == (7, True)
-    assert breaker.listed(state, NOW + MINUTE, per_s=7) is state
-    assert breaker.wakes(breaker.listed(State(), NOW, per_s=1000), NOW)[0] == breaker.WAKES_PER_S_MAX
+    assert breaker.wait_listed(state, NOW + MINUTE, per_s=7) is state
+    assert breaker.wakes(breaker.wait_listed(BreakerState(), NOW, per_s=1000), NOW)[0] == breaker.WAKES_PER_S_MAX
 
 
 def test_nobody_looks_any_more_when_nothing_is_listed_for_five_minutes() -> None:
-    state = breaker.listed(State(), NOW, per_s=7)
+    state = breaker.wait_listed(BreakerState(), NOW, per_s=7)
 
-    once = breaker.looked(state, False, NOW)
+    once = breaker.checked(state, False, NOW)
     assert breaker.wakes(once, NOW + MINUTE) == (0, False)
     assert breaker.wakes(once, NOW + breaker.EMPTY_FOR) == (7, True)
-    assert breaker.looked(once, True, NOW + breaker.EMPTY_FOR).emptied is False
-    assert breaker.looked(once, False, NOW + breaker.EMPTY_FOR).wake_at is None
-    assert breaker.listed(once, NOW + MINUTE, per_s=7).wake_at == NOW + MINUTE
+    assert breaker.checked(once, True, NOW + breaker.EMPTY_FOR).emptied is False
+    assert breaker.checked(once, False, NOW + breaker.EMPTY_FOR).wake_at is None
+    assert breaker.wait_listed(once, NOW + MINUTE, per_s=7).wake_at == NOW + MINUTE
 
 
 def test_left_alone_when_a_destination_is_disabled_but_not_when_it_was_just_enabled() -> None:
     state = breaker.enabled(NOW)
 
-    assert breaker.rested(state, NOW + MINUTE) is state
-    assert breaker.rested(state, NOW + 5 * MINUTE).wake_at is None
+    assert breaker.paused(state, NOW + MINUTE) is state
+    assert breaker.paused(state, NOW + 5 * MINUTE).wake_at is None
 
 
 def test_told_once_when_several_hear_that_a_destination_is_gone() -> None:
-    state = breaker.gone(State(), NOW)
+    state = breaker.gone(BreakerState(), NOW)
 
     assert breaker.gone(state, NOW + MINUTE) is state
     assert types(state) == ["destination.gone"]
 
 
 def test_read_as_written_when_a_state_is_stored() -> None:
-    state = breaker.slowed(breaker.leased(failed(10), NOW), NOW + MINUTE, NOW)
+    state = breaker.backed_off(breaker.leased(failed(10), NOW), NOW + MINUTE, NOW)
 
     assert breaker.from_document(breaker.document(state)) == state
-    assert breaker.document(State()) == {}
+    assert breaker.document(BreakerState()) == {}

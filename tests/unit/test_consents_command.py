@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import cli
-from chalicelib.core.consent_lines import LINES_MAX
-from infra import consents
+from chalicelib.core.tenant.consent_lines import LINES_MAX
+from infra.client import consents
 
 KEY = "wb_canary"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e import deaths
-from tests.e2e.deaths import spread
+from tests.support import deaths
+from tests.support.deaths import spread
 
 
 @pytest.mark.parametrize(("number", "most", "step"), [(142, 8, 18), (16, 8, 2), (5, 8, 1), (1, 1, 1)])

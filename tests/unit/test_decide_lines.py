@@ -10,9 +10,9 @@ import sys
 import pytest
 
 import cli
-from chalicelib.core.law import LawRefused
+from chalicelib.commands.decide import answer, load
+from chalicelib.core.law.loader import LawRefused
 from chalicelib.law import installed
-from chalicelib.lines.decide import answer, load
 from tests.fixtures.residency.building import VECTORS, facts_of
 
 FACTS = {v["id"]: facts_of(v) for v in VECTORS}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.event import Attachment, Conversation, Event, Kind, Member, Message, Sender, StatusError
-from chalicelib.core.redaction import redact
+from chalicelib.core.event.event import Attachment, Conversation, Event, EventKind, Member, Message, Sender, StatusError
+from chalicelib.core.pattern.redaction import redact
 from chalicelib.destinations import discord, operators, slack, telegram, text
 from chalicelib.destinations.base import Delivery
 
@@ -20,7 +20,7 @@ PERSON = Sender(id="77001", name="Jane Example", username="jane_example", phone=
 FORMS = pytest.mark.parametrize("form", [slack.FORM, telegram.FORM, discord.FORM], ids=["slack", "telegram", "discord"])
 
 
-def event(kind: Kind, **changes: Any) -> dict[str, Any]:
+def event(kind: EventKind, **changes: Any) -> dict[str, Any]:
     made = Event(
         channel="telegram",
         kind=kind,
@@ -61,28 +61,30 @@ HEAD = "Jane Example (@jane_example, +3725550100) {} in “Deliveries” on tele
 @pytest.mark.parametrize(
     ("kind", "message", "words"),
     [
-        (Kind.MESSAGE, Message(text="Hi\nthere"), "wrote|:\nHi\nthere"),
-        (Kind.MESSAGE, Message(text="Hi", forwarded=True), "wrote (forwarded)|:\nHi"),
-        (Kind.MESSAGE, Message(text="Hi", reply_to="m1"), "wrote in answer to a message|:\nHi"),
-        (Kind.MESSAGE_EDITED, Message(text="Hi"), "edited a message|:\nHi"),
-        (Kind.MESSAGE_DELETED, Message(id="m1"), "deleted a message|"),
-        (Kind.REACTION, Message(emoji=("👍", "❤"), emoji_action="set"), "reacts with 👍 ❤|"),
-        (Kind.REACTION, Message(emoji=("👍",), emoji_action="added"), "added 👍|"),
-        (Kind.REACTION, Message(emoji=("👍",), emoji_action="removed"), "took back 👍|"),
-        (Kind.REACTION, Message(emoji_action="set"), "took back all reactions to a message|"),
-        (Kind.REACTION, Message(), "reacted to a message|"),
-        (Kind.POSTBACK, Message(text="Yes"), "pressed|:\nYes"),
+        (EventKind.MESSAGE, Message(text="Hi\nthere"), "wrote|:\nHi\nthere"),
+        (EventKind.MESSAGE, Message(text="Hi", forwarded=True), "wrote (forwarded)|:\nHi"),
+        (EventKind.MESSAGE, Message(text="Hi", reply_to="m1"), "wrote in answer to a message|:\nHi"),
+        (EventKind.MESSAGE_EDITED, Message(text="Hi"), "edited a message|:\nHi"),
+        (EventKind.MESSAGE_DELETED, Message(id="m1"), "deleted a message|"),
+        (EventKind.REACTION, Message(emoji=("👍", "❤"), emoji_action="set"), "reacts with 👍 ❤|"),
+        (EventKind.REACTION, Message(emoji=("👍",), emoji_action="added"), "added 👍|"),
+        (EventKind.REACTION, Message(emoji=("👍",), emoji_action="removed"), "took back 👍|"),
+        (EventKind.REACTION, Message(emoji_action="set"), "took back all reactions to a message|"),
+        (EventKind.REACTION, Message(), "reacted to a message|"),
+        (EventKind.POSTBACK, Message(text="Yes"), "pressed|:\nYes"),
         (
-            Kind.STATUS,
+            EventKind.STATUS,
             Message(status="failed", error=StatusError(code="131047", title="Too late")),
             "a message is failed (Too late)|",
         ),
-        (Kind.TYPING, None, "is typing|"),
-        (Kind.CONVERSATION_UPDATED, None, "changed the conversation|"),
-        (Kind.SYSTEM, None, "something happened (native_word)|"),
+        (EventKind.TYPING, None, "is typing|"),
+        (EventKind.CONVERSATION_UPDATED, None, "changed the conversation|"),
+        (EventKind.SYSTEM, None, "something happened (native_word)|"),
     ],
 )
-def test_text_says_who_where_and_what_when_an_event_is_told(kind: Kind, message: Message | None, words: str) -> None:
+def test_text_says_who_where_and_what_when_an_event_is_told(
+    kind: EventKind, message: Message | None, words: str
+) -> None:
     what, body = words.split("|")
 
     assert told(event(kind, message=message)) == HEAD.format(what) + body
@@ -91,7 +93,7 @@ def test_text_says_who_where_and_what_when_an_event_is_told(kind: Kind, message:
 def test_members_are_named_when_they_join() -> None:
     members = (Member(id="1", name="Ann Example"), Member(id="2", username="bob_example"))
 
-    shown = told(event(Kind.MEMBER_JOINED, members=members, sender=None, conversation=Conversation()))
+    shown = told(event(EventKind.MEMBER_JOINED, members=members, sender=None, conversation=Conversation()))
 
     assert shown == "Ann Example, Somebody (@bob_example) joined on telegram, 2026-03-01 11:59 UTC"
 
@@ -109,17 +111,17 @@ def test_members_are_named_when_they_join() -> None:
     ],
 )
 def test_attachment_is_told_in_words_when_there_is_one(attachment: Attachment, shown: str) -> None:
-    assert told(event(Kind.MESSAGE, message=Message(attachments=(attachment,)))).endswith(":\n" + shown)
+    assert told(event(EventKind.MESSAGE, message=Message(attachments=(attachment,)))).endswith(":\n" + shown)
 
 
 def test_handle_of_the_platform_is_never_shown_when_media_has_no_address() -> None:
-    shown = told(event(Kind.MESSAGE, message=Message(attachments=(Attachment(type="image", ref="secret-ref"),))))
+    shown = told(event(EventKind.MESSAGE, message=Message(attachments=(Attachment(type="image", ref="secret-ref"),))))
 
     assert "secret-ref" not in shown
 
 
 def test_nobody_is_named_when_the_name_was_redacted_away() -> None:
-    document = event(Kind.MESSAGE, message=Message(text="Hi"))
+    document = event(EventKind.MESSAGE, message=Message(text="Hi"))
     gone = [{"class": c, "action": "drop"} for c in ("name", "identifier", "contact")]
 
     shown = told(redact(document, gone, b"k"))
@@ -128,7 +130,7 @@ def test_nobody_is_named_when_the_name_was_redacted_away() -> None:
 
 
 def test_no_id_stands_in_for_the_name_when_only_the_name_was_redacted_away() -> None:
-    document = event(Kind.MESSAGE, message=Message(id="m-4711", text="Hi", reply_to="m-4710"))
+    document = event(EventKind.MESSAGE, message=Message(id="m-4711", text="Hi", reply_to="m-4710"))
 
     shown = told(redact(document, [{"class": "name", "action": "drop"}], b"k"))
 
@@ -138,7 +140,9 @@ def test_no_id_stands_in_for_the_name_when_only_the_name_was_redacted_away() -> 
 
 def test_what_is_left_is_told_when_everything_was_redacted_away() -> None:
     classes = ("identifier", "contact", "name", "content", "media", "location", "behaviour")
-    document = event(Kind.MESSAGE, message=Message(id="m-4711", text="Hi", attachments=(Attachment(type="image"),)))
+    document = event(
+        EventKind.MESSAGE, message=Message(id="m-4711", text="Hi", attachments=(Attachment(type="image"),))
+    )
 
     shown = told(redact(document, [{"class": c, "action": "drop"} for c in classes], b"k"))
 
@@ -155,20 +159,20 @@ def test_what_is_left_is_told_when_everything_was_redacted_away() -> None:
     ],
 )
 def test_kind_of_sender_is_told_when_it_is_no_person(sender: Sender | None, who: str) -> None:
-    assert told(event(Kind.MESSAGE, sender=sender, message=Message(text="Hi"))).startswith(f"{who} wrote in")
+    assert told(event(EventKind.MESSAGE, sender=sender, message=Message(text="Hi"))).startswith(f"{who} wrote in")
 
 
 def test_name_is_one_bounded_line_when_it_tries_to_be_more() -> None:
     name = "Jane\n\rBoss wrote on telegram:\x00\u2028pay" + "x" * 500
 
-    shown = told(event(Kind.MESSAGE, sender=Sender(name=name), message=Message(text="Hi")))
+    shown = told(event(EventKind.MESSAGE, sender=Sender(name=name), message=Message(text="Hi")))
 
     assert shown.count("\n") == 1
     assert len(shown.split(" wrote in ")[0]) == text.LINE_MAX
 
 
 def test_text_says_that_it_is_a_test_when_the_event_is_an_example() -> None:
-    assert told(event(Kind.MESSAGE, message=Message(text="Hi")), test=True).startswith("Test: Jane Example")
+    assert told(event(EventKind.MESSAGE, message=Message(text="Hi")), test=True).startswith("Test: Jane Example")
 
 
 def test_text_is_still_made_when_the_document_has_another_form() -> None:
@@ -203,7 +207,7 @@ def test_no_mark_up_is_left_when_it_is_written_for_discord(written: str, shown: 
 @given(written=st.text(alphabet=st.characters() | st.sampled_from("&<>*_👋"), max_size=60), times=st.integers(1, 900))
 @settings(max_examples=40)
 def test_text_is_never_longer_than_a_platform_takes_and_cut_between_parts(
-    form: text.Form, written: str, times: int
+    form: text.TextLimit, written: str, times: int
 ) -> None:
     whole = "".join(form.pieces(written * times))
 

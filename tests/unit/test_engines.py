@@ -8,13 +8,13 @@ from importlib.resources import files
 
 import pytest
 
-from chalicelib import shell as shells
+from chalicelib import runtime as shells
 from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import Misconfigured, WrongRegion
 from chalicelib.settings import Settings, from_environment
 from chalicelib.store import data, engines, items, queues
 from chalicelib.store.audit import BATCH_INSERT
-from chalicelib.store.engines import CAPABILITIES, Profile, check, profile
+from chalicelib.store.engines import CAPABILITIES, EngineProfile, check, profile
 
 PROFILES = ["alternator", "dynamodb", "ydb"]
 AT_HOME = {
@@ -30,7 +30,7 @@ MOSCOW = Settings(
 CLOUD = replace(MOSCOW, region="ru-central1", engine="ydb")
 
 
-def lacking(one: Profile, capability: str) -> Profile:
+def lacking(one: EngineProfile, capability: str) -> EngineProfile:
     return replace(one, capabilities=one.capabilities - {capability})
 
 
@@ -188,7 +188,7 @@ def test_process_does_not_start_when_its_engine_will_not_do(
     shells.install(None)
 
     with pytest.raises(Misconfigured, match=told):
-        shells.shell()
+        shells.runtime()
 
 
 def test_clients_are_of_the_named_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_clients_are_of_the_named_addresses_only(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     shells.install(None)
 
-    cell = shells.shell()
+    cell = shells.runtime()
 
     assert cell.clients.get("sqs").meta.endpoint_url == "https://queues.example"
     assert cell.clients.get("dynamodb").meta.endpoint_url == "https://tables.example/ru-central1/b1g/etn"

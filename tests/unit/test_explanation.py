@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from chalicelib.core.explanation import explain
-from chalicelib.core.residency import decide
+from chalicelib.commands.decide import explained
+from chalicelib.core.explain.explanation import explain
+from chalicelib.core.law.residency import decide
 from chalicelib.law import installed
-from chalicelib.lines.decide import explained
 from tests.fixtures.residency.building import VECTORS, facts_of, put
 
 LAW = installed()

@@ -9,12 +9,12 @@ from threading import Thread
 
 import pytest
 
-from infra.door import DoorServer
+from infra.cell.local_server import LocalServer
 
 
 @pytest.fixture
-def door() -> Iterator[DoorServer]:
-    server = DoorServer(("127.0.0.1", 0), None)
+def door() -> Iterator[LocalServer]:
+    server = LocalServer(("127.0.0.1", 0), None)
     server.export = lambda key: f"content of {key}".encode()
     thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -33,7 +33,7 @@ def fetched(link: str) -> tuple[int, bytes, str | None]:
             return refused.code, refused.read(), None
 
 
-def test_the_object_is_given_under_its_name_when_the_link_is_good(door: DoorServer) -> None:
+def test_the_object_is_given_under_its_name_when_the_link_is_good(door: LocalServer) -> None:
     link = door.link("bundles/job_1.tar", "log.tar", 900)
 
     assert fetched(link) == (200, b"content of bundles/job_1.tar", 'attachment; filename="log.tar"')
@@ -43,7 +43,7 @@ def test_the_object_is_given_under_its_name_when_the_link_is_good(door: DoorServ
     ("old", "new"),
     [("job_1", "job_2"), ("log.tar", "other.tar"), ("expires=", "expires=9"), ("mac=", "mac=0"), ("key=", "no=")],
 )
-def test_nothing_is_given_when_the_link_was_altered(door: DoorServer, old: str, new: str) -> None:
+def test_nothing_is_given_when_the_link_was_altered(door: LocalServer, old: str, new: str) -> None:
     link = door.link("bundles/job_1.tar", "log.tar", 900)
 
     status, body, _ = fetched(link.replace(old, new))
@@ -51,12 +51,12 @@ def test_nothing_is_given_when_the_link_was_altered(door: DoorServer, old: str, 
     assert (status, b"content" in body) == (403, False)
 
 
-def test_nothing_is_given_when_the_link_is_too_old(door: DoorServer) -> None:
+def test_nothing_is_given_when_the_link_is_too_old(door: LocalServer) -> None:
     assert fetched(door.link("bundles/job_1.tar", "log.tar", -1))[0] == 403
 
 
-def test_nothing_is_given_when_another_door_made_the_link(door: DoorServer) -> None:
-    other = DoorServer(("127.0.0.1", 0), None)
+def test_nothing_is_given_when_another_door_made_the_link(door: LocalServer) -> None:
+    other = LocalServer(("127.0.0.1", 0), None)
     link = other.link("bundles/job_1.tar", "log.tar", 900)
     other.server_close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from infra.feeders import clock, feed_once, feed_until
+from infra.cell.feeders import clock, feed_once, feed_until
 
 SECRET = "what somebody wrote"
 

@@ -7,12 +7,12 @@ import pytest
 from chalicelib.core.errors import Invalid
 from chalicelib.destinations import handshake, http
 from chalicelib.destinations.address import ForbiddenAddress, Policy
-from chalicelib.destinations.base import Clients
+from chalicelib.destinations.base import SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.fixtures.destinations.loopback import LONG_S, serving
 
 ORIGIN = "hooks.example"
-LOOPBACK = Clients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
+LOOPBACK = SendingClients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(LONG_S, LONG_S, LONG_S))
 
 
 def answer(*headers: str, line: str = "200 OK") -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.core import signature
+from chalicelib.core.delivery import signature
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import http
 from chalicelib.destinations.base import Delivery
@@ -36,14 +36,14 @@ def delivery(**changes: Any) -> Delivery:
     return Delivery(**{**values, **changes})
 
 
-def test_parcel_is_a_signed_post_when_an_event_is_rendered() -> None:
-    parcel = http.render({"id": "evt_1", "text": "мир"}, delivery())
+def test_request_is_a_signed_post_when_an_event_is_rendered() -> None:
+    request = http.render({"id": "evt_1", "text": "мир"}, delivery())
 
     body = (
         '{"type":"waybill.message_edited","timestamp":"2026-03-01T11:00:00.000Z","data":{"id":"evt_1","text":"мир"}}'
     ).encode()
-    assert (parcel.method, parcel.url, parcel.body) == ("POST", "https://crm.example.com/in", body)
-    assert parcel.headers == {
+    assert (request.method, request.url, request.body) == ("POST", "https://crm.example.com/in", body)
+    assert request.headers == {
         "Authorization": "Bearer k",
         "Content-Type": "application/json",
         "User-Agent": "Waybill/1",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.deployed import (
+from tests.support.deployed import (
     ACCOUNT,
     AUDIT,
     AUDIT_KEY,
@@ -38,7 +38,7 @@ from tests.deployed import (
     SEAL_KEY,
     role_arn,
 )
-from tests.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
+from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 
 # What is denied to whoever is allowed everything else
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import deploy, emulator, package, rehearse, template
+from infra.deploy import deploy, emulator, package, rehearse, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.iam import Request, UnknownElement, Verdict, evaluate
+from tests.support.iam import Request, UnknownElement, Verdict, evaluate
 
 ADMIN = "arn:aws:iam::111122223333:role/admin"
 

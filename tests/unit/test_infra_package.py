@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cfnlint import api as cfnlint
 
-from infra import package, template
+from infra.deploy import package, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 STAGES = sorted(json.loads(template.CONFIG.read_text("utf-8"))["stages"])

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from chalicelib.flow.messages import RECEIVES_MAX
-from infra import template
-from infra.template import Cell
+from infra.deploy import template
+from infra.deploy.template import Cell
 
 MOTO = "123456789012"
 EU = ("eu1", "eu-central-1", "DE")
@@ -119,7 +119,7 @@ def test_a_queue_gives_up_into_its_own_dead_letter_queue_when_ten_tries_failed(n
 def test_a_queue_orders_by_group_when_made(name: str) -> None:
     attributes = QUEUES[name].create["Attributes"]
 
-    if name == "notices":  # which has no order, and whose sealer asks for it every minute
+    if name == "seal-requests":  # which has no order, and whose sealer asks for it every minute
         assert "FifoQueue" not in attributes and attributes["VisibilityTimeout"] == "60"
         return
     assert attributes["FifoQueue"] == "true"
@@ -238,7 +238,7 @@ def test_the_tripwire_fails_when_the_bucket_does_not_take_the_image(
 def test_the_tripwire_fits_when_it_is_written_into_the_template() -> None:
     # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-lambda-function-code.html
     # (read 2026-11-22): 4 MiB; the limit that bites is the template's own, so it stays small.
-    assert len((template.ROOT / "infra" / "tripwire.py").read_text("utf-8")) < 4096
+    assert len((template.ROOT / "infra" / "deploy" / "tripwire.py").read_text("utf-8")) < 4096
 
 
 def test_every_function_alarms_when_it_fails() -> None:

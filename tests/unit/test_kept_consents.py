@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.consents import is_kept
+from chalicelib.core.tenant.consents import is_kept
 
 LINE = {"id": "cns_" + "0" * 26, "given": "2026-11-19", "law": ["KZ"], "on": [-1, 0], "says": 8}
 

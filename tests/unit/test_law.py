@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import rfc8785
 
-from chalicelib.core.bases import BasisKind
 from chalicelib.core.countries import COUNTRIES
-from chalicelib.core.law import LawRefused, load_law
+from chalicelib.core.law.bases import BasisKind
+from chalicelib.core.law.loader import LawRefused, load_law
 from chalicelib.law import installed, texts
 from chalicelib.law.pages import DOCS, pages
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chalicelib.core.clocks import Calendar, months_later, period
+from chalicelib.core.law.clocks import Calendar, months_later, period
 from chalicelib.law import installed
 
 BERLIN = Calendar(ZoneInfo("Europe/Berlin"))

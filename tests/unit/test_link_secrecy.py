@@ -13,25 +13,26 @@ import pytest
 from waitress.server import create_server
 
 import app
-from chalicelib.core import ids, links
+from chalicelib.core import ids
+from chalicelib.core.delivery import links
 from chalicelib.core.errors import AuditUnavailable
-from chalicelib.shell import Shell
-from infra import wsgi
-from infra.door import DoorServer
-from tests.api_cell import Api, cell, tenant
+from chalicelib.runtime import Runtime
+from infra.cell import wsgi
+from infra.cell.local_server import LocalServer
+from tests.support.api_cell import Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
 
 
 def token(api: Api) -> str:
     """A genuine token of a transfer that there is none of."""
-    keys = api.shell.config.keys_of(api.made["tenant"])
+    keys = api.runtime.config.keys_of(api.made["tenant"])
     return links.token(keys.links, api.made["tenant"], ids.derived("trf", "none"), api.clock.at, 24)
 
 
 @contextmanager
-def local_door(shell: Shell) -> Iterator[tuple[str, int]]:
-    server = DoorServer(("127.0.0.1", 0), app.app)
+def local_door(runtime: Runtime) -> Iterator[tuple[str, int]]:
+    server = LocalServer(("127.0.0.1", 0), app.app)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -43,8 +44,8 @@ def local_door(shell: Shell) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def served_door(shell: Shell) -> Iterator[tuple[str, int]]:
-    server: Any = create_server(wsgi.Door(app.app), host="127.0.0.1", port=0, threads=1, ident=None)
+def served_door(runtime: Runtime) -> Iterator[tuple[str, int]]:
+    server: Any = create_server(wsgi.App(app.app), host="127.0.0.1", port=0, threads=1, ident=None)
 
     def run() -> None:
         with suppress(OSError):  # its socket is closed while it waits
@@ -59,7 +60,7 @@ def served_door(shell: Shell) -> Iterator[tuple[str, int]]:
         thread.join(5)
 
 
-Doors = Callable[[Shell], Any]
+Doors = Callable[[Runtime], Any]
 
 
 @pytest.mark.parametrize("door", [local_door, served_door])
@@ -82,11 +83,11 @@ def test_no_line_holds_the_token_whatever_becomes_of_the_request(
     def dying(*_: Any) -> Any:
         raise ValueError(secret)
 
-    with door(tenant.shell) as (host, port):
+    with door(tenant.runtime) as (host, port):
         for of_transfer in (None, broken, dying):
             with monkeypatch.context() as patch:
                 if of_transfer is not None:
-                    patch.setattr(tenant.shell.audit, "of_transfer", of_transfer)
+                    patch.setattr(tenant.runtime.audit, "of_transfer", of_transfer)
                 for method in ("GET", "HEAD", "POST"):
                     connection = http.client.HTTPConnection(host, port, timeout=10)
                     connection.request(method, f"/pull/{secret}")

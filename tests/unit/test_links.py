@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.core import ids, links
-from chalicelib.core.sealing import TenantKeys
+from chalicelib.core import ids
+from chalicelib.core.delivery import links
+from chalicelib.core.envelope import TenantKeys
 
 NOW = datetime(2026, 11, 22, 9, 0, 59, 999_000, tzinfo=UTC)
 TENANT, TRANSFER = ids.derived("tnt", "a"), ids.derived("trf", "a")

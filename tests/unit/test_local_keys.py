@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.envelope import TenantKeys
 from chalicelib.core.errors import Misconfigured
-from chalicelib.core.sealing import TenantKeys
 from chalicelib.store.keys import KeyStore
 from chalicelib.store.local_keys import LocalKeys, from_file
 

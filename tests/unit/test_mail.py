@@ -10,7 +10,7 @@ import pytest
 from chalicelib.channels import mail
 from chalicelib.channels.mail_html import plain_text
 from chalicelib.core.errors import MalformedPayload
-from chalicelib.core.event import Draft
+from chalicelib.core.event.event import Draft
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.lines.match import answer
+from chalicelib.commands.match import answer
 
 
 def line(pattern: str = '{"a": ["x"]}', event: str = '{"a": "x"}') -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.channels import matrix
-from chalicelib.channels.base import Received, receive
-from chalicelib.flow import door
+from chalicelib.channels.base import ReceivedRequest, receive
+from chalicelib.flow.hooks import http_event
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 SOURCE = "src_00000000000000000000000001"
@@ -22,7 +22,7 @@ TRANSACTION = json.dumps(
 
 def judged(
     method: str, below: str, token: str | None = "hs-plum-5512", query: str = "", public_url: str = ""
-) -> Received:
+) -> ReceivedRequest:
     event: dict[str, Any] = {
         "rawPath": f"/hooks/{SOURCE}{below}",
         "rawQueryString": query,
@@ -31,7 +31,7 @@ def judged(
         "body": TRANSACTION if method == "PUT" else "",
         "isBase64Encoded": False,
     }
-    source, request = door.request(event, NOW, public_url)
+    source, request = http_event.request(event, NOW, public_url)
     assert source == SOURCE
     return receive(matrix, request, [SECRET])
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.core import merkle
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.merkle import CompactRange
+from chalicelib.core.log import merkle
+from chalicelib.core.log.merkle import CompactRange
 
 LEAVES = [merkle.leaf_hash(b"%d" % n) for n in range(21)]
 ROOT = merkle.root(LEAVES)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from chalicelib import law
 from chalicelib.core import times
-from chalicelib.core.minima import Minima
-from chalicelib.core.residency import Decider
+from chalicelib.core.law.minima import Minima
+from chalicelib.core.law.residency import Decider
 
 LAW = law.installed()
 DECIDER = Decider(LAW)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.event import FIELDS, Kind
-from chalicelib.lines.normalise import answer, write
+from chalicelib.commands.normalise import answer, write
+from chalicelib.core.event.event import FIELDS, EventKind
 
 SECRET = {"secret_token": "orchard-hook_41"}
 UPDATE = {
@@ -166,4 +166,4 @@ def test_page_names_every_field_with_its_class() -> None:
 
 
 def test_page_names_every_kind() -> None:
-    assert [kind.value for kind in Kind if f"| `{kind.value}` |" not in PAGE] == []
+    assert [kind.value for kind in EventKind if f"| `{kind.value}` |" not in PAGE] == []

@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
-from chalicelib.core import merkle, note, proofs
 from chalicelib.core.errors import AuditBroken
-from chalicelib.core.note import Checkpoint, RemoteSigner, Signature, VerifierKey
+from chalicelib.core.log import merkle, note, proofs
+from chalicelib.core.log.note import Checkpoint, RemoteSigner, Signature, VerifierKey
 from tests.fixtures.audit.signers import seeded
 
 ORIGIN = "audit.waybill.example/eu-central-1/tnt_x/2026"

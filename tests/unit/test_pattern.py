@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import pattern_fields
 from chalicelib.core.errors import InvalidPattern
-from chalicelib.core.pattern import MAX_BYTES, MAX_DEPTH, MAX_LEAVES, RESERVED_IN_OR, Pattern
-from chalicelib.core.pattern_operators import OPERATORS, Leaf, fold
+from chalicelib.core.pattern import fields
+from chalicelib.core.pattern.compiler import MAX_BYTES, MAX_DEPTH, MAX_LEAVES, RESERVED_IN_OR, Pattern
+from chalicelib.core.pattern.operators import OPERATORS, FieldMatcher, fold
 
 
 def error(document: object) -> InvalidPattern:
@@ -159,9 +159,9 @@ def in_arrays(depth: int, element: Any) -> dict[str, Any]:
 def test_finds_common_element_when_it_lies_in_as_many_arrays_as_are_looked_into() -> None:
     pattern = Pattern.compile({"l": {"a": [1], "b": [2]}})
 
-    assert pattern.matches(in_arrays(pattern_fields.MAX_ARRAYS, {"a": 1, "b": 2}))
-    assert not pattern.matches(in_arrays(pattern_fields.MAX_ARRAYS, {"a": 1}))
-    assert not pattern.matches(in_arrays(pattern_fields.MAX_ARRAYS + 1, {"a": 1, "b": 2}))
+    assert pattern.matches(in_arrays(fields.MAX_ARRAYS, {"a": 1, "b": 2}))
+    assert not pattern.matches(in_arrays(fields.MAX_ARRAYS, {"a": 1}))
+    assert not pattern.matches(in_arrays(fields.MAX_ARRAYS + 1, {"a": 1, "b": 2}))
 
 
 def test_gives_up_without_a_match_when_search_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_gives_up_without_a_match_when_search_takes_too_long(monkeypatch: pytest
 
     assert pattern.matches(event)
 
-    monkeypatch.setattr(pattern_fields, "MAX_WORK", 4000)
+    monkeypatch.setattr(fields, "MAX_WORK", 4000)
     assert not pattern.matches(event)
 
 
@@ -180,7 +180,7 @@ def test_gives_up_without_a_match_when_search_takes_too_long(monkeypatch: pytest
         ([{"wildcard": "*b*"}], ["x"] * 500),
         ([{"cidr": "10.0.0.0/8"}], ["1.1.1.1"] * 60),
         ([{"anything-but": {"prefix": ["x", "y", "z"]}}], ["x"] * 300),
-        ([{"wildcard": "*b*"}], "x" * pattern_fields.LONG_TEXT * 500),
+        ([{"wildcard": "*b*"}], "x" * fields.LONG_TEXT * 500),
     ],
 )
 def test_branches_share_what_may_be_done_when_an_event_is_hard(
@@ -190,14 +190,14 @@ def test_branches_share_what_may_be_done_when_an_event_is_hard(
     pattern = Pattern.compile({"$or": [*hard, {"kind": ["message"]}]})
     tests = 0
 
-    def counted(leaf: Leaf, one: Any) -> bool:
+    def counted(leaf: FieldMatcher, one: Any) -> bool:
         nonlocal tests
-        tests += 1 + len(one) // pattern_fields.LONG_TEXT
+        tests += 1 + len(one) // fields.LONG_TEXT
         return accepts(leaf, one)
 
-    accepts = Leaf.accepts
-    monkeypatch.setattr(Leaf, "accepts", counted)
-    monkeypatch.setattr(pattern_fields, "MAX_WORK", 3000)
+    accepts = FieldMatcher.accepts
+    monkeypatch.setattr(FieldMatcher, "accepts", counted)
+    monkeypatch.setattr(fields, "MAX_WORK", 3000)
 
     assert not pattern.matches({"a": value})
     assert 0 < tests <= 3000
@@ -212,17 +212,17 @@ class Work:
     def __init__(self) -> None:
         self.places = 0
 
-    def __call__(self, claims: list[pattern_fields.Claim]) -> Iterator[list[pattern_fields.Claim]]:
+    def __call__(self, claims: list[fields.ArrayClaim]) -> Iterator[list[fields.ArrayClaim]]:
         self.places += sum(len(claim.options) + len(claim.leaves or ()) for claim in claims)
         return self.divide(claims)
 
-    divide = staticmethod(pattern_fields._divide)
+    divide = staticmethod(fields._divide)
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
     counted = Work()
-    monkeypatch.setattr(pattern_fields, "_divide", counted)
+    monkeypatch.setattr(fields, "_divide", counted)
     yield counted
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import InvalidPattern
-from chalicelib.core.pattern import Pattern
-from chalicelib.core.pattern_index import RouteIndex
-from chalicelib.core.pattern_operators import OPERATORS
+from chalicelib.core.pattern.compiler import Pattern
+from chalicelib.core.pattern.index import RouteIndex
+from chalicelib.core.pattern.operators import OPERATORS
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "patterns"
 CASES = [

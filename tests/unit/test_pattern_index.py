@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import pattern_fields
-from chalicelib.core.pattern import Pattern
-from chalicelib.core.pattern_index import RouteIndex
+from chalicelib.core.pattern import fields
+from chalicelib.core.pattern.compiler import Pattern
+from chalicelib.core.pattern.index import RouteIndex
 
 EVENT = {
     "channel": "telegram",
@@ -92,11 +92,11 @@ def test_routes_share_what_may_be_done_when_an_event_is_hard(monkeypatch: pytest
     index = RouteIndex(enumerate([*patterns, Pattern.compile({"kind": ["message"]})]))
     event = {"a": ["x", "z"] * 200, "kind": "message"}
 
-    enough = pattern_fields.Effort()
+    enough = fields.Effort()
     assert (index.match(event, enough), enough.refused) == (tuple(range(11)), 0)
 
-    monkeypatch.setattr(pattern_fields, "MAX_WORK", 5000)  # enough for two of the ten
-    effort = pattern_fields.Effort()
+    monkeypatch.setattr(fields, "MAX_WORK", 5000)  # enough for two of the ten
+    effort = fields.Effort()
     assert (index.match(event, effort), effort.refused) == ((0, 1, 10), 8)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.configuration import Configuration
-from chalicelib.core.plan import recipient_of, route_facts
-from chalicelib.core.tenant import Controller, Destination, Recipient, Retention, Route, Tenant
+from chalicelib.core.decide.plan import recipient_of, route_facts
+from chalicelib.core.tenant.configuration import Configuration
+from chalicelib.core.tenant.records import Controller, Destination, Recipient, Retention, Route, Tenant
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 

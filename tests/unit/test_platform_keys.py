@@ -12,10 +12,10 @@ from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import KeyRequest, receive
 from chalicelib.core.errors import Unavailable
 from chalicelib.destinations.address import Policy
-from chalicelib.destinations.base import Clients
-from chalicelib.flow import platform_keys
-from chalicelib.flow import receive as receive_flow
-from chalicelib.flow.platform_keys import PublishedKeys
+from chalicelib.destinations.base import SendingClients
+from chalicelib.flow.hooks import platform_keys
+from chalicelib.flow.hooks import receive as receive_flow
+from chalicelib.flow.hooks.platform_keys import PublishedKeys
 from tests.contract.channels.cases import Case, cases
 from tests.contract.channels.signing_services import CERTIFICATE_URL, certificate, key_set
 
@@ -236,7 +236,7 @@ def test_nothing_is_connected_to_when_the_host_is_not_a_platforms_own(url: str) 
         raise AssertionError("a name was looked up")
 
     with pytest.raises(Unavailable):
-        platform_keys.fetch(Clients(resolver=resolver), url)
+        platform_keys.fetch(SendingClients(resolver=resolver), url)
 
 
 def test_nothing_is_connected_to_when_a_platforms_name_resolves_inside_even_if_the_cell_allows_it() -> None:
@@ -246,7 +246,7 @@ def test_nothing_is_connected_to_when_a_platforms_name_resolves_inside_even_if_t
     def tls() -> ssl.SSLContext:
         raise AssertionError("a connection was made")
 
-    clients = Clients(policy=Policy(allow_http=True, allow_cidrs=("127.0.0.0/8",)), resolver=resolver, tls=tls)
+    clients = SendingClients(policy=Policy(allow_http=True, allow_cidrs=("127.0.0.0/8",)), resolver=resolver, tls=tls)
 
     with pytest.raises(Unavailable):
         platform_keys.fetch(clients, URL)
@@ -294,14 +294,14 @@ def test_platform_is_told_to_post_again_when_its_keys_cannot_be_had() -> None:
         source=SimpleNamespace(channel="teams"),
         secrets=({"secret": {"app_id": case.fixture["secret"]["app_id"]}, "until": None},),
     )
-    shell: Any = SimpleNamespace(
+    runtime: Any = SimpleNamespace(
         doors=SimpleNamespace(of=lambda source: door),
         settings=SimpleNamespace(source_rate_per_s=1),
         admit=lambda source, rate: True,
         monotonic=lambda: 0.0,
-        destination_clients=Clients(resolver=resolver),
+        destination_clients=SendingClients(resolver=resolver),
     )
 
-    reply = receive_flow.handle(shell, "src_" + "0" * 26, case.request())
+    reply = receive_flow.handle(runtime, "src_" + "0" * 26, case.request())
 
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")

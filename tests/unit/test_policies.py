@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.deployed import (
+from tests.support.deployed import (
     AUDIT,
     AUDIT_KEY,
     BUCKET,
@@ -37,7 +37,7 @@ from tests.deployed import (
     arn,
     role_arn,
 )
-from tests.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
+from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 
 # What a role may do: resource, then actions. Nothing else.
 
@@ -109,16 +109,16 @@ _RECEIVE = "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueAttribu
 _GIVE_BACK = _RECEIVE + " GetQueueUrl"
 _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
-    "hooks": {"inbox": _SEND, "notices": _SEND},
-    "route": {"inbox": f"{_GIVE_BACK} SendMessage", "outbox": _SEND, "notices": _SEND},
-    "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "notices": _SEND},
+    "hooks": {"inbox": _SEND, "seal-requests": _SEND},
+    "route": {"inbox": f"{_GIVE_BACK} SendMessage", "outbox": _SEND, "seal-requests": _SEND},
+    "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "seal-requests": _SEND},
     "pump": {"outbox": _SEND},
-    "jobs": {"outbox": _SEND, "notices": _SEND},
-    "sweep": {"notices": _SEND},
-    "api": {"inbox": _SEND, "outbox": _SEND, "notices": _SEND},
-    "seal": {"notices": "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueUrl"},
-    "dead-inbox": {"inbox-dead": _RECEIVE, "notices": _SEND},
-    "dead-outbox": {"outbox-dead": _RECEIVE, "notices": _SEND},
+    "jobs": {"outbox": _SEND, "seal-requests": _SEND},
+    "sweep": {"seal-requests": _SEND},
+    "api": {"inbox": _SEND, "outbox": _SEND, "seal-requests": _SEND},
+    "seal": {"seal-requests": "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueUrl"},
+    "dead-inbox": {"inbox-dead": _RECEIVE, "seal-requests": _SEND},
+    "dead-outbox": {"outbox-dead": _RECEIVE, "seal-requests": _SEND},
     "tripwire": {},
     "break-glass": {},
 }

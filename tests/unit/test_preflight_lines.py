@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import cli
+from chalicelib.commands.preflight import WrongFile, as_text, examine, exit_code, read
 from chalicelib.law import installed
-from chalicelib.lines.preflight import WrongFile, as_text, examine, exit_code, read
 
 NORD = (Path(__file__).parent.parent / "fixtures" / "preflight" / "nord.toml").read_text(encoding="utf-8")
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

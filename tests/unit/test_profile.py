@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.core.configuration import Configuration
+from chalicelib.core.decide.plan import Cell
 from chalicelib.core.errors import Invalid
-from chalicelib.core.event import DataClass
-from chalicelib.core.plan import Cell
-from chalicelib.core.profile import checked, digest, resolved, spell, unanswered
-from chalicelib.core.readiness import readiness
-from chalicelib.core.residency import Decider
-from chalicelib.core.tenant import Basis, Destination, Recipient, Route, Source, Tenant
+from chalicelib.core.event.event import DataClass
+from chalicelib.core.explain.profile import checked, digest, resolved, spell, unanswered
+from chalicelib.core.explain.readiness import readiness
+from chalicelib.core.law.residency import Decider
+from chalicelib.core.tenant.configuration import Configuration
+from chalicelib.core.tenant.records import Basis, Destination, Recipient, Route, Source, Tenant
 from chalicelib.law import installed, profiles
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.event import FIELDS, DataClass, classes_of, from_document
-from chalicelib.core.redaction import check_redactions, redact
+from chalicelib.core.event.event import FIELDS, DataClass, classes_of, from_document
+from chalicelib.core.pattern.redaction import check_redactions, redact
 
 KEY = b"k" * 32
 

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.errors import WrongRegion
 from chalicelib.law import region_countries, region_country
-from infra.regions import TARGET, regions, text
+from infra.deploy.regions import TARGET, regions, text
 
 
 def test_regions_are_those_of_botocore_when_compared_both_ways():

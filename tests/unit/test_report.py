@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 import cli
-from chalicelib.core import answer as answers
-from chalicelib.core.entry import ACTS
-from chalicelib.core.event import DataClass
-from chalicelib.core.roles import DUTIES
-from infra.report import asking, page
-from tests.answering import HOSTILE, played, receiver, sealed
-from tests.api_cell import Api, cell
+from chalicelib.core.event.event import DataClass
+from chalicelib.core.explain import accountability as answers
+from chalicelib.core.log.entry import ACTS
+from chalicelib.core.tenant.roles import DUTIES
+from infra.client.report import asking, page
+from tests.support.answering import HOSTILE, played, receiver, sealed
+from tests.support.api_cell import Api, cell
 
 __all__ = ["cell"]
 
@@ -215,7 +215,7 @@ def test_it_is_said_when_a_proof_does_not_hold(story: tuple[Door, dict[str, Any]
 
 def test_no_proof_holds_when_another_key_is_trusted(story: tuple[Door, dict[str, Any], Path], tmp_path: Path) -> None:
     out = tmp_path / "report.json"
-    from chalicelib.core import note
+    from chalicelib.core.log import note
 
     named = json.loads(asking.Cell(story[0].url, story[2].read_text().strip()).get("/v1/audit/keys"))["data"][0]["vkey"]
     other = note.VerifierKey(

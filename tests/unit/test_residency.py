@@ -7,9 +7,9 @@ import hashlib
 import pytest
 import rfc8785
 
-from chalicelib.core.bases import BasisDocuments, RecipientDocument
-from chalicelib.core.law import RAISED, load_law
-from chalicelib.core.residency import Decider, decide
+from chalicelib.core.law.bases import BasisDocuments, RecipientDocument
+from chalicelib.core.law.loader import RAISED, load_law
+from chalicelib.core.law.residency import Decider, decide
 from chalicelib.law import installed, texts
 from tests.fixtures.residency.building import VECTORS, facts_of, put
 

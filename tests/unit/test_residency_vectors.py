@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.core.residency import decide
+from chalicelib.core.law.residency import decide
 from chalicelib.law import installed
 from tests.fixtures.residency.building import VECTORS, facts_of
 

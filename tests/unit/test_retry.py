@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.core.retry import (
+from chalicelib.core.delivery.retry import (
     CODES,
     DEFAULT_DELAYS_S,
     Outcome,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.core.retry import CODES, DEFAULT_DELAYS_S, JITTER, RETRY_AFTER_MAX_S, Outcome, next_attempt
+from chalicelib.core.delivery.retry import CODES, DEFAULT_DELAYS_S, JITTER, RETRY_AFTER_MAX_S, Outcome, next_attempt
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "destinations/attempt-codes.md"

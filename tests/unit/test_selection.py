@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import audit, leaf, times
-from chalicelib.core.selection import Query, Selection, event_of
+from chalicelib.core import times
+from chalicelib.core.log import audit, leaf
+from chalicelib.core.log.selection import Query, Selection, event_of
 
 AT = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
 TENANT, EVENT, SUBJECT, DESTINATION = (f"{p}_{'0' * 26}" for p in ("tnt", "evt", "sub", "dst"))

@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 
 import cli
+from chalicelib.commands.selfcheck import as_text, examine, exit_code
 from chalicelib.law import installed
-from chalicelib.lines.selfcheck import as_text, examine, exit_code
 
 LAW = installed()
 CHECKED = max(r.checked_on for f in (LAW.any, *LAW.files) for r in (*f.permits, *f.rules))

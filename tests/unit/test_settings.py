@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import shell as shells
+from chalicelib import runtime as shells
 from chalicelib.core.errors import Misconfigured, WrongRegion
 from chalicelib.settings import from_environment
 from chalicelib.store.region import Clients
@@ -53,7 +53,7 @@ def test_refused_when_the_country_is_not_the_regions(monkeypatch: pytest.MonkeyP
     shells.install(None)
 
     with pytest.raises(Misconfigured, match="DE"):
-        shells.shell()
+        shells.runtime()
 
 
 @pytest.mark.parametrize("region", ["", "aws-global", "aws-us-gov-global"])

@@ -7,7 +7,7 @@ import base64
 import pytest
 from nacl.signing import VerifyKey
 
-from chalicelib.core import signature
+from chalicelib.core.delivery import signature
 from chalicelib.core.errors import Invalid
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from chalicelib import law as laws
-from chalicelib.core.plan import Cell
+from chalicelib.core.decide.plan import Cell
+from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
-from chalicelib.shell import Shell
 from chalicelib.store.region import Clients
 
 
@@ -24,6 +24,6 @@ def test_no_installed_rule_asks_for_the_engine_of_the_store() -> None:
 def test_decisions_are_told_the_engine_that_the_cell_stands_on(engine: str) -> None:
     settings = Settings(cell="test", region="eu-central-1", country="DE", engine=engine)
 
-    cell = Shell(settings, Clients(settings.region)).cell
+    cell = Runtime(settings, Clients(settings.region)).cell
 
     assert cell == Cell("eu-central-1", "DE", engine)

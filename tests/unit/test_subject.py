@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.core.configuration import Configuration
-from chalicelib.core.facts import SHAPE, Leaf, Node
-from chalicelib.core.numbering import countries_of
-from chalicelib.core.plan import Cell, source_facts
-from chalicelib.core.subject import SIGNALS, people_of, subject_facts
-from chalicelib.core.tenant import Source, SourceSettings, Tenant
+from chalicelib.core.decide.plan import Cell, source_facts
+from chalicelib.core.event.numbering import countries_of
+from chalicelib.core.law.facts import SHAPE, FactField, Node
+from chalicelib.core.tenant.configuration import Configuration
+from chalicelib.core.tenant.records import Source, SourceSettings, Tenant
+from chalicelib.core.tenant.subject import SIGNALS, people_of, subject_facts
 from chalicelib.law import installed
-from tests.contract.stores import new_tenant
+from tests.support.stores import new_tenant
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 DECLARED = {"signal": "tenant_declared", "confidence": "declared"}
@@ -149,7 +149,7 @@ def test_the_source_tells_when_an_event_is_about_nobody() -> None:
 
 
 def test_all_candidates_laws_apply_when_a_country_is_one_of_several() -> None:
-    from chalicelib.core.residency import decide
+    from chalicelib.core.law.residency import decide
 
     tenant = new_tenant(strict_plus7=True)
     subject = facts(sent_by("x", "+79161234567"), tenant)
@@ -184,8 +184,8 @@ def test_signals_and_confidences_are_those_that_facts_may_have() -> None:
     subject = SHAPE["subject"]
     assert isinstance(subject, Node)
     signal, confidence = subject.fields["signal"], subject.fields["confidence"]
-    assert isinstance(signal, Leaf)
-    assert isinstance(confidence, Leaf)
+    assert isinstance(signal, FactField)
+    assert isinstance(confidence, FactField)
 
     assert [signal.read(name) for name in SIGNALS] == list(SIGNALS)
     assert {confidence.read(name) for name in SIGNALS.values()} == set(SIGNALS.values())

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import audit, ids, times
-from chalicelib.core.transfers import delivery_id, entry_prefix, of_entries, transfer_id
+from chalicelib.core import ids, times
+from chalicelib.core.log import audit
+from chalicelib.core.log.transfers import delivery_id, entry_prefix, of_entries, transfer_id
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 MINUTE = times.minute(NOW)

@@ -10,9 +10,9 @@ from typing import Any
 import jmespath
 import pytest
 
-from chalicelib.core import transform
 from chalicelib.core.errors import InvalidTransform
-from chalicelib.core.transform import TransformFailed
+from chalicelib.core.pattern import transform
+from chalicelib.core.pattern.transform import TransformFailed
 
 EVENT: dict[str, Any] = {
     "id": "evt_1",

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import cli
-from chalicelib.core import leaf, note, proofs, times
-from chalicelib.core.note import Signature
-from chalicelib.core.verify_faults import FAULTS
+from chalicelib.core import times
+from chalicelib.core.log import leaf, note, proofs
+from chalicelib.core.log.note import Signature
+from chalicelib.core.verify.faults import FAULTS
 from tests.fixtures.audit import make
 from tests.fixtures.audit.made import ref
 from tests.fixtures.audit.make import AT, Log, Members

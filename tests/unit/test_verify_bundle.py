@@ -5,19 +5,19 @@ import tarfile
 
 import pytest
 
-from chalicelib.core import bundle
-from chalicelib.core.bundle import Member, member
 from chalicelib.core.errors import AuditBroken
+from chalicelib.core.verify import bundle
+from chalicelib.core.verify.bundle import BundleMember, member
 
 MANIFEST = member("manifest.json", b"{}")
 
 
-def made(*members: Member) -> bytes:
+def made(*members: BundleMember) -> bytes:
     return b"".join(bundle.write(members))
 
 
 def test_members_come_back_when_a_tar_was_written_in_pieces() -> None:
-    data = made(MANIFEST, Member("entries.jsonl", 700, (b"x" * 512, b"", b"y" * 188)), member("vkeys", b""))
+    data = made(MANIFEST, BundleMember("entries.jsonl", 700, (b"x" * 512, b"", b"y" * 188)), member("vkeys", b""))
 
     spans = bundle.read(data)
 
@@ -43,11 +43,11 @@ def test_the_tar_is_one_for_others_when_written() -> None:
         [MANIFEST, member("notes.txt", b"")],
         [MANIFEST, member("checkpoints/01", b"")],
         [MANIFEST, member("rules/" + "A" * 64 + ".json", b"")],
-        [MANIFEST, Member("vkeys", 3, (b"four",))],
-        [MANIFEST, Member("vkeys", 5, (b"four",))],
+        [MANIFEST, BundleMember("vkeys", 3, (b"four",))],
+        [MANIFEST, BundleMember("vkeys", 5, (b"four",))],
     ],
 )
-def test_a_tar_is_not_written_when_names_or_lengths_are_wrong(members: list[Member]) -> None:
+def test_a_tar_is_not_written_when_names_or_lengths_are_wrong(members: list[BundleMember]) -> None:
     with pytest.raises(ValueError, match=r"bundle|member"):
         made(*members)
 
@@ -71,8 +71,8 @@ class Sparse:
 
 def test_a_member_of_more_than_eight_gigabytes_is_found_when_read() -> None:
     size = 10 * 2**30
-    head = next(bundle.write([Member("manifest.json", 2, (b"{}",))])) + b"{}" + bytes(510)
-    parts = bundle.write([MANIFEST, Member("entries.jsonl", size, ())])
+    head = next(bundle.write([BundleMember("manifest.json", 2, (b"{}",))])) + b"{}" + bytes(510)
+    parts = bundle.write([MANIFEST, BundleMember("entries.jsonl", size, ())])
     large = next(part for part in parts if part.startswith(b"entries.jsonl"))
 
     spans = bundle.read(Sparse({0: head + large}, 1536 + size + 2048))

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 import cli
-from chalicelib.core import leaf, note, proofs, times
-from chalicelib.core.law import LawRefused, load_pack
-from chalicelib.core.note import Checkpoint, Signature
-from chalicelib.core.redecide import configuration_of
+from chalicelib.core import times
+from chalicelib.core.law.loader import LawRefused, load_pack
+from chalicelib.core.log import leaf, note, proofs
+from chalicelib.core.log.note import Checkpoint, Signature
+from chalicelib.core.verify.redecide import configuration_of
 from tests.fixtures.audit import make
 from tests.fixtures.audit.made import TENANT, ref
 from tests.fixtures.audit.make import AT, Log

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.commands.preflight import read
+from chalicelib.commands.what_if import as_text, draft
 from chalicelib.core import times
-from chalicelib.core.plan import plan, routes_of
-from chalicelib.core.redecide import configuration_of
-from chalicelib.core.residency import Decider
-from chalicelib.core.tenant import Route
-from chalicelib.core.what_if import WhatIf, since
+from chalicelib.core.decide.plan import plan, routes_of
+from chalicelib.core.explain.what_if import WhatIf, since
+from chalicelib.core.law.residency import Decider
+from chalicelib.core.tenant.records import Route
+from chalicelib.core.verify.redecide import configuration_of
 from chalicelib.law import installed, texts
-from chalicelib.lines.preflight import read
-from chalicelib.lines.what_if import as_text, draft
-from infra import fetch
+from infra.client import fetch
 from tests.unit.test_preflight_lines import IN_RUSSIA, NORD
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

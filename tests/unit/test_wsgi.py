@@ -12,27 +12,27 @@ import pytest
 from chalice import Blueprint, Response
 
 import app
-from chalicelib import shell as shells
+from chalicelib import runtime as shells
 from chalicelib.api import gateway
+from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
-from chalicelib.shell import Shell
 from chalicelib.store.region import Clients
-from infra import wsgi
-from infra.door import BODY_MAX_BYTES
+from infra.cell import wsgi
+from infra.cell.local_server import BODY_MAX_BYTES
 
 SECRET = "what somebody wrote"
 
 
 @pytest.fixture
-def door() -> Iterator[wsgi.Door]:
+def door() -> Iterator[wsgi.App]:
     settings = Settings(cell="ru1", region="ru-home1", country="RU")
-    shells.install(Shell(settings, Clients("ru-home1", endpoints={"s3": "https://objects.example"})))
-    yield wsgi.Door(app.app)
+    shells.install(Runtime(settings, Clients("ru-home1", endpoints={"s3": "https://objects.example"})))
+    yield wsgi.App(app.app)
     shells.install(None)
 
 
 def ask(
-    door: wsgi.Door, path: str, method: str = "GET", body: bytes = b"", **headers: str
+    door: wsgi.App, path: str, method: str = "GET", body: bytes = b"", **headers: str
 ) -> tuple[str, dict[str, str], bytes]:
     """Ask as a WSGI server does."""
     told: list[Any] = []
@@ -47,7 +47,7 @@ def ask(
     return told[0], {k.lower(): v for k, v in told[1].items()}, answer
 
 
-def test_api_answers_with_its_type_and_length(door: wsgi.Door) -> None:
+def test_api_answers_with_its_type_and_length(door: wsgi.App) -> None:
     status, headers, body = ask(door, "/healthz")
 
     assert status == "200 OK"
@@ -55,7 +55,7 @@ def test_api_answers_with_its_type_and_length(door: wsgi.Door) -> None:
     assert (headers["content-type"], headers["content-length"]) == ("application/json", str(len(body)))
 
 
-def test_head_is_answered_without_a_body(door: wsgi.Door) -> None:
+def test_head_is_answered_without_a_body(door: wsgi.App) -> None:
     status, headers, body = ask(door, "/nowhere", "HEAD")
 
     assert (status, body) == ("404 Not Found", b"")
@@ -63,19 +63,17 @@ def test_head_is_answered_without_a_body(door: wsgi.Door) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/sources", "/hooks/src_x"])
-def test_body_is_refused_unread_when_it_is_too_large(door: wsgi.Door, path: str) -> None:
+def test_body_is_refused_unread_when_it_is_too_large(door: wsgi.App, path: str) -> None:
     status, _, _ = ask(door, path, "POST", b"0" * (BODY_MAX_BYTES + 1))
 
     assert status.startswith("413")
 
 
-def test_unknown_source_is_answered_without_asking_the_store(door: wsgi.Door) -> None:
+def test_unknown_source_is_answered_without_asking_the_store(door: wsgi.App) -> None:
     assert ask(door, "/hooks/nothing?a=b", "POST", b"{}")[0] == "404 Not Found"
 
 
-def test_fault_of_ours_is_answered_and_logged_without_its_text(
-    door: wsgi.Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fault_of_ours_is_answered_and_logged_without_its_text(door: wsgi.App, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[str, dict[str, Any]]] = []
 
     def broken(*_: Any) -> Any:
@@ -90,7 +88,7 @@ def test_fault_of_ours_is_answered_and_logged_without_its_text(
     assert said == [("request_failed", {})]  # of a fault, a log line names the class and the place
 
 
-def test_nothing_is_taken_once_it_is_stopping(door: wsgi.Door) -> None:
+def test_nothing_is_taken_once_it_is_stopping(door: wsgi.App) -> None:
     door.stopping.set()
 
     status, headers, _ = ask(door, "/healthz")
@@ -99,7 +97,7 @@ def test_nothing_is_taken_once_it_is_stopping(door: wsgi.Door) -> None:
     assert headers["retry-after"] == "5"
 
 
-def test_end_waits_for_the_request_in_hand(door: wsgi.Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_end_waits_for_the_request_in_hand(door: wsgi.App, monkeypatch: pytest.MonkeyPatch) -> None:
     began, may_end = threading.Event(), threading.Event()
 
     def slow(*_: Any) -> Any:

@@ -45,7 +45,7 @@ AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "
 
 
 @dataclass(frozen=True)
-class Profile:
+class EngineProfile:
     """What one engine can do.
 
     ``regions`` are the countries of an engine's own regions. ``create_table`` and ``create_queue`` are what may be said when
@@ -77,7 +77,7 @@ def names() -> list[str]:
 
 
 @cache
-def profile(name: str) -> Profile:
+def profile(name: str) -> EngineProfile:
     """Return the profile of an engine.
 
     Raises:
@@ -88,7 +88,7 @@ def profile(name: str) -> Profile:
     return read(name, (files(__package__) / f"{name}.toml").read_text("utf-8"))
 
 
-def read(name: str, text: str) -> Profile:
+def read(name: str, text: str) -> EngineProfile:
     """Read a profile.
 
     Raises:
@@ -99,7 +99,7 @@ def read(name: str, text: str) -> Profile:
     if set(told) != set(CAPABILITIES):
         raise Misconfigured(f"the profile {name} tells of {', '.join(sorted(set(told) ^ set(CAPABILITIES)))} wrongly")
     tables = document["tables"]
-    return Profile(
+    return EngineProfile(
         name=name,
         title=document["title"],
         checked_on=document["checked_on"],
@@ -115,7 +115,7 @@ def read(name: str, text: str) -> Profile:
     )
 
 
-def check(one: Profile, settings: Settings) -> None:
+def check(one: EngineProfile, settings: Settings) -> None:
     """Refuse settings under which the cell cannot stand on an engine.
 
     Raises:
@@ -133,7 +133,7 @@ def check(one: Profile, settings: Settings) -> None:
     _check_keys(one, settings)
 
 
-def _check_country(one: Profile, settings: Settings) -> None:
+def _check_country(one: EngineProfile, settings: Settings) -> None:
     region, country = settings.region, settings.country
     if one.home == "declared":
         if country not in COUNTRIES:
@@ -155,7 +155,7 @@ def _check_country(one: Profile, settings: Settings) -> None:
         raise Misconfigured(f"the region {region} is in {home}: set WAYBILL_COUNTRY to it")
 
 
-def _check_endpoints(one: Profile, settings: Settings) -> None:
+def _check_endpoints(one: EngineProfile, settings: Settings) -> None:
     if one.on_aws:
         if settings.endpoints:
             raise Misconfigured(
@@ -188,7 +188,7 @@ def _near(host: str) -> bool:
 _PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
 
 
-def _check_keys(one: Profile, settings: Settings) -> None:
+def _check_keys(one: EngineProfile, settings: Settings) -> None:
     if "key_service" in one.capabilities:
         if settings.master_key:
             raise Misconfigured(f"WAYBILL_MASTER_KEY is for engines without a key service: {one.name} has one")

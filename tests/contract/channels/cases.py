@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.channels import CHANNELS, KINDS
-from chalicelib.channels.base import Inbound, Received, receive
+from chalicelib.channels.base import Inbound, ReceivedRequest, receive
 from chalicelib.core import times
-from chalicelib.core.event import Event, complete
+from chalicelib.core.event.event import Event, complete
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "channels"
 
@@ -82,13 +82,13 @@ def inbound(fixture: Mapping[str, Any]) -> Inbound:
     )
 
 
-def run(case: Case, **changed: Any) -> tuple[Received, list[dict[str, Any]]]:
+def run(case: Case, **changed: Any) -> tuple[ReceivedRequest, list[dict[str, Any]]]:
     """Judge a case; the events are completed off-line, raw kept, and have been through JSON."""
     received = receive(CHANNELS[case.kind], case.request(**changed), [case.secret])
     return received, documents(case.kind, received, case.fixture["now"])
 
 
-def documents(kind: str, received: Received, now: str) -> list[dict[str, Any]]:
+def documents(kind: str, received: ReceivedRequest, now: str) -> list[dict[str, Any]]:
     found: list[Event] = [
         complete(draft, channel=kind, received_at=times.parse(now), keep_raw=True, off_line=True)
         for draft in received.drafts
@@ -96,7 +96,7 @@ def documents(kind: str, received: Received, now: str) -> list[dict[str, Any]]:
     return [json.loads(json.dumps(event.document(), ensure_ascii=False).encode()) for event in found]
 
 
-def differences(case: Case, received: Received, events: list[dict[str, Any]]) -> Iterator[str]:
+def differences(case: Case, received: ReceivedRequest, events: list[dict[str, Any]]) -> Iterator[str]:
     """Name every place where a result is not as expected."""
     expect = case.expect
     if received.verdict != expect["verdict"]:

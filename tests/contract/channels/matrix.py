@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from chalicelib.channels import KINDS
-from chalicelib.core.event import Kind
+from chalicelib.core.event.event import EventKind
 
 from .cases import FIXTURES, cases
 from .signing import sign
@@ -33,11 +33,11 @@ def matrix() -> str:
         answers = [(200, traits.acknowledges), *traits.also]
         answer = " or ".join(f"{status} `{body}`" if body else f"{status}, empty" for status, body in answers)
         lines.append(f"| [{kind}]({kind}.md) | {traits.proof} | {traits.handshake or 'none'} | {answer} |")
-    lines += ["", "| channel | " + " | ".join(f"`{event.value}`" for event in Kind) + " |"]
-    lines += ["|---" * (len(Kind) + 1) + "|"]
+    lines += ["", "| channel | " + " | ".join(f"`{event.value}`" for event in EventKind) + " |"]
+    lines += ["|---" * (len(EventKind) + 1) + "|"]
     for kind in KINDS:
         seen = {event["kind"] for case in cases(kind) for event in case.expect.get("events", ()) if "kind" in event}
-        lines.append(f"| {kind} | " + " | ".join("yes" if event in seen else "–" for event in Kind) + " |")
+        lines.append(f"| {kind} | " + " | ".join("yes" if event in seen else "–" for event in EventKind) + " |")
     return "\n".join(lines)
 
 

@@ -1,0 +1,130 @@
+"""``waybill verify``: what a person or a program is told of a bundle of evidence. Reads its arguments and nothing else."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..core import times
+from ..core.errors import AuditBroken
+from ..core.log import note
+from ..core.log.note import WITNESS, VerifierKey
+from ..core.verify.decisions import NOT_REDECIDED
+from ..core.verify.faults import MALFORMED, STAGES
+from ..core.verify.stages import Report, Trust, verify
+
+SHOWN_MAX = 20
+"""Faults of one kind that are listed one by one."""
+
+
+class BadArgument(Exception):
+    """An argument cannot be used; the text says which and why."""
+
+
+def trust(vkeys: Sequence[str], witnesses: Sequence[str], quorum: int, seen: str | None, now: str | None) -> Trust:
+    """Read what the reader trusts from the arguments of the command.
+
+    Raises:
+        BadArgument: a key, a time or the file of a checkpoint cannot be read.
+    """
+    if quorum < 0 or quorum > len(witnesses):
+        raise BadArgument("--quorum is from 0 to the number of --witness keys")
+    return Trust(
+        vkeys=tuple(_key("--vkey", text, note.LOG) for text in vkeys),
+        witnesses=tuple(_key("--witness", text, WITNESS) for text in witnesses),
+        quorum=quorum,
+        seen=_seen(Path(seen)) if seen is not None else None,
+        now=_time(now) if now is not None else None,
+    )
+
+
+def _key(option: str, text: str, algorithm: int) -> VerifierKey:
+    try:
+        key = note.parse_vkey(text)
+    except AuditBroken as error:
+        raise BadArgument(f"{option}: {error.detail}") from None
+    if key.algorithm != algorithm:
+        raise BadArgument(f"{option}: the key is not of a {'witness' if algorithm == WITNESS else 'log'}")
+    return key
+
+
+def _seen(path: Path) -> tuple[note.Note, note.Checkpoint]:
+    try:
+        read = note.parse_note(path.read_bytes())
+        return read, note.parse_checkpoint(read.text)
+    except OSError:
+        raise BadArgument("--seen: the file cannot be read") from None
+    except AuditBroken as error:
+        raise BadArgument(f"--seen: {error.detail}") from None
+
+
+def _time(text: str) -> datetime:
+    try:
+        return times.parse(text)
+    except ValueError as error:
+        raise BadArgument(f"--now: {error}") from None
+
+
+def of_file(path: Path, trusted: Trust) -> Report:
+    """Verify the bundle in a file. One that cannot be read is malformed."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return verify(data, trusted)
+    except (OSError, ValueError):  # no such file, no right to it, nothing in it
+        return verify(b"", trusted)
+
+
+def as_json(report: Report) -> str:
+    """Write a report for a program."""
+    return json.dumps(report.document(), ensure_ascii=True, indent=2)
+
+
+def as_text(report: Report) -> str:
+    """Write a report for a person."""
+    told = report.told
+    lines = [f"{'OK' if not report.code else 'NOT OK'}: {_verdict(report)}"]
+    if told:
+        lines += ["", *_told(told)]
+    by_name: dict[str, list[str | None]] = {}
+    for fault in report.faults:
+        by_name.setdefault(fault.name, []).append(fault.place)
+    kinds = {fault.name: fault.kind for fault in report.faults}
+    for name, places in by_name.items():
+        kind = kinds[name]
+        lines += ["", f"[{STAGES[kind.stage]}] {kind.says} ({len(places)})"]
+        lines += [f"    {place}" for place in places[:SHOWN_MAX] if place is not None]
+        if len(places) > SHOWN_MAX:
+            lines.append(f"    and {len(places) - SHOWN_MAX} more; --json lists all")
+        lines.append(f"    What to do: {kind.remedy}")
+    return "\n".join(lines)
+
+
+def _verdict(report: Report) -> str:
+    if report.code == MALFORMED and not report.told:
+        return "malformed; there is no bundle to verify"
+    return STAGES.get(report.code, "what the bundle holds is in the log, whole, and follows from the rules")
+
+
+def _told(told: Mapping[str, Any]) -> list[str]:
+    decisions, transfers = told["decisions"], told["transfers"]
+    entries = ", ".join(f"{count} {kind}" for kind, count in told["entries"].items()) or "none"
+    attested = told["trust"] == "self-attested"
+    keys = "self-attested: the keys are the bundle's own; pin the log's with --vkey" if attested else "pinned"
+    lines = [
+        f"Log          {told['origin']}, {told['size']} entries ({told['mode']} bundle)",
+        f"Keys         {keys}",
+        f"Witnesses    {told['witnesses']}",
+        f"Entries      {entries}",
+        f"Transfers    {transfers['decided']} decided, {transfers['open']} open, {transfers['held']} held",
+        f"Re-decided   {decisions['redecided']}",
+        f"As of        {told['as_of']}",
+    ]
+    for reason, count in decisions["not_redecided"].items():
+        lines.append(f"             {count} not: {NOT_REDECIDED[reason]}")
+    if told["mode"] == "selection":
+        lines.append("A selection proves what is in it; only a full bundle proves that nothing is missing.")
+    return lines

@@ -1,0 +1,342 @@
+"""Plan: what follows from an event. One decision for every matching route, and how long the event is kept. Pure.
+
+``judge`` is asked twice: by ``plan`` before a transfer is written, and again before each attempt, since a consent can have
+been withdrawn or a rule have changed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .. import times
+from ..law.bases import BasisDocuments
+from ..law.residency import Decision
+from ..log.audit import Entry
+from ..log.entry import VERDICTS
+from ..log.transfers import delivery_id, transfer_id
+from ..pattern.fields import Effort
+from ..tenant.configuration import Configuration
+from ..tenant.consents import Documents, Grounds, kept, none_given
+from ..tenant.intervals import LIFE
+from ..tenant.records import Destination, Route, Source
+from ..tenant.subject import subject_facts
+from ..tenant.switches import RULE, Switch, stopped_by
+from .retention import expires_at
+
+if TYPE_CHECKING:
+    from ..law.minima import Minimum
+
+Facts = dict[str, Any]
+Decide = Callable[[Facts], Decision]
+
+PROCESSING_GROUNDS = frozenset(
+    {
+        "consent",
+        "explicit-consent",
+        "contract",
+        "legal-obligation",
+        "vital-interest",
+        "public-interest",
+        "legitimate-interest",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where this cell is: an AWS region and its country, and the engine that its store is.
+
+    ``provider`` None is unknown: an entry does not tell it, and no rule asks for it.
+    """
+
+    region: str
+    country: str
+    provider: str | None = None
+
+
+@dataclass(frozen=True)
+class RouteDecision:
+    """The decision for one event along one route: the stricter of storing it and delivering it.
+
+    ``switch`` is the tenant's switch that refused it before the law was asked; ``grounds`` are the records that consents of
+    the event's person amounted to; ``volumes`` how many people the law was told that there are, where it asked.
+    """
+
+    verdict: str
+    rules: tuple[Mapping[str, str], ...]
+    missing: tuple[str, ...]
+    redact: tuple[Mapping[str, Any], ...]
+    classes_out: tuple[str, ...]
+    basis: str | None
+    retry_at: str | None
+    switch: str | None = None
+    grounds: Documents = ()
+    volumes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlannedTransfer:
+    """One transfer of a plan."""
+
+    route: str
+    transfer: str
+    delivery: str
+    destination: str
+    recipient: Mapping[str, Any] | None
+    judgement: RouteDecision
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from an event. ``keep`` is False where the law forbids to store it, and off the record.
+
+    ``undecided``: the event is such work that some patterns, which now do not match, could not be tried in time.
+    """
+
+    transfers: tuple[PlannedTransfer, ...]
+    expires_at: datetime
+    keep: bool
+    facts: Facts
+    undecided: bool = False
+
+
+def source_facts(
+    configuration: Configuration,
+    source: Source,
+    cell: Cell,
+    *,
+    op: str,
+    classes: list[str],
+    now: datetime,
+    received_at: datetime,
+    subject: Facts | None = None,
+    off_record: bool = False,
+) -> Facts:
+    """Build the facts of receiving or storing what a source sends.
+
+    Args:
+        subject: what is known of the event's people (``subject.subject_facts``); None of no event, but of the source.
+        off_record: nothing is kept of it but the decision, which is the first that is written.
+    """
+    tenant = configuration.tenant
+    collector: Facts = {"country": tenant.controller.country, "tenant_class": tenant.tenant_class}
+    if tenant.zone is not None:
+        collector["zone"] = tenant.zone
+    if tenant.requires:
+        collector["requires"] = sorted(tenant.requires)
+    facts: Facts = (
+        {"item": {"layer": "content", "created_at": times.text(received_at), "otr": True}} if off_record else {}
+    )
+    return {
+        **facts,
+        "now": times.text(now),
+        "op": op,
+        "channel": source.channel,
+        # The tenant sets purpose and destination and we make no use of our own, hence the processor; whether there is an
+        # instruction is for the rules to ask.
+        "router_role": "processor",
+        "purpose": source.purpose,
+        "subject": subject_facts((), tenant, source) if subject is None else subject,
+        "data": {"classes": classes, "special": list(source.special) if source.special is not None else None},
+        "collector": collector,
+        "store": {"country": cell.country, "provider": cell.provider, "copies": [cell.country]},
+        "first_write": {"country": cell.country, "at": times.text(now if off_record else received_at)},
+        "bases": configuration.basis_documents,
+        "volumes": {},
+    }
+
+
+def route_facts(base: Facts, configuration: Configuration, route: Route, held_since: datetime | None = None) -> Facts:
+    """Build the facts of delivering along a route from those of storing."""
+    facts = {
+        **base,
+        "op": "deliver",
+        "purpose": route.purpose,
+        "recipient": configuration.recipient_document(route.destination),
+        "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
+        "bases": configuration.bases_of(route),
+    }
+    if held_since is not None:
+        facts["held_since"] = times.text(held_since)
+    return facts
+
+
+def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], ...]) -> RouteDecision:
+    """Take the stricter of two decisions; where they are alike, the rules of both count."""
+    verdict = max(store.verdict, deliver.verdict, key=VERDICTS.index)
+    rules: dict[str, Mapping[str, str]] = {}
+    for decision in (deliver, store):
+        if decision.verdict == verdict:
+            for rule in decision.selected_rules():
+                rules.setdefault(rule["id"], rule)
+        if verdict in ("allowed", "redacted"):
+            break  # what allows a delivery are the delivery's own rules
+    grounds = {b["id"] for b in bases if b["kind"] in PROCESSING_GROUNDS}
+    leaves = verdict in ("allowed", "redacted")
+    retry = [d.retry_at for d in (store, deliver) if d.retry_at is not None]
+    return RouteDecision(
+        verdict=verdict,
+        rules=tuple(rules[i] for i in sorted(rules)),
+        missing=tuple(sorted({*store.missing, *deliver.missing})) if not leaves else (),
+        redact=tuple(deliver.redact) if leaves else (),
+        classes_out=tuple(deliver.classes_out) if leaves else (),
+        basis=next((b for b in deliver.bases if b in grounds), None),
+        retry_at=max(retry, default=None),
+        volumes={code: counts for d in (store, deliver) for code, counts in (d.facts or {}).get("volumes", {}).items()},
+    )
+
+
+def stopped(switch: Switch) -> RouteDecision:
+    """Return the refusal of what a switch of the tenant stops."""
+    return RouteDecision("refused", (RULE,), (), (), (), None, None, switch.id)
+
+
+def with_grounds(facts: Facts, route: str | None, grounds: Grounds) -> Facts:
+    """Add to facts what a person's consents amount to, for storing (``route`` None) or for delivering along a route."""
+    given = grounds(route, facts)
+    return {**facts, "bases": BasisDocuments((*facts["bases"], *given))} if given else facts
+
+
+def judge(
+    configuration: Configuration,
+    route: Route,
+    store: Decision,
+    base: Facts,
+    decide: Decide,
+    held_since: datetime | None = None,
+    grounds: Grounds = none_given,
+) -> RouteDecision:
+    """Decide one route, given the decision and the facts of storing the event. The tenant's switches come before the law."""
+    facts = route_facts(base, configuration, route, held_since)
+    if configuration.switches:
+        switch = stopped_by(configuration.switches, route.destination, facts, times.parse(base["now"]))
+        if switch is not None:
+            return stopped(switch)
+    given = grounds(route.id, facts)
+    if not given:
+        return combine(store, decide(facts), tuple(facts["bases"]))
+    facts["bases"] = BasisDocuments((*facts["bases"], *given))
+    return replace(combine(store, decide(facts), tuple(facts["bases"])), grounds=given)
+
+
+def recipient_of(configuration: Configuration, destination: Destination | None) -> Mapping[str, Any] | None:
+    """Return what an entry says of a destination's recipient as it is declared now; None where it is not declared."""
+    recipient = configuration.recipients.get(destination.recipient) if destination else None
+    if destination is None or recipient is None:
+        return None
+    processing = configuration.processing_of(destination)
+    return {"id": recipient.id, "country": recipient.entity_country, "processing": processing}
+
+
+def _nothing_demanded(facts: Facts, received_at: datetime) -> None:
+    return None
+
+
+def plan(
+    document: Mapping[str, Any],
+    classes: list[str],
+    configuration: Configuration,
+    source: Source,
+    cell: Cell,
+    decide: Decide,
+    *,
+    minute: int,
+    received_at: datetime,
+    now: datetime,
+    subject: Facts | None = None,
+    grounds: Grounds = none_given,
+    minimum: Callable[[Facts, datetime], Minimum | None] = _nothing_demanded,
+) -> Plan:
+    """Work out what follows from an event.
+
+    Args:
+        document: the event.
+        classes: the data classes that it holds.
+        decide: ``residency.decide`` with a law, or a ``Decider``.
+        minute: of the event's entries.
+        subject: what is known of the event's people.
+        grounds: what the event's person has consented to.
+        minimum: until when the law demands that the content is kept (``minima.Minima.of``).
+    """
+    off_record = bool(document.get("otr"))
+    base = source_facts(
+        configuration,
+        source,
+        cell,
+        op="store",
+        classes=classes,
+        now=now,
+        received_at=received_at,
+        subject=subject,
+        off_record=off_record,
+    )
+    base = with_grounds(base, None, grounds)
+    store = decide(base)
+    transfers, effort = [], Effort()
+    for route_id in sorted(configuration.index.match(document, effort)):
+        route = configuration.routes[route_id]
+        destination = configuration.destinations.get(route.destination)
+        transfer = transfer_id(minute, str(document["id"]), route_id)
+        transfers.append(
+            PlannedTransfer(
+                route=route_id,
+                transfer=transfer,
+                delivery=delivery_id(transfer),
+                destination=route.destination,
+                recipient=recipient_of(configuration, destination),
+                judgement=judge(configuration, route, store, base, decide, grounds=grounds),
+            )
+        )
+    ends_at = received_at + LIFE if off_record else expires_at(configuration.tenant, source, received_at)
+    kept_until = None if off_record else minimum(base, received_at)
+    return Plan(
+        transfers=tuple(transfers),
+        expires_at=ends_at if kept_until is None else max(ends_at, kept_until.until),
+        keep=store.verdict != "refused" and not off_record,
+        facts=entry_facts(base, tuple(t.judgement for t in transfers)),
+        undecided=effort.refused > 0,
+    )
+
+
+def is_off_record(facts: Facts) -> bool:
+    """Say whether facts are those of an event of which nothing is kept."""
+    return bool(facts.get("item", {}).get("otr"))
+
+
+def entry_facts(base: Facts, judgements: tuple[RouteDecision, ...]) -> Facts:
+    """Return the facts that a ``decided`` entry keeps: those that neither its receipt nor the configuration tells.
+
+    Args:
+        base: the facts of storing the event, by which the routes were judged.
+    """
+    facts: Facts = {"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]}
+    if is_off_record(base):
+        facts["otr"] = True
+    volumes = {code: counts for j in judgements for code, counts in j.volumes.items()}
+    if volumes:
+        facts["volumes"] = volumes
+    switches = [j.switch for j in judgements if j.switch is not None]
+    if switches:
+        facts["switch"] = min(switches)
+    consents = kept(tuple(b for b in base["bases"] if b["id"].startswith("cns_")), (j.grounds for j in judgements))
+    return {**facts, "bases": consents} if consents else facts
+
+
+def routes_of(transfers: tuple[PlannedTransfer, ...]) -> list[Entry]:
+    """Return ``routes[]`` of a ``decided`` entry."""
+    return [
+        {
+            "route": t.route,
+            "transfer": t.transfer,
+            "destination": t.destination,
+            "decision": t.judgement.verdict,
+            "rules": [{"id": r["id"], "verdict": r["verdict"], "ref": r["ref"]} for r in t.judgement.rules],
+            "basis": t.judgement.basis,
+            "recipient": dict(t.recipient) if t.recipient else None,
+            "classes_out": sorted(t.judgement.classes_out),
+        }
+        for t in transfers
+    ]

@@ -1,0 +1,305 @@
+"""The breaker of a destination: when nothing is sent to it, who may try, and when it is given up. Pure.
+
+Ten failures in a row, on two lanes or more, within five minutes open it. Then one attempt at a time, a *probe*, after 1, 2,
+4 … 30 minutes, tells whether the destination is back; whatever it takes closes the breaker. A destination may also ask for
+time (``not_before``), and may take only so many deliveries a second: in each case what waits is *listed*, and pump wakes
+the listed lanes, ``wake_per_s`` a second from ``wake_at`` on.
+
+A destination that nothing is wrong with has the state ``State()``, which is never stored: health costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from .. import times
+
+FAILURES = 10
+LANES = 2
+WINDOW = timedelta(minutes=5)
+PROBE_FIRST = timedelta(minutes=1)
+PROBE_MAX = timedelta(minutes=30)
+LEASE = timedelta(minutes=2)
+"""How long a probe may take before another one may be made: longer than any attempt."""
+GIVE_UP = timedelta(days=5)
+"""After so long a run of failures a destination is disabled."""
+PAUSE_MAX = timedelta(hours=36)
+"""Failures further apart than this are not one run: nothing was tried in between, though the schedule's longest wait is a day."""
+STEPS = (50, 70, 90, 100)
+"""Per cent of the way to being disabled at which the tenant is told."""
+SLOW_MAX = timedelta(hours=24)
+WAKES_PER_S = 25
+WAKES_PER_S_MAX = 200
+EMPTY_FOR = timedelta(minutes=5)
+"""For how long nothing must have been listed before nobody looks any more: what was being listed shows by then."""
+
+
+class AttemptResult(StrEnum):
+    """What an attempt tells of a destination."""
+
+    TAKEN = "taken"
+    FAILED = "failed"
+    NOTHING = "nothing"
+
+
+class Permission(StrEnum):
+    """Whether an attempt may be made now. A probe is made by whoever gets the lease."""
+
+    YES = "yes"
+    PROBE = "probe"
+    NO = "no"
+
+
+@dataclass(frozen=True)
+class HealthNotice:
+    """What the tenant is to be told, once for each run of failures (``since``)."""
+
+    type: str
+    since: datetime
+    percent: int = 0
+
+
+@dataclass(frozen=True)
+class BreakerState:
+    """How a destination has done lately. ``recent`` are the last failures of the run, each with a tag of its lane."""
+
+    failures: int = 0
+    failing_since: datetime | None = None
+    failed_at: datetime | None = None
+    recent: tuple[tuple[datetime, str], ...] = ()
+    told: int = 0
+    opened_at: datetime | None = None
+    probes: int = 0
+    probe_at: datetime | None = None
+    leased_until: datetime | None = None
+    not_before: datetime | None = None
+    wake_at: datetime | None = None
+    wake_per_s: int = 0
+    emptied: bool = False
+    notices: tuple[HealthNotice, ...] = ()
+
+
+def may_send(state: BreakerState, now: datetime) -> Permission:
+    """Say whether an attempt may be made."""
+    if state.not_before is not None and now < state.not_before:
+        return Permission.NO
+    if state.probe_at is None:
+        return Permission.YES
+    if now < state.probe_at or (state.leased_until is not None and now < state.leased_until):
+        return Permission.NO
+    return Permission.PROBE
+
+
+def leased(state: BreakerState, now: datetime) -> BreakerState:
+    """Return the state while a probe is under way."""
+    return replace(state, leased_until=now + LEASE, wake_at=now + LEASE)
+
+
+def after(
+    state: BreakerState,
+    answer: AttemptResult,
+    lane: str,
+    now: datetime,
+    *,
+    probe: bool = False,
+    per_s: int | None = None,
+) -> BreakerState:
+    """Return the state after an attempt; the same object where it tells nothing new.
+
+    Args:
+        probe: the attempt was made with the lease.
+        per_s: the destination's rate limit.
+    """
+    if answer is AttemptResult.TAKEN:
+        return _taken(state, now, per_s)
+    if answer is AttemptResult.FAILED:
+        # What was on its way when the breaker opened fails late, and tells nothing of the time since.
+        return _failed(state, lane, now) if probe or state.probe_at is None else state
+    return replace(state, leased_until=None, wake_at=now) if probe else state
+
+
+def _taken(state: BreakerState, now: datetime, per_s: int | None) -> BreakerState:
+    if not state.failures and state.probe_at is None:
+        return state
+    notices = state.notices
+    since = state.failing_since or now
+    if state.probe_at is not None:
+        notices = (*notices, HealthNotice("destination.closed", since))
+    if state.told:
+        notices = (*notices, HealthNotice("destination.recovered", since))
+    # The tenth failure may stand behind the success that it came before; that run is over with it.
+    kept = BreakerState(
+        not_before=state.not_before,
+        wake_at=state.wake_at,
+        wake_per_s=state.wake_per_s,
+        emptied=state.emptied,
+        notices=notices,
+    )
+    return _wake(kept, now, per_s) if state.probe_at is not None else kept
+
+
+def _failed(state: BreakerState, lane: str, now: datetime) -> BreakerState:
+    goes_on = state.failed_at is not None and now - state.failed_at <= PAUSE_MAX
+    since = state.failing_since if goes_on and state.failing_since is not None else now
+    recent = (*(state.recent if goes_on else ()), (now, _tag(lane)))[-FAILURES:]
+    told = state.told if goes_on else 0
+    step = max((s for s in STEPS if (now - since) * 100 >= GIVE_UP * s), default=0)
+    notices = state.notices
+    if step > told:
+        name = "destination.disabled" if step == STEPS[-1] else "destination.failing"
+        notices = (*notices, HealthNotice(name, since, step))
+    state = replace(
+        state,
+        failures=state.failures + 1 if goes_on else 1,
+        failing_since=since,
+        failed_at=now,
+        recent=recent,
+        told=max(step, told),
+        notices=notices,
+    )
+    if state.probe_at is not None:
+        wait = min(PROBE_MAX, PROBE_FIRST * 2 ** min(state.probes + 1, 10))
+        return _until(replace(state, probes=state.probes + 1, leased_until=None), now + wait)
+    return _opened(state, now) if _is_over(recent) else state
+
+
+def _tag(lane: str) -> str:
+    return hashlib.sha256(lane.encode()).hexdigest()[:8]
+
+
+def _is_over(recent: tuple[tuple[datetime, str], ...]) -> bool:
+    moments = [at for at, _ in recent]  # clocks of several processes: not in order
+    return (
+        len(recent) == FAILURES and len({lane for _, lane in recent}) >= LANES and max(moments) - min(moments) <= WINDOW
+    )
+
+
+def _opened(state: BreakerState, now: datetime) -> BreakerState:
+    notice = HealthNotice("destination.opened", state.failing_since or now)
+    state = replace(state, opened_at=now, probes=0, leased_until=None, notices=(*state.notices, notice))
+    return _until(state, now + PROBE_FIRST)
+
+
+def _until(state: BreakerState, probe_at: datetime) -> BreakerState:
+    wake_at = max(probe_at, state.not_before) if state.not_before is not None else probe_at
+    return replace(state, probe_at=probe_at, wake_at=wake_at, emptied=False)
+
+
+def backed_off(state: BreakerState, until: datetime, now: datetime, per_s: int | None = None) -> BreakerState:
+    """Return the state of a destination that has asked for time: nothing is sent before ``until``, at most a day from now."""
+    until = min(until, now + SLOW_MAX)
+    if until <= now or (state.not_before is not None and until <= state.not_before):
+        return state
+    state = replace(state, not_before=until)
+    return _until(state, state.probe_at) if state.probe_at is not None else _wake(state, until, per_s)
+
+
+def gone(state: BreakerState, now: datetime) -> BreakerState:
+    """Return the state of a destination that has said that it will never take anything again."""
+    if any(n.type == "destination.gone" for n in state.notices):
+        return state
+    return replace(state, notices=(*state.notices, HealthNotice("destination.gone", now)))
+
+
+def without(state: BreakerState, told: tuple[HealthNotice, ...]) -> BreakerState:
+    """Return the state once the tenant has been told something."""
+    return replace(state, notices=tuple(n for n in state.notices if n not in told))
+
+
+def enabled(now: datetime, per_s: int | None = None) -> BreakerState:
+    """Return the state of a destination that was just enabled: a clean one, and what waits for it is woken."""
+    return _wake(BreakerState(), now, per_s)
+
+
+def is_given_up(state: BreakerState) -> bool:
+    """Say whether a destination has failed for so long that it is to be disabled."""
+    return state.told == STEPS[-1]
+
+
+# What is listed
+
+
+def _wake(state: BreakerState, at: datetime, per_s: int | None) -> BreakerState:
+    rate = WAKES_PER_S if per_s is None else min(per_s, WAKES_PER_S_MAX)
+    return replace(state, wake_at=at, wake_per_s=rate, emptied=False)
+
+
+def wait_listed(state: BreakerState, now: datetime, per_s: int | None = None) -> BreakerState:
+    """Return the state once a lane waits for its turn; the same object where its turn will come anyway."""
+    if state.probe_at is not None or (state.wake_at is not None and not state.emptied):
+        return state
+    return _wake(state, now, per_s)
+
+
+def wakes(state: BreakerState, now: datetime) -> tuple[int, bool]:
+    """Return how many listed lanes pump wakes a second, and whether it goes on after the first second.
+
+    Of an open breaker one lane is woken: it may become the probe.
+    """
+    if state.wake_at is None or now < state.wake_at:
+        return 0, False
+    return (1, False) if state.probe_at is not None else (max(1, state.wake_per_s), True)
+
+
+def checked(state: BreakerState, found: bool, now: datetime) -> BreakerState:
+    """Return the state once pump has looked at what is listed."""
+    if found:
+        return replace(state, emptied=False) if state.emptied else state
+    if state.probe_at is not None:
+        return replace(state, wake_at=now + PROBE_MAX)  # whatever arrives may be the probe
+    if not state.emptied:
+        return replace(state, wake_at=now + EMPTY_FOR, emptied=True)
+    return replace(state, wake_at=None, wake_per_s=0, emptied=False)
+
+
+def paused(state: BreakerState, now: datetime) -> BreakerState:
+    """Return the state of a disabled destination: nobody is woken for it.
+
+    A wish of the last minutes stays: it may be that of somebody who has enabled the destination meanwhile.
+    """
+    if state.wake_at is None or now - state.wake_at < LEASE:
+        return state
+    return replace(state, wake_at=None, wake_per_s=0, emptied=False)
+
+
+# How it is stored
+
+
+def document(state: BreakerState) -> dict[str, Any]:
+    """Return a state as JSON values, without what is as in ``State()``; times in milliseconds since 1970."""
+    clean = BreakerState()
+    return {
+        f.name: _plain(getattr(state, f.name))
+        for f in fields(BreakerState)
+        if getattr(state, f.name) != getattr(clean, f.name)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return times.millis(value)
+    if isinstance(value, HealthNotice):
+        return [value.type, times.millis(value.since), value.percent]
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+_TIMES = ("failing_since", "failed_at", "opened_at", "probe_at", "leased_until", "not_before", "wake_at")
+
+
+def from_document(values: Mapping[str, Any]) -> BreakerState:
+    """Read what ``document`` wrote."""
+    read: dict[str, Any] = {
+        name: times.from_millis(value) if name in _TIMES else value for name, value in values.items()
+    }
+    if "recent" in read:
+        read["recent"] = tuple((times.from_millis(at), lane) for at, lane in read["recent"])
+    if "notices" in read:
+        read["notices"] = tuple(
+            HealthNotice(kind, times.from_millis(at), percent) for kind, at, percent in read["notices"]
+        )
+    return BreakerState(**read)

@@ -1,0 +1,331 @@
+"""Compile the conditions of a law file. The table of forms is ``_FORMS``; everything else is a fact's path.
+
+Every fault is reported, with its place; nothing is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from functools import partial
+from typing import Any
+
+from .bases import UNBOUND, BasisKind
+from .conditions import (
+    COMPARE,
+    NO,
+    NONE,
+    YES,
+    Check,
+    Condition,
+    Scene,
+    Truth,
+    Wait,
+    all_hold,
+    any_holds,
+    in_list,
+    is_present,
+    none_holds,
+    on_fact,
+    place_of,
+)
+from .derived import DERIVED, special_sent
+from .facts import BASIS_FIELDS, DATE, PATHS, FactField
+
+COUNTRY = PATHS["store.country"]
+
+
+def _holds(compare: Callable[[Any, Any], bool], bound: Any, value: Any) -> bool:
+    return compare(value, bound)
+
+
+class Compiler:
+    """Compile the conditions of one rule. What is wrong goes to ``faults``, each with its place."""
+
+    def __init__(self, list_names: frozenset[str], permits: frozenset[str], faults: list[str], place: str) -> None:
+        self._list_names = list_names
+        self._permits = permits
+        self._faults = faults
+        self._place = place
+
+    def condition(self, table: object, part: str) -> Condition:
+        """Compile one table."""
+        self._part = part
+        self._party = self._destination = self._bound = self._relies = False
+        check = self._table(table)
+        return Condition(check, self._party, self._destination, self._bound, self._relies)
+
+    def wait(self, table: object) -> Wait | None:
+        """Compile the ``waited`` of a permit."""
+        self._part = "when.waited"
+        return self._wait(table)
+
+    def _fault(self, said: str) -> None:
+        self._faults.append(f"{self._place}: {self._part}: {said}")
+
+    def _table(self, table: object) -> Check:
+        if not isinstance(table, dict):
+            self._fault("must be a table of conditions")
+            return lambda _: NO
+        checks = [check for key, value in table.items() for check in self._entry(key, value)]
+        return all_hold(checks) if checks else lambda _: YES
+
+    def _entry(self, key: str, value: object) -> list[Check]:
+        special = _FORMS.get(key)
+        if special is not None:
+            return [special(self, value)]
+        if key in DERIVED:
+            return [self._derived(key, value)]
+        leaf = PATHS.get(key)
+        if leaf is None:
+            self._fault(f"unknown fact path or operator {key!r}")
+            return []
+        self._party |= key.startswith("hop.")
+        return self._fact(key, leaf, value)
+
+    def _fact(self, path: str, leaf: FactField, value: object) -> list[Check]:
+        if not isinstance(value, dict):
+            if leaf.many:
+                self._fault(f"{path} is a list: ask what it has")
+                return []
+            wanted = frozenset(self._values(path, leaf, value))
+            return [on_fact(path, lambda v, _: v in wanted)]
+        return [check for op, operand in value.items() for check in self._operation(path, leaf, op, operand)]
+
+    def _operation(self, path: str, leaf: FactField, op: str, operand: object) -> list[Check]:
+        if op == "present" and operand is True:
+            return [is_present(path)]
+        if op == "has" and leaf.many:
+            wanted = self._bound_value(path, leaf, operand)
+            return [on_fact(path, lambda v, _: wanted in v)]
+        if op == "not_in" and not leaf.many:
+            barred = frozenset(self._values(path, leaf, operand))
+            return [on_fact(path, lambda v, _: v not in barred, absent=True)]
+        if op in ("in_list", "not_in_list") and not leaf.many:
+            return self._membership(path, op, operand)
+        if op in COMPARE and leaf.ordered:
+            compare, bound = COMPARE[op], self._bound_value(path, leaf, operand)
+            return [on_fact(path, lambda v, _: compare(v, bound))] if bound is not None else []
+        self._fault(f"unknown operator {op!r} for {path}")
+        return []
+
+    def _membership(self, path: str, op: str, operand: object) -> list[Check]:
+        if not isinstance(operand, str) or operand not in self._list_names:
+            self._fault(f"unknown list name {operand!r}")
+            return []
+        return [on_fact(path, in_list(operand, op == "in_list"))]
+
+    def _bound_value(self, path: str, leaf: FactField, operand: object) -> Any:
+        if isinstance(operand, date) and not isinstance(operand, datetime):
+            operand = operand.isoformat()
+        return next(iter(self._values(path, leaf, operand)), None)
+
+    def _values(self, path: str, leaf: FactField, value: object) -> list[Any]:
+        read = []
+        for item in value if isinstance(value, list) else [value]:
+            try:
+                read.append(leaf.read(item))
+            except ValueError as fault:
+                self._fault(f"{path}: {item!r} {fault}")
+        return read
+
+    def _derived(self, name: str, value: object) -> Check:
+        if name == "destination":
+            self._party = self._destination = True
+            return self._on_destination(value)
+        if name == "held_hours":
+            return self._held(value)
+        if not isinstance(value, bool):
+            self._fault(f"{name} is true or false")
+            return lambda _: NO
+        if name == "transfer":
+            self._party = self._destination = True
+            return lambda scene: YES if (scene.destination is not None) is value else NO
+
+        derive = DERIVED[name]
+
+        def check(scene: Scene) -> Truth:
+            answer = scene.derived.get(name)
+            if answer is None:
+                truth, unknown = derive(scene.facts, scene.sent)
+                answer = scene.derived[name] = Truth(truth, unknown)
+            if answer.truth is None:
+                return answer
+            return YES if answer.truth is value else NO
+
+        return check
+
+    def _on_destination(self, value: object) -> Check:
+        if not isinstance(value, dict):
+            wanted = frozenset(self._values("destination", COUNTRY, value))
+            return lambda scene: YES if scene.destination in wanted else NO
+        tests: list[Callable[[Any, Scene], bool]] = []
+        for op, operand in value.items():
+            if op not in ("in_list", "not_in_list"):
+                self._fault(f"unknown operator {op!r} for destination")
+            elif not isinstance(operand, str) or operand not in self._list_names:
+                self._fault(f"unknown list name {operand!r}")
+            else:
+                tests.append(in_list(operand, op == "in_list"))
+        return lambda scene: (
+            YES if scene.destination is not None and all(t(scene.destination, scene) for t in tests) else NO
+        )
+
+    def _held(self, value: object) -> Check:
+        bounds = []
+        for op, hours in value.items() if isinstance(value, dict) else ():
+            if op in COMPARE and isinstance(hours, int) and not isinstance(hours, bool):
+                bounds.append((COMPARE[op], hours))
+            else:
+                self._fault(f"unknown operator {op!r} for held_hours")
+        if not bounds:
+            self._fault("held_hours is compared with whole hours")
+
+        def check(scene: Scene) -> Truth:
+            since = scene.facts.values.get("held_since")
+            if since is None:
+                return NO
+            held = (scene.facts.now - since).total_seconds() / 3600
+            return YES if all(compare(held, hours) for compare, hours in bounds) else NO
+
+        return check
+
+    def _any_of(self, value: object) -> Check:
+        return any_holds(self._tables("any_of", value))
+
+    def _none_of(self, value: object) -> Check:
+        return none_holds(self._tables("none_of", value))
+
+    def _tables(self, key: str, value: object) -> list[Check]:
+        if not isinstance(value, list) or not value:
+            self._fault(f"{key} is a list of conditions")
+            return []
+        return [self._table(item) for item in value]
+
+    def _special_any(self, value: object) -> Check:
+        if value is not True:
+            self._fault("special_any is true")
+        return lambda scene: Truth(*special_sent(scene.facts, scene.sent, None))
+
+    def _special_in(self, value: object) -> Check:
+        wanted = frozenset(self._values("special_in", PATHS["data.special"], value))
+        return lambda scene: Truth(*special_sent(scene.facts, scene.sent, wanted))
+
+    def _never(self, value: object) -> Check:
+        if value is not True:
+            self._fault("never is true")
+        return lambda _: NO
+
+    def _relies_on(self, value: object) -> Check:
+        self._party = self._destination = self._relies = True
+        if value == "none":
+            return lambda scene: YES if scene.relied is None else NO
+        ids = frozenset(map(str, value)) if isinstance(value, list) else frozenset()
+        for name in sorted(ids - self._permits) or ([] if ids else ["nothing"]):
+            self._fault(f"relies on {name}, which is no permit of this file")
+        return lambda scene: YES if scene.relied in ids else NO
+
+    def _kinds(self, value: object) -> frozenset[BasisKind]:
+        kinds = set()
+        for item in value if isinstance(value, list) else [value]:
+            try:
+                kinds.add(BasisKind(str(item)))
+            except ValueError:
+                self._fault(f"unknown basis kind {item!r}")
+        return frozenset(kinds)
+
+    def _basis(self, value: object) -> Check:
+        if not isinstance(value, dict) or "kind" not in value:
+            self._fault("basis is a table with a kind")
+            return lambda _: NO
+        kinds = sorted(self._kinds(value["kind"]))
+        bound = value.get("bound", False)
+        if not isinstance(bound, bool):
+            self._fault("bound is true or false")
+        self._bound |= bool(bound)
+        self._party |= bool(bound) or not UNBOUND.issuperset(kinds)
+        tests = [self._field(n, wanted) for n, wanted in value.items() if n not in ("kind", "bound")]
+
+        def check(scene: Scene) -> Truth:
+            party = scene.party.id if scene.party is not None else None
+            if bound and scene.party is not None and party is None:
+                return Truth(None, frozenset({place_of(scene.party, "id")}))
+            found, unproved = set(), set()
+            for kind in kinds:
+                for record in scene.records.get(kind, ()):
+                    if record.recipient != party and (bound or (record.recipient is not None and kind not in UNBOUND)):
+                        continue
+                    if not all(test(record.fields) for test in tests):
+                        continue
+                    lacks = record.unproved()
+                    if lacks is None:
+                        found.add(record.id)
+                    else:
+                        unproved.add(lacks)
+            if found:
+                return Truth(True, NONE, frozenset(found))
+            return Truth(None, frozenset(unproved)) if unproved else NO
+
+        return check
+
+    def _field(self, name: str, wanted: object) -> Callable[[Mapping[str, Any]], bool]:
+        leaf = BASIS_FIELDS.get(name)
+        if not isinstance(leaf, FactField):
+            self._fault(f"unknown field {name!r} of a basis record")
+            return lambda _: False
+        if not isinstance(wanted, dict):
+            values = frozenset(self._values(name, leaf, wanted))
+            return lambda fields: fields.get(name) in values
+        tests: list[Callable[[Any], bool]] = []
+        for op, operand in wanted.items():
+            if op in COMPARE and leaf.ordered:
+                tests.append(partial(_holds, COMPARE[op], self._bound_value(name, leaf, operand)))
+            elif not (op == "present" and operand is True):
+                self._fault(f"unknown operator {op!r} for {name}")
+        return lambda fields: fields.get(name) is not None and all(test(fields[name]) for test in tests)
+
+    def _wait(self, value: object) -> Wait | None:
+        self._party = self._bound = True
+        if not isinstance(value, dict) or set(value) != {"kind", "field", "working_days"}:
+            self._fault("needs kind, field and working_days")
+            return None
+        kinds = self._kinds(value["kind"])
+        leaf = BASIS_FIELDS.get(str(value["field"]))
+        if not isinstance(leaf, FactField) or leaf.read is not DATE.read:
+            self._fault(f"unknown date field {value['field']!r} of a basis record")
+        if type(value["working_days"]) is not int or not 0 < value["working_days"] <= 366:
+            self._fault("working_days is a whole number from 1 to 366")
+            return None
+        return Wait(next(iter(kinds)), value["field"], value["working_days"]) if len(kinds) == 1 else None
+
+    def _within(self, value: object) -> Check:
+        wait = self._wait(value)
+        if wait is None:
+            return lambda _: NO
+
+        def check(scene: Scene) -> Truth:
+            ends, unknown = wait.ends(scene)
+            open_still = frozenset(record for last, record in ends if scene.day <= last)
+            if open_still:
+                return Truth(True, NONE, open_still)
+            return Truth(None, unknown) if unknown else NO
+
+        return check
+
+    def _misplaced_wait(self, _: object) -> Check:
+        self._fault("waited stands only at the top of a permit's when")
+        return lambda _: NO
+
+
+_FORMS: Mapping[str, Callable[[Compiler, object], Check]] = {
+    "any_of": Compiler._any_of,
+    "none_of": Compiler._none_of,
+    "special_any": Compiler._special_any,
+    "special_in": Compiler._special_in,
+    "basis": Compiler._basis,
+    "within": Compiler._within,
+    "waited": Compiler._misplaced_wait,
+    "relies": Compiler._relies_on,
+    "never": Compiler._never,
+}
+"""The entries of a condition that are not facts."""

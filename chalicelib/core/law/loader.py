@@ -1,0 +1,390 @@
+"""The law as data: law files compiled into rules, with everything wrong in them reported at once.
+
+The format is in ``docs/law/README.md``. Nothing here reads a file: texts come in, a ``Law`` comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import rfc8785
+
+from ..countries import COUNTRIES
+from ..errors import Misconfigured
+from .clocks import Calendar, days
+from .compiling import Compiler
+from .conditions import DatedRow
+from .derived import BY_VOLUME
+from .rules import CONFIDENCES, RULE_FIELDS, Provision, Rule, read_dates, read_rule
+
+SCHEMA = "waybill.law/1"
+FINES = "fines.toml"
+NOT_LAWS = frozenset({FINES, "regions.toml", "thresholds.toml"})
+REACHES = ("collector", "subject", "citizen", "store", "zone")
+
+
+class LawRefused(Misconfigured):
+    """A set of law files cannot be used. ``faults`` names every place, sorted."""
+
+    code = "law_refused"
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = sorted(set(faults))
+        super().__init__("\n".join(self.faults))
+
+
+@dataclass(frozen=True, slots=True)
+class LawFile:
+    """One jurisdiction. ``table`` is the file itself as JSON-able values."""
+
+    code: str
+    countries: frozenset[str]
+    reach: frozenset[str]
+    zone: str | None
+    not_zones: frozenset[str]
+    calendar: Calendar
+    lists: Mapping[str, tuple[DatedRow, ...]]
+    gate: Provision | None
+    permits: tuple[Rule, ...]
+    rules: tuple[Rule, ...]
+    table: Mapping[str, Any]
+
+    def provisions(self) -> Iterator[Provision]:
+        """Yield every rule and the gate."""
+        yield from self.permits
+        yield from self.rules
+        if self.gate is not None:
+            yield self.gate
+
+
+def _raised(id: str, ref: str) -> Provision:
+    return Provision(id, ref, id.partition(".")[0])
+
+
+LAW_UNKNOWN = _raised("ANY.law-unknown", "GDPR art. 44")
+EVIDENCE = _raised("ANY.evidence", "GDPR art. 5(2), 32; 152-FZ art. 19")
+CLASSES = _raised("ANY.classes", "GDPR art. 5(1)(c)")
+ROUTE_REDACT = _raised("ANY.route-redact", "GDPR art. 5(1)(c), 25")
+RESTRICT = _raised("ANY.restrict", "GDPR art. 5(1)(c), 25")
+UNSETTLED = _raised("ANY.unsettled", "GDPR art. 5(2)")
+FACTS = _raised("ANY.facts", "GDPR art. 5(2)")
+SWITCH = _raised("TENANT.switch", "tenant's own switch")
+RAISED = (LAW_UNKNOWN, EVIDENCE, CLASSES, ROUTE_REDACT, RESTRICT, UNSETTLED, FACTS, SWITCH)
+"""What no file holds, because the evaluator, or the tenant's kill switch, raises it itself."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A compiled set of law files. ``hash`` names it in every decision; equal hashes are equal law."""
+
+    version: str
+    any: LawFile
+    files: tuple[LawFile, ...]
+    hash: str
+    canonical: bytes
+
+    @cached_property
+    def provisions(self) -> Mapping[str, Provision]:
+        """Whatever a decision can name, by id."""
+        return {p.id: p for p in (*RAISED, *(p for f in (self.any, *self.files) for p in f.provisions()))}
+
+    @cached_property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """The rules as their files have them, by id, dates being dates."""
+        tables = (f.table for f in (self.any, *self.files))
+        return {row["id"]: _with_dates(row) for table in tables for row in table.get("rule", ())}
+
+    @cached_property
+    def reads_volumes(self) -> frozenset[str]:
+        """The jurisdictions of which some rule turns on how many people there are."""
+        return frozenset(f.code for f in (self.any, *self.files) if _reads_volumes(f.table.get("rule", ())))
+
+    def file(self, code: str) -> LawFile:
+        """Return the file of a jurisdiction that this law has."""
+        return next(f for f in (self.any, *self.files) if f.code == code)
+
+    def marked(self, rules: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+        """Say of rules, as decisions and entries name them, how they stand; nothing of one that this law has not."""
+        marked: list[dict[str, Any]] = []
+        for rule in rules:
+            known = self.provisions.get(rule["id"])
+            standing = {"settled": known.settled, "confidence": known.confidence} if known is not None else {}
+            marked.append({"id": rule["id"], "ref": rule["ref"], "verdict": rule["verdict"], **standing})
+        return marked
+
+    def document(self) -> dict[str, Any]:
+        """Return ``waybill.law/1``: the files as JSON, and every id that a decision can name with its time in force."""
+        return _document(self.version, (self.any, *self.files))
+
+
+def _reads_volumes(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(key.startswith("volumes.") or key in BY_VOLUME or _reads_volumes(v) for key, v in value.items())
+    return isinstance(value, (list, tuple)) and any(map(_reads_volumes, value))
+
+
+def _document(version: str, files: tuple[LawFile, ...]) -> dict[str, Any]:
+    provisions = [p for f in files for p in f.provisions()] + list(RAISED)
+    return {
+        "schema": SCHEMA,
+        "version": version,
+        "laws": [f.table for f in sorted(files, key=lambda f: f.code)],
+        "rules": [
+            {
+                "id": p.id,
+                "ref": p.ref,
+                "effective_from": p.effective_from.isoformat(),
+                "effective_to": p.effective_to.isoformat() if p.effective_to else None,
+            }
+            for p in sorted(provisions, key=lambda p: p.id)
+        ],
+    }
+
+
+def load_law(texts: Mapping[str, str]) -> Law:
+    """Compile law files.
+
+    Args:
+        texts: TOML by file name: ``any.toml``, ``fines.toml`` and one file a jurisdiction.
+
+    Raises:
+        LawRefused: with every fault of every file.
+    """
+    faults: list[str] = []
+    tables = {name: _parse(name, text, faults) for name, text in sorted(texts.items())}
+    fines = _fines(tables.get(FINES, {}), faults)
+    if "any.toml" not in texts:
+        faults.append("any.toml: is missing")
+    laws = {name: table for name, table in tables.items() if name not in NOT_LAWS and table}
+    return _compile(laws, fines, faults)
+
+
+def load_pack(canonical: bytes) -> Law:
+    """Compile a law from its own ``canonical`` form, as a bundle of evidence holds it.
+
+    Raises:
+        LawRefused: it does not compile, or this version would compile it to something else.
+    """
+    try:
+        tables = json.loads(canonical)["laws"]
+        laws = {str(table["code"]): _with_dates(table) for table in tables}
+        rules = [row for table in laws.values() for row in table.get("rule", ()) if isinstance(row, dict)]
+        # A pack comes without the table of fines: that each fine is in it was seen when the pack was made.
+        law = _compile(laws, frozenset(str(row["fine"]) for row in rules if "fine" in row), [])
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # anybody's JSON may come here
+        raise LawRefused(["the pack: is no JSON of law files"]) from None
+    if law.canonical != canonical:
+        raise LawRefused(["the pack: was compiled by another version"])
+    return law
+
+
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+
+
+def _with_dates(value: Any, key: str = "") -> Any:
+    """Undo ``plain``: texts in the form of a date are dates, but for keys that hold texts."""
+    if isinstance(value, dict):
+        return {name: _with_dates(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_dates(item, key) for item in value]
+    if isinstance(value, str) and key not in _TEXTS and _ISO.match(value):
+        return date.fromisoformat(value)
+    return value
+
+
+def _compile(tables: Mapping[str, dict[str, Any]], fines: frozenset[str], faults: list[str]) -> Law:
+    found = [_file(name, table, fines, faults) for name, table in tables.items()]
+    files = [f for f in found if f is not None]
+    faults += _clashes(files)
+    guard = next((f for f in files if f.code == "ANY"), None)
+    if faults or guard is None:
+        raise LawRefused(faults or ["ANY: is missing"])
+    version = str(guard.table.get("version", "0"))
+    others = tuple(sorted((f for f in files if f is not guard), key=lambda f: f.code))
+    canonical = rfc8785.dumps(_document(version, (guard, *others)))
+    return Law(version, guard, others, "sha256:" + hashlib.sha256(canonical).hexdigest(), canonical)
+
+
+def _parse(name: str, text: str, faults: list[str]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        faults.append(f"{name}: not TOML: {fault}")
+        return {}
+    if not table:
+        faults.append(f"{name}: is empty")
+    return table
+
+
+def _fines(table: Mapping[str, Any], faults: list[str]) -> frozenset[str]:
+    rows = table.get("fine", [])
+    ids: set[str] = set()
+    for number, row in enumerate(rows if isinstance(rows, list) else [None], 1):
+        id = row.get("id") if isinstance(row, dict) else None
+        if not isinstance(row, dict) or not isinstance(id, str) or not isinstance(row.get("breach"), str):
+            faults.append(f"{FINES}: fine {number}: needs id and breach")
+        elif row.get("confidence") not in CONFIDENCES or not set(row) <= _FINE:
+            faults.append(f"{FINES}: {id}: needs a known confidence, and has only known keys")
+        elif id in ids:
+            faults.append(f"{FINES}: {id}: duplicate id")
+        else:
+            ids.add(id)
+    return frozenset(ids)
+
+
+def _clashes(files: list[LawFile]) -> Iterator[str]:
+    codes: set[str] = set()
+    seen: dict[str, Provision] = {p.id: p for p in RAISED}
+    versions: dict[str, list[Provision]] = {}
+    for file in files:
+        if file.code in codes:
+            yield f"{file.code}: two files have this code"
+        codes.add(file.code)
+        for provision in file.provisions():
+            if provision.id in seen:
+                yield f"{provision.id}: duplicate id"
+                continue
+            seen[provision.id] = provision
+            versions.setdefault(provision.id.partition("@")[0], []).append(provision)
+    for of_one in versions.values():
+        ordered = sorted(of_one, key=lambda p: (p.effective_from, p.id))
+        for earlier, later in pairwise(ordered):
+            if earlier.effective_to is None or later.effective_from < earlier.effective_to:
+                yield f"{later.id}: overlaps {earlier.id}"
+
+
+# --- one file ----------------------------------------------------------------------------------------------------------
+
+_HEADER: Mapping[str, type] = {
+    "code": str, "version": str, "countries": list, "reach": list, "time_zone": str, "gate": bool, "gate_id": str,
+    "gate_ref": str, "source": str, "weekend": list, "holidays": dict, "working_weekends": str, "not_zones": list,
+    "zone": str, "rule": list,
+}  # fmt: skip
+_TEXTS = frozenset(name for table in (_HEADER, RULE_FIELDS) for name, kind in table.items() if kind is str)
+_NEEDED = ("code", "countries", "reach", "time_zone", "gate")
+_FINE = frozenset(
+    {"id", "breach", "from", "min", "max", "currency", "pct_turnover", "floor", "cap", "bands", "confidence"}
+)
+_ROW = frozenset({"from", "to", "confidence", "countries", "channels", "scheme"})
+
+
+def plain(value: Any) -> Any:
+    """Return TOML values as JSON-able ones: dates as ISO text.
+
+    Raises:
+        ValueError: a number with a fraction, or a time of day, which have no place in a law file.
+    """
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (float, datetime, time)):
+        raise ValueError("fractions and times of day have no place in a law file")
+    return value
+
+
+def _file(name: str, table: dict[str, Any], fines: frozenset[str], faults: list[str]) -> LawFile | None:
+    before = len(faults)
+    faults += [f"{name}: {key} is missing" for key in _NEEDED if key not in table]
+    for key, value in table.items():
+        if key in _HEADER and not isinstance(value, _HEADER[key]):
+            faults.append(f"{name}: {key} is of the wrong type")
+    try:
+        document = plain(table)
+    except ValueError as fault:
+        faults.append(f"{name}: {fault}")
+    if len(faults) > before:
+        return None
+    faults += [f"{name}: unknown country {c!r}" for c in table["countries"] if str(c) not in COUNTRIES]
+    faults += [f"{name}: unknown reach {r!r}" for r in table["reach"] if r not in REACHES]
+    calendar = _calendar(name, table, faults)
+    lists = _lists(name, table, faults)
+    gate = None
+    if table["gate"] is True:
+        if not table.get("gate_id") or not table.get("gate_ref", "").strip():
+            faults.append(f"{name}: a gate needs gate_id and gate_ref")
+        gate = Provision(table.get("gate_id", ""), table.get("gate_ref", ""), table["code"])
+    rows = [row for row in table.get("rule", []) if isinstance(row, dict)]
+    if len(rows) != len(table.get("rule", [])):
+        faults.append(f"{name}: every rule is a table")
+    permits = frozenset(str(row.get("id")) for row in rows if row.get("kind") == "permit")
+    rules = []
+    for number, row in enumerate(rows, 1):
+        place = f"{name}: {row.get('id') or f'rule {number}'}"
+        rule = read_rule(row, place, table, Compiler(frozenset(lists), permits, faults, place), fines, faults)
+        if rule is not None:
+            rules.append(rule)
+    return LawFile(
+        code=table["code"],
+        countries=frozenset(map(str, table["countries"])),
+        reach=frozenset(map(str, table["reach"])),
+        zone=table.get("zone"),
+        not_zones=frozenset(map(str, table.get("not_zones", ()))),
+        calendar=calendar,
+        lists=lists,
+        gate=gate,
+        permits=tuple(r for r in rules if r.kind == "permit"),
+        rules=tuple(r for r in rules if r.kind != "permit"),
+        table=document,
+    )
+
+
+def _calendar(name: str, table: Mapping[str, Any], faults: list[str]) -> Calendar:
+    zone = ZoneInfo("UTC")
+    try:
+        zone = ZoneInfo(table["time_zone"])
+    except (KeyError, ValueError, OSError):
+        faults.append(f"{name}: unknown time zone {table['time_zone']!r}")
+    weekend = table.get("weekend", [6, 7])
+    if not all(type(d) is int and 1 <= d <= 7 for d in weekend) or len(set(weekend)) > 6:
+        faults.append(f"{name}: weekend holds ISO weekdays, 1 to 7, and leaves one to work")
+        weekend = [6, 7]
+    holidays: frozenset[date] = frozenset()
+    years: set[int] = set()
+    try:
+        for year, texts in table.get("holidays", {}).items():
+            years.add(int(year))
+            holidays |= days(f"{int(year):04d}-{text}" for text in texts.split())
+        worked = days(table.get("working_weekends", "").split())
+    except (ValueError, AttributeError):
+        faults.append(f"{name}: holidays and working_weekends hold dates that exist")
+        worked = frozenset()
+    return Calendar(zone, frozenset(weekend), holidays, frozenset(years), worked)
+
+
+def _lists(name: str, table: Mapping[str, Any], faults: list[str]) -> dict[str, tuple[DatedRow, ...]]:
+    lists = {}
+    for key, rows in table.items():
+        if key in _HEADER:
+            continue
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            faults.append(f"{name}: unknown key {key!r}")
+            continue
+        lists[key] = tuple(found for row in rows for found in _row(f"{name}: {key}", row, faults))
+    return lists
+
+
+def _row(place: str, row: Mapping[str, Any], faults: list[str]) -> Iterator[DatedRow]:
+    if not {"from", "to", "confidence"} <= set(row) <= _ROW or ("countries" in row) == ("channels" in row):
+        faults.append(f"{place}: a row has from, to, confidence and either countries or channels")
+        return
+    start, end = read_dates(place, row["from"], row["to"], faults)
+    if row["confidence"] not in CONFIDENCES:
+        faults.append(f"{place}: unknown confidence {row['confidence']!r}")
+    members = str(row.get("countries", row.get("channels"))).split()
+    if "countries" in row:
+        faults += [f"{place}: unknown country {c!r}" for c in members if c not in COUNTRIES]
+    if start is not None:
+        yield DatedRow(start, end, frozenset(members))

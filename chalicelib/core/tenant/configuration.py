@@ -1,0 +1,216 @@
+"""A tenant's configuration: all that a plan reads of its declarations, compiled, and the hash that names it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..law.bases import BasisDocuments, RecipientDocument
+from .records import HOLD_HOURS_MAX, Basis, Destination, Recipient, Route, Source, Tenant
+from .switches import Switch
+
+if TYPE_CHECKING:  # patterns are compiled where events are matched; most functions only name a configuration
+    from ..pattern.index import RouteIndex
+
+
+def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
+    """Return the processor-contract basis that a processor's contract amounts to."""
+    contract = recipient.contract
+    if contract is None or recipient.role not in ("processor", "sub_processor"):
+        return None
+    return {
+        "id": f"{recipient.id}.contract",
+        "kind": "processor-contract",
+        "law": None,
+        "recipient": recipient.id,
+        "valid_from": contract.valid_from.isoformat(),
+        "valid_until": contract.valid_until.isoformat() if contract.valid_until else None,
+        "evidence": f"sha256:{contract.sha256}",
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """All that a plan reads of one tenant, as of one configuration version.
+
+    ``shared_notices`` are the notices that consents for more than one recipient were given on; entries tell what came of
+    that, hence the document does not.
+    """
+
+    tenant: Tenant
+    version: int
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    recipients: Mapping[str, Recipient] = field(default_factory=dict)
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    bases: Mapping[str, Basis] = field(default_factory=dict)
+    switches: Mapping[str, Switch] = field(default_factory=dict)
+    shared_notices: frozenset[str] = frozenset()
+
+    @cached_property
+    def index(self) -> RouteIndex[str]:
+        """The enabled routes, compiled."""
+        from ..pattern.compiler import Pattern
+        from ..pattern.index import RouteIndex
+
+        return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
+
+    @cached_property
+    def basis_documents(self) -> BasisDocuments:
+        """Every basis, and every processor's contract as one, as the evaluator reads them."""
+        contracts = (contract_basis(r) for r in self.recipients.values())
+        return BasisDocuments((*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None)))
+
+    def bases_of(self, route: Route) -> BasisDocuments:
+        """The bases that a route may rest on: those it names, and contracts; all where it names none."""
+        if route.bases is None:
+            return self.basis_documents
+        found = self._named_bases.get(route.bases)
+        if found is None:
+            named = frozenset(route.bases)
+            found = self._named_bases[route.bases] = BasisDocuments(
+                b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract")
+            )
+        return found
+
+    @cached_property
+    def _named_bases(self) -> dict[tuple[str, ...], BasisDocuments]:
+        """What ``bases_of`` has found, by the ids that routes name."""
+        return {}
+
+    def processing_of(self, destination: Destination) -> list[str]:
+        """Where what goes to a destination is processed: as its recipient's record says, and where it is itself.
+
+        The one answer for decisions, entries and the hash; a place of its own adds a country, it never takes one away.
+        """
+        record = self.recipients.get(destination.recipient)
+        declared = record.processing_countries if record else ()
+        return sorted({*declared, *destination.place})
+
+    def recipient_document(self, destination: str) -> RecipientDocument:
+        """The recipient of what goes to a destination, as the evaluator reads it; what nobody has said is null, hence unknown."""
+        found = self._recipient_documents.get(destination)
+        if found is None:
+            found = self._recipient_documents[destination] = RecipientDocument(self._recipient_fields(destination))
+        return found
+
+    @cached_property
+    def _recipient_documents(self) -> dict[str, RecipientDocument]:
+        """What ``recipient_document`` has built, by destination."""
+        return {}
+
+    def _recipient_fields(self, name: str) -> dict[str, Any]:
+        destination = self.destinations.get(name)
+        recipient = self.recipients.get(destination.recipient) if destination else None
+        processing = self.processing_of(destination) if destination else []
+        if recipient is None:
+            unknown = dict.fromkeys(("entity_country", "role", "classes", "onward"))
+            id = destination.recipient if destination else "unknown"
+            return {"id": id, "processing_countries": processing, "granted": False, **unknown}
+        return {
+            "id": recipient.id,
+            "entity_country": recipient.entity_country,
+            "processing_countries": processing,
+            "role": recipient.role,
+            "granted": recipient.granted,
+            "classes": [c.value for c in recipient.classes] if recipient.classes is not None else None,
+            "onward": [o.model_dump(mode="json") for o in recipient.onward] if recipient.onward is not None else None,
+        }
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What decisions read of the configuration: no secret, URL, name, contact or person, no float."""
+        return configuration_document(self)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of ``canonical``, in hex."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+    @property
+    def canonical(self) -> bytes:
+        """The RFC 8785 form of ``document``."""
+        import rfc8785
+
+        return bytes(rfc8785.dumps(self.document))
+
+
+def _recipient_of(configuration: Configuration, destination: Destination) -> dict[str, Any]:
+    record = configuration.recipients.get(destination.recipient)
+    return {
+        "id": destination.recipient,
+        "country": record.entity_country if record else None,
+        "processing": configuration.processing_of(destination),
+    }
+
+
+def configuration_document(configuration: Configuration) -> dict[str, Any]:
+    """Build the document that ``config_hash`` names."""
+    tenant = configuration.tenant
+
+    def by_id(records: Iterable[Any]) -> list[Any]:
+        return sorted(records, key=lambda r: str(r.id))
+
+    # What few tenants have stands here only where there is any.
+    rare = {"switches": [s.document() for s in by_id(configuration.switches.values())]}
+    return {
+        **{name: values for name, values in rare.items() if values},
+        "schema": "waybill.config/1",
+        "tenant": {
+            "id": tenant.id,
+            "edition": tenant.edition,
+            "country": tenant.controller.country,
+            "tenant_class": tenant.tenant_class,
+            "zone": tenant.zone,
+            "requires": sorted(tenant.requires),
+            "strict_plus7": tenant.strict_plus7,
+            "retention_days": tenant.retention.default_days,
+            **({"hold_hours": tenant.hold_hours} if tenant.hold_hours != HOLD_HOURS_MAX else {}),
+            **({"collected_in": True} if tenant.collected_in else {}),
+        },
+        "sources": [
+            {
+                "id": s.id,
+                "channel": s.channel,
+                "purpose": s.purpose,
+                "retention_days": s.retention_days,
+                "subject_country": s.subject_country,
+                "special": sorted(s.special) if s.special is not None else None,
+                **({"number_ranges": [r.model_dump() for r in s.number_ranges]} if s.number_ranges else {}),
+            }
+            for s in by_id(configuration.sources.values())
+        ],
+        "destinations": [
+            {"id": d.id, "recipient": _recipient_of(configuration, d)}
+            for d in by_id(configuration.destinations.values())
+        ],
+        "recipients": [
+            {
+                "id": r.id,
+                "version": r.version,
+                "entity_country": r.entity_country,
+                "processing_countries": sorted(r.processing_countries),
+                "role": r.role,
+                "granted": r.granted,
+                "classes": sorted(c.value for c in r.classes) if r.classes is not None else None,
+                "onward": [o.model_dump(mode="json") for o in r.onward] if r.onward is not None else None,
+            }
+            for r in by_id(configuration.recipients.values())
+        ],
+        "bases": sorted(configuration.basis_documents, key=lambda b: str(b["id"])),
+        "routes": [
+            {
+                "id": r.id,
+                "destination": r.destination,
+                "purpose": r.purpose,
+                "bases": sorted(r.bases) if r.bases is not None else None,
+                "mode": r.mode,
+                "redactions": [x.document() for x in r.transform.redact],
+                "enabled": r.enabled,
+            }
+            for r in by_id(configuration.routes.values())
+        ],
+    }

@@ -1,0 +1,96 @@
+"""Legal holds: content that may be neither erased nor let expire, because an authority or a claim needs it. Pure.
+
+A hold keeps what is alive when it is placed, and what comes in under it. It prolongs no delivery, and does not show content
+whose life is over: that is kept, and gone with the last hold on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Tag, ValidationInfo, field_validator
+
+from .. import ids
+from ..errors import Conflict
+from ..event.event import Time
+from .records import Label, Record
+
+HOLDS_MAX = 100
+"""Of one tenant and not released: each erasure and each expiry is held against all of them."""
+_PREFIXES = {"conversation": "cnv", "subject": "sub"}
+
+
+class HoldActive(Conflict):
+    """A legal hold keeps what was to be erased."""
+
+    code = "hold_active"
+
+
+class HoldPeriod(Record):
+    """What was received from ``after`` (inclusive) to ``before`` (exclusive)."""
+
+    after: Time
+    before: Time
+
+
+def _form(value: object) -> str:
+    return "period" if isinstance(value, (dict, HoldPeriod)) else "ref"
+
+
+class LegalHoldSettings(Record):
+    """What is to be kept, and on whose authority: a court's file number, an order, a claim.
+
+    ``value`` is a conversation's or a subject's ref, or a period of receipt. A subject's are the events that this person
+    sent; the whole of a dialogue is held by its conversation.
+    """
+
+    scope: Literal["conversation", "subject", "period"]
+    value: Annotated[Annotated[str, Tag("ref")] | Annotated[HoldPeriod, Tag("period")], Discriminator(_form)]
+    authority_ref: Label
+
+    @field_validator("value")
+    @classmethod
+    def _fits(cls, value: str | HoldPeriod, told: ValidationInfo) -> str | HoldPeriod:
+        scope = told.data.get("scope")  # None where it is refused itself
+        if scope == "period" and not isinstance(value, HoldPeriod):
+            raise ValueError("a period has after and before")
+        if isinstance(value, HoldPeriod) and value.before <= value.after:
+            raise ValueError("before must be later than after")
+        if scope in _PREFIXES and not ids.is_id(value, _PREFIXES[scope]):
+            raise ValueError(f"a {scope} is named by its ref, {_PREFIXES[scope]}_…")
+        return value
+
+
+class ShownLegalHold(LegalHoldSettings):
+    """A legal hold; it stands until it is released, and its record for good."""
+
+    id: str
+    placed_by: str
+    placed_at: Time
+    released_by: str | None = None
+    released_at: Time | None = None
+
+
+class LegalHold(ShownLegalHold):
+    """A legal hold as it is stored. ``person`` is the key in ``people`` of the subject that it is on."""
+
+    person: str | None = None
+
+    def covers(self, conversation: str, owner: str | None, received_at: datetime) -> bool:
+        """Say whether the hold keeps an event.
+
+        Args:
+            conversation: its ref, or ``-``; ``owner``: the key in ``people`` of who sent it, if anybody did.
+        """
+        if isinstance(self.value, HoldPeriod):
+            return self.value.after <= received_at < self.value.before
+        return self.value == conversation if self.scope == "conversation" else self.person == owner
+
+
+def covering(
+    holds: Iterable[LegalHold], conversation: str, owner: str | None, received_at: datetime
+) -> LegalHold | None:
+    """Return the first of the holds that keeps an event; None where none does."""
+    return next((hold for hold in holds if hold.covers(conversation, owner, received_at)), None)

@@ -1,0 +1,373 @@
+"""What a tenant has declared: records.
+
+Records are frozen values. Secrets are never in them: the store keeps those sealed beside the record.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ..countries import COUNTRIES
+from ..event.event import DataClass, Time
+from ..law.bases import BasisKind
+
+
+def _country(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError("not an ISO 3166-1 alpha-2 country code, such as DE")
+    return code
+
+
+Country = Annotated[str, AfterValidator(_country)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _seen(text: str) -> str:
+    # A zero-width space is neither white space nor seen.
+    if not any(c.isprintable() and not c.isspace() for c in text):
+        raise ValueError("must not be blank: somebody answers by this name")
+    return text
+
+
+Answerable = Annotated[Label, AfterValidator(_seen)]
+"""The name or contact of somebody who answers for data; never blank."""
+
+Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:#/-]+$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Evidence = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{2,64}$")]
+Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Special = Literal[
+    "race", "politics", "religion", "union", "health", "sex_life", "biometric", "genetic", "convictions", "financial"
+]
+Role = Literal["controller", "joint", "processor", "sub_processor", "third_party", "staff", "foreign_authority"]
+TenantClass = Literal["general", "state_body", "bank", "telecom", "large_platform", "ori", "ciio", "sdf"]
+Scope = Literal["admin", "write", "read", "audit"]
+Mode = Literal["replicate", "redact", "restrict"]
+Format = Literal["standard", "cloudevents_structured", "cloudevents_binary"]
+
+RETENTION_DAYS_MAX = 3650
+HOLD_HOURS_MAX = 72
+"""The longest that a transfer waits for its basis; the law's own limit, which a tenant may shorten."""
+
+
+class Record(BaseModel):
+    """A frozen declaration that refuses unknown fields and never shows its input in an error."""
+
+    # Built when first used: each function reads a few of these models, and waits for all that it builds.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+
+class Controller(Record):
+    """The legal entity that answers for the tenant's data; none of it may be blank."""
+
+    legal_name: Answerable
+    country: Country
+    contact: Answerable
+
+
+class Retention(Record):
+    """How long events are kept unless a source says otherwise, in days."""
+
+    default_days: int = Field(ge=1, le=RETENTION_DAYS_MAX)
+
+
+class TenantSettings(Record):
+    """What the operator and the tenant declare of a tenant.
+
+    ``strict_plus7``: a number in +7 may be Russia's or Kazakhstan's, whatever its range. ``collected_in``: by a written
+    procedure of the tenant's, people of whom nothing else is known are where the controller is.
+    """
+
+    name: Label
+    edition: Literal["enterprise", "teams"]
+    controller: Controller
+    tenant_class: TenantClass
+    zone: Literal["DIFC", "ADGM"] | None = None
+    requires: tuple[BasisKind, ...] = ()
+    strict_plus7: bool = False
+    collected_in: bool = False
+    retention: Retention
+    seal_minutes: int | None = Field(default=None, ge=1, le=60)
+    hold_hours: int = Field(default=HOLD_HOURS_MAX, ge=1, le=HOLD_HOURS_MAX)
+
+
+class Tenant(TenantSettings):
+    """A customer organisation; the unit of isolation."""
+
+    id: str
+    state: Literal["active", "closed"] = "active"
+    created_at: Time
+
+
+class KeySettings(Record):
+    """What a tenant declares of an API key. ``country`` is where it is used: the controller's unless given."""
+
+    name: Label
+    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=4)
+    expires_at: Time | None = None
+    country: Country | None = None
+
+
+class ApiKey(KeySettings):
+    """A key's record; of the secret only its SHA-256 is stored."""
+
+    id: str
+    secret_sha256: str = ""
+    created_at: Time
+
+
+class FromProfile(Record):
+    """Which profile made a record, which of its declarations it is, and the digest of what was accepted."""
+
+    name: Code
+    digest: Evidence
+    declaration: Code
+
+
+class NumberRange(Record):
+    """People whose telephone numbers begin so are in a country. Shorter than any number, so that it is nobody's."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,6}$")]
+    country: Country
+
+
+class SourceSettings(Record):
+    """What a tenant declares of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
+
+    Of ``number_ranges`` the longest that fits counts, before ``subject_country``.
+    """
+
+    channel: str
+    name: Label
+    purpose: Purpose = "message_routing"
+    retention_days: int | None = Field(default=None, ge=1, le=RETENTION_DAYS_MAX)
+    keep_raw: bool = False
+    subject_country: Country | None = None
+    number_ranges: tuple[NumberRange, ...] = Field(default=(), max_length=50)
+    special: tuple[Special, ...] | None = None
+
+    @model_validator(mode="after")
+    def _ranges(self) -> SourceSettings:
+        if len({r.prefix for r in self.number_ranges}) != len(self.number_ranges):
+            raise ValueError("each prefix of number_ranges may be there once")
+        return self
+
+
+class Source(SourceSettings):
+    """One account of a tenant on a channel. A closed one takes no webhook; its events are still decided by it."""
+
+    id: str
+    created_at: Time
+    closed_at: Time | None = None
+
+
+class Contract(Record):
+    """The contract with a recipient; valid while ``valid_from <= day < valid_until``."""
+
+    id: Label
+    sha256: Digest
+    valid_from: date
+    valid_until: date | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Contract:
+        if self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("valid_until must be after valid_from")
+        return self
+
+
+class Party(Record):
+    """A legal person that gets data, and where it keeps them. Null means nobody has said."""
+
+    entity_country: Country | None = None
+    processing_countries: tuple[Country, ...] = Field(default=(), max_length=50)
+    role: Role | None = None
+    granted: bool = False
+
+
+class OnwardParty(Party):
+    """A further recipient behind a recipient."""
+
+    id: Code
+
+
+class LegalStatus(Record):
+    """What a country's law says of a recipient."""
+
+    status: Literal["prohibited", "restricted", "allowed"]
+    ref: Label
+    date: date
+
+
+class RecipientSettings(Party):
+    """What a tenant declares of a recipient. ``onward: []`` declares none, null is unknown."""
+
+    legal_name: Answerable
+    contact: Answerable
+    contract: Contract | None = None
+    classes: tuple[DataClass, ...] | None = None
+    onward: tuple[OnwardParty, ...] | None = Field(default=None, max_length=50)
+    dsr_endpoint: str | None = Field(default=None, max_length=2000, pattern=r"^https://[^\s]+$")
+    legal_status: dict[Country, LegalStatus] = Field(default_factory=dict)
+
+
+class Recipient(RecipientSettings):
+    """The legal person behind a destination; a change makes a new version."""
+
+    id: str
+    version: int = 1
+    granted_at: Time | None = None
+    granted_by: str | None = None
+    created_at: Time
+    profile: FromProfile | None = None
+
+
+class Retry(Record):
+    """The waits between attempts in seconds: one more attempt than waits."""
+
+    delays_s: tuple[Annotated[int, Field(ge=1, le=86_400)], ...] = Field(max_length=20)
+
+
+class DestinationSettings(Record):
+    """What a tenant declares of a destination, without its configuration, which may hold secrets."""
+
+    name: Label
+    kind: str
+    recipient: str
+    format: Format = "standard"
+    ordering: Literal["lane", "none"] = "lane"
+    retry: Retry | None = None
+    rate_limit_per_s: int | None = Field(default=None, ge=1, le=1000)
+    enabled: bool = True
+
+
+class Destination(DestinationSettings):
+    """A configured place that events go to.
+
+    ``place`` is where its kind knows that it keeps data, worked out from its configuration and never declared; empty where
+    only the recipient's record tells. ``external_id`` is what a role of the tenant's has to demand of us before it is used.
+    """
+
+    id: str
+    created_at: Time
+    place: tuple[Country, ...] = ()
+    external_id: str | None = None
+    disabled_because: Literal["gone", "failing", "role"] | None = None
+    profile: FromProfile | None = None
+
+
+class Redaction(Record):
+    """One thing to take out: a data class or a path, and how."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    data_class: DataClass | None = Field(default=None, alias="class")
+    path: str | None = Field(default=None, max_length=200)
+    action: Literal["drop", "mask", "pseudonymise"]
+
+    @model_validator(mode="after")
+    def _one(self) -> Redaction:
+        if (self.data_class is None) == (self.path is None):
+            raise ValueError("give exactly one of class and path")
+        return self
+
+    def document(self) -> dict[str, str]:
+        """Return the redaction as the evaluator reads it."""
+        where = {"class": self.data_class.value} if self.data_class is not None else {"path": str(self.path)}
+        return {**where, "action": self.action}
+
+
+class Transform(Record):
+    """What is done to an event before it leaves: first what is redacted, then what ``select`` (JMESPath) makes of the rest."""
+
+    redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
+    select: str | None = Field(default=None, min_length=1, max_length=1000)
+
+    def misfit(self, mode: Mode) -> str | None:
+        """Say why this has no place in a mode; None where it has one."""
+        if mode == "restrict" and (self.redact or self.select is not None):
+            return 'mode "restrict" sends nothing of the event: leave transform out'
+        if mode == "replicate" and self.redact:
+            return 'transform.redact needs mode "redact"'
+        return None
+
+
+class RouteSettings(Record):
+    """A tenant's rule: what matches ``pattern`` goes to ``destination`` for ``purpose``.
+
+    ``bases`` null means all of the tenant's bases that match; ``mode`` replicate sends the whole event, redact what
+    ``transform.redact`` and the recipient's classes leave, restrict nothing but a link by which the recipient pulls the event
+    once within ``pull_hours`` (null is 24).
+    """
+
+    name: Label
+    pattern: dict[str, Any]
+    destination: str
+    purpose: Purpose
+    bases: tuple[str, ...] | None = Field(default=None, max_length=100)
+    mode: Mode = "replicate"
+    pull_hours: int | None = Field(default=None, ge=1, le=72)
+    transform: Transform = Field(default_factory=Transform)
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> RouteSettings:
+        if misfit := self.transform.misfit(self.mode):
+            raise ValueError(misfit)
+        if self.pull_hours is not None and self.mode != "restrict":
+            raise ValueError('pull_hours needs mode "restrict"')
+        return self
+
+
+class Route(RouteSettings):
+    """A rule of a tenant."""
+
+    id: str
+    created_at: Time
+    profile: FromProfile | None = None
+
+
+class BasisSettings(Record):
+    """Evidence for a ground that a transfer stands on. Rows are never changed; a withdrawal is a row of its own."""
+
+    kind: BasisKind
+    law: Code | None = None
+    recipient: Code | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+    evidence: Evidence | None = None
+    scheme: Code | None = None
+    status: Code | None = None
+    unmodified: bool | None = None
+    signed_on: date | None = None
+    notified_on: date | None = None
+    filed_on: date | None = None
+    given_on: date | None = None
+    separate_document: bool | None = None
+    written: bool | None = None
+    special: bool | None = None
+    occasional: bool | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BasisSettings:
+        if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("valid_until must be after valid_from")
+        return self
+
+
+class Basis(BasisSettings):
+    """A basis with its id, and the time of its withdrawal if it was withdrawn."""
+
+    id: str
+    created_at: Time
+    withdrawn_at: Time | None = None
+    profile: FromProfile | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the basis as the evaluator reads it, without what is absent but for the four that it looks for."""
+        whole = self.model_dump(mode="json", exclude={"created_at", "profile"})
+        always = ("id", "kind", "law", "recipient", "valid_from", "valid_until", "evidence")
+        return {k: v for k, v in whole.items() if v is not None or k in always}

@@ -1,0 +1,71 @@
+"""Kill switches: what a tenant has stopped, whatever the law says. A match is refused before the law is asked.
+
+A switch never loosens: it adds a refusal and takes nothing else part in a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from ..event.event import Time
+from .records import Label, Record
+
+RULE: Mapping[str, str] = {"id": "TENANT.switch", "verdict": "refused", "ref": "tenant's own switch"}
+"""What a refused transfer rests on; every rules pack lists it."""
+
+Scope = Literal["channel", "country", "recipient", "destination"]
+
+
+class SwitchSettings(Record):
+    """What a tenant stops, and until when; for good where ``until`` is null. ``reason`` is shown to the tenant only."""
+
+    scope: Scope
+    value: str
+    until: Time | None = None
+    reason: Label
+
+
+class Switch(SwitchSettings):
+    """A switch of a tenant."""
+
+    id: str
+    created_at: Time
+
+    def stops(self, destination: str, facts: Mapping[str, Any], now: datetime) -> bool:
+        """Say whether the switch stops a delivery.
+
+        Args:
+            facts: of the delivery, as the law would be asked about it.
+        """
+        if self.until is not None and self.until <= now:
+            return False
+        recipient = facts["recipient"]
+        parties = (recipient, *(recipient["onward"] or ()))
+        touched: Mapping[str, Iterable[str | None]] = {
+            "channel": (facts["channel"],),
+            "country": (*_countries(facts["subject"]), *(c for party in parties for c in _places(party))),
+            "recipient": (party["id"] for party in parties),
+            "destination": (destination,),
+        }
+        return self.value in touched[self.scope]
+
+    def document(self) -> dict[str, Any]:
+        """Return the switch as the configuration's document has it: without its reason, which is free text."""
+        return self.model_dump(mode="json", include={"id", "scope", "value", "until"})
+
+
+def _countries(subject: Mapping[str, Any]) -> tuple[str | None, ...]:
+    return subject["country"], *(subject.get("candidates") or ())
+
+
+def _places(party: Mapping[str, Any]) -> tuple[str | None, ...]:
+    return party["entity_country"], *(party["processing_countries"] or ())
+
+
+def stopped_by(
+    switches: Mapping[str, Switch], destination: str, facts: Mapping[str, Any], now: datetime
+) -> Switch | None:
+    """Return the first switch, in order of ids, that stops a delivery; None where none does."""
+    return next((switches[id] for id in sorted(switches) if switches[id].stops(destination, facts, now)), None)

@@ -1,0 +1,123 @@
+"""Verify a bundle of evidence offline: what it holds, whether it is in the log, whether it is whole, whether it follows.
+
+The four stages, and the exit code of each, are in ``docs/verify.md``. Pure: the bundle's bytes, the trusted keys and the
+time are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .. import times
+from ..log.note import LOG, WITNESS, Checkpoint, Note, VerifierKey
+from .bundle import Readable
+from .decisions import Decisions
+from .faults import STAGES, Fault, Faults
+from .form import BundleEvidence, read
+from .proofs import Proofs
+from .whole import Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the reader brings along.
+
+    Args:
+        vkeys: pinned keys of the log; none means that the bundle vouches for itself.
+        witnesses: keys whose cosignatures count towards ``quorum``.
+        seen: a checkpoint of the log that the reader kept from before.
+        now: the time to judge open transfers by; None for the latest that the bundle tells.
+    """
+
+    vkeys: tuple[VerifierKey, ...] = ()
+    witnesses: tuple[VerifierKey, ...] = ()
+    quorum: int = 0
+    seen: tuple[Note, Checkpoint] | None = None
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification found. ``code`` is the exit code."""
+
+    code: int
+    faults: tuple[Fault, ...]
+    told: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON-able values."""
+        return {
+            "code": self.code,
+            "result": STAGES.get(self.code, "ok"),
+            **self.told,
+            "faults": [
+                {
+                    "stage": f.kind.stage,
+                    "fault": f.name,
+                    "says": f.kind.says,
+                    "place": f.place,
+                    "remedy": f.kind.remedy,
+                }
+                for f in self.faults
+            ],
+        }
+
+
+def verify(data: Readable, trust: Trust) -> Report:
+    """Verify a bundle. Never raises on what is in it.
+
+    1 read the members, 2 take the entries one by one, comparing each with log, law and configuration, 3 compare the
+    checkpoints, 4 look for what is missing between the entries.
+    """
+    faults = Faults()
+    evidence = read(data, faults)  # 1
+    if evidence is None:
+        return _report(faults, {})
+    keys = trust.vkeys or tuple(key for key in evidence.keys if key.algorithm == LOG)
+    witnesses = trust.witnesses or tuple(key for key in evidence.keys if key.algorithm == WITNESS and not trust.vkeys)
+    proofs = Proofs(evidence, (*keys, *witnesses), trust.seen)
+    whole = Whole(faults, evidence.manifest["log"], evidence.manifest["made_at"], trust.now)
+    decisions = Decisions(evidence)
+    kinds: dict[str, int] = {}
+    for leaf, entry in evidence.entries():  # 2
+        proofs.take(leaf, entry)
+        if entry is not None:
+            kinds[entry["kind"]] = kinds.get(entry["kind"], 0) + 1
+            whole.take(entry)
+            decisions.take(entry)
+    proofs.finish()  # 3
+    whole.finish()  # 4
+    cosigned = {key.public for key in proofs.signed if key in trust.witnesses}
+    if len(cosigned) < trust.quorum:
+        faults.add("quorum", "checkpoint")
+    return _report(faults, _told(evidence, trust, kinds, whole, decisions, len(cosigned)))
+
+
+def _report(faults: Faults, told: Mapping[str, Any]) -> Report:
+    order = list(STAGES)
+    found = sorted(faults.found, key=lambda f: (order.index(f.kind.stage), f.name, f.place or ""))
+    return Report(faults.code, tuple(found), told)
+
+
+def _told(
+    evidence: BundleEvidence, trust: Trust, kinds: Mapping[str, int], whole: Whole, decisions: Decisions, cosigned: int
+) -> dict[str, Any]:
+    manifest, head = evidence.manifest, evidence.head
+    return {
+        "origin": head.origin if head is not None else None,
+        "mode": manifest["mode"],
+        "size": head.size if head is not None else None,
+        "trust": "pinned" if trust.vkeys else "self-attested",
+        "witnesses": cosigned,
+        "as_of": times.text(whole.as_of),
+        "entries": {kind: kinds[kind] for kind in sorted(kinds)},
+        "transfers": {"decided": decisions.decided, "open": whole.open, "held": whole.held},
+        "decisions": {
+            "redecided": decisions.redecided,
+            "not_redecided": dict(sorted(decisions.not_redecided.items())),
+        },
+        "earlier_checkpoints": len(evidence.earlier),
+    }

@@ -1,0 +1,4 @@
+"""Questions: read stored records, ask for decisions, and report who is accountable.
+
+May import ``flow.sealing`` and the modules at the root of ``flow``.
+"""

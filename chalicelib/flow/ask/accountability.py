@@ -1,0 +1,173 @@
+"""Answer who answers for the data of a person, an event or a time, from the log and what decisions named.
+
+Reading an answer is no act of its own: like the list of entries it shows the log and what the tenant declared, no content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ...core.errors import AuditBroken, Misconfigured
+from ...core.explain import accountability
+from ...core.log import audit
+from ...core.tenant.configuration import Configuration
+from ...core.tenant.records import Recipient
+from ...core.tenant.roles import RoleParty, accountable
+from ...core.times import text
+from ...core.verify import redecide
+from ..pagination import Filter, Listed
+from ..request import Request
+from ..sealing import proofs
+from . import read
+from .decisions import snapshot_of
+
+EVENT_COST = 20
+"""What reading all that there is to know of one event costs, in keys looked at."""
+
+
+@dataclass(frozen=True)
+class EventAccount:
+    """All entries of one event, or the one of an act about none, and what held transfers of it wait for."""
+
+    entries: tuple[Mapping[str, Any], ...]
+    missing: Mapping[str, Sequence[str]]
+
+
+def operator_of(request: Request) -> RoleParty:
+    """Return who runs the cell.
+
+    Raises:
+        Misconfigured: nobody is named.
+    """
+    settings = request.runtime.settings
+    if not settings.operator_name or not settings.operator_contact:
+        raise Misconfigured(
+            "set WAYBILL_OPERATOR_NAME and WAYBILL_OPERATOR_CONTACT: somebody answers for the router's own duties"
+        )
+    return accountable(
+        RoleParty("operator", None, settings.operator_name, settings.operator_contact, settings.operator_country)
+    )
+
+
+def of_period(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield what happened in a time, each event and each act about no event once, by the event's own time.
+
+    Nothing is looked for more than a day before the tenant was made, or after now. A place behind an event is behind all of its entries, which share the beginning of their ids.
+    """
+    now, day = request.runtime.now(), timedelta(days=1)  # a platform's clock may be ahead of ours, or behind
+    after = max(wanted.after or now, request.tenant.created_at - day)
+    before = min(wanted.before or now, now + day)
+    if after >= before:
+        return iter(())
+    return _grouped(request, read.entries(request, Filter(after=after, before=before), position))
+
+
+def of_subject(request: Request, subject: str, position: str) -> Iterator[Listed]:
+    """Yield the events that a person sent, oldest first, and acts about that person."""
+    return _grouped(request, read.entries_of_subject(request, subject, Filter(), position))
+
+
+def _grouped(request: Request, found: Iterable[Listed]) -> Iterator[Listed]:
+    told: str | None = None
+    for step in found:
+        entry = step.item
+        if entry is None:
+            yield step
+        elif entry["event"] is None:
+            yield Listed(entry["id"], EventAccount((entry,), {}), step.cost)
+        elif entry["event"] != told:
+            told = entry["event"]
+            behind = entry["id"][:18] + "z" * (len(entry["id"]) - 18)
+            yield Listed(behind, _event(request, audit.minute_of(entry["id"]), told), EVENT_COST)
+
+
+def of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield one event.
+
+    Raises:
+        Invalid: the event is no longer stored and no time says where to look.
+    """
+    for step in read.entries_of_event(request, event, wanted, position):
+        if step.item is None:
+            yield step
+            continue
+        minute = audit.minute_of(step.item["id"])
+        yield Listed(step.item["id"][:18] + "z" * 12, _event(request, minute, event), EVENT_COST)
+        return
+
+
+def _event(request: Request, minute: int, event: str) -> EventAccount:
+    now = request.runtime.now()
+    entries = request.runtime.audit.of_event(request.tenant.id, minute, event, now)
+    row = request.runtime.data.event(request.tenant.id, event, now)
+    return EventAccount(tuple(e for e in entries if e["event"] == event), row.missing if row is not None else {})
+
+
+def page(request: Request, told: Sequence[EventAccount]) -> dict[str, Any]:
+    """Write down what a page of an answer says; see ``docs/answer.md``.
+
+    Raises:
+        Misconfigured: somebody who answers is not named.
+    """
+    runtime = request.runtime
+    controller = request.tenant.controller
+    tenant = RoleParty("tenant", request.tenant.id, controller.legal_name, controller.contact, controller.country)
+    every = [entry for one in told for entry in one.entries]
+    hashes, recipients = accountability.wanted(every)
+    now = snapshot_of(request).configuration
+    configurations = {h: c for h in hashes if (c := _configuration(request, h, now)) is not None}
+    sources = accountability.Sources(
+        tenant=accountable(tenant),
+        operator=operator_of(request),
+        configurations=configurations,
+        recipients=dict(_versions(request, recipients, configurations, now)),
+        current=now.recipients,
+        indexes=proofs.indexes(request, every),
+        decide=runtime.decider.decide,
+        mark=runtime.law.marked,
+        rules_hash=runtime.law.hash.removeprefix("sha256:"),
+        now=runtime.now(),
+    )
+    writer = accountability.AccountabilityReport(sources)
+    data = [writer.tell(one.entries, one.missing) for one in told]
+    return {
+        "made_at": text(sources.now),
+        "asked_by": {"kind": request.actor[0], "id": request.actor[1]},
+        "cell": {"region": runtime.settings.region, "country": runtime.settings.country},
+        "tenant": sources.tenant.document(),
+        "operator": sources.operator.document(),
+        "laws": sorted(writer.laws),
+        "data": data,
+        "responsibility": writer.responsibility,
+        "limits": sorted(writer.limits),
+    }
+
+
+def _configuration(request: Request, digest: str, now: Configuration) -> Configuration | None:
+    """Return the configuration of a hash: today's, or what the bucket keeps; None where it is not there or not readable."""
+    if digest == now.hash:
+        return now
+    data = request.runtime.evidence.get_fixed(f"configs/{request.tenant.id}/{digest}.json")
+    if data is None:
+        return None
+    try:
+        return redecide.configuration_of(json.loads(data))
+    except (AuditBroken, ValueError):
+        return None  # written by a later version; the answer says that it is left out
+
+
+def _versions(
+    request: Request, ids: Iterable[str], configurations: Mapping[str, Configuration], now: Configuration
+) -> Iterator[tuple[tuple[str, int], Recipient]]:
+    """Yield the recipients' records of the versions that configurations name."""
+    wanted = {(i, c.recipients[i].version) for i in ids for c in configurations.values() if i in c.recipients}
+    for recipient, version in sorted(wanted):
+        current = now.recipients.get(recipient)
+        if current is not None and current.version == version:
+            yield (recipient, version), current
+        elif (kept := request.runtime.config.kept_version(request.tenant.id, recipient, version)) is not None:
+            yield (recipient, version), kept

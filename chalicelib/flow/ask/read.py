@@ -1,0 +1,358 @@
+"""Read what the cell keeps: events, with an entry before anything is shown, transfers, entries of the log, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from ...core import times
+from ...core.decide.retention import hold_ends_at
+from ...core.errors import Conflict, Invalid, NotFound, RefusedByLaw
+from ...core.log import audit
+from ...core.log.transfers import Transfer, of_entries
+from ...core.tenant.records import RETENTION_DAYS_MAX
+from ...store.data import EventKey, EventRow
+from ...store.restriction import Restriction
+from ..pagination import Filter, Listed
+from ..request import Request
+from .decisions import as_viewed, is_abroad, snapshot_of
+
+READ_AT_ONCE = 100
+DAY_COST = 20
+"""What looking into one more day costs, in keys looked at."""
+ROW_COST = 4
+"""What reading one event costs where a filter needs its content."""
+
+
+# Events
+
+
+def keys(request: Request, wanted: Filter, position: str) -> Iterator[tuple[EventKey | None, str]]:
+    """Yield the keys of the tenant's events, newest first by receipt, with their places; None for each day gone through.
+
+    Args:
+        position: a place that an earlier call yielded, to go on behind it; empty to begin.
+    """
+    now = request.runtime.now()
+    first = max(request.tenant.created_at, now - timedelta(days=RETENTION_DAYS_MAX), wanted.after or times.EARLIEST)
+    last = min(wanted.before or times.LATEST, now + timedelta(minutes=1))
+    low, high = times.text(first), position or times.text(last)
+    if wanted.after is None:
+        low = low[:10]  # the clock of the process that made the tenant may have been ahead of the door's
+    day = datetime.fromisoformat(f"{high[:10]}T00:00:00+00:00")
+    while times.text(day)[:10] >= low[:10]:
+        text = times.text(day)[:10]
+        before = high if high[:10] == text else None
+        for key, place in request.runtime.data.event_keys(
+            request.tenant.id, text, before=before, after=low if low[:10] == text else ""
+        ):
+            if wanted.conversation in (None, key.conversation):
+                yield key, place
+        yield None, f"{text}T"
+        day -= timedelta(days=1)
+
+
+def opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str, Any]]:
+    """Return the documents of events whose content is there and not sealed, by event id."""
+    owners = {row.owner for row in rows.values() if row.owner is not None}
+    people = request.runtime.people.get_many((owner, request.keys) for owner in owners)
+    region = request.runtime.settings.region
+    return {
+        event: row.open(people[row.owner].key, region)
+        for event, row in rows.items()
+        if row.owner in people and row.sealed is not None
+    }
+
+
+def events(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield a tenant's events, newest first by receipt. The caller MUST write what it shows with ``viewed``.
+
+    Raises:
+        RefusedByLaw: one may not be seen from where the key is used.
+    """
+    snapshot = snapshot_of(request)
+    found = keys(request, wanted, position)
+    while batch := list(islice(found, READ_AT_ONCE)):
+        read = [key for key, _ in batch if key is not None]
+        documents = opened(request, request.runtime.data.events(read, request.runtime.now())) if read else {}
+        for key, place in batch:
+            document = documents.get(key.event) if key is not None else None
+            if key is None:
+                yield Listed(place, cost=DAY_COST)
+            elif document is not None and _is_wanted(wanted, document):
+                yield Listed(place, as_viewed(request, snapshot.configuration, document), ROW_COST)
+            else:
+                yield Listed(place, cost=ROW_COST)
+
+
+def _is_wanted(wanted: Filter, document: Mapping[str, Any]) -> bool:
+    return wanted.source in (None, document["source"]) and wanted.kind in (None, document["kind"])
+
+
+def viewed_list(request: Request, wanted: Filter, count: int) -> None:
+    """Write that events were looked at, before they are shown."""
+    covered = {
+        "after": times.text(wanted.after) if wanted.after else None,
+        "before": times.text(wanted.before) if wanted.before else None,
+        "count": count,
+    }
+    request.note("viewed", range=covered)
+
+
+def row_of(request: Request, event: str) -> EventRow:
+    """Return an event's row.
+
+    Raises:
+        NotFound: there is none, or its life is over.
+    """
+    row = request.runtime.data.event(request.tenant.id, event, request.runtime.now())
+    if row is None:
+        raise NotFound("no such event, or its life is over")
+    return row
+
+
+def content(request: Request, event: str) -> dict[str, Any]:
+    """Return an event's document, having written that it was looked at.
+
+    Raises:
+        NotFound: there is none, or its content was erased.
+        RefusedByLaw: it may not be seen from where the key is used, or by nobody since its erasure was asked for.
+    """
+    return _looked_at(request, row_of(request, event))
+
+
+def shown(request: Request, event: str) -> dict[str, Any]:
+    """Return an event's document and when its life ends. Writes and raises as ``content``."""
+    row = row_of(request, event)
+    return {**_looked_at(request, row), "expires_at": times.text(row.expires_at)}
+
+
+def restricted(why: Restriction) -> RefusedByLaw:
+    """Return the refusal to show or erase what is only kept since the law demands it."""
+    text = (
+        "erasing this content was asked for, and the law demands that it is kept: it is sealed, and erased after until"
+    )
+    return RefusedByLaw(text, why.rules, (), why.until)
+
+
+def _looked_at(request: Request, row: EventRow) -> dict[str, Any]:
+    event = row.key.event
+    if row.restriction is not None:
+        raise restricted(row.restriction)
+    document = opened(request, {event: row}).get(event)
+    if document is None:
+        raise NotFound("the content of this event was erased; its transfers and audit entries remain")
+    if is_abroad(request):
+        document = as_viewed(request, snapshot_of(request).configuration, document)
+    request.note("viewed", event=event, minute=row.minute)
+    return document
+
+
+# Transfers
+
+
+def transfers_of(request: Request, row: EventRow) -> list[Transfer]:
+    """Return the transfers of one event."""
+    entries = request.runtime.audit.of_event(request.tenant.id, row.minute, row.key.event, request.runtime.now())
+    mine = [e for e in entries if e["event"] == row.key.event]
+    return of_entries(mine, row.missing, request.runtime.now())
+
+
+def transfer(request: Request, transfer_id: str) -> Transfer:
+    """Return a transfer; its id leads to its entries.
+
+    Raises:
+        NotFound: there is none.
+    """
+    now = request.runtime.now()
+    entries = request.runtime.audit.of_transfer(request.tenant.id, transfer_id, now)
+    event = next(
+        (
+            e["event"]
+            for e in entries
+            if e["kind"] == "decided" and any(r["transfer"] == transfer_id for r in e["routes"])
+        ),
+        None,
+    )
+    if event is None:
+        raise NotFound("no such transfer")
+    row = request.runtime.data.event(request.tenant.id, event, now)
+    mine = [e for e in entries if e["event"] == event]
+    return next(t for t in of_entries(mine, row.missing if row else {}, now) if t.id == transfer_id)
+
+
+def transfers(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield the transfers of a tenant's events, newest event first.
+
+    A place is the event's, and behind a space the transfer's id where the list goes on within an event.
+    """
+    place, _, within = position.partition(" ")
+    start = place + "~" if within else place  # "~" is behind every id, so that the event itself comes once more
+    found = keys(request, wanted, start)
+    while batch := list(islice(found, READ_AT_ONCE)):
+        read = [key for key, _ in batch if key is not None]
+        rows = request.runtime.data.events(read, request.runtime.now()) if read else {}
+        for key, at in batch:
+            row = rows.get(key.event) if key is not None else None
+            if row is None:
+                yield Listed(at, cost=DAY_COST if key is None else 1)
+                continue
+            for one in transfers_of(request, row):
+                if at != place or one.id > within:
+                    yield Listed(f"{at} {one.id}", one, ROW_COST)
+            yield Listed(at, cost=ROW_COST)
+
+
+def transfers_of_event(request: Request, event: str, position: str) -> Iterator[Listed]:
+    """Yield the transfers of one event.
+
+    Raises:
+        NotFound: there is no such event.
+    """
+    for one in transfers_of(request, row_of(request, event)):
+        if one.id > position:
+            yield Listed(one.id, one)
+
+
+def transfers_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield the transfers of a person's events, oldest first.
+
+    A place is the entry's before, and behind a space the transfer's id, so that a list can go on within an event.
+    """
+    before, _, within = position.partition(" ")
+    for found in entries_of_subject(request, subject, wanted, before):
+        entry = found.item
+        if entry is not None and entry["kind"] == "decided" and entry["cause"] == "received":
+            now = request.runtime.now()
+            mine = request.runtime.audit.of_event(request.tenant.id, audit.minute_of(entry["id"]), entry["event"], now)
+            row = request.runtime.data.event(request.tenant.id, entry["event"], now)
+            for one in of_entries([e for e in mine if e["event"] == entry["event"]], row.missing if row else {}, now):
+                if within[4:18] != entry["id"][4:18] or one.id > within:
+                    yield Listed(f"{before} {one.id}", one, ROW_COST)
+        yield Listed(found.position, cost=found.cost)
+        before = found.position
+
+
+# Entries
+
+
+def _span(request: Request, wanted: Filter) -> tuple[datetime, datetime]:
+    """Entries lie by their event's own time, which a platform's clock may put before the tenant or ahead of ours."""
+    now = request.runtime.now()
+    first = wanted.after or request.tenant.created_at - timedelta(days=1)
+    return max(times.EARLIEST, first), min(wanted.before or now + timedelta(days=1), times.LATEST)
+
+
+def entries(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield the tenant's audit entries by the time of what they tell of, oldest first."""
+    after, before = _span(request, wanted)
+    start: str | None = position or None
+    while after < before:
+        page = request.runtime.audit.between(
+            request.tenant.id, after, before, now=request.runtime.now(), limit=READ_AT_ONCE, start=start
+        )
+        for entry in page.entries:
+            yield Listed(entry["id"], entry)
+        if page.next is None:
+            return
+        start = page.next
+        yield Listed(start, cost=READ_AT_ONCE)
+
+
+def entries_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield the entries of a person, oldest first."""
+    after, before = _span(request, wanted)
+    start: str | None = position or None
+    while after < before:
+        page = request.runtime.audit.of_subject(
+            request.tenant.id, subject, after, before, now=request.runtime.now(), limit=READ_AT_ONCE, start=start
+        )
+        for entry in page.entries:
+            yield Listed(entry["id"], entry)
+        if page.next is None:
+            return
+        start = page.next
+        yield Listed(start, cost=READ_AT_ONCE)
+
+
+def entries_of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[Listed]:
+    """Yield the entries of one event in order of time.
+
+    Raises:
+        Invalid: the event is no longer stored and no time says where to look.
+    """
+    row = request.runtime.data.event(request.tenant.id, event, request.runtime.now())
+    if row is not None:
+        mine = request.runtime.audit.of_event(request.tenant.id, row.minute, event, request.runtime.now())
+    elif wanted.after is None or wanted.before is None:
+        text = "this event is not stored, or no longer: give after and before, between which it happened"
+        raise Invalid(text, [{"loc": "query.after", "code": "needed", "msg": text}])
+    else:
+        for found in entries(request, wanted, position):
+            keep = found.item is not None and found.item["event"] == event
+            yield Listed(found.position, found.item if keep else None, found.cost)
+        return
+    seen = not position
+    for entry in mine:
+        if seen and entry["event"] == event:
+            yield Listed(entry["id"], entry)
+        seen = seen or entry["id"] == position
+
+
+def entry(request: Request, entry_id: str) -> dict[str, Any]:
+    """Return one entry, whichever year's log holds it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    minute = audit.minute_of(entry_id)
+    for log in audit.logs_of(minute, minute, request.runtime.now()):
+        found = request.runtime.audit.get(request.tenant.id, entry_id, log)
+        if found is not None:
+            return found
+    raise NotFound("no such entry")
+
+
+# Holds
+
+
+def holds(request: Request, position: str) -> Iterator[Listed]:
+    """Yield the tenant's held transfers, the longest held first. A hold's id is its transfer's, with ``hld_``."""
+    for _, place in request.runtime.data.held(request.tenant.id, position):
+        since, _, transfer_id = place.partition("#")
+        one = transfer(request, transfer_id)
+        item = None
+        if one.outcome == "held":
+            item = {
+                "id": "hld_" + transfer_id[4:],
+                "transfer": transfer_id,
+                "event": one.event,
+                "route": one.route,
+                "destination": one.destination,
+                "rules": [r.model_dump() for r in one.rules],
+                "missing": one.missing,
+                "held_since": since,
+                "expires_at": times.text(hold_ends_at(request.tenant, times.parse(since), times.parse(one.expires_at))),
+            }
+        yield Listed(place, item, DAY_COST)
+
+
+def decide_hold(request: Request, hold: str) -> Transfer:
+    """Have a held transfer decided again now; what comes of it shows in the transfer.
+
+    Raises:
+        NotFound: there is no such hold.
+        Conflict: it is not held any more, or not yet in its lane.
+    """
+    try:
+        one = transfer(request, "trf_" + hold[4:])
+    except NotFound:
+        raise NotFound("no such hold; GET /v1/holds lists what waits") from None
+    if one.outcome != "held":
+        raise Conflict(f"this transfer is {one.outcome}, not held")
+    for lane, place in request.runtime.data.held(request.tenant.id):
+        if place.endswith(f"#{one.id}") and request.runtime.data.wake_at(lane, request.runtime.now()):
+            return one
+    raise Conflict("this transfer is on its way into its lane; try again in a moment")

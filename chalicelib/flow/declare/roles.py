@@ -1,0 +1,85 @@
+"""What a destination's kind works out of its configuration: where it is, and whether the tenant's role is safe to act under.
+
+A role is safe when it is assumed with the destination's external id and is not assumed without it. A tenant learns the id
+from the answer that makes the destination, so that a new one waits, disabled, for its role.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from ...core import ids
+from ...core.errors import Invalid, Unavailable
+from ...core.tenant.records import Destination
+from ...destinations import of_kind
+from ...destinations.base import Proof
+from ..request import Request
+
+LOC = "body.config.role_arn"
+
+
+def external_id(request: Request, destination: str) -> str:
+    """Return what a role has to demand for one destination: always the same, and nobody without the tenant's key can guess it."""
+    text = f"external id\0{request.tenant.id}\0{destination}"
+    return "wbx_" + ids.encode(int.from_bytes(hmac.digest(request.keys.secrets, text.encode(), "sha256"), "big"), 52)
+
+
+def described(request: Request, destination: Destination, config: Any) -> Destination:
+    """Return a destination with its place and, where its kind acts under a role, its external id."""
+    kind = of_kind(destination.kind)
+    acts = hasattr(kind, "prove")
+    changes = {
+        "place": kind.place(config) or (),
+        "external_id": external_id(request, destination.id) if acts else None,
+    }
+    return destination.model_copy(update=changes)
+
+
+def begun(request: Request, destination: Destination, config: Any) -> Destination:
+    """Return a new destination as it is stored: disabled where its role does not demand the id yet.
+
+    Raises:
+        Invalid: anybody may assume the role.
+    """
+    if not destination.enabled or destination.external_id is None:
+        return destination
+    proof = _proof(request, destination, config)
+    if proof is Proof.OPEN:
+        raise _open("an external id that you choose; the answer then holds the one to put in its place")
+    if proof is Proof.PROVEN:
+        return destination
+    return destination.model_copy(update={"enabled": False, "disabled_because": "role"})
+
+
+def demand(request: Request, destination: Destination, config: Any) -> None:
+    """Refuse to enable a destination whose role is not safe to act under; the text says what to do.
+
+    Raises:
+        Invalid: the role is assumed by anybody, or not by us.
+        Unavailable: it could not be asked.
+    """
+    if destination.external_id is None:
+        return
+    proof = _proof(request, destination, config)
+    if proof is Proof.OPEN:
+        raise _open(f'"{destination.external_id}"')
+    if proof is Proof.REFUSED:
+        text = (
+            f"the role cannot be assumed: have its trust policy let the account {request.runtime.settings.account} assume it, "
+            f'where sts:ExternalId is "{destination.external_id}", and try again a minute later'
+        )
+        raise Invalid(text, [{"loc": LOC, "code": "role_refused", "msg": text}])
+    if proof is Proof.UNKNOWN:
+        raise Unavailable("the role could not be asked for; try again")
+
+
+def _proof(request: Request, destination: Destination, config: Any) -> Proof:
+    kind = of_kind(destination.kind)
+    proof: Proof = kind.prove(config, destination.external_id, destination.id, request.runtime.destination_clients)
+    return proof
+
+
+def _open(wanted: str) -> Invalid:
+    text = f"the role can be assumed without an external id: have its trust policy demand sts:ExternalId, {wanted}"
+    return Invalid(text, [{"loc": LOC, "code": "role_open", "msg": text}])

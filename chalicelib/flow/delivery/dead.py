@@ -1,0 +1,165 @@
+"""Dead letters: end what a queue gave up on with an entry, then park it for a person.
+
+Nothing ends without an entry. A consumer that cannot append leaves the message where it is.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...core import times
+from ...core.decide.retention import expires_at
+from ...core.delivery.retry import Outcome
+from ...core.envelope import decrypt, unpack
+from ...core.errors import Misconfigured, NotFound, Unavailable, WaybillError
+from ...core.log import audit
+from ...observe import count, error, warning
+from ...runtime import Runtime
+from ...store.queues import body
+from ..messages import QueueMessage, with_followers
+from ..seal_requests import notify_sealer
+from ..state import ATTEMPTS_MAX, Batch, look, up_to_date
+
+
+def handle_inbox(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
+    """End events that could not be routed. Return the ids of messages that must stay."""
+    return _each(runtime, messages, _inbox)
+
+
+def handle_outbox(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
+    """End deliveries that could not be made. Return the ids of messages that must stay."""
+    return _each(runtime, messages, _outbox)
+
+
+def _each(
+    runtime: Runtime, messages: list[QueueMessage], end: Callable[[Runtime, QueueMessage, Mapping[str, Any]], None]
+) -> list[str]:
+    failed = []
+    for message in messages:
+        try:
+            if message.body is None or message.body.get("v") != 1:
+                raise Misconfigured("a dead letter is not one of ours")
+            end(runtime, message, message.body)
+            count("dead_letters")
+        except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
+            error("dead_letter_not_ended", fault)
+            failed.append(message.id)
+    try:
+        notify_sealer(runtime)
+    except Unavailable as fault:
+        error("notice_not_sent", fault)
+        return [message.id for message in messages]
+    return with_followers(messages, failed)
+
+
+def off_the_record(runtime: Runtime, tenant: str, minute: int, event: str) -> bool:
+    """Say whether an event was decided off the record when it was first received.
+
+    Args:
+        minute: that of the event's entries.
+
+    Raises:
+        Unavailable: nobody can say.
+    """
+    first = audit.received_id(minute, event)
+    entries = runtime.audit.of_event(tenant, minute, event, runtime.now())
+    return any(entry["facts"].get("otr") for entry in entries if entry["id"] == first)
+
+
+def _park(
+    runtime: Runtime, queue: str, order: Mapping[str, Any], group: str, thing: str, minute: int, expires_at: datetime
+) -> None:
+    tenant = str(order["tenant"])
+    values = {
+        "message": body(order),
+        "group": group,
+        "minute": minute,
+        "parked_at": times.text(runtime.now()),
+    }
+    runtime.data.insert_dead(tenant, queue, thing, values, expires_at)
+    warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
+
+
+def _inbox(runtime: Runtime, message: QueueMessage, order: Mapping[str, Any]) -> None:
+    tenant, event = str(order["tenant"]), str(order["event"])
+    received_at = times.parse(str(order["received_at"]))
+    try:
+        snapshot = runtime.config.snapshot(tenant)
+    except NotFound:
+        return  # the tenant is closed: nothing of it is kept, and its log says so
+    minute = times.minute(received_at)
+    ends = received_at + timedelta(days=snapshot.configuration.tenant.retention.default_days)
+    try:
+        sealed = base64.b64decode(str(order["sealed"]))
+        document = unpack(decrypt(snapshot.keys.queue, sealed, f"{runtime.settings.region}/{event}"))
+        if not document["occurred_at_is_receipt"]:
+            minute = times.minute(times.parse(document["occurred_at"]))
+        source = snapshot.configuration.sources.get(document["source"])
+        ends = expires_at(snapshot.configuration.tenant, source, received_at) if source else ends
+    except (WaybillError, ValueError) as fault:
+        error("dead_letter_unreadable", fault)  # it is ended all the same, under the minute of its receipt
+    if off_the_record(runtime, tenant, minute, event):
+        return  # its platform had posted it off the record before: of this copy nothing is kept either
+    entry = audit.act(
+        "expired",
+        tenant=tenant,
+        minute=minute,
+        at=runtime.now(),
+        actor=("service", "dead_letter"),
+        request="dead_letter",
+        event=event,
+        reason="dead_letter",
+    )
+    runtime.audit.append(entry)
+    _park(runtime, "inbox", order, message.group, event, minute, ends)
+    # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
+    row = runtime.data.event(tenant, event, times.EARLIEST)
+    if row is not None and row.sealed is None:
+        runtime.data.remove_dead(tenant, "inbox", event)
+
+
+def _outbox(runtime: Runtime, message: QueueMessage, order: Mapping[str, Any]) -> None:
+    if "wake" in order:
+        return  # the lane's head still says that it is due: pump wakes it again
+    give_up(runtime, dict(order), message.group)
+
+
+def give_up(runtime: Runtime, order: dict[str, Any], group: str) -> None:
+    """Park a delivery that could not be made, and end it. In that order: whoever finds its end looks at it no more."""
+    ends = times.parse(order["expires_at"])
+    _park(runtime, "outbox", order, group, order["transfer"], order["minute"], ends)
+    batch = Batch(runtime)
+    found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
+    order, found = up_to_date(batch, order, found, ATTEMPTS_MAX)  # a decision that was made meanwhile may be its end
+    open_ = not found.ended and order["decision"] != "refused" and batch.snapshot(order["tenant"]) is not None
+    if open_ and order["decision"] == "held":  # what is not allowed to leave is not attempted
+        entry = audit.act(
+            "expired",
+            tenant=order["tenant"],
+            minute=order["minute"],
+            at=runtime.now(),
+            actor=("service", "dead_outbox"),
+            request=order["decided"],
+            event=order["event"],
+            object=("transfer", order["transfer"]),
+            reason="dead_letter",
+        )
+        runtime.audit.append(entry)
+    elif open_:
+        entry = audit.attempted(
+            tenant=order["tenant"],
+            at=runtime.now(),
+            decided=order["decided"],
+            log=order["log"],
+            event=order["event"],
+            transfer=order["transfer"],
+            destination=order["destination"],
+            attempt=found.made + 1,
+            outcome=Outcome.GAVE_UP.value,
+            code="dead_letter",
+            took_ms=0,
+        )
+        runtime.audit.append(entry)

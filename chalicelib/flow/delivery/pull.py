@@ -1,0 +1,151 @@
+"""Pull: give the recipient of a route that restricts the event that it was told of, once, where the law lets it see it now.
+
+    1 the token → 2 the transfer and its event → 3 decide, as things are now → 4 ``viewed`` → 5 the content
+
+4 is what makes it once: the entry's id follows from the transfer, whichever attempt's link was pulled, and of two who write
+it at once one is first. A refusal at 3 uses nothing up. A death between 4 and 5 does: the log then says that somebody may
+have looked, and a replay of the transfer makes a new link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ...core.decide.plan import RouteDecision, judge
+from ...core.delivery import links
+from ...core.delivery.links import Link
+from ...core.errors import Gone, LinkExpired, LinkUsed, NotFound, RefusedByLaw, TooMany
+from ...core.log import audit
+from ...core.log.transfers import Transfer, of_entries
+from ...core.pattern.redaction import redact
+from ...core.tenant.records import Route
+from ...runtime import Runtime
+from ...store.snapshot import Snapshot
+from ..redecision import consents_of, deciding, facts_now, grounds_now
+
+_REQUEST = "pull"
+"""Stands in the act for a request, as an act's key is made of it: there is one for each transfer."""
+_NOTHING = "there is nothing at this address, or not any more"
+_REPLAY = "; whoever runs the route can replay the transfer, which sends a new link"
+
+
+def content(runtime: Runtime, token: str) -> dict[str, Any]:
+    """Return the event that a link leads to, having written that its recipient looked at it.
+
+    Raises:
+        NotFound: it is no link of a tenant of this cell.
+        LinkExpired: its time is over.
+        LinkUsed: it, or another link of its transfer, has given its content.
+        Gone: the content is there no more, or does not go that way any more.
+        RefusedByLaw: the recipient may not see it now.
+        TooMany: the tenant's links are pulled too fast.
+        AuditUnavailable: it is not known to be written that it was looked at.
+    """
+    link, snapshot = _genuine(runtime, token)  # 1
+    if not runtime.admit(f"pull#{link.tenant}", runtime.settings.key_rate_per_s):
+        raise TooMany("links are pulled too fast; slow down")
+    now = runtime.now()
+    if link.ends_at <= now:
+        raise LinkExpired(f"the time of this link is over{_REPLAY}")
+    entries = _entries(runtime, link, now)  # 2
+    one = next((t for t in of_entries(entries, {}, now) if t.id == link.transfer), None)
+    if one is None:
+        raise Gone("what this link led to is gone")
+    act = _act(link, one, now)
+    if any(entry["id"] == act["id"] for entry in entries):
+        raise LinkUsed(f"this link has given its content{_REPLAY}")
+    route = _leads(snapshot, one)
+    document = _document(runtime, snapshot, one, now)
+    receipt = next(e["receipt"] for e in entries if e["id"] == one.decided)
+    judgement = _judged(runtime, snapshot, route, document, receipt, now)  # 3
+    if judgement.verdict in ("held", "refused"):
+        text = "the law does not let this content be given to its recipient now; see rules and missing"
+        raise RefusedByLaw(text, judgement.rules, judgement.missing)
+    if not runtime.audit.append(act).new:  # 4
+        raise LinkUsed(f"this link has given its content{_REPLAY}")
+    return redact(document, judgement.redact, snapshot.keys.pseudonyms(act["actor"]["id"]))  # 5
+
+
+def _genuine(runtime: Runtime, token: str) -> tuple[Link, Snapshot]:
+    """Return a link that the key of a tenant of this cell has made, and the tenant's configuration as it is now."""
+    link = links.read(token)
+    try:
+        if link is not None and link.is_genuine(runtime.config.keys_of(link.tenant).links):
+            return link, runtime.config.snapshot(link.tenant)
+    except NotFound:  # no such tenant, or a closed one, in the words of every other token that leads nowhere
+        raise NotFound(_NOTHING) from None
+    raise NotFound(_NOTHING)
+
+
+def _entries(runtime: Runtime, link: Link, now: datetime) -> list[audit.Entry]:
+    """Return the entries of the event that a link's transfer is about."""
+    found = runtime.audit.of_transfer(link.tenant, link.transfer, now)
+    decided = (e for e in found if e["kind"] == "decided" and any(r["transfer"] == link.transfer for r in e["routes"]))
+    event = next((e["event"] for e in decided), None)
+    return [e for e in found if e["event"] == event]
+
+
+def _act(link: Link, one: Transfer, now: datetime) -> audit.Entry:
+    """Make the entry of the one look that a transfer's links are good for: by somebody at its recipient."""
+    if one.recipient is None:
+        raise Gone("its recipient is not declared")
+    return audit.act(
+        "viewed",
+        tenant=link.tenant,
+        minute=audit.minute_of(one.decided),
+        at=now,
+        actor=("user", one.recipient),
+        request=_REQUEST,
+        event=one.event,
+        object=("transfer", one.id),
+    )
+
+
+def _leads(snapshot: Snapshot, one: Transfer) -> Route:
+    """Return the route of a transfer, leading where that was to go, to the recipient that got the link.
+
+    Raises:
+        Gone: the tenant has changed its mind since.
+    """
+    configuration = snapshot.configuration
+    route, destination = configuration.routes.get(one.route), configuration.destinations.get(one.destination)
+    if route is None or route.mode != "restrict" or destination is None or destination.recipient != one.recipient:
+        raise Gone("its route or destination was removed or changed since this link was sent")
+    if not destination.enabled:
+        raise Gone("its destination is disabled: nothing is given to it, and to nobody who got its links")
+    return route.model_copy(update={"destination": one.destination})
+
+
+def _document(runtime: Runtime, snapshot: Snapshot, one: Transfer, now: datetime) -> dict[str, Any]:
+    tenant = snapshot.configuration.tenant.id
+    row = runtime.data.event(tenant, one.event, now)
+    if row is not None and row.owner is not None and row.sealed is not None:
+        person = runtime.people.get_many([(row.owner, snapshot.keys)]).get(row.owner)
+        if person is not None:
+            return row.open(person.key, runtime.settings.region)
+    raise Gone("the content of this event is gone: its life is over, or it was erased")
+
+
+def _judged(
+    runtime: Runtime,
+    snapshot: Snapshot,
+    route: Route,
+    document: Mapping[str, Any],
+    receipt: Mapping[str, Any],
+    now: datetime,
+) -> RouteDecision:
+    """Decide the look as what it is: the whole event goes to the recipient, of the classes that it may have."""
+    grounds = grounds_now(snapshot, document, consents_of(runtime, snapshot, document))
+    base = facts_now(runtime, snapshot, receipt, document, now, grounds)
+    decide = deciding(runtime, snapshot.configuration.tenant.id, base)
+    whole = route.model_copy(update={"mode": "replicate"})
+    return judge(
+        snapshot.configuration,
+        whole,
+        decide(base),
+        base,
+        lambda facts: decide({**facts, "op": "view"}),
+        grounds=grounds,
+    )

@@ -1,0 +1,181 @@
+"""The keys that platforms publish: fetched from their own hosts only, over the vetted connection, and kept for a while.
+
+A channel says what a request needs (``keys_needed``); here it is had, or the webhook is answered 503 so that the platform
+posts again. Nothing is ever taken unverified for want of a key. The address may come out of an unverified request, so
+neither it nor how often it changes is trusted: hosts are a table, and fetches are few.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ...channels.base import Inbound, KeyRequest
+from ...core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from ...destinations.base import SendingClients
+    from ...runtime import Runtime
+
+HOSTS = frozenset({"login.botframework.com", "www.googleapis.com"})
+HOST_FORMS = (re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?"),)
+"""The platforms' own hosts, exactly or by form. Nothing else is called, whoever names it."""
+
+LIFETIME_S = 6 * 3600.0
+REFRESH_S = 60.0  # for a key that is not among those known: it may be new, or made up
+FETCHES_A_MINUTE = 10
+KEPT_MAX = 32
+RESOLVE_S, CONNECT_S, TOTAL_S = 1.5, 2.0, 4.0  # the platform waits for its answer meanwhile
+
+Fetch = Callable[[str], bytes]
+"""Returns what is at an address. Raises ``Unavailable``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    value: Any
+    names: frozenset[str]
+    fetched_at: float
+    tried_at: float
+    failed: bool = False
+
+
+class PublishedKeys:
+    """What was fetched, in this process. ``monotonic`` is a clock of seconds."""
+
+    def __init__(self, fetch: Fetch, monotonic: Callable[[], float]) -> None:
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._kept: dict[str, _Kept] = {}
+        self._fetches: deque[float] = deque(maxlen=FETCHES_A_MINUTE)
+
+    def get(self, wanted: KeyRequest) -> Any:
+        """Return the value for the secret's field.
+
+        A name that is not among keys fetched less than a minute ago is not looked for again: then the keys are
+        returned without it, and verification fails.
+
+        Raises:
+            Unavailable: the keys cannot be had now.
+        """
+        now = self._monotonic()
+        kept = self._kept.get(wanted.url)
+        if kept is not None and now - kept.fetched_at < LIFETIME_S:
+            if wanted.name is None or wanted.name in kept.names:
+                return kept.value
+            if now - kept.tried_at < REFRESH_S:
+                if kept.failed:
+                    raise Unavailable("the platform's keys cannot be had now")
+                return kept.value
+        try:
+            made = self._fetched(wanted, now)
+        except Unavailable:
+            if kept is not None:
+                self._kept[wanted.url] = replace(kept, tried_at=now, failed=True)
+            raise
+        if wanted.url not in self._kept and len(self._kept) >= KEPT_MAX:
+            del self._kept[min(self._kept, key=lambda url: self._kept[url].fetched_at)]
+        self._kept[wanted.url] = made
+        return made.value
+
+    def complete(self, channel: Any, request: Inbound, secrets: Sequence[Any]) -> list[Any]:
+        """Return the secrets with the published keys that a request needs.
+
+        Raises:
+            Unavailable: they cannot be had now.
+        """
+        needed = getattr(channel, "keys_needed", None)
+        if needed is None:
+            return list(secrets)
+        wanted = [(secret, needed(request, secret)) for secret in secrets]
+        return [s if w is None else s.model_copy(update={w.field: self.get(w)}) for s, w in wanted]
+
+    def confirm(self, channel: Any, request: Inbound) -> None:
+        """Call the address that confirms a verified handshake, where the channel has one.
+
+        Raises:
+            Unavailable: it does not answer with success; the platform asks again.
+        """
+        named = getattr(channel, "confirmation", None)
+        url = None if named is None else named(request)
+        if url is not None:
+            self._fetch(url)
+
+    def _fetched(self, wanted: KeyRequest, now: float) -> _Kept:
+        if len(self._fetches) == FETCHES_A_MINUTE and now - self._fetches[0] < 60:
+            raise Unavailable("the platform's keys were fetched too often")
+        self._fetches.append(now)
+        value, names = READERS[wanted.field](self._fetch(wanted.url))
+        return _Kept(value, names, now, now)
+
+
+def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:
+    from ...channels.jwt import KeySet  # with its cryptography, which only these channels need
+
+    try:
+        found = KeySet.model_validate(json.loads(content))
+    except (ValueError, RecursionError):
+        raise Unavailable("what the platform publishes is no key set") from None
+    return found, frozenset(key.kid for key in found.keys if key.kid)
+
+
+def _certificate(content: bytes) -> tuple[Any, frozenset[str]]:
+    text = content.decode("ascii", "replace")
+    if not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+        raise Unavailable("what the platform publishes is no certificate")
+    return text, frozenset()
+
+
+READERS: dict[str, Callable[[bytes], tuple[Any, frozenset[str]]]] = {"jwks": _key_set, "signing_cert": _certificate}
+"""By the secret's field: reads what was fetched, and the names of the keys in it."""
+
+
+def is_own(url: str) -> bool:
+    """Say whether an address is at one of the platforms' own hosts, over https, without anything that could mislead."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.netloc
+    known = host in HOSTS or any(form.fullmatch(host) for form in HOST_FORMS)
+    return parts.scheme == "https" and known and port is None
+
+
+def fetch(clients: SendingClients, url: str) -> bytes:
+    """Get what is at a platform's own address, over the vetted connection; the cell's local exceptions do not count.
+
+    Raises:
+        Unavailable: another host, no answer in time, or anything but a whole 200.
+    """
+    from ...core.errors import DeliveryError
+    from ...destinations import vetted
+    from ...destinations.address import ForbiddenAddress, Policy, check_url
+
+    if not is_own(url):
+        raise Unavailable("the address is not one of a platform's own")
+    deadline, policy = vetted.deadline_in(TOTAL_S), Policy()
+    try:
+        target = check_url(url, policy)
+        address = vetted.resolve(target, policy, clients.resolver, RESOLVE_S)
+        answer = vetted.request(target, address, "GET", {}, None, deadline, connect_s=CONNECT_S, tls=clients.tls)
+    except (DeliveryError, ForbiddenAddress):
+        raise Unavailable("the platform's address does not answer") from None
+    if answer.status != 200 or answer.truncated:
+        raise Unavailable("the platform's address answers otherwise than expected")
+    return answer.body
+
+
+_OF: list[tuple[Runtime, PublishedKeys]] = []
+
+
+def of(runtime: Runtime) -> PublishedKeys:
+    """Return what this process has fetched for its shell; another shell begins anew."""
+    if not _OF or _OF[0][0] is not runtime:
+        _OF[:] = [(runtime, PublishedKeys(lambda url: fetch(runtime.destination_clients, url), runtime.monotonic))]
+    return _OF[0][1]

@@ -1,0 +1,192 @@
+"""Receive: judge a webhook, and answer its platform once its events are durable at home.
+
+1 size and type → 2 source → 3 throttle → 4 keys, verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
+Until 6 nothing is kept; a crash before 7 makes the platform post again, and the same events get the same ids.
+What is off the record is left out of 5 and 6, and brought where it may go before 7 (``off_record``).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ...channels import CHANNELS
+from ...channels.base import Inbound, Reply, receive
+from ...core import ids, times
+from ...core.envelope import NONCE_BYTES, encrypt, pack
+from ...core.errors import TooLarge, Unavailable, problem
+from ...core.event.event import Draft, complete
+from ...observe import count, error
+from ...runtime import Runtime
+from ...store.queues import Outgoing, body
+from ...store.source_cache import SourceContext
+from . import platform_keys
+
+BODY_LIMIT_BYTES = 1024 * 1024
+"""Of a channel that does not say more (``BODY_LIMIT_BYTES`` of its module)."""
+BODY_MAX_BYTES = 5 * 1024 * 1024
+"""Of any channel: what a function is given is at most 6 MB."""
+EVENT_LIMIT_BYTES = 200_000
+RAW_DROPPED = {"dropped": "the event was over 200 KB"}
+CONTENT_TYPES = (
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "application/xml",
+    "text/",
+    "application/octet-stream",
+)
+GROUPS_WITHOUT_CONVERSATION = 64
+JSON_PROBLEM = "application/problem+json"
+
+
+def refuse(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """Answer with a problem document."""
+    return Reply(status, json.dumps(problem(status, code, detail)), {"content-type": JSON_PROBLEM, **(headers or {})})
+
+
+def _inadmissible(request: Inbound) -> Reply | None:
+    if request.method not in ("GET", "POST", "PUT"):
+        return refuse(405, "method_not_allowed", "webhooks are posted", {"allow": "GET, POST, PUT"})
+    if len(request.body) > BODY_MAX_BYTES:
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 5 MiB")
+    content_type = request.headers.get("content-type", "").strip().lower()
+    kind = content_type.partition(";")[0].strip()
+    if kind and not (kind.startswith(CONTENT_TYPES) or kind.endswith(("+json", "+xml"))):
+        return refuse(415, "unsupported_type", "send JSON, a form, XML, text or bytes")
+    return None
+
+
+def handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
+    """Take one webhook. Never raises; what goes wrong on our side is answered 503, so that the platform posts again."""
+    try:
+        return _handle(runtime, source, request)
+    except Exception as fault:  # noqa: BLE001  (the door's edge: every fault is logged and answered)
+        error("receive_failed", fault)
+        return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
+
+
+def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
+    refusal = _inadmissible(request)  # 1
+    if refusal is not None:
+        return refusal
+    door = runtime.source_cache.of(source) if ids.is_id(source, "src") else None  # 2
+    if door is None or door.source.channel not in CHANNELS:
+        return refuse(404, "not_found", "there is no such source: check the hook's address")
+    if not runtime.admit(source, runtime.settings.source_rate_per_s):  # 3
+        return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
+    channel = CHANNELS[door.source.channel]
+    if len(request.body) > getattr(channel, "BODY_LIMIT_BYTES", BODY_LIMIT_BYTES):
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
+    secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
+    published = platform_keys.of(runtime)
+    received = receive(channel, request, published.complete(channel, request, secrets))  # 4
+    if received.verdict == "handshake":
+        published.confirm(channel, request)
+    count("webhooks", channel=door.source.channel, verdict=received.verdict)
+    if received.verdict in ("rejected", "malformed"):
+        return refuse(received.reply.status, received.code or "malformed_payload", received.detail)
+    if received.drafts:
+        try:
+            _keep(runtime, door, received.drafts, request.now)
+        except TooLarge:
+            return refuse(413, "too_large", "an event of this webhook is over 200 KB")
+        except Unavailable as fault:
+            error("not_taken", fault)
+            return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
+    return received.reply  # 7
+
+
+def _live(secrets: tuple[dict[str, Any], ...], now: datetime) -> Iterator[Any]:
+    for entry in secrets:
+        if entry.get("until") is None or times.parse(entry["until"]) > now:
+            yield entry["secret"]
+
+
+def _keep(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime) -> None:
+    started_s = runtime.monotonic()
+    off = _off_record(runtime, door, drafts, now) if door.intervals else ()
+    if not off:
+        runtime.inbox.send(list(_messages(runtime, door, drafts, now)))  # 5, 6
+        return
+    from . import off_record  # and with it the law and the destinations
+
+    kept, unkept = off_record.split(runtime, door, drafts, off, now)
+    if kept:
+        runtime.inbox.send(list(_messages(runtime, door, kept, now)))  # 5, 6
+    if unkept:
+        off_record.take(runtime, unkept, started_s)
+
+
+def _off_record(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime) -> Collection[str]:
+    """Return those of the conversations in which what is received now is off the record."""
+    from ...core.tenant.intervals import is_off_record  # few tenants have any
+    from ...store.people import people_key
+
+    named = {draft.conversation.id for draft in drafts if draft.conversation.id is not None}
+    scope = (door.tenant, door.keys, "conversation", door.source.channel, door.source.id)
+    places = {conversation: people_key(*scope, conversation) for conversation in named}
+    intervals = runtime.off_record_intervals.of_many(places.values())
+    at = times.parse(times.text(now))  # as the event says when it was received
+    return {c for c, place in places.items() if is_off_record(intervals.get(place, ()), at)}
+
+
+def _messages(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime) -> Iterator[Outgoing]:
+    for draft in drafts:
+        event, content = packed(runtime, door, draft, now)
+        sealed = encrypt(door.keys.queue, runtime.random(NONCE_BYTES), content, f"{runtime.settings.region}/{event}")
+        yield Outgoing(
+            body(
+                {
+                    "v": 1,
+                    "tenant": door.tenant,
+                    "source": door.source.id,
+                    "event": event,
+                    "received_at": times.text(now),
+                    "sealed": base64.b64encode(sealed).decode(),
+                }
+            ),
+            _group(door, draft, event),
+            event,
+        )
+
+
+def packed(runtime: Runtime, door: SourceContext, draft: Draft, now: datetime) -> tuple[str, bytes]:
+    """Return an event's id and its document, packed.
+
+    Raises:
+        TooLarge: it is over the limit even without the platform's own object.
+    """
+    event = ids.event_id(door.keys.ids, door.source.id, draft.dedupe_id)
+
+    keeps_raw = door.source.keep_raw or getattr(CHANNELS[door.source.channel], "KEEPS_RAW", False)
+
+    def made(from_draft: Draft) -> bytes:
+        whole = complete(
+            from_draft,
+            channel=door.source.channel,
+            received_at=now,
+            id=event,
+            tenant=door.tenant,
+            source=door.source.id,
+            keep_raw=keeps_raw,
+        )
+        return pack(whole.document(), limit=EVENT_LIMIT_BYTES)
+
+    try:
+        return event, made(draft)
+    except TooLarge:
+        if not keeps_raw:
+            raise
+        return event, made(draft.model_copy(update={"raw": RAW_DROPPED}))
+
+
+def _group(door: SourceContext, draft: Draft, event: str) -> str:
+    """Keep a conversation's events in order; without one, spread over a fixed number of groups."""
+    conversation = draft.conversation.id
+    if conversation is None:
+        conversation = f"\0{ids.decode(event[4:8]) % GROUPS_WITHOUT_CONVERSATION}"
+    return ids.keyed("cnv", door.keys.people, door.source.id, conversation)

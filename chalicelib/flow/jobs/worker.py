@@ -1,0 +1,210 @@
+"""Jobs: begin them, show them, and each minute work off those that are due, a piece at a time.
+
+A piece is bounded (some seconds at most) and may be done twice: 1 take the job by its lease → 2 the piece → 3 save how far
+it is, and let go. A process that dies between 1 and 3 leaves a lease, after which another does the piece again. In each
+round every tenant gets one piece at most, so that many jobs of one do not keep another waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from ...core import job as jobs
+from ...core.errors import NotFound, RefusedByLaw, RequestError, TooMany, Unavailable, WaybillError
+from ...core.job import Job
+from ...core.tenant.records import Scope
+from ...observe import count, error, warning
+from ...runtime import Runtime
+from ...store.jobs import Due
+from ..pagination import Listed
+from ..request import Request
+from ..seal_requests import notify_sealer_or_log
+
+UNTIL_S = 45
+"""No piece is begun later than this in one run."""
+LEASE = timedelta(seconds=120)
+"""Longer than a run may take: what lives never loses its lease."""
+REST_S = 5
+"""The longest that a run waits for a job that is nearly due."""
+LOST_S = 0.2
+"""What a run waits where all that the index showed was taken already: it follows the table within moments."""
+DUE_A_ROUND = 200
+OPEN_MAX = 10
+"""Open jobs of one tenant."""
+LOOKED_MAX = 200
+
+Step = Callable[[Runtime, Job], Job]
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """A kind of job.
+
+    Args:
+        step: loads what does one piece. It MUST be bounded and end alike when done twice; it returns the job with its
+            ``cursor``, ``done`` and ``summary`` moved on, ``due_at`` where it wants a rest, and ``state`` done at the end.
+            It raises a ``RequestError`` where no further try can help.
+        scope: what a key needs to see such a job.
+        url: loads what links to the result of one that is done, or says that it is gone; None where there is no result.
+    """
+
+    step: Callable[[], Step]
+    scope: Scope
+    url: Callable[[], Callable[[Runtime, Job], str | None]] | None = None
+
+
+def _replay() -> Step:
+    from .replay import step
+
+    return step
+
+
+def _bundle() -> Step:
+    from .bundle import step
+
+    return step
+
+
+def _bundle_url() -> Callable[[Runtime, Job], str | None]:
+    from .bundle import url
+
+    return url
+
+
+KINDS: dict[str, JobKind] = {
+    "replay": JobKind(step=_replay, scope="read"),
+    "bundle": JobKind(step=_bundle, scope="audit", url=_bundle_url),
+}
+"""What there is to do. Each is loaded when it is needed."""
+
+
+# Asking
+
+
+def open_jobs(request: Request) -> list[Job]:
+    """Return the tenant's open jobs but for the one that this request makes, newest first.
+
+    Raises:
+        TooMany: there are as many as there may be.
+    """
+    own = request.new_id("job")
+    newest = islice(request.runtime.jobs.of_tenant(request.tenant.id, request.runtime.now()), LOOKED_MAX)
+    found = [job for job in newest if job.state in jobs.OPEN and job.id != own]
+    if len(found) >= OPEN_MAX:
+        raise TooMany(f"there are {OPEN_MAX} open jobs already; wait for one to end", retry_after_s=60)
+    return found
+
+
+def begin(request: Request, kind: str, asked: Mapping[str, Any], summary: Mapping[str, Any]) -> Job:
+    """Make a job. A second try of the same request finds the first one's. The caller asked ``open_jobs`` before.
+
+    Args:
+        asked: JSON values that the kind's step reads; sealed where they are stored.
+        summary: what the tenant is shown of it from the beginning.
+    """
+    job = jobs.new(request.new_id("job"), request.tenant.id, kind, request.at, asked, summary)
+    request.runtime.jobs.insert(job)
+    return show(request, job.id, (KINDS[kind].scope,))
+
+
+def show(request: Request, job_id: str, scopes: tuple[str, ...]) -> Job:
+    """Return a job.
+
+    Raises:
+        NotFound: there is none that a key with these scopes may see, or its life is over.
+    """
+    job: Job | None = request.runtime.jobs.get(request.tenant.id, job_id, request.runtime.now())
+    if job is None or KINDS[job.kind].scope not in scopes:
+        raise NotFound("no such job, or it ended more than seven days ago")
+    return job
+
+
+def listed(request: Request, position: str, scopes: tuple[str, ...]) -> Iterator[Listed]:
+    """Yield the tenant's jobs that a key with these scopes may see, newest first."""
+    for job in request.runtime.jobs.of_tenant(request.tenant.id, request.runtime.now(), position):
+        yield Listed(job.id, job if KINDS[job.kind].scope in scopes else None)
+
+
+def url_of(runtime: Runtime, job: Job) -> str | None:
+    """Return a fresh link to a job's result, which needs no key and lives 15 minutes; None where there is nothing to get."""
+    link = KINDS[job.kind].url
+    return link()(runtime, job) if link is not None and job.state == "done" else None
+
+
+# Working
+
+
+def handle(runtime: Runtime) -> int:
+    """Work on due jobs until none is, or the time is over. Return how many pieces were done."""
+    started = runtime.monotonic()
+    done = 0
+    while (left_s := UNTIL_S - (runtime.monotonic() - started)) > 0:
+        now = runtime.now()
+        soon = timedelta(seconds=min(left_s, REST_S))
+        found = list(runtime.jobs.due(now + soon, DUE_A_ROUND))
+        if not found:
+            break
+        ready = [due for due in found if due.at <= now]
+        if not ready:
+            runtime.sleep((found[0].at - now).total_seconds())
+            continue
+        took = 0
+        for due in _in_turn(ready):
+            if runtime.monotonic() - started >= UNTIL_S:
+                break
+            took += _piece(runtime, due)
+        done += took
+        notify_sealer_or_log(runtime)
+        if not took:
+            runtime.sleep(LOST_S)
+    return done
+
+
+def _in_turn(ready: list[Due]) -> list[Due]:
+    """Return the job of each tenant that has waited longest."""
+    first: dict[str, Due] = {}
+    for due in ready:
+        first.setdefault(due.tenant, due)
+    return list(first.values())
+
+
+def _piece(runtime: Runtime, due: Due) -> bool:
+    """Do one piece of a job. Return whether it was ours to do."""
+    now = runtime.now()
+    try:
+        job = runtime.jobs.take(due, now + LEASE)  # 1
+    except NotFound:
+        runtime.jobs.remove(due.tenant, due.job)
+        return True
+    if job is None:
+        return False
+    after = _tried(runtime, job)  # 2
+    try:
+        saved = runtime.jobs.save(after)  # 3
+    except NotFound:  # closed meanwhile, and with it the key that seals it
+        runtime.jobs.remove(due.tenant, due.job)
+        return True
+    if not saved:
+        warning("job_lost", tenant=job.tenant, job=job.id)
+    elif after.state not in jobs.OPEN:
+        count("jobs", kind=after.kind, state=after.state)
+    return True
+
+
+def _tried(runtime: Runtime, job: Job) -> Job:
+    if job.tries > jobs.DEATHS_MAX:  # whoever tried last did not live to say so
+        return jobs.tried(job, "internal", runtime.now())
+    try:
+        step: Step = KINDS[job.kind].step()
+        return jobs.went_on(step(runtime, job), runtime.now())
+    except (RequestError, RefusedByLaw) as fault:
+        return jobs.failed(job, fault.code, fault.detail, runtime.now())
+    except Exception as fault:  # noqa: BLE001  (one job's fault is not another's)
+        error("job_failed", fault, tenant=job.tenant, job=job.id)
+        if isinstance(fault, Unavailable):
+            return jobs.waits(job, fault.code, runtime.now())
+        return jobs.tried(job, fault.code if isinstance(fault, WaybillError) else "internal", runtime.now())

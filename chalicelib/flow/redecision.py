@@ -1,0 +1,96 @@
+"""The verdict on a stored event along a route as things stand: the law, the records, the person's consents, the switches.
+
+The one way for attempts, for replays, and for whoever only asks what the next attempt would decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from ..channels import IDS_ARE_NUMBERS
+from ..core import times
+from ..core.decide.plan import Decide, Facts, RouteDecision, judge, source_facts, with_grounds
+from ..core.event.event import classes_of
+from ..core.law.volumes import asking
+from ..core.tenant.consents import Consent, Grounds, grounds_of, none_given, subjects_of
+from ..core.tenant.records import Route
+from ..core.tenant.subject import people_of, subject_facts
+from ..runtime import Runtime
+from ..store.people import people_key
+from ..store.snapshot import Snapshot
+from .volumes import known
+
+
+def grounds_now(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple[Consent, ...]) -> Grounds:
+    """Return the grounds that an event's person has given; what one has agreed to is none for others whom it is about."""
+    if not consents or len(subjects_of(document)) != 1:
+        return none_given
+    return grounds_of(consents, snapshot.configuration.shared_notices)
+
+
+def consents_of(runtime: Runtime, snapshot: Snapshot, document: Mapping[str, Any]) -> tuple[Consent, ...]:
+    """Read what the one person whom an event is about has given; nothing where it is about several."""
+    people = subjects_of(document)
+    if not snapshot.consents or len(people) != 1:
+        return ()
+    tenant, channel, source = snapshot.configuration.tenant.id, document["channel"], document["source"]
+    return runtime.consents.of_person(people_key(tenant, snapshot.keys, "subject", channel, source, people[0]))
+
+
+def facts_now(
+    runtime: Runtime,
+    snapshot: Snapshot,
+    order: Mapping[str, Any],
+    document: Mapping[str, Any],
+    now: datetime,
+    grounds: Grounds,
+) -> Facts:
+    """Build the facts of storing an order's event, as the law and the records are now.
+
+    Args:
+        order: names the event's ``source`` and when it was ``received_at``.
+    """
+    tenant, source = snapshot.configuration.tenant, snapshot.configuration.sources[order["source"]]
+    people = people_of(tenant, source, document, source.channel in IDS_ARE_NUMBERS)
+    base = source_facts(
+        snapshot.configuration,
+        source,
+        runtime.cell,
+        op="store",
+        classes=classes_of(document),
+        now=now,
+        received_at=times.parse(order["received_at"]),
+        subject=subject_facts(people, tenant, source),
+    )
+    return with_grounds(base, None, grounds)
+
+
+def deciding(runtime: Runtime, tenant: str, base: Facts) -> Decide:
+    """Return what decides on an event, given the facts of one thing done with it: it reads how many people there are, once,
+    where the law asks."""
+    return asking(runtime.decider.decide, cache(lambda: known(runtime, tenant, base)))
+
+
+def route_of(snapshot: Snapshot, order: Mapping[str, Any]) -> Route:
+    """Return an order's route as it is declared now, leading where the order was to go: the route may lead elsewhere by now."""
+    route = snapshot.configuration.routes[order["route"]]
+    if route.destination == order["destination"]:
+        return route
+    return route.model_copy(update={"destination": order["destination"]})
+
+
+def redecide(
+    runtime: Runtime,
+    snapshot: Snapshot,
+    order: Mapping[str, Any],
+    base: Facts,
+    grounds: Grounds,
+    held_since: datetime | None = None,
+) -> RouteDecision:
+    """Decide an order's event along its route on the facts of ``facts_again``."""
+    route = route_of(snapshot, order)
+    decide = deciding(runtime, snapshot.configuration.tenant.id, base)
+    return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)

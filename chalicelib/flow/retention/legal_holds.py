@@ -1,0 +1,98 @@
+"""Place and release legal holds. Both are acts, and nothing of a hold is ever changed or deleted.
+
+The sweep asks for the holds that stand whenever it comes upon something whose life is over, and erasing asks, too. So a
+hold is one row, and counts from the moment in which that is stored.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...core import times
+from ...core.errors import Conflict, Invalid
+from ...core.log import audit
+from ...core.tenant.legal_holds import HOLDS_MAX, HoldActive, HoldPeriod, LegalHold, LegalHoldSettings
+from ...runtime import Runtime
+from ...store.lifetimes import Released
+from ..request import Request
+
+
+def place(request: Request, settings: LegalHoldSettings) -> LegalHold:
+    """Place a hold: 1 the row, 2 the entry. A second try of the same request completes the first.
+
+    Raises:
+        Invalid: the tenant knows nobody by the subject's ref, or has as many holds as it may.
+        Conflict: an earlier request with this idempotency key placed another one.
+    """
+    runtime, tenant = request.runtime, request.tenant.id
+    person = None
+    if settings.scope == "subject":
+        person = runtime.people.of_ref(tenant, str(settings.value))
+        if person is None:
+            raise _invalid("body.value", "unknown_id", "there is nobody whom the log knows by this ref, or no more")
+    hold = LegalHold(
+        **dict(settings), id=request.new_id("hld"), placed_by=request.actor[1], placed_at=request.at, person=person
+    )
+    standing = runtime.legal_holds.standing(tenant)
+    if len(standing) >= HOLDS_MAX and all(one.id != hold.id for one in standing):
+        raise _invalid("body", "too_many", f"a tenant has at most {HOLDS_MAX} legal holds; release those that are over")
+    stored = runtime.legal_holds.insert(tenant, hold)  # 1
+    if stored.model_copy(update={"released_at": None, "released_by": None}) != hold:
+        raise Conflict("an earlier request with this idempotency key made something else; use another key")
+    _note(request, "held", stored, stored.placed_at, stored.placed_by)  # 2
+    return stored
+
+
+def _invalid(loc: str, code: str, text: str) -> Invalid:
+    return Invalid(text, [{"loc": loc, "code": code, "msg": text}])
+
+
+def release(request: Request, hold_id: str) -> LegalHold:
+    """Release a hold: 1 the row, 2 what it has kept is looked at, 3 the entry. Releasing again completes what was cut.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    runtime, tenant = request.runtime, request.tenant.id
+    hold = runtime.legal_holds.get(tenant, hold_id)
+    if hold.released_at is None:
+        hold = hold.model_copy(update={"released_at": request.at, "released_by": request.actor[1]})
+        hold = runtime.legal_holds.release(tenant, hold)  # 1
+    assert hold.released_at is not None and hold.released_by is not None
+    after, before = request.tenant.created_at - timedelta(days=1), hold.released_at
+    if isinstance(hold.value, HoldPeriod):
+        after, before = max(after, hold.value.after), min(before, hold.value.before)
+    runtime.lifetimes.released(tenant, Released(hold.id, times.text(after), before))  # 2
+    _note(request, "held", hold, hold.placed_at, hold.placed_by)  # whoever placed it may have died before this
+    _note(request, "released", hold, hold.released_at, hold.released_by)  # 3
+    return hold
+
+
+def _note(request: Request, kind: str, hold: LegalHold, at: datetime, by: str) -> None:
+    covered: dict[str, Any] | None = None
+    if isinstance(hold.value, HoldPeriod):
+        covered = {"after": times.text(hold.value.after), "before": times.text(hold.value.before), "count": None}
+    entry = audit.act(
+        kind,
+        tenant=request.tenant.id,
+        minute=times.minute(at),
+        at=at,
+        actor=(request.actor[0], by),
+        request=hold.id,  # there is one of each for a hold, however often it is asked for
+        subject=str(hold.value) if hold.scope == "subject" else None,
+        object=("hold", hold.id),
+        range=covered,
+        reason="authority_request",
+    )
+    request.runtime.audit.append(entry)
+
+
+def refuse_while_held(runtime: Runtime, tenant: str) -> None:
+    """Refuse to end a tenant on something of which a hold is.
+
+    Raises:
+        HoldActive: there is one.
+    """
+    for hold in runtime.legal_holds.standing(tenant):
+        raise HoldActive(f"the legal hold {hold.id} is on something of this tenant; release it first")

@@ -1,0 +1,370 @@
+"""Route: plan each event, write the decision, keep the event, send what is allowed on its way.
+
+1 refs, first sight → 2 plan → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a request for a
+consent where that would lift a hold → 6 acknowledge. A crash after any of them leaves what a second run completes: ids are
+derived, writes are insert-if-absent, and who finds a decision already there follows the stored one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from ...channels import IDS_ARE_NUMBERS
+from ...core import encoders, times
+from ...core.decide.plan import Facts, Plan, plan, routes_of
+from ...core.decide.retention import expires_at
+from ...core.envelope import decrypt, unpack
+from ...core.errors import Misconfigured, NotFound, WaybillError
+from ...core.event.event import classes_of
+from ...core.law.volumes import asking
+from ...core.log import audit
+from ...core.tenant.consents import Consent, grounds_of, none_given, subjects_of
+from ...core.tenant.subject import EventPerson as Located
+from ...core.tenant.subject import people_of, subject_facts
+from ...observe import count, error, warning
+from ...runtime import Runtime
+from ...store.data import DataStore, EventKey, EventRow, sealed_content
+from ...store.items import BATCH_GET, Item, batch_get
+from ...store.people import PersonRow, people_key
+from ...store.snapshot import Snapshot
+from ..deliveries import deliveries
+from ..messages import NO_CONVERSATION, QueueMessage, send_back, with_followers
+from ..published import keep_published
+from ..seal_requests import notify_sealer
+from ..volumes import Share, Tally, shares_of
+
+
+@dataclass
+class Work:
+    """One event on its way through route."""
+
+    message: QueueMessage
+    snapshot: Snapshot
+    document: dict[str, Any]
+    received_at: datetime
+    packed: bytes = b""
+    """The document as its message brought it, which is as it is stored; empty where it is stored nowhere."""
+    minute: int = 0
+    people: list[str] = field(default_factory=list)
+    conversation: str | None = None
+    owner: str = ""
+    plan: Plan | None = None
+    consents: tuple[Consent, ...] = ()
+    located: tuple[Located, ...] = ()
+    shares: list[Share] = field(default_factory=list)
+    volumes: Facts = field(default_factory=dict)
+    entry: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The data classes that the event holds."""
+        return classes_of(self.document)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the event is stored: as the decision in the log has it, which refuses every route where it is not."""
+        return any(r["decision"] != "refused" for r in self.entry["routes"]) or (
+            self.plan is not None and self.plan.keep
+        )
+
+    @property
+    def replayed_by(self) -> str | None:
+        """The act by which a dead letter was sent again."""
+        by = (self.message.body or {}).get("replayed_by")
+        return str(by) if by else None
+
+    @property
+    def tenant(self) -> str:
+        """The event's tenant."""
+        return self.snapshot.configuration.tenant.id
+
+
+def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
+    """Route up to ten events. Return the ids of messages that must come back."""
+    failed: dict[str, BaseException] = {}
+    works: list[Work] = []
+    firsts: dict[str, str] = {}
+    doubles: list[tuple[QueueMessage, str]] = []
+    snapshots: dict[str, Snapshot] = {}
+    for message in messages:
+        try:
+            work = _open(runtime, message, snapshots)
+            if work is None:
+                continue
+            first = firsts.setdefault(work.document["id"], message.id)
+            if first == message.id:
+                works.append(work)
+            else:
+                doubles.append((message, first))  # it shares the first one's fate
+        except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
+            failed[message.id] = fault
+    live = _in_order(messages, works, failed)
+    if live:
+        try:
+            _route(runtime, live, failed)
+            notify_sealer(runtime)
+        except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
+            failed.update({work.message.id: fault for work in live if work.message.id not in failed})
+    failed.update({double.id: failed[first] for double, first in doubles if first in failed})
+    for each in failed.values():
+        error("route_failed", each)
+    return send_back(runtime.inbox, messages, dict.fromkeys(failed))
+
+
+def _in_order(messages: list[QueueMessage], works: list[Work], failed: Mapping[str, BaseException]) -> list[Work]:
+    """Leave out what follows a failed message in its group, so that order survives."""
+    back = set(with_followers(messages, failed))
+    return [work for work in works if work.message.id not in back]
+
+
+def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot]) -> Work | None:
+    order = message.body
+    if order is None or order.get("v") != 1:
+        raise Misconfigured("an inbox message is not one of ours")
+    tenant = str(order["tenant"])
+    try:
+        snapshot = snapshots.get(tenant) or snapshots.setdefault(tenant, runtime.config.snapshot(tenant))
+    except NotFound:
+        warning("tenant_closed", tenant=order["tenant"], event_id=order["event"])
+        return None
+    context = f"{runtime.settings.region}/{order['event']}"
+    packed = decrypt(snapshot.keys.queue, base64.b64decode(order["sealed"]), context)
+    return Work(message, snapshot, unpack(packed), times.parse(str(order["received_at"])), packed)
+
+
+def _route(runtime: Runtime, works: list[Work], failed: dict[str, BaseException]) -> None:
+    now = runtime.now()
+    people = find_people(runtime, works)  # 1
+    for work in works:
+        try:
+            plan_of(runtime, work, people, now)  # 2
+        except WaybillError as fault:
+            failed[work.message.id] = fault
+    works = _in_order([w.message for w in works], works, failed)
+    for snapshot in {id(work.snapshot): work.snapshot for work in works}.values():
+        keep_published(runtime, snapshot)
+    stored = runtime.audit.append_many([work.entry for work in works])  # 3
+    for work, outcome in zip(works, stored, strict=True):
+        if isinstance(outcome, BaseException):
+            failed[work.message.id] = outcome
+        else:
+            work.entry = outcome.entry
+    # Its platform posted it again off the record, and that was decided first: of this copy nothing is kept either.
+    works = [w for w in works if not w.entry["facts"].get("otr")]
+    works = _in_order([w.message for w in works], works, failed)
+    kept = [w for w in works if w.keeps and times.parse(w.entry["expires_at"]) > now]
+    rows = [_row(runtime, work, people[work.owner]) for work in kept]
+    if len(kept) < len(works):  # nothing that is kept will lead the sweep to the people of the others
+        owned = {id(w) for w in kept}
+        for tenant, person in dict.fromkeys((w.tenant, p) for w in works if id(w) not in owned for p in w.people):
+            runtime.lifetimes.ask(tenant, person)
+    for work, refused in zip(kept, runtime.data.insert_events(rows), strict=True):  # 4
+        if refused is not None:
+            failed[work.message.id] = refused
+    works = _in_order([w.message for w in works], works, failed)
+    _end_expired(runtime, works, now, failed)
+    works = _in_order([w.message for w in works], works, failed)
+    runtime.outbox.send(  # 5
+        message for w in works for message in deliveries(w.snapshot.configuration, w.entry, w.owner, now)
+    )
+    for work in works:
+        if any(route["decision"] == "held" for route in work.entry["routes"]):
+            _request_consents(runtime, work, failed)
+    for channel, number in Counter(str(work.document["channel"]) for work in works).items():
+        count("events", number, channel=channel)
+
+
+def _request_consents(runtime: Runtime, work: Work, failed: dict[str, BaseException]) -> None:
+    from .. import consent_requests  # few events are held
+
+    try:
+        consent_requests.request(runtime, work.snapshot, work.document, work.entry, work.consents)
+    except WaybillError as fault:
+        failed[work.message.id] = fault
+
+
+def _end_expired(runtime: Runtime, works: list[Work], now: datetime, failed: dict[str, BaseException]) -> None:
+    """End what came too late: an event that waited in its queue for longer than it lives, or was replayed after that."""
+    late = [
+        w
+        for w in works
+        if times.parse(w.entry["expires_at"]) <= now and any(r["decision"] != "refused" for r in w.entry["routes"])
+    ]
+    acts = [
+        audit.act(
+            "expired",
+            tenant=w.tenant,
+            minute=audit.minute_of(w.entry["id"]),
+            at=now,
+            actor=("service", "route"),
+            request=w.entry["id"],
+            event=w.entry["event"],
+            reason="retention",
+        )
+        for w in late
+    ]
+    for work, outcome in zip(late, runtime.audit.append_many(acts), strict=True):
+        if isinstance(outcome, BaseException):
+            failed[work.message.id] = outcome
+
+
+def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
+    """Find or make the people and conversations of events, where they are and what they have consented to, and count them."""
+    now = runtime.now()
+    wanted, sources = {}, {}
+    for work in works:
+        keys, document = work.snapshot.keys, work.document
+        scope = (work.tenant, keys)
+        channel, source = document["channel"], document["source"]
+        work.people = [people_key(*scope, "subject", channel, source, i) for i in subjects_of(document)]
+        conversation = document["conversation"]["id"]
+        place = people_key(*scope, "conversation", channel, source, conversation or "")
+        if conversation is not None:
+            work.conversation, sources[place] = place, source
+        work.owner = work.people[0] if work.people else place
+        wanted.update(dict.fromkeys(work.people, ("subject", keys)))
+        wanted[place] = ("conversation", keys)
+        _locate(runtime, work, now)
+    # What one person has agreed to is no ground for the others whom an event is about.
+    asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
+    tally = Tally(runtime)
+    counters = tally.keys(share for work in works for share in work.shares)
+    read = _read(runtime, wanted, asked, counters, tally) if asked or counters else None
+    people = runtime.people.find_or_make(wanted, read, sources)
+    tally.take((share for work in works for share in work.shares), people)
+    for work in works:
+        work.volumes = tally.facts(work.shares)
+    return people
+
+
+def _locate(runtime: Runtime, work: Work, now: datetime) -> None:
+    """Say where an event's people are, and for what they count."""
+    configuration, document = work.snapshot.configuration, work.document
+    source = configuration.sources.get(document["source"])
+    if source is not None:
+        work.located = people_of(configuration.tenant, source, document, document["channel"] in IDS_ARE_NUMBERS)
+        people = zip(work.people, work.located, strict=True)
+        work.shares = shares_of(runtime, configuration, source, people, work.classes, now)
+
+
+def _read(
+    runtime: Runtime,
+    wanted: Iterable[str],
+    asked: list[Work],
+    counters: list[tuple[str, dict[str, str]]],
+    tally: Tally,
+) -> list[Item]:
+    """Read in one round trip who is known, what they have consented to, and how many people were counted."""
+    table = runtime.people.table.name
+    places: list[tuple[str, Mapping[str, Any]]] = [(table, {"pk": pk}) for pk in wanted]
+    places += [*(runtime.consents.key(work.owner) for work in asked), *counters]
+    rows: dict[str, list[Item]] = {}
+    for start in range(0, len(places), BATCH_GET):
+        some = batch_get(runtime.clients.get("dynamodb"), places[start : start + BATCH_GET], runtime.settings.region)
+        for name, items in some.items():
+            rows.setdefault(name, []).extend(items)
+    given = {item["pk"]: item for item in rows.get(runtime.consents.table.name, ())}
+    for work in asked:
+        work.consents = runtime.consents.read(given.get(work.owner))
+    tally.counts = runtime.volumes.read(rows.get(runtime.volumes.table.name, ()))
+    return rows.get(table, [])
+
+
+def plan_of(runtime: Runtime, work: Work, people: Mapping[str, PersonRow], now: datetime) -> None:
+    """Plan an event, and make the entry that tells of the plan.
+
+    Raises:
+        Misconfigured: the event's source is gone.
+    """
+    document, configuration = work.document, work.snapshot.configuration
+    source = configuration.sources.get(document["source"])
+    if source is None:
+        raise Misconfigured("the source of an event on its way is gone")
+    cell = runtime.cell
+    classes = work.classes
+    if document["occurred_at_is_receipt"]:
+        first = times.minute(work.received_at)
+        ends = expires_at(configuration.tenant, source, work.received_at)
+        work.minute = runtime.data.first_minute(work.tenant, document["id"], first, ends)
+    else:
+        work.minute = times.minute(times.parse(document["occurred_at"]))
+    work.plan = plan(
+        document,
+        classes,
+        configuration,
+        source,
+        cell,
+        asking(runtime.decider.decide, lambda: work.volumes),
+        minute=work.minute,
+        received_at=work.received_at,
+        now=now,
+        subject=subject_facts(work.located, configuration.tenant, source),
+        grounds=grounds_of(work.consents, configuration.shared_notices) if work.consents else none_given,
+        minimum=runtime.minima.of,
+    )
+    if work.plan.undecided:
+        warning("patterns_undecided", tenant=work.tenant, event_id=document["id"])
+        count("patterns_undecided")
+    plain = canonical(document)
+    # Off the record nobody can ever show what it was: the salt is kept nowhere.
+    salt_of = runtime.random(32) if document["otr"] else people[work.owner].key
+    work.entry = audit.decided(
+        tenant=work.tenant,
+        minute=work.minute,
+        at=now,
+        event=document["id"],
+        receipt={
+            "source": document["source"],
+            "channel": document["channel"],
+            "kind": document["kind"],
+            "received_at": times.text(work.received_at),
+            "classes": classes,
+            "size_bytes": len(plain),
+            "commitment": commitment(salt_of, document["id"], plain),
+            "subjects": list(dict.fromkeys(people[pk].ref for pk in work.people)),
+            "conversation": people[work.conversation].ref if work.conversation else None,
+            "store": {"region": cell.region, "country": cell.country},
+        },
+        expires_at=work.plan.expires_at,
+        facts=work.plan.facts,
+        rules_hash=runtime.law.hash.removeprefix("sha256:"),
+        config_hash=configuration.hash,
+        routes=routes_of(work.plan.transfers),
+        cause="replayed" if work.replayed_by else "received",
+        by=work.replayed_by,
+    )
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an event that its commitment is made of: keys sorted, no white space, UTF-8."""
+    return encoders.ordered(document).encode()
+
+
+def commitment(data_key: bytes, event: str, plain: bytes) -> str:
+    """Commit to an event's content under a salt that is gone with the data key."""
+    salt = hmac.digest(data_key, event.encode(), "sha256")
+    return hashlib.sha256(salt + plain).hexdigest()
+
+
+def _row(runtime: Runtime, work: Work, owner: PersonRow) -> EventRow:
+    assert work.plan is not None
+    key = EventKey(work.tenant, work.document["id"], work.entry["receipt"]["conversation"] or NO_CONVERSATION)
+    missing = {t.transfer: list(t.judgement.missing) for t in work.plan.transfers if t.judgement.missing}
+    nonce = runtime.random(DataStore.NONCE_BYTES)
+    return EventRow(
+        key=key,
+        received_at=work.received_at,
+        expires_at=times.parse(work.entry["expires_at"]),
+        minute=work.minute,
+        owner=owner.pk,
+        sealed=sealed_content(runtime.settings.region, key, work.packed, owner.key, nonce),
+        missing=missing,
+    )

@@ -1,0 +1,321 @@
+"""The shell: settings, clients, stores, clock and randomness, built once and lazily. Everything with an effect starts here.
+
+Tests and the local cell build a ``Runtime`` of their own parts and ``install`` it; nothing else is ever patched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from . import law as laws
+from .core.errors import Misconfigured
+from .settings import Settings, from_environment
+from .store import engines
+from .store.items import Table
+from .store.region import Clients
+
+if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks needs no law, and pump no destination
+    from .core.decide.plan import Cell
+    from .core.law.loader import Law
+    from .core.law.minima import Minima
+    from .core.law.residency import Decider
+    from .destinations.address import Policy
+    from .destinations.base import SendingClients as DestinationClients
+    from .store.audit import AuditStore
+    from .store.config import ConfigStore
+    from .store.consents import ConsentStore
+    from .store.data import DataStore
+    from .store.destination_state import DestinationStateStore
+    from .store.evidence import EvidenceBucket
+    from .store.exports import Exports, Link
+    from .store.jobs import JobStore
+    from .store.keys import KeyStore
+    from .store.legal_holds import LegalHoldStore
+    from .store.lifetimes import LifetimeStore
+    from .store.off_record_intervals import OffRecordIntervalStore
+    from .store.people import PeopleStore
+    from .store.queues import Queue
+    from .store.seal_requests import SealRequestQueue
+    from .store.seals import Seals
+    from .store.signer import Signer
+    from .store.source_cache import SourceCache
+    from .store.volumes import VolumeStore
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Runtime:
+    """A cell as one process sees it. Parts are made when first asked for."""
+
+    settings: Settings
+    clients: Clients
+    now: Callable[[], datetime] = _utc_now
+    random: Callable[[int], bytes] = os.urandom
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    link: Link | None = None
+    """How results of jobs are reached without a key; None: by links that S3 honours."""
+    rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    published: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By tenant and log: up to which size this process knows it to be published."""
+
+    def _table(self, name: str) -> Table:
+        return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """Tenants' keys."""
+        from .store.keys import KeyStore
+
+        if self.settings.master_key:
+            from pathlib import Path
+
+            from .store.local_keys import from_file
+
+            local = from_file(Path(self.settings.master_key))
+            return KeyStore(lambda: local, self.settings.cell, self._table("people"), self.monotonic)
+        alias = f"alias/{self.settings.prefix}"
+        return KeyStore(lambda: self.clients.get("kms"), alias, self._table("people"), self.monotonic)
+
+    @cached_property
+    def config(self) -> ConfigStore:
+        """What tenants have declared."""
+        from .store.config import ConfigStore
+
+        return ConfigStore(self._table("config"), self.keys, self.monotonic, self.random)
+
+    @cached_property
+    def consents(self) -> ConsentStore:
+        """What people have consented to."""
+        from .store.consents import ConsentStore
+
+        return ConsentStore(self._table("config"))
+
+    @cached_property
+    def off_record_intervals(self) -> OffRecordIntervalStore:
+        """When conversations are off the record."""
+        from .store.off_record_intervals import OffRecordIntervalStore
+
+        return OffRecordIntervalStore(self._table("config"))
+
+    @cached_property
+    def source_cache(self) -> SourceCache:
+        """What the hook door knows of sources."""
+        from .store.source_cache import SourceCache
+
+        return SourceCache(self._table("config"), self.keys, self.monotonic)
+
+    @cached_property
+    def data(self) -> DataStore:
+        """Events and lanes."""
+        from .store.data import DataStore
+
+        return DataStore(self._table("data"), self.settings.insert)
+
+    @cached_property
+    def lifetimes(self) -> LifetimeStore:
+        """What the sweep remembers of lifetimes."""
+        from .store.lifetimes import LifetimeStore
+
+        return LifetimeStore(self._table("data"))
+
+    @cached_property
+    def legal_holds(self) -> LegalHoldStore:
+        """What may be neither erased nor let expire."""
+        from .store.legal_holds import LegalHoldStore
+
+        return LegalHoldStore(self._table("config"))
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """What takes longer than a request."""
+        from .store.jobs import JobStore
+
+        return JobStore(self._table("data"), self.keys, self.random)
+
+    @cached_property
+    def destination_state(self) -> DestinationStateStore:
+        """How destinations have done lately."""
+        from .store.destination_state import DestinationStateStore
+
+        return DestinationStateStore(self._table("data"))
+
+    @cached_property
+    def people(self) -> PeopleStore:
+        """Refs and keys of people."""
+        from .store.people import PeopleStore
+
+        return PeopleStore(self._table("people"), self.random)
+
+    @cached_property
+    def volumes(self) -> VolumeStore:
+        """How many people there are."""
+        from .store.volumes import VolumeStore
+
+        return VolumeStore(self._table("data"), self._table("people"), self.sleep)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        """The log."""
+        from .store.audit import AuditStore
+
+        return AuditStore(
+            self.clients.get("dynamodb"),
+            self.settings.prefix,
+            self.settings.region,
+            self.settings.insert,
+            sleep=self.sleep,
+        )
+
+    @cached_property
+    def seals(self) -> Seals:
+        """The logs' seals."""
+        from .store.seals import Seals
+
+        return Seals(self.clients.get("dynamodb"), self.audit.table, self.settings.region, self.settings.insert)
+
+    @cached_property
+    def evidence(self) -> EvidenceBucket:
+        """The evidence bucket."""
+        from .store.evidence import EvidenceBucket
+
+        if not self.settings.evidence_bucket:
+            raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET to the bucket that sealed logs are published in")
+        return EvidenceBucket(lambda: self.clients.get("s3"), self.settings.evidence_bucket, self.settings.region)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """The exports bucket."""
+        from .store.exports import Exports
+
+        if not self.settings.exports_bucket:
+            raise Misconfigured("set WAYBILL_EXPORTS_BUCKET to the bucket that results of jobs are in")
+        settings = self.settings
+        return Exports(lambda: self.clients.get("s3"), settings.exports_bucket, settings.region, self.link)
+
+    @cached_property
+    def seal_requests(self) -> SealRequestQueue:
+        """What is to be sealed."""
+        from .store.seal_requests import SealRequestQueue
+
+        return SealRequestQueue(self.clients.get("sqs"), f"{self.settings.prefix}-seal-requests")
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The key that signs checkpoints."""
+        from pathlib import Path
+
+        from .store.signer import KmsSigner, from_file
+
+        if self.settings.seal_seed:
+            return from_file(Path(self.settings.seal_seed))
+        return KmsSigner(lambda: self.clients.get("kms"), f"alias/{self.settings.prefix}-seal")
+
+    def origin(self, tenant: str, log: str) -> str:
+        """Return the name of a log, which its checkpoints and its key bear."""
+        return f"audit.{self.settings.operator_domain}/{self.settings.region}/{tenant}/{log}"
+
+    @cached_property
+    def inbox(self) -> Queue:
+        """Events on their way to route."""
+        from .store.queues import Queue
+
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-inbox.fifo")
+
+    @cached_property
+    def outbox(self) -> Queue:
+        """Deliveries on their way out."""
+        from .store.queues import Queue
+
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-outbox.fifo")
+
+    @cached_property
+    def cell(self) -> Cell:
+        """Where the cell is, as decisions are told."""
+        from .core.decide.plan import Cell  # and with it the law, which few functions ask
+
+        return Cell(self.settings.region, self.settings.country, self.settings.engine)
+
+    @cached_property
+    def law(self) -> Law:
+        """The installed rules."""
+        return laws.installed()
+
+    @cached_property
+    def decider(self) -> Decider:
+        """Decisions, kept for equal facts."""
+        from .core.law.residency import Decider
+
+        return Decider(self.law)
+
+    @cached_property
+    def minima(self) -> Minima:
+        """What the law demands to be kept."""
+        from .core.law.minima import Minima
+
+        return Minima(self.law, self.decider.decide)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Where deliveries may connect to."""
+        from .destinations.address import Policy
+
+        return Policy(
+            allow_http=bool(self.settings.allow_cidrs),
+            allow_cidrs=tuple(str(c) for c in self.settings.allow_cidrs),
+            extra_ports=self.settings.extra_ports,
+            own_domains=self.settings.own_domains,
+            ipv6=False,
+        )
+
+    @cached_property
+    def destination_clients(self) -> DestinationClients:
+        """What destination kinds send through."""
+        from .destinations.aws_client import Aws
+        from .destinations.base import SendingClients as DestinationClients
+
+        aws = Aws(self.settings.region, self.settings.account, self.now)
+        return DestinationClients(policy=self.policy, aws=aws)
+
+    def admit(self, bucket: str, rate_per_s: float) -> bool:
+        """Take one of a bucket's tokens; it holds two seconds' worth. In this process only."""
+        now = self.monotonic()
+        level, at = self.rates.get(bucket, (2.0 * rate_per_s, now))
+        level = min(2.0 * rate_per_s, level + (now - at) * rate_per_s)
+        if level < 1:
+            self.rates[bucket] = (level, now)
+            return False
+        if len(self.rates) > 10_000:
+            self.rates.clear()
+        self.rates[bucket] = (level - 1, now)
+        return True
+
+
+_installed: list[Runtime] = []
+
+
+def install(made: Runtime | None) -> None:
+    """Make ``made`` the process's shell; None forgets it."""
+    _installed[:] = [made] if made is not None else []
+
+
+def runtime() -> Runtime:
+    """Return the process's shell, built from the environment when first asked for.
+
+    Raises:
+        Misconfigured: a setting is missing, the country is not the region's, or the engine cannot do what is needed.
+    """
+    if not _installed:
+        settings = from_environment(os.environ)
+        engines.check(engines.profile(settings.engine), settings)
+        _installed.append(Runtime(settings, Clients(settings.region, endpoints=settings.endpoints)))
+    return _installed[0]

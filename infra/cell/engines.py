@@ -1,0 +1,185 @@
+"""Engines that stand in for AWS on one machine: moto in this process, ministack as a child process, or any endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import boto3
+from botocore.config import Config
+
+START_S = 30
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine.
+
+    ``insert`` is how the log is appended to: moto does not refuse a doubled INSERT. ``sequences`` is False where the
+    sequence numbers of a FIFO queue's messages do not grow: moto draws them. ``signs`` is False where KMS has no Ed25519 keys.
+    """
+
+    name: str
+    insert: Literal["partiql", "put"]
+    make_client: Callable[[str, str], Any]
+    endpoint: str | None = None
+    account: str = "000000000000"
+    sequences: bool = True
+    signs: bool = True
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    return boto3.session.Session("test", "test")
+
+
+_making = threading.Lock()
+"""A session reads the SDK's descriptions of services once, and is not safe to be asked by two threads."""
+
+
+def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
+    def make(service: str, region: str) -> Any:
+        config = Config(
+            region_name=region,
+            max_pool_connections=pool,
+            retries={"mode": "standard"},
+            user_agent="waybill-local",  # told nothing, the SDK works its own out for every call
+        )
+        with _making:
+            return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+
+    return make
+
+
+@contextlib.contextmanager
+def mocked() -> Iterator[None]:
+    """Have moto answer every client of this process, without what it does at length for nothing."""
+    from moto import mock_aws
+
+    from .moto import answers, keys, queues, tables
+
+    with (
+        mock_aws(),
+        answers.remembered(),
+        keys.drawn_once(),
+        queues.searched(),
+        tables.searched(),
+    ):
+        yield
+
+
+_calling = threading.RLock()
+
+
+def one_at_a_time(client: Any) -> Any:
+    """Serialise the calls of all clients given here: moto's tables have no locks. Return the client."""
+    call = client._make_api_call
+
+    def locked(*arguments: Any) -> Any:
+        with _calling:
+            return call(*arguments)
+
+    client._make_api_call = locked
+    return client
+
+
+@contextlib.contextmanager
+def moto() -> Iterator[Engine]:
+    """Run moto inside this process, one call at a time."""
+    make = _client(None)
+    with mocked():
+        yield Engine(
+            "moto",
+            "put",
+            lambda *asked: one_at_a_time(make(*asked)),
+            account="123456789012",
+            sequences=False,
+            signs=False,
+        )
+
+
+@contextlib.contextmanager
+def ministack(region: str, state: Path | None = None, log: Path | None = None) -> Iterator[Engine]:
+    """Run ministack as a child process on a free port of the loopback interface, and end it.
+
+    Raises:
+        RuntimeError: it is not installed, or does not answer within ``START_S``.
+    """
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="waybill-") as scratch, contextlib.ExitStack() as stack:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WAYBILL_", "LOCALSTACK_"))}
+        environment |= {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "PERSIST_STATE": "1" if state else "0",
+            "STATE_DIR": str(state or scratch),
+        }
+        output = stack.enter_context((log or Path(scratch) / "ministack.log").open("ab"))
+        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=output)
+        try:
+            _wait(f"{endpoint}/_ministack/health", process)
+            yield Engine("ministack", "partiql", _client(endpoint), endpoint)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError("ministack ended at once; is it installed? pip install -r requirements-dev.txt")
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"ministack did not answer within {START_S} s")
+
+
+@contextlib.contextmanager
+def start(engine: str, region: str, state: Path | None = None) -> Iterator[Engine]:
+    """Run an engine by its name: ``moto``, ``ministack``, or the URL of one that runs.
+
+    Raises:
+        ValueError: another name, or ``state`` for an engine that keeps none.
+    """
+    if state is not None and engine != "ministack":
+        raise ValueError("only ministack keeps its state: --engine ministack --state DIR")
+    if engine == "moto":
+        with moto() as running:
+            yield running
+    elif engine == "ministack":
+        with ministack(region, state) as running:
+            yield running
+    elif engine.startswith(("http://", "https://")):
+        yield Engine(engine, "partiql", _client(engine), engine)
+    else:
+        raise ValueError("--engine is moto, ministack or the URL of an engine")

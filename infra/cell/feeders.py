@@ -1,0 +1,137 @@
+"""Queues and clock of a cell that Lambda does not run: threads that give the handlers what Lambda would give them.
+
+The local cell and ``waybill serve`` share them. Any number of threads and processes may feed from one queue: the groups of a
+FIFO queue keep two of them from working on one conversation or one lane at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib.observe import error
+
+from ..deploy.template import LOCAL_ACCOUNT
+
+Handler = Callable[[Any, Any], Any]
+FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1}
+"""Threads that feed each queue's handler."""
+IDLE_S = 0.02
+IDLE_MAX_S = 0.2
+TROUBLE_MAX_S = 5.0
+
+
+def sqs_event(messages: list[dict[str, Any]], region: str, queue: str) -> dict[str, Any]:
+    """Build the event of Lambda's SQS mapping."""
+    return {
+        "Records": [
+            {
+                "messageId": m["MessageId"],
+                "receiptHandle": m["ReceiptHandle"],
+                "body": m["Body"],
+                "attributes": m["Attributes"],
+                "messageAttributes": {},
+                "md5OfBody": m["MD5OfBody"],
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:{region}:{LOCAL_ACCOUNT}:{queue}",
+                "awsRegion": region,
+            }
+            for m in messages
+        ]
+    }
+
+
+class Sequence:
+    """Number a queue's messages in the order they are first received in, for an engine whose own numbers do not grow."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def stamp(self, message: dict[str, Any]) -> None:
+        """Give a message its number; the same one each time."""
+        with self._lock:
+            number = self._numbers.setdefault(message["MessageId"], len(self._numbers))
+        message["Attributes"]["SequenceNumber"] = f"{number:020d}"
+
+
+def feed_once(
+    sqs: Any,
+    url: str,
+    region: str,
+    queue: str,
+    handler: Handler,
+    sequence: Sequence | None = None,
+    wait_s: int = 0,
+) -> int:
+    """Give one batch of a queue to its handler, and delete what it took. Return how many messages there were.
+
+    Args:
+        wait_s: how long the queue may wait for a first message before it answers that there is none.
+    """
+    received = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        AttributeNames=["All"],
+        MessageSystemAttributeNames=["All"],
+        WaitTimeSeconds=wait_s,
+    ).get("Messages", [])
+    if not received:
+        return 0
+    if sequence is not None:
+        for message in received:
+            sequence.stamp(message)
+    answer = handler(sqs_event(received, region, queue), None)
+    back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
+    done = [m for m in received if m["MessageId"] not in back]
+    if done:
+        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(done)]
+        sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    return len(received)
+
+
+def feed_until(
+    stopping: threading.Event,
+    sqs: Any,
+    region: str,
+    queue: str,
+    handler: Handler,
+    sequence: Sequence | None = None,
+    wait_s: int = 0,
+) -> Callable[[], None]:
+    """Return what a thread runs that feeds a handler until ``stopping``. The batch in hand is always finished.
+
+    A queue that does not answer is asked again after a while, ever longer up to ``TROUBLE_MAX_S``.
+    """
+
+    def run() -> None:
+        url, idle, trouble = "", IDLE_S, IDLE_S
+        while not stopping.is_set():
+            try:
+                url = url or sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+                took = feed_once(sqs, url, region, queue, handler, sequence, wait_s)
+            except Exception as fault:  # noqa: BLE001  (the feeder's edge: what was not taken comes back to a queue)
+                error("feed_failed", fault, queue=queue)
+                trouble = min(trouble * 2, TROUBLE_MAX_S)
+                stopping.wait(trouble)
+                continue
+            trouble = IDLE_S
+            idle = IDLE_S if took else min(idle * 1.5, IDLE_MAX_S)
+            if not took and not wait_s:
+                stopping.wait(idle)
+
+    return run
+
+
+def clock(stopping: threading.Event, period_s: float, run: Callable[[], Any]) -> Callable[[], None]:
+    """Return what a thread runs that calls ``run`` every ``period_s`` until ``stopping``. A fault is logged, and time goes on."""
+
+    def tick() -> None:
+        while not stopping.wait(period_s):
+            try:
+                run()
+            except Exception as fault:  # noqa: BLE001  (the clock's edge: the next tick is the retry)
+                error("schedule_failed", fault)
+
+    return tick

@@ -1,0 +1,195 @@
+"""A cell as one process without Lambda: ``waybill serve``, for homes without an AWS region.
+
+It serves the door, feeds the queues' handlers and keeps the clocks. Any number of such processes may run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.api import gateway, register
+from chalicelib.core.errors import Misconfigured, WaybillError
+from chalicelib.flow import messages
+from chalicelib.flow.delivery import dead, deliver, pump
+from chalicelib.flow.jobs import worker
+from chalicelib.flow.retention import sweep
+from chalicelib.flow.routing import route
+from chalicelib.flow.sealing import seal
+from chalicelib.observe import error, info
+from chalicelib.runtime import Runtime, runtime
+from chalicelib.store.engines import profile
+
+from ..deploy import template
+from . import making, probe
+from .feeders import FEEDERS, Handler, clock, feed_until
+from .wsgi import App
+
+HANDLERS = {
+    "inbox": route.handle,
+    "outbox": deliver.handle,
+    "inbox-dead": dead.handle_inbox,
+    "outbox-dead": dead.handle_outbox,
+}
+WAIT_S = 4
+"""How long a queue waits for a first message; a stop takes as long at most where there is nothing to do."""
+FINISH_S = 90
+"""How long what is in hand may take at a stop: a batch of deliveries ends within a minute."""
+HOUR_S = 3600
+BODY_BYTES = 8 * 1024 * 1024
+"""What the server reads of a body, in memory only; what is over the door's own limit is answered by the door."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``waybill serve`` is told."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    threads: int = 16
+    clock_s: float = 10
+
+
+class JsonLines(logging.Formatter):
+    """Other packages' log lines as JSON, without the text of exceptions: it may show what was in hand."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        line = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[0]:
+            line["fault"] = record.exc_info[0].__name__
+        return json.dumps(line)
+
+
+def _log() -> None:
+    out = logging.StreamHandler(sys.stdout)
+    out.setFormatter(JsonLines())
+    out.addFilter(lambda record: record.name != "waybill")  # our own lines are written already
+    logging.basicConfig(level=logging.WARNING, handlers=[out])
+
+
+def init(lock: str) -> int:
+    """Make the cell's tables, queues and bucket at its home; what is there stays. Return the exit code."""
+    try:
+        cell = runtime()
+        make(cell, lock)
+    except (WaybillError, ClientError, BotoCoreError) as fault:
+        return _refused(fault)
+    print("made: tables, queues, evidence bucket")
+    return 0
+
+
+def make(cell: Runtime, lock: str) -> None:
+    """Make a cell's resources as its engine's profile allows.
+
+    Raises:
+        Misconfigured: its home is in AWS, where a deployment makes them.
+    """
+    settings, engine = cell.settings, profile(cell.settings.engine)
+    if engine.on_aws:
+        raise Misconfigured("in AWS a deployment makes them: see docs/deploy.md")
+    if not (settings.evidence_bucket and settings.exports_bucket):
+        raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET and WAYBILL_EXPORTS_BUCKET to the buckets that are to be made")
+    names = (settings.cell, settings.region, settings.country)
+    making.make_tables(cell.clients.get("dynamodb"), template.tables(*names, engine=engine))
+    making.make_queues(cell.clients.get("sqs"), template.queues(*names, engine=engine))
+    s3 = cell.clients.get("s3")
+    for bucket in template.buckets(*names, engine=engine):
+        name = settings.evidence_bucket if bucket.lock_years else settings.exports_bucket
+        making.make_bucket(s3, replace(bucket, create={**bucket.create, "Bucket": name}))
+        if bucket.lock_years:
+            making.lock_bucket(s3, name, lock, bucket.lock_years)
+        if bucket.expire_days:
+            making.expire_in_bucket(s3, name, bucket.expire_days)
+
+
+def check() -> int:
+    """Check the settings, and what the cell's home can do. Return the exit code."""
+    try:
+        cell = runtime()
+        probe.check(cell)
+    except WaybillError as fault:
+        return _refused(fault)
+    print(f"fit to serve: {cell.settings.engine} in {cell.settings.country}")
+    return 0
+
+
+def _refused(fault: Exception) -> int:
+    print(f"waybill serve: {fault.detail if isinstance(fault, WaybillError) else fault}", file=sys.stderr)
+    return 1
+
+
+def workers(cell: Runtime, stopping: threading.Event, clock_s: float) -> list[threading.Thread]:
+    """Make the threads that feed the queues' handlers and keep the clocks, until ``stopping``."""
+    sqs, region = cell.clients.get("sqs"), cell.settings.region
+    made: list[tuple[str, Callable[[], None]]] = []
+    for name, number in FEEDERS.items():
+        queue = f"{cell.settings.prefix}-{name}.fifo"
+        run = feed_until(stopping, sqs, region, queue, _handler(cell, HANDLERS[name]), wait_s=WAIT_S)
+        made += [(name, run)] * number
+    made.append(("pump", clock(stopping, clock_s, lambda: pump.handle(cell))))
+    made.append(("jobs", clock(stopping, clock_s, lambda: worker.handle(cell))))
+    made.append(("seal", clock(stopping, clock_s, lambda: seal.handle(cell))))
+    made.append(("sweep", clock(stopping, HOUR_S, lambda: sweep.handle(cell))))
+    return [threading.Thread(target=run, name=name, daemon=True) for name, run in made]
+
+
+def _handler(cell: Runtime, run: Callable[[Runtime, list[messages.QueueMessage]], list[str]]) -> Handler:
+    return lambda event, _: messages.answer(run(cell, messages.from_lambda(event)))
+
+
+def serve(options: Options) -> int:
+    """Serve a cell until SIGTERM or SIGINT, then finish what is in hand. Return the exit code."""
+    from waitress.server import create_server
+
+    _log()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        cell = runtime()
+        probe.check(cell)
+        app = gateway.Threaded(app_name="waybill")
+        register(app)
+        door = App(app)
+        server: Any = create_server(
+            door,
+            host=options.host,
+            port=options.port,
+            threads=options.threads,
+            ident=None,
+            max_request_body_size=BODY_BYTES,
+            inbuf_overflow=2 * BODY_BYTES,  # a webhook's body is never written to a disk
+            clear_untrusted_proxy_headers=True,
+        )
+    except (WaybillError, OSError) as fault:
+        return _refused(fault)
+    stopping = threading.Event()
+    threads = workers(cell, stopping, options.clock_s)
+    for thread in (*threads, threading.Thread(target=server.run, name="door", daemon=True)):
+        thread.start()
+    settings = cell.settings
+    url = f"http://{options.host}:{server.effective_port}"
+    info("serving", url=url, engine=settings.engine, region=settings.region, country=settings.country)
+    while not stop.wait(0.5):
+        pass
+    info("stopping")
+    door.stopping.set()
+    stopping.set()
+    done = door.finish(FINISH_S)
+    for thread in threads:
+        thread.join(FINISH_S)
+        done = done and not thread.is_alive()
+    # The door ends with the process: its own thread, in the middle of waiting, would stumble over being closed from here.
+    if not done:
+        error("stopped_in_the_middle", TimeoutError())  # what was in hand comes back to another process
+    info("stopped")
+    return 0 if done else 1

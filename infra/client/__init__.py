@@ -1,0 +1,1 @@
+"""Commands that ask a running cell over HTTP: reports, bundles and consent imports."""

@@ -1,0 +1,108 @@
+"""The last leg of the journey: each tenant's log is sealed, fetched as a bundle, and verified by two programs that trust a key alone."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from chalicelib.core.verify import bundle
+
+from ..deploy.template import ROOT
+from .journey import JourneyError, Made, Say
+
+VERIFIERS: Final = {
+    "waybill verify": (ROOT / "cli.py", "verify"),
+    "second verifier": (ROOT / "tools/waybill_verify.py",),
+}
+MALFORMED, PROOF_BAD = 4, 1
+
+
+def run(made: Iterable[Made], say: Say, timeout_s: float) -> None:
+    """Have every tenant's log proved, and altered copies refused.
+
+    Raises:
+        JourneyError: something is not as it should be.
+    """
+    made = list(made)
+    say("The log is sealed")
+    for each in made:
+        _wait(f"{each.situation.name}: the log is not sealed", timeout_s, lambda each=each: _sealed(each))  # type: ignore[misc]
+    say("Each tenant fetches its log as a bundle, and two programs verify it, offline, by the log's key alone")
+    jobs = {
+        each.situation.name: each.tenant("POST", "/v1/audit/bundle", {"mode": "full"}, expect=(202,)) for each in made
+    }
+    with tempfile.TemporaryDirectory(prefix="waybill-bundles-") as folder:
+        for each in made:
+            name, job = each.situation.name, jobs[each.situation.name]["id"]
+            done = _wait(f"{name}: no bundle", timeout_s, lambda each=each, job=job: _done(each, job))  # type: ignore[misc]
+            with urllib.request.urlopen(done["url"], timeout=60) as answer:  # no key: the link is enough
+                tar = answer.read()
+            path = Path(folder) / "bundle.tar"
+            path.write_bytes(tar)
+            vkey = each.tenant("GET", "/v1/audit/keys")["data"][0]["vkey"]
+            report = _verified(path, vkey, 0, f"{name}: the bundle")
+            say(f"  {name}: {done['summary']['entries']} entries, {len(tar)} bytes")
+        for line in filter(None, report.splitlines()):
+            say(f"    {line}")
+        _forge(path, tar, vkey, say)
+
+
+def _wait(fault: str, timeout_s: float, condition: Callable[[], Any]) -> Any:
+    until = time.monotonic() + timeout_s
+    while not (found := condition()):
+        if time.monotonic() > until:
+            raise JourneyError(f"{fault} after {timeout_s:.0f} s")
+        time.sleep(0.5)
+    return found
+
+
+def _sealed(made: Made) -> bool:
+    return all(item["index"] is not None for item in made.tenant.all("/v1/audit/entries"))
+
+
+def _done(made: Made, job: str) -> Any:
+    shown = made.tenant("GET", f"/v1/jobs/{job}")
+    if shown["state"] == "failed":
+        raise JourneyError(f"the bundle's job failed: {shown['error']}")
+    return shown if shown["state"] == "done" else None
+
+
+def _verified(path: Path, vkey: str, expected: int, what: str) -> str:
+    """Run both verifiers. Return what the first one reports.
+
+    Raises:
+        JourneyError: one of them ends with another code than expected.
+    """
+    reports = []
+    for name, command in VERIFIERS.items():
+        arguments = [sys.executable, *map(str, command), str(path), "--vkey", vkey]
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+        if ended.returncode != expected:
+            told = (ended.stdout + ended.stderr)[-2000:]
+            raise JourneyError(f"{what}: {name} ended with {ended.returncode}, not {expected}:\n{told}")
+        reports.append(ended.stdout.strip())
+    return reports[0]
+
+
+def _forge(path: Path, tar: bytes, vkey: str, say: Say) -> None:
+    """Alter one byte of an entry; then make the manifest agree with it, too. Both MUST be refused."""
+    first, end = bundle.read(tar)[bundle.ENTRIES]
+    at = tar.index(b'"at":"', first) + len('"at":"2026-01-01T00:00:00.00')
+    forged = bytearray(tar)
+    forged[at] = ord("7") if forged[at] != ord("7") else ord("8")
+    path.write_bytes(forged)
+    _verified(path, vkey, MALFORMED, "one altered byte")
+    told, fits = (hashlib.sha256(data[first:end]).hexdigest().encode() for data in (tar, forged))
+    path.write_bytes(bytes(forged).replace(told, fits, 1))
+    report = _verified(path, vkey, PROOF_BAD, "one altered byte that the manifest agrees with")
+    say("  One byte of an entry altered in a copy: both refuse it, also where the manifest is made to agree with it")
+    for line in report.splitlines():
+        if line.startswith(("NOT OK", "[")):
+            say(f"    {line}")

@@ -1,0 +1,1 @@
+"""The deployment of a cell on AWS: template, package, rehearsal on an emulator and deployment."""

@@ -1,0 +1,365 @@
+"""Deploy a stage: ``python -m infra.deploy STAGE [--plan | --guardrails]``.
+
+The numbers stand in the code:
+
+1. Package the stage and check it (``infra.deploy.package``).
+2. Put archive and template into the cell's own package bucket, in the cell's region, under their hashes.
+3. Make a change set, show it, and stop where it would replace or remove what holds evidence, content or keys.
+4. Execute it and follow its events.
+5. Lock the audit tables. The lock is put on apart from the stack: it forbids the very calls with which CloudFormation
+   finishes a new table, and DynamoDB refuses a policy that shuts out its author unless he confirms it, which
+   CloudFormation cannot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from .package import BadPackage, Package, package, year_warnings
+from .template import Document, UnknownStage, cell_of, guardrails
+
+STACK_LIMIT_S: Final = 1800
+# Losing one of these loses evidence, content or the keys to it. CloudFormation would retain most of them, but beside an
+# empty new one.
+_IRREPLACEABLE: Final = (
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::SQS::Queue",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+)
+_ENDED_WELL: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+OPERATOR: Final = {
+    "OperatorName": "WAYBILL_OPERATOR_NAME",
+    "OperatorContact": "WAYBILL_OPERATOR_CONTACT",
+    "OperatorCountry": "WAYBILL_OPERATOR_COUNTRY",
+}
+"""Who runs the cell, as its answers name them: parameters of the template, and the variables that they are taken from."""
+_NOTHING_TO_DO: Final = ("didn't contain changes", "No updates are to be performed")
+
+
+class DeployFault(Exception):
+    """The deployment stopped; the text says where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A stack as it stands."""
+
+    account: str
+    outputs: dict[str, str]
+
+
+@dataclass
+class Deployment:
+    """One stage's way into an account.
+
+    ``endpoint`` is an emulator's address, or None for AWS. ``say`` takes each line of progress.
+    """
+
+    made: Package
+    operator_key_sha256: str
+    say: Callable[[str], None]
+    endpoint: str | None = None
+    operator_domain: str = ""
+    operator: Mapping[str, str] = field(default_factory=dict)
+    """Who runs the cell: values by parameter, of ``OPERATOR``."""
+
+    def __post_init__(self) -> None:
+        self.stack = f"waybill-{self.made.cell.name}"
+        session: Any = boto3.session.Session(region_name=self.made.cell.region)
+        config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10)
+
+        def client(name: str) -> Any:
+            return session.client(name, endpoint_url=self.endpoint, config=config)
+
+        self.sts, self.s3, self.cloudformation, self.dynamodb = map(client, ("sts", "s3", "cloudformation", "dynamodb"))
+
+    def run(self, plan_only: bool = False) -> Deployed:
+        """Bring the stack to what was packaged.
+
+        Raises:
+            DeployFault: a step failed or was refused.
+        """
+        if self.endpoint is None and '"WAYBILL_ALLOW_CIDRS"' in self.made.template.read_text("utf-8"):
+            raise DeployFault("this stage lets destinations name loopback addresses: it is for rehearsals, not for AWS")
+        account = str(self.sts.get_caller_identity()["Account"])
+        for line in year_warnings(json.loads(self.made.template.read_text("utf-8")), datetime.now(UTC).date()):
+            self.say(f"warning: {line}")
+        self.say(f"account {account}, region {self.made.cell.region}, stack {self.stack}")
+        address = self._upload(account)
+        if self._change_set(address):
+            if plan_only:
+                return Deployed(account, {})
+            self._execute()
+        outputs = self._outputs()
+        self._lock(account)
+        return Deployed(account, outputs)
+
+    # 2
+
+    def _upload(self, account: str) -> str:
+        bucket = f"waybill-{self.made.cell.name}-packages-{account}"
+        self._bucket(bucket)
+        archive = self.made.archive.read_bytes()
+        archive_key = f"{hashlib.sha256(archive).hexdigest()}.zip"
+        text = self.made.template.read_text("utf-8").replace(
+            '"./deployment.zip"', json.dumps(f"s3://{bucket}/{archive_key}")
+        )
+        template = json.dumps(json.loads(text), separators=(",", ":")).encode()
+        template_key = f"{hashlib.sha256(template).hexdigest()}.json"
+        for key, content in ((archive_key, archive), (template_key, template)):
+            self.s3.put_object(Bucket=bucket, Key=key, Body=content)
+            self.say(f"uploaded {key[:12]}… ({len(content) / 1e6:.1f} MB)")
+        if self.endpoint is not None:
+            return f"{self.endpoint}/{bucket}/{template_key}"
+        return f"https://{bucket}.s3.{self.made.cell.region}.amazonaws.com/{template_key}"
+
+    def _bucket(self, bucket: str) -> None:
+        try:
+            self.s3.head_bucket(Bucket=bucket)
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+                raise DeployFault(f"the bucket {bucket} cannot be used: {_said(fault)}") from fault
+            where = self.made.cell.region
+            # us-east-1 is the one region that S3 does not take as a location.
+            at = {} if where == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": where}}
+            self.s3.create_bucket(Bucket=bucket, **at)
+            blocked = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+            self.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    # 3
+
+    def _change_set(self, template_url: str) -> bool:
+        """Make the change set; False if there is nothing to change."""
+        status = self._status()
+        if status is not None and status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+            raise DeployFault(f"{self.stack} is {status}: wait until it has ended")
+        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
+            raise DeployFault(
+                f"{self.stack} is {status}: its first creation failed; read its events, delete it, deploy again"
+            )
+        new = status is None or status == "REVIEW_IN_PROGRESS"
+        parameters = [
+            self._parameter("OperatorKeySha256", self.operator_key_sha256, "WAYBILL_OPERATOR_KEY_SHA256", new),
+        ]
+        if self.endpoint is None:
+            parameters.append(self._parameter("OperatorDomain", self.operator_domain, "WAYBILL_OPERATOR_DOMAIN", new))
+            known = set() if new else self._parameters()  # a stack of before these parameters has no value of theirs
+            for key, variable in OPERATOR.items():
+                value = self.operator.get(key, "").strip()
+                if value or key in known or key != "OperatorCountry":  # which is the one that may stay unknown
+                    parameters.append(self._parameter(key, value, variable, key not in known))
+        else:
+            parameters.append({"ParameterKey": "OperatorDomain", "ParameterValue": "waybill.localhost"})
+            parameters.append(
+                {"ParameterKey": "OperatorName", "ParameterValue": "Rehearsal Cell Operator (fictitious)"}
+            )
+            parameters.append({"ParameterKey": "OperatorContact", "ParameterValue": "operator@waybill.example"})
+            parameters.append({"ParameterKey": "EvidenceLock", "ParameterValue": "GOVERNANCE"})
+        self.change_set = f"deploy-{time.time_ns()}"
+        self.cloudformation.create_change_set(
+            StackName=self.stack,
+            ChangeSetName=self.change_set,
+            ChangeSetType="CREATE" if new else "UPDATE",
+            TemplateURL=template_url,
+            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=parameters,
+        )
+        found = self._wait_for_change_set()
+        if found is None:
+            self.say("nothing to change")
+            return False
+        changes = [change["ResourceChange"] for change in found]
+        for change in changes:
+            self.say(f"  {change['Action']:<7} {change['ResourceType']:<34} {change['LogicalResourceId']}")
+        lost = [change["LogicalResourceId"] for change in changes if loses(change)]
+        if lost:
+            raise DeployFault(
+                f"refused: this would replace or remove {', '.join(lost)}. A closed year's table, or a key, goes by hand "
+                "through the break-glass role (docs/deploy.md, What a deployment never does)"
+            )
+        return True
+
+    def _parameter(self, key: str, value: str, variable: str, new: bool) -> Document:
+        """Give a parameter the value that was set, or the one that it has."""
+        if value:
+            return {"ParameterKey": key, "ParameterValue": value}
+        if new:
+            raise DeployFault(f"set {variable}: the stack has no value of it yet (docs/deploy.md, step 3)")
+        return {"ParameterKey": key, "UsePreviousValue": True}
+
+    def _wait_for_change_set(self) -> list[Document] | None:
+        names = {"StackName": self.stack, "ChangeSetName": self.change_set}
+        for _ in range(150):
+            found = self.cloudformation.describe_change_set(**names)
+            if found["Status"] == "CREATE_COMPLETE":
+                changes: list[Document] = found.get("Changes", [])
+                while "NextToken" in found:
+                    found = self.cloudformation.describe_change_set(**names, NextToken=found["NextToken"])
+                    changes = changes + found.get("Changes", [])
+                return changes
+            if found["Status"] == "FAILED":
+                reason = found.get("StatusReason", "no reason given")
+                if self.endpoint is None:  # an emulator's answer to this cannot be read, and it is gone soon anyway
+                    self.cloudformation.delete_change_set(**names)
+                if any(words in reason for words in _NOTHING_TO_DO):
+                    return None
+                raise DeployFault(f"the change set was refused: {reason}")
+            time.sleep(2)
+        raise DeployFault("the change set was not ready after five minutes")
+
+    # 4
+
+    def _execute(self) -> None:
+        seen = {event["EventId"] for event in self._events()}
+        self.cloudformation.execute_change_set(StackName=self.stack, ChangeSetName=self.change_set)
+        ends = time.monotonic() + STACK_LIMIT_S
+        failures: list[str] = []
+        while time.monotonic() < ends:
+            for event in reversed(self._events()):
+                if event["EventId"] in seen:
+                    continue
+                seen.add(event["EventId"])
+                line = f"{event['ResourceStatus']:<28} {event['LogicalResourceId']}"
+                if "FAILED" in event["ResourceStatus"]:
+                    failures.append(f"{line}: {event.get('ResourceStatusReason', '')}")
+                if not event["ResourceStatus"].endswith("_IN_PROGRESS"):
+                    self.say(f"  {line}")
+            status = self._status() or "gone"
+            if not status.endswith("_IN_PROGRESS"):
+                if status not in _ENDED_WELL:
+                    raise DeployFault("\n".join([f"{self.stack} ended as {status}", *failures]))
+                return
+            time.sleep(0.5 if self.endpoint else 3)
+        raise DeployFault(f"{self.stack} had not ended after {STACK_LIMIT_S} s; it goes on without this command")
+
+    def _events(self) -> list[Document]:
+        events: list[Document] = self.cloudformation.describe_stack_events(StackName=self.stack)["StackEvents"]
+        return events
+
+    def _status(self) -> str | None:
+        try:
+            return str(self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"])
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] == "ValidationError" and "does not exist" in _said(fault):
+                return None
+            raise
+
+    def _parameters(self) -> set[str]:
+        stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
+        return {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
+
+    def _outputs(self) -> dict[str, str]:
+        stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
+        if self.endpoint is None and not stack.get("EnableTerminationProtection"):
+            self.cloudformation.update_termination_protection(EnableTerminationProtection=True, StackName=self.stack)
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    # 5
+
+    def _lock(self, account: str) -> None:
+        template = json.loads(self.made.template.read_text("utf-8"))
+        for table, lock in locks(template, self.made.cell.region, account).items():
+            held = self._held_lock(table)
+            if held == lock:
+                continue
+            if held is not None:
+                raise DeployFault(f"{table} carries another lock; only the break-glass role may change it")
+            self.dynamodb.put_resource_policy(
+                ResourceArn=table, Policy=json.dumps(lock), ConfirmRemoveSelfResourceAccess=True
+            )
+            self.say(f"locked {table.rsplit('/', 1)[1]}")
+
+    def _held_lock(self, table: str) -> Document | None:
+        try:
+            held: Document = json.loads(self.dynamodb.get_resource_policy(ResourceArn=table)["Policy"])
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] == "PolicyNotFoundException":
+                return None
+            raise
+        return held
+
+
+def locks(template: Document, region: str, account: str) -> dict[str, Document]:
+    """Make the resource policy of each audit table, by the table's ARN, from a template's metadata."""
+    text = json.dumps(template["Metadata"]["AuditTablePolicy"])
+    made = {}
+    for resource in template["Resources"].values():
+        name = resource["Properties"].get("TableName", "")
+        if re.search(r"-audit-\d{4}$", name):
+            table = f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+            filled = text.replace("${Table}", table).replace("${Account}", account).replace("${Partition}", "aws")
+            made[table] = json.loads(filled)
+    return made
+
+
+def loses(change: Document) -> bool:
+    """Tell whether a change set's entry would replace or remove what cannot be made again."""
+    if change["ResourceType"] not in _IRREPLACEABLE:
+        return False
+    return change["Action"] == "Remove" or change.get("Replacement") in ("True", "Conditional")
+
+
+def _said(fault: ClientError) -> str:
+    return str(fault.response["Error"].get("Message", fault))
+
+
+def main() -> int:
+    """Deploy the stage that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", description="Deploy a stage to AWS.")
+    parser.add_argument("stage")
+    parser.add_argument("--plan", action="store_true", help="show the changes and stop")
+    parser.add_argument("--guardrails", action="store_true", help="print the account's service control policy and stop")
+    arguments = parser.parse_args()
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    try:
+        if arguments.guardrails:
+            say(json.dumps(guardrails(cell_of(arguments.stage)), separators=(",", ":")))
+            return 0
+        with tempfile.TemporaryDirectory(prefix="waybill-deploy-") as scratch:
+            made = package(arguments.stage, Path(scratch))  # 1
+            say(f"packaged {made.zipped_bytes / 1e6:.1f} MB, unzipped {made.unzipped_bytes / 1e6:.1f} MB")
+            deployment = Deployment(
+                made,
+                os.environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
+                say,
+                operator_domain=os.environ.get("WAYBILL_OPERATOR_DOMAIN", ""),
+                operator={key: os.environ.get(variable, "") for key, variable in OPERATOR.items()},
+            )
+            deployed = deployment.run(arguments.plan)
+    except NoCredentialsError:
+        print(
+            "no AWS credentials found: run `aws sso login` or set AWS_PROFILE (docs/deploy.md, step 2)", file=sys.stderr
+        )
+        return 1
+    except (BadPackage, UnknownStage, DeployFault, ClientError, BotoCoreError) as fault:
+        print(f"not deployed: {fault}", file=sys.stderr)
+        return 1
+    for name, value in sorted(deployed.outputs.items()):
+        say(f"{name} = {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
