@@ -1,13 +1,11 @@
-"""moto's tables without the wire: its DynamoDB as plain calls, so that a round makes thousands of them a second.
+"""moto's tables without the wire: plain calls of its DynamoDB, so that a round makes thousands of calls a second.
 
-Reads and conditional writes are moto's own. Queries are made here from the rows that moto holds, since its own sorts a whole
-table for each; INSERT is refused where a row is, which moto does not do.
+Reads, queries and conditional writes are moto's own. An INSERT is refused if the row exists, which moto does not do.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -21,49 +19,10 @@ from .memory import inserted
 
 Row = dict[str, dict[str, Any]]
 Appended = Callable[[str, str], None]
-_BETWEEN = re.compile(r"(\S+) BETWEEN (\S+) AND (\S+)")
-_BEGINS = re.compile(r"begins_with\((\S+), (\S+)\)")
-_COMPARED = re.compile(r"(\S+) (=|<=|>=|<|>) (\S+)")
-_COMPARE: Mapping[str, Callable[[str, str], bool]] = {
-    "=": lambda a, b: a == b, "<": lambda a, b: a < b, ">": lambda a, b: a > b,
-    "<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b,
-}  # fmt: skip
-
-
-def condition(
-    text: str, names: Mapping[str, str], values: Mapping[str, Any]
-) -> list[tuple[str, Callable[[str], bool]]]:
-    """Read a key condition: the attributes that it is about, and what each has to be.
-
-    Raises:
-        LookupError: a form that is not known here.
-    """
-
-    def value(name: str) -> str:
-        return str(values[name]["S"])
-
-    found: list[tuple[str, Callable[[str], bool]]] = []
-
-    def between(match: re.Match[str]) -> str:
-        low, high = value(match[2]), value(match[3])
-        found.append((names.get(match[1], match[1]), lambda v: low <= v <= high))
-        return ""
-
-    for part in (p.strip() for p in _BETWEEN.sub(between, text).split(" AND ")):
-        begins, compared = _BEGINS.fullmatch(part), _COMPARED.fullmatch(part)
-        if begins:
-            start = value(begins[2])
-            found.append((names.get(begins[1], begins[1]), lambda v, start=start: v.startswith(start)))  # type: ignore[misc]
-        elif compared:
-            compare, right = _COMPARE[compared[2]], value(compared[3])
-            found.append((names.get(compared[1], compared[1]), lambda v, c=compare, r=right: c(v, r)))  # type: ignore[misc]
-        elif part:
-            raise LookupError(part)
-    return found
 
 
 class Tables:
-    """DynamoDB of one region. Tells what was appended to the log."""
+    """DynamoDB of one region. ``appended`` is called with the table and the entry of each INSERT that was not refused."""
 
     def __init__(self, engine: Engine, region: str, appended: Appended) -> None:
         raw = engine.make_client("dynamodb", region)
@@ -87,94 +46,27 @@ class Tables:
 
         return call
 
-    def _rows(self, table: str) -> Iterator[Row]:
-        for group in self._tables[table].items.values():
-            for item in group.values() if isinstance(group, dict) else (group,):
-                yield {name: value.to_regular_json() for name, value in item.attrs.items()}
-
     def rows(self, table: str) -> list[Row]:
         """Return every row of a table.
 
         Raises:
             KeyError: there is no such table.
         """
-        return list(self._rows(table))
-
-    def _candidates(
-        self, name: str, terms: list[tuple[str, Callable[[str], bool]]], index: str | None
-    ) -> Iterator[Row]:
-        if index is not None:  # sparse: only rows that have its attributes are looked at further
-            wanted = {attribute for attribute, _ in terms}
-            for group in self._tables[name].items.values():
-                for item in group.values() if isinstance(group, dict) else (group,):
-                    if wanted <= item.attrs.keys():
-                        yield {key: value.to_regular_json() for key, value in item.attrs.items()}
-            return
-        fits = next(test for attribute, test in terms if attribute == "pk")
-        for key, group in self._tables[name].items.items():
-            if fits(key.value):
-                for item in group.values() if isinstance(group, dict) else (group,):
-                    yield {attribute: value.to_regular_json() for attribute, value in item.attrs.items()}
-
-    def query(self, **arguments: Any) -> dict[str, Any]:
-        """Read the rows that a key condition names, in the order of the sort key.
-
-        Raises:
-            ClientError: ``ResourceNotFoundException``, where there is no such table.
-            LookupError: an argument that is not known here.
-        """
-        known = {
-            "TableName", "KeyConditionExpression", "ExpressionAttributeValues", "ExpressionAttributeNames", "IndexName",
-            "ScanIndexForward", "ConsistentRead", "Limit", "ExclusiveStartKey",
-        }  # fmt: skip
-        if not arguments.keys() <= known:
-            raise LookupError(str(arguments.keys() - known))
-        name, index = arguments["TableName"], arguments.get("IndexName")
-        if name not in self._tables:
-            missing: Any = {"Error": {"Code": "ResourceNotFoundException", "Message": ""}}
-            raise ClientError(missing, "Query")
-        table = self._tables[name]
-        terms = condition(
-            arguments["KeyConditionExpression"],
-            arguments.get("ExpressionAttributeNames", {}),
-            arguments["ExpressionAttributeValues"],
-        )
-        keys = [key["AttributeName"] for key in (table.get_index(index).schema if index is not None else table.schema)]
-        base = [key["AttributeName"] for key in table.schema]
-        order = [*keys[1:], *(base if index is not None else ())]
-        found = [
-            row
-            for row in self._candidates(name, terms, index)
-            if all(key in row for key in keys) and all(test(row[attribute]["S"]) for attribute, test in terms)
+        return [
+            {name: value.to_regular_json() for name, value in item.attrs.items()}
+            for group in self._tables[table].items.values()
+            for item in (group.values() if isinstance(group, dict) else (group,))
         ]
-        forward = arguments.get("ScanIndexForward", True)
-
-        def place(row: Mapping[str, Any]) -> list[str]:
-            return [row[key]["S"] for key in order]
-
-        found.sort(key=place, reverse=not forward)
-        if "ExclusiveStartKey" in arguments:
-            start = place(arguments["ExclusiveStartKey"])
-            found = [row for row in found if (place(row) > start if forward else place(row) < start)]
-        limit = arguments.get("Limit")
-        answer: dict[str, Any] = {"Items": found[:limit]}
-        if index is not None:
-            names = {*keys, *base}
-            answer["Items"] = [{n: v for n, v in row.items() if n in names} for row in answer["Items"]]
-        if limit is not None and len(found) > limit:
-            last = found[limit - 1]
-            answer["LastEvaluatedKey"] = {key: last[key] for key in {*base, *keys}}
-        return answer
 
     def batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Insert rows that are not there, each with its own answer."""
+        """Insert rows that do not exist, each with its own answer."""
         return {"Responses": [self._insert(*inserted(statement)) for statement in Statements]}
 
     def execute_statement(self, *, Statement: str, Parameters: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Insert a row that is not there.
+        """Insert a row that does not exist.
 
         Raises:
-            ClientError: ``DuplicateItemException``, where it is.
+            ClientError: ``DuplicateItemException`` if it exists.
         """
         answer = self._insert(*inserted({"Statement": Statement, "Parameters": Parameters}))
         if "Error" in answer:
@@ -194,7 +86,7 @@ class Tables:
 
 
 class Served:
-    """DynamoDB of an engine behind a wire, as it is. Tells what was appended to the log."""
+    """DynamoDB of an engine behind a wire, as it is. ``appended`` is as in ``Tables``."""
 
     def __init__(self, engine: Engine, region: str, appended: Appended) -> None:
         self._raw = engine.make_client("dynamodb", region)
@@ -216,7 +108,7 @@ class Served:
         return [row for page in pages for row in page["Items"]]
 
     def batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Insert rows, and tell of those that were."""
+        """Insert rows, and call ``appended`` for those that were inserted."""
         answer: dict[str, Any] = self._raw.batch_execute_statement(Statements=Statements)
         for statement, response in zip(Statements, answer["Responses"], strict=True):
             if "Error" not in response:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from moto.dynamodb import models
-from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table as Slow
 
 
@@ -28,8 +28,10 @@ class Table(Slow):
         wanted = dict(named.get("hash_key_conditions") or ())
         partitions: Mapping[Any, Any] = self.items
         if index_name is not None:
-            every = chain.from_iterable(map(self._in, partitions.values()))
-            self._sought = [i for i in every if all(_is(i.attrs.get(name), value) for name, value in wanted.items())]
+            sought: Iterable[Item] = chain.from_iterable(map(self._in, partitions.values()))
+            for name, value in wanted.items():
+                sought = [i for i in sought if (own := i.attrs.get(name)) is not None and own == value]
+            self._sought = list(sought)
         else:
             found = self._in(partitions.get(hash_key, {}))
             # With a limit moto says that more follows where any item does, wanted or not.
@@ -48,10 +50,6 @@ class Table(Slow):
     def all_items(self) -> list[Any]:
         """Return what is looked at: every item but within a query."""
         return super().all_items() if self._sought is None else self._sought
-
-
-def _is(found: DynamoType | None, wanted: DynamoType) -> bool:
-    return found is not None and found == wanted
 
 
 @contextlib.contextmanager
