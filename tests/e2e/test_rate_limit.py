@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from faults.scheduler import Scheduler
-from test_breaker_flow import LONG
 
-from chalicelib.flow import deliver, route
-from infra import engines
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.routing import route
+from infra.cell import engines
+from simulation.scheduler import Scheduler
+from tests.e2e.test_breaker_flow import LONG
 from tests.support.world import START, World
 
 LIMIT, EVENTS, CHATS = 10, 40, 16
@@ -79,7 +80,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
                 w.pump()
                 w.scheduler.pause(0.1)
 
-        take = w.runtime.health.take_turn
+        take = w.runtime.destination_state.take_turn
 
         def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
             wait_s = take(tenant, destination, per_s, now, within_s)
@@ -87,7 +88,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
                 turns.append((now - START).total_seconds() + wait_s)
             return wait_s
 
-        w.runtime.health.take_turn = taken  # type: ignore[method-assign]
+        w.runtime.destination_state.take_turn = taken  # type: ignore[method-assign]
         w.receiver.answer = answer
         for _ in range(invocations):
             w.scheduler.spawn(invoke)
