@@ -1,6 +1,6 @@
-"""What the cell says of itself: JSON log lines and metrics, in the home region only.
+"""Logs and metrics: JSON log lines and metrics, in the home region only.
 
-Only codes, refs, counts and durations are ever passed here.
+Callers pass only codes, refs, counts and durations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def info(event: str, **fields: Any) -> None:
 
 
 def warning(event: str, **fields: Any) -> None:
-    """Log what a person may want to look at."""
+    """Log a line that an operator may want to look at."""
     _logger.warning(event, **fields)
 
 
@@ -60,6 +60,6 @@ def count(metric: str, number: int = 1, **dimensions: str) -> None:
 
 @cache
 def _described(metric: str, dimensions: tuple[str, ...]) -> str:
-    """Return what the lines of a metric say of it each time."""
+    """Return the fields that every line of a metric repeats."""
     directive = {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": [{"Name": metric, "Unit": "Count"}]}
     return encoders.escaped([directive])

@@ -1,4 +1,4 @@
-"""What a cell is told from outside, read once from the environment.
+"""Settings of a cell, read once from the environment.
 
 | variable | meaning |
 |---|---|
@@ -79,7 +79,7 @@ class Settings:
 
     @property
     def prefix(self) -> str:
-        """What the names of the cell's tables and queues begin with."""
+        """The prefix of the names of the cell's tables and queues."""
         return f"waybill-{self.cell}"
 
     @property

@@ -60,7 +60,7 @@ def thresholds() -> tuple[Threshold, ...]:
     Raises:
         Misconfigured: the file has a fault.
     """
-    from ..core.law.thresholds import load  # asked for when somebody is counted, which few events do
+    from ..core.law.thresholds import load  # loaded when a person is counted, which few events do
 
     return load((files(__package__) / "thresholds.toml").read_text(encoding="utf-8"))
 

@@ -121,7 +121,7 @@ def _listed(trees: Sequence[_Tree], depth: int = 0) -> list[str]:
 
 
 def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
-    """Return lines of at most ``_WIDTH`` characters; what stands in backquotes stays on one line."""
+    """Return lines of at most ``_WIDTH`` characters; text in backquotes stays on one line."""
     kept = re.sub(r"`[^`]*`", lambda code: code.group().replace(" ", "\0"), text)
     lines = textwrap.wrap(
         kept, _WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
@@ -130,7 +130,7 @@ def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
 
 
 def demand(rule: Mapping[str, Any]) -> list[str]:
-    """Return what a rule demands, as lines of Markdown."""
+    """Return the demands of a rule, as lines of Markdown."""
     when, kind = rule.get("when", {}), rule["kind"]
     if kind in ("forbid", "require"):
         consequence = "refused" if rule.get("effect", rule.get("else")) == "deny" else "held"

@@ -42,7 +42,7 @@ _MALFORMED = frozenset({"ValidationError", "ValidationException", "ItemCollectio
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """An entry as it stands in the log. Where ``new`` is False, another writer was first: the caller MUST follow ``entry``."""
+    """An entry of the log. Where ``new`` is False, another writer was first and the caller MUST follow ``entry``."""
 
     entry: Entry
     new: bool
@@ -61,8 +61,8 @@ class AuditStore(Entries):
 
     Args:
         client: a low-level DynamoDB client of the home region.
-        prefix: what the cell's tables begin with.
-        insert: ``partiql`` needs no other right than to insert; ``put``, a conditional put, is for engines whose INSERT
+        prefix: the prefix of the cell's table names.
+        insert: ``partiql`` needs only the right to insert; ``put``, a conditional put, is for engines whose INSERT
             overwrites.
         sleep: waits, in seconds, between tries.
 
@@ -91,7 +91,7 @@ class AuditStore(Entries):
         return touched
 
     def touch_again(self, touched: Touched) -> None:
-        """Put back what was taken and could not be told."""
+        """Put back partitions for which no seal request could be sent."""
         with self._lock:
             for log, buckets in touched.items():
                 here = self._touched.setdefault(log, {})
@@ -113,7 +113,7 @@ class AuditStore(Entries):
         return outcome
 
     def append_many(self, entries: Sequence[Entry]) -> list[StoredEntry | WaybillError]:
-        """Append entries, each with its own outcome, in the order given. Raises nothing for what one of them meets.
+        """Append entries in the order given, each with its own outcome. A failed entry is an outcome, not an exception.
 
         An entry is reported as stored only when its bucket row is known to be there, too. Errors are those of ``append``.
         """
@@ -125,7 +125,7 @@ class AuditStore(Entries):
             except WaybillError as fault:
                 outcomes[index] = fault
                 continue
-            # One call may not name a key twice: who names it again is appended after the first, and finds it.
+            # One call may not name a key twice: a repeated key is appended after the first and finds its entry.
             key = (row.table, row.item["pk"], row.item["sk"])
             place = next((r for r in rounds if key not in r), None)
             if place is None:
@@ -136,7 +136,7 @@ class AuditStore(Entries):
             for (index, row), outcome in zip(rows, self._append([row for _, row in rows]), strict=True):
                 outcomes[index] = outcome
                 if isinstance(outcome, StoredEntry):
-                    # An entry that was there already may have been stored by one who died before he could tell.
+                    # An entry that was there already may come from a process that crashed before it notified the sealer.
                     log = outcome.entry["log"]
                     self.touch_again({(row.entry["tenant"], log): {row.bucket["sk"]: 1}})
         return [outcome for outcome in outcomes if outcome is not None]
@@ -158,7 +158,7 @@ class AuditStore(Entries):
         return _AuditRow(entry, self.table(entry["log"]), item, bucket)
 
     def _append(self, rows: list[_AuditRow]) -> list[StoredEntry | WaybillError]:
-        """Append rows with distinct keys: 1 look into earlier logs, 2 insert, 3 see who was first."""
+        """Append rows with distinct keys: 1 look into earlier logs, 2 insert, 3 read back the entries of the first writer."""
         outcomes: dict[int, StoredEntry | WaybillError] = {}
         found: dict[int, Key] = {}
         for index, row in enumerate(rows):  # 1
@@ -203,7 +203,7 @@ class AuditStore(Entries):
     def _first_there(
         self, rows: Mapping[int, _AuditRow], keys: Mapping[int, Key]
     ) -> dict[int, StoredEntry | WaybillError]:
-        """Compare rows with what stands at their keys; rows where nothing stands are left out."""
+        """Compare rows with the stored rows of the same keys; rows without a stored one are left out."""
         try:
             items = {(table, item["sk"]): item for table, item in self._get([keys[i] for i in rows])}
         except (Unavailable, ClientError):

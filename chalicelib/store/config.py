@@ -51,7 +51,7 @@ RECORDS: Mapping[str, type[Record]] = {
     "key": ApiKey,
     "swi": Switch,
 }
-"""What is stored under each prefix."""
+"""The kind of record stored under each prefix."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class RecordRow:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an API key: the tenant, the key's record, and the tenant's keys."""
+    """The holder of an API key: the tenant, the key's record, and the tenant's keys."""
 
     tenant: RecordRow
     key: ApiKey
@@ -181,7 +181,7 @@ class ConfigStore:
         return self._keys.of(tenant)
 
     def holder(self, key_hash: str) -> Holder | None:
-        """Return who holds an API key, by the SHA-256 of its secret; None where nobody does or the tenant is closed."""
+        """Return the holder of an API key by the SHA-256 of its secret; None for an unknown key or a closed tenant."""
         lookup = self.lookup(f"hash#{key_hash}")
         if lookup is None:
             return None
@@ -199,10 +199,10 @@ class ConfigStore:
     # Records
 
     def count_again(self, tenant: str) -> None:
-        """Have every process read the tenant's configuration anew with its next batch.
+        """Make every process read the tenant's configuration again with its next batch.
 
-        A process that dies between storing a change and this leaves one that takes effect within ``RELOAD_S``; whoever tries
-        again and finds the change made counts it before saying so.
+        If a process crashes between storing a change and this call, the change takes effect within ``RELOAD_S``. A retry that
+        finds the change already made calls this before it answers.
         """
         self._table.update({"pk": tenant, "sk": "tenant"}, "ADD config_version :one", {":one": 1})
 
@@ -277,7 +277,7 @@ class ConfigStore:
         self.count_again(tenant)
 
     def to_delete(self, tenant: str, record_id: str) -> RecordRow:
-        """Return a record that is to be deleted; where it is gone already, have that counted.
+        """Return the record to delete. If it is gone already, count the change and raise.
 
         Raises:
             NotFound: there is none, or it is another tenant's.
@@ -303,12 +303,12 @@ class ConfigStore:
         return RecordRow(record, item["version"], item.get("sealed"))
 
     def list(self, tenant: str, kind: str, after: str = "", limit: int | None = None) -> Iterator[RecordRow]:
-        """Yield a tenant's records of a kind in order of their ids, that is of creation, from behind ``after``.
+        """Yield a tenant's records of a kind in order of their ids, which is the order of creation, starting after ``after``.
 
         Args:
             limit: how many rows to read a call, where few are wanted.
         """
-        start = f"{kind}#{after}$" if after else f"{kind}#"  # "$" is the character behind "#"
+        start = f"{kind}#{after}$" if after else f"{kind}#"  # "$" is the character after "#"
         bound = {":p": tenant, ":a": start, ":z": f"{kind}#~"}
         waiting: RecordRow | None = None
         for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound, limit=limit):
@@ -324,7 +324,7 @@ class ConfigStore:
             yield waiting
 
     def secrets(self, tenant: str, record_id: str, sealed: bytes | None) -> Any:
-        """Open what is sealed beside a record."""
+        """Decrypt the secrets stored with a record."""
         if sealed is None:
             return None
         context = sealing_context(self._table.region, tenant, record_id)

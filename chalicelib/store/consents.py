@@ -1,14 +1,14 @@
-"""Consents, in the ``config`` table: rows that are only ever inserted, and beside each person's what they come to.
+"""Consents, in the ``config`` table: rows that are only ever inserted, and for each person the union of their rows.
 
 | row | ``pk`` | ``sk`` |
 |---|---|---|
 | consent | ``{tenant}#consents`` | ``cns_…`` |
 | its withdrawal | ``{tenant}#consents`` | ``cns_…#withdrawal`` |
-| what one person has given | the person's key in ``people`` | ``consents`` |
+| all consents of one person | the person's key in ``people`` | ``consents`` |
 | use of a notice | ``{tenant}#notice#{sha256}`` | ``rcp_…`` |
 
-A person's row is read in the round trip that reads the person anyway. It is the union of the person's rows, in which a
-withdrawal stays: whoever writes it again, in whatever order, makes the same of it.
+The round trip that reads the person also reads the person's consents row. That row is the union of the person's rows, and a
+withdrawal stays in it. Repeated and reordered writes therefore give the same result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ConsentStore:
         self.table = table
 
     def key(self, person: str) -> tuple[str, dict[str, str]]:
-        """Return the table and key of what a person has given, for a round trip with other rows."""
+        """Return the table and key of a person's consents row, for a round trip with other rows."""
         return self.table.name, {"pk": person, "sk": "consents"}
 
     def read(self, item: Item | None) -> tuple[Consent, ...]:
@@ -41,11 +41,11 @@ class ConsentStore:
         return tuple(parse(Consent, json.dumps(one)) for one in json.loads(item["doc"])) if item else ()
 
     def of_person(self, person: str) -> tuple[Consent, ...]:
-        """Return what a person has given, withdrawn ones among them."""
+        """Return all consents of a person, including withdrawn ones."""
         return self.read(self.table.get(self.key(person)[1]))
 
     def of_people(self, people: Iterable[str]) -> dict[str, tuple[Consent, ...]]:
-        """Return what each of several people has given, by their keys."""
+        """Return the consents of several people by their keys."""
         wanted, found = sorted(people), {}
         for start in range(0, len(wanted), BATCH_GET):
             keys = [self.key(person) for person in wanted[start : start + BATCH_GET]]
@@ -54,24 +54,24 @@ class ConsentStore:
         return found
 
     def insert(self, tenant: str, person: str, consent: Consent) -> Consent:
-        """Store a consent; return it as it stands, which an earlier try may have made.
+        """Store a consent and return the stored one, which an earlier try may have made.
 
         Raises:
-            PreconditionFailed: the person has as many as there may be.
+            PreconditionFailed: the person has the maximum number of consents.
         """
         stored, _ = self.insert_row(tenant, person, consent)
         self.merge(person, [stored])
         return stored
 
     def insert_row(self, tenant: str, person: str, consent: Consent) -> tuple[Consent, bool]:
-        """Store a consent's own row; return it as it stands, and whether it is new. It counts once it is merged."""
+        """Store a consent's own row. Return the stored consent and whether it is new. It counts once it is merged."""
         row = {"pk": f"{tenant}#consents", "sk": consent.id, "doc": consent.model_dump_json(), "person": person}
         if self.table.insert(row):
             return consent, True
         return self.get(tenant, consent.id), False
 
     def withdraw(self, tenant: str, consent: Consent, withdrawal: Withdrawal) -> Consent:
-        """Store a withdrawal, once; return the consent as it stands from now on."""
+        """Store a withdrawal once and return the consent with it."""
         key = {"pk": f"{tenant}#consents", "sk": f"{consent.id}#withdrawal"}
         self.table.insert({**key, "doc": withdrawal.model_dump_json()})
         stored = self.get(tenant, consent.id)
@@ -95,9 +95,9 @@ class ConsentStore:
         return _whole(item, end)
 
     def list(self, tenant: str, after: str, limit: int) -> Iterator[Consent]:
-        """Yield a tenant's consents in order of their ids, from behind ``after``."""
+        """Yield a tenant's consents in order of their ids, starting after ``after``."""
         waiting: Item | None = None
-        bound = {":p": f"{tenant}#consents", ":a": f"{after}$" if after else " "}  # "$" is the character behind "#"
+        bound = {":p": f"{tenant}#consents", ":a": f"{after}$" if after else " "}  # "$" is the character after "#"
         for item in self.table.query("pk = :p AND sk > :a", bound, limit=limit):
             if item["sk"].endswith("#withdrawal") and waiting is not None:
                 yield _whole(waiting, item)
@@ -110,10 +110,10 @@ class ConsentStore:
             yield _whole(waiting, None)
 
     def merge(self, person: str, consents: Iterable[Consent]) -> None:
-        """Have what one person has given count.
+        """Merge a consent or withdrawal into the person's row, so that decisions count it.
 
         Raises:
-            PreconditionFailed: the person has as many as there may be.
+            PreconditionFailed: the person has the maximum number of consents.
         """
         consents, (_, key) = list(consents), self.key(person)
         for _ in range(TRIES):
@@ -135,7 +135,7 @@ class ConsentStore:
         raise OurError("a person's consents change faster than they can be written; try again")
 
     def expect(self, tenant: str) -> None:
-        """Have the consents of the tenant's people looked for, from the next batch on."""
+        """Make decisions look for consents of the tenant's people, from the next batch on."""
         key, values = {"pk": tenant, "sk": "tenant"}, {":t": True, ":one": 1}
         self.table.update(key, "SET consents = :t ADD config_version :one", values, "attribute_not_exists(consents)")
 

@@ -1,4 +1,4 @@
-"""The ``data`` table: events and what waits in lanes. Everything in it has a lifetime.
+"""The ``data`` table: events and the deliveries that wait in lanes. Everything in it has a lifetime.
 
 | row | ``pk`` | ``sk`` | indexed |
 |---|---|---|---|
@@ -11,10 +11,10 @@
 | memory of a destination | ``{tenant}#memory#{destination}`` | ``value#`` or ``claim#``, keyed hash (``memory``) | |
 | counter of people | ``{tenant}#volumes`` | ``{law}#{year}`` (``volumes``) | |
 
-An event's place is its id, so that it can be found by it, and its conversation is in the sort key, so that the keys-only
+The key of an event holds its id, so that it is found by its id. The sort key holds its conversation, so that the keys-only
 index can be narrowed to a conversation without reading content. TTL (``ttl``, seconds) is late by days: every reader
-filters on ``expires_at`` (milliseconds), and nothing relies on TTL. The sweep deletes events as their life ends; theirs is
-``NET`` later, and catches what a sweep that does not run has left.
+filters on ``expires_at`` (milliseconds), and nothing relies on TTL. The sweep deletes events when their life ends. The TTL
+of an event is ``NET`` later: it deletes events that the sweep has missed.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def ttl(expires_at: datetime) -> int:
 
 
 class DataStore:
-    """Read and write what has a lifetime."""
+    """Read and write events, lanes, stored replies and dead letters, all of which have a lifetime."""
 
     NONCE_BYTES = NONCE_BYTES
 
@@ -141,7 +141,7 @@ class DataStore:
         }
 
     def insert_events(self, rows: Iterable[EventRow]) -> list[Exception | None]:
-        """Store events that are not there yet; what is there stays. Each row has its own outcome, in order."""
+        """Store events that are not there yet; stored ones stay. Each row has its own outcome, in order."""
         rows = list(rows)
         if self._insert == "put":
             return [self._put_event(row) for row in rows]
@@ -176,7 +176,7 @@ class DataStore:
         return outcomes
 
     def read_event(self, item: Item, now: datetime) -> EventRow | None:
-        """Read an event's row; None once it is past its life, whatever the table still holds."""
+        """Read an event's row; None once it is past its life, even if the table still holds it."""
         expires_at = times.from_millis(item["expires_at"])
         if expires_at <= now:
             return None
@@ -272,10 +272,10 @@ class DataStore:
         self.table.update(key, expression, bound, condition="attribute_not_exists(pk)", names=names)
 
     def move_head(self, lane: str, due_at: datetime, seen: str, listed: str | None = None) -> None:
-        """Say when a parked lane is looked at next, unless somebody has moved it since it was seen due at ``seen``.
+        """Set when a parked lane is looked at next, unless another process has moved it since it was seen due at ``seen``.
 
-        A wish to look at once (``wake_at``) that comes while the lane is being looked at is so not lost. The lane leaves the
-        list that it was in, for ``listed`` if that is given.
+        The condition keeps a request to look at once (``wake_at``) that arrives while the lane is being looked at. The lane leaves
+        its list, and joins ``listed`` if that is given.
         """
         bound = {":due": f"{times.text(due_at)}#{lane}", ":seen": f"{seen}#{lane}"}
         expression = "SET due_at = :due" + (", #day = :listed, #at = :due" if listed else " REMOVE #day, #at")
@@ -309,7 +309,7 @@ class DataStore:
             yield {"sequence": item["sk"][2:], **json.loads(item["waiting"])}
 
     def update_waiting(self, lane: str, sequence: str, waiting: Mapping[str, Any], held: bool) -> None:
-        """Store what has become of a waiting delivery: another attempt, or no longer held."""
+        """Store the new state of a waiting delivery: another attempt, or no longer held."""
         expression = "SET waiting = :w" + ("" if held else " REMOVE #day, #at")
         values = {k: v for k, v in waiting.items() if k != "sequence"}
         self.table.update(
@@ -324,7 +324,7 @@ class DataStore:
         self.table.delete({"pk": f"lane#{lane}", "sk": f"p#{sequence}"})
 
     def remove_head(self, lane: str) -> None:
-        """Say that a lane is parked no more."""
+        """Mark a lane as no longer parked."""
         self.table.delete({"pk": f"lane#{lane}", "sk": "head"})
 
     def due_lanes(self, now: datetime, limit: int) -> Iterator[tuple[str, str]]:
@@ -352,11 +352,11 @@ class DataStore:
     # Stored replies and dead letters
 
     def insert_reply(self, tenant: str, key_hash: str, values: Mapping[str, Any], expires_at: datetime) -> bool:
-        """Claim an idempotency key. Return False if somebody has it."""
+        """Claim an idempotency key. Return False if another request holds it."""
         return self.table.insert({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply", "ttl": ttl(expires_at), **values})
 
     def reply(self, tenant: str, key_hash: str) -> Item | None:
-        """Return what is stored under an idempotency key."""
+        """Return the row of an idempotency key."""
         return self.table.get({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})
 
     def finish_reply(self, tenant: str, key_hash: str, sealed: bytes) -> None:
@@ -367,10 +367,10 @@ class DataStore:
     def take_reply(
         self, tenant: str, key_hash: str, claimed_at: int, values: Mapping[str, Any], expires_at: datetime
     ) -> bool:
-        """Take a claim over as it was seen: its holder died, or its time is up. Return False if somebody was faster.
+        """Take over a claim whose holder died or whose time is up. Return False if another request was faster.
 
         Args:
-            claimed_at: the claim's ``claimed_at`` as it was seen; ``values`` has the new one.
+            claimed_at: the claim's ``claimed_at`` as it was read; ``values`` has the new one.
         """
         names = {f"#{name}": name for name in (*values, "ttl")}
         bound = {f":{name}": value for name, value in {**values, "ttl": ttl(expires_at)}.items()}
@@ -392,7 +392,7 @@ class DataStore:
         yield from self.table.query("pk = :p", {":p": f"{tenant}#dead"})
 
     def remove_dead(self, tenant: str, queue: str, thing: str) -> None:
-        """Forget a dead letter: it was sent on its way again, or what it holds was erased."""
+        """Delete a dead letter that was sent again or whose content was erased."""
         self.table.delete({"pk": f"{tenant}#dead", "sk": f"{queue}#{thing}"})
 
     def insert_dead(self, tenant: str, queue: str, thing: str, values: Mapping[str, Any], expires_at: datetime) -> None:

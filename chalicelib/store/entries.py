@@ -1,4 +1,4 @@
-"""Reading the audit log's tables: an entry by its id, or those of an event, a subject or a time.
+"""Read the audit log's tables: one entry by its id, or the entries of an event, a subject or a time.
 
 One table a year, ``{prefix}-audit-{year}``. Rows of it:
 
@@ -38,7 +38,7 @@ Key = tuple[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Page:
-    """Entries in ascending order of id; ``next`` is the ``start`` of the page after it, None after the last one.
+    """Entries in ascending order of id; ``next`` is the ``start`` of the next page, None on the last one.
 
     A page may hold fewer entries than asked for, or none, and still have a ``next``.
     """
@@ -52,7 +52,7 @@ class Entries:
 
     Args:
         client: a low-level DynamoDB client of the home region.
-        prefix: what the cell's tables begin with.
+        prefix: the prefix of the cell's table names.
         sleep: waits, in seconds, between tries.
 
     Raises:
@@ -80,7 +80,7 @@ class Entries:
 
         Raises:
             AuditBroken: the row does not hold the entry that its key names.
-            WrongRegion: the entry tells of an event that another region keeps.
+            WrongRegion: the entry is about an event that another region keeps.
         """
         data = item.get("leaf")
         if item.get("v") != VERSION or not isinstance(data, bytes):
@@ -98,7 +98,7 @@ class Entries:
         return self.get_many(tenant, [(entry_id, log)]).get(entry_id)
 
     def get_many(self, tenant: str, wanted: Iterable[tuple[str, str]]) -> dict[str, Entry]:
-        """Read entries by id and log, consistently. What is not there is left out. Raises as ``get``."""
+        """Read entries by id and log, consistently. Missing ones are left out. Raises as ``get``."""
         keys = [self.key(tenant, entry_id, log) for entry_id, log in wanted if ids.is_id(entry_id, "ent")]
         entries = (self._entry(table, item) for table, item in self._get(keys))
         return {entry["id"]: entry for entry in entries}
@@ -137,7 +137,7 @@ class Entries:
     ) -> Page:
         """Read the entries whose first subject this is, by the minute in their ids, ``after`` included, ``before`` not.
 
-        The index follows within a second or so: what was just written may not be there. Raises as ``get``.
+        The index is late by a second or so and may miss the newest entries. Raises as ``get``.
         """
         low, high = _span(after, before, start)
         keys: dict[str, tuple[str, str]] = {}
@@ -156,12 +156,12 @@ class Entries:
         return Page(entries, chosen[limit - 1] if len(chosen) > limit else None)
 
     def newest_of_subject(self, tenant: str, subject: str, since: datetime, now: datetime) -> Iterator[Entry]:
-        """Yield all entries whose first subject this is, log by log, of each those of the latest minutes first.
+        """Yield all entries whose first subject this is, log by log, in each log the latest minutes first.
 
-        They are read some at a time as they are asked for. The index follows as for ``of_subject``, and this raises as that.
+        Entries are read a page at a time. The index is late as for ``of_subject``, and the errors are the same.
 
         Args:
-            since: of the logs that an entry written from then on may be in, whatever time it tells of.
+            since: skip logs that cannot hold an entry written from this time on.
         """
         for log in reversed(logs_of(times.minute(since), times.minute(now), now)):
             rows = self._query(
@@ -233,7 +233,7 @@ class Entries:
             yield row["sk"], leaf
 
     def _buckets(self, tenant: str, day: int, logs: Iterable[str], low: str, high: str) -> dict[str, list[str]]:
-        """Return the non-empty buckets of a day, each with the logs that have it."""
+        """Return the non-empty partitions of a day, each with the logs that have it."""
         found: dict[str, list[str]] = {}
         values = {
             ":h": day_key(tenant, day * _DAY),

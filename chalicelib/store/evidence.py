@@ -1,13 +1,13 @@
-"""The evidence bucket: what is published of the logs. An object is written once; only a log's ``checkpoint`` is replaced.
+"""The evidence bucket: the published parts of the logs. An object is written once; only a log's ``checkpoint`` is replaced.
 
-| key | what |
+| key | content |
 |---|---|
 | ``logs/{tenant}/{log}/batches/{first}-{sha256}`` | the entries of one seal, each after its length (16 bits) |
 | ``logs/{tenant}/{log}/tile/…`` | full tiles and entry bundles of tlog-tiles |
 | ``logs/{tenant}/{log}/checkpoints/{size}`` | each signed checkpoint |
 | ``logs/{tenant}/{log}/checkpoint`` | the newest |
 | ``rules/{sha256}.json`` | the law that decisions were made by |
-| ``configs/{tenant}/{sha256}.json`` | what decisions read of a tenant's configuration |
+| ``configs/{tenant}/{sha256}.json`` | the part of a tenant's configuration that decisions read |
 
 Every object is one single ``PutObject`` with ``If-None-Match``, which the bucket's policy demands; Object Lock keeps it.
 """
@@ -35,7 +35,7 @@ _GONE = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 def prefix(tenant: str, log: str) -> str:
-    """Return what the keys of a log begin with."""
+    """Return the prefix of a log's keys."""
     return f"logs/{tenant}/{log}/"
 
 
@@ -100,13 +100,13 @@ class EvidenceBucket:
             self._known.add(key)
 
     def replace(self, key: str, data: bytes, content_type: str, version: str | None) -> bool:
-        """Write an object in place of what is there; the bucket allows it for a log's ``checkpoint`` only.
+        """Replace an object; the bucket allows it for a log's ``checkpoint`` only.
 
         Args:
-            version: what ``get_version`` said of the object that is to be replaced; None if there was none.
+            version: the version of the object to replace, from ``get_version``; None if there was none.
 
         Returns:
-            False if another version is there by now: it stays as it is.
+            False if the stored version is another one by now: it stays.
 
         Raises:
             AuditUnavailable: it is not known to be written; the same call may succeed later.

@@ -1,11 +1,11 @@
-"""The exports bucket: results of jobs, and the parts that they are made of, for a day. Nothing in it is evidence by itself.
+"""The exports bucket: results of jobs, and the parts that they are made of, for a day. Nothing in it is evidence.
 
-| key | what |
+| key | content |
 |---|---|
-| ``parts/{job}/…`` | what pieces of a job leave for its later ones |
+| ``parts/{job}/…`` | parts that one piece of a job leaves for later pieces |
 | ``bundles/{job}.tar`` | an evidence bundle |
 
-Whoever writes a key twice writes the same bytes. The bucket's lifecycle removes everything, unfinished uploads too.
+A key written twice gets the same bytes. The bucket's lifecycle removes everything, unfinished uploads too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""DynamoDB items as plain values, and the few calls every table needs.
+"""DynamoDB items as plain values, and the few calls that every table needs.
 
-Attributes are str, int, bool, bytes or None; what is nested is one JSON string. Every row names its region, and a row of
+Attributes are str, int, bool, bytes or None; nested values are one JSON string. Every row names its region, and a row of
 another region is not read.
 """
 
@@ -68,7 +68,7 @@ TRANSIENT = frozenset(
 
 
 def call(function: Callable[..., Any], **arguments: Any) -> Any:
-    """Call AWS; what may pass on another try becomes ``Unavailable``.
+    """Call AWS and turn errors that may pass on another try into ``Unavailable``.
 
     Raises:
         Unavailable: throttled, or the service did not answer.
@@ -163,9 +163,9 @@ class Table:
     def delete(
         self, key: Mapping[str, Value], condition: str | None = None, bound: Mapping[str, Value] | None = None
     ) -> bool:
-        """Delete a row, where ``condition`` holds if one is given. Return False where it does not.
+        """Delete a row, if ``condition`` holds where one is given. Return False where it does not.
 
-        Deleting what is gone does no harm.
+        Deleting a missing row does no harm.
         """
         extra: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
         if bound:

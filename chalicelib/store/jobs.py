@@ -4,9 +4,9 @@
 |---|---|---|---|
 | job | ``{tenant}#job`` | job id | ``due_shard`` = ``due#jobs``, ``due_at`` = ``{due}#{job}`` |
 
-The due time is also the lease. Who takes a job moves it to the lease's end, on the condition that it is still as it was
-seen; who saves does so on the condition that it is still the one he wrote. So two processes never save one job's piece,
-and a process that died is followed by another when its lease is over.
+The due time is also the lease. A process takes a job by moving the due time to the lease's end, if it is unchanged since it
+was read. It saves the job if the due time is still the one it wrote. So two processes never save the same piece of a job.
+When a process crashes, another takes the job after the lease.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .keys import KeyStore
 
 SHARD = "due#jobs"
 _LAST = "job_~"
-"""Behind every id."""
+"""Sorts after every id."""
 DAYS_A_PAGE = 31
 """How many days without events one page looks into."""
 
@@ -106,7 +106,7 @@ class JobStore:
         )
 
     def get(self, tenant: str, job: str, now: datetime) -> Job | None:
-        """Return a tenant's job; None once it is past its life, whatever the table still holds."""
+        """Return a tenant's job; None once it is past its life, even if the table still holds it."""
         item = self._table.get(_place(tenant, job))
         return self._read(item) if item is not None and item["expires_at"] > times.millis(now) else None
 
@@ -132,10 +132,10 @@ class JobStore:
                 return
 
     def take(self, due: Due, until: datetime) -> Job | None:
-        """Lease a job as it was seen due, and count the try. None if somebody was faster.
+        """Lease a job that was seen due, and count the try. Return None if another process was faster.
 
         Raises:
-            NotFound: its tenant is gone, and with it the key that opens it.
+            NotFound: its tenant is gone, and with it the key that decrypts it.
         """
         names = {"#due": "due_at", "#state": "state", "#tries": "tries"}
         bound: dict[str, Any] = {":l": _due(until, due.job), ":seen": due.seen, ":r": "running", ":one": 1}
@@ -149,7 +149,7 @@ class JobStore:
         return self._read(item) if item is not None else None
 
     def save(self, job: Job) -> bool:
-        """Store what has become of a leased job and let go of it. Return False if the lease had gone to somebody else."""
+        """Store the new state of a leased job and end the lease. Return False if another process holds the lease by now."""
         values = self._values(job)
         given = [name for name, value in values.items() if value is not None]  # a total that is known stays known
         names = {f"#{name}": name for name in (*given, "due_at")}
@@ -170,15 +170,7 @@ class JobStore:
     def events(
         self, tenant: str, position: str, before: datetime, limit: int
     ) -> tuple[list[tuple[EventKey, datetime]], str | None]:
-        """Return a page of a tenant's events in order of receipt, and where the next one begins; None behind the last.
-
-        Events that came in at the same instant are on one page, so that who sorts a page has the whole order; a page of
-        ``limit`` grows by as many at most.
-
-        Args:
-            position: a time to begin at (inclusive), or what an earlier page gave.
-            before: events received before this (exclusive).
-        """
+        """Return a page of a tenant's events in order of receipt, and the start of the next page; None after the last."""
         end, found = times.text(before), list[tuple[EventKey, datetime]]()
         day = datetime.fromisoformat(f"{position[:10]}T00:00:00+00:00")
         names = {"#day": "day", "#at": "at"}

@@ -55,7 +55,7 @@ class LegalHoldStore:
         Args:
             limit: how many rows to read a call, where few are wanted.
         """
-        start = f"hld#{after}$" if after else "hld#"  # "$" is the character behind "#"
+        start = f"hld#{after}$" if after else "hld#"  # "$" is the character after "#"
         bound = {":p": tenant, ":a": start, ":z": "hld#~"}
         waiting: Item | None = None
         for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound, limit=limit):

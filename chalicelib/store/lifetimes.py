@@ -1,13 +1,14 @@
-"""What the sweep remembers of lifetimes, in the ``data`` table, and what it does to rows whose life is over.
+"""The sweep's own rows in the ``data`` table, and its writes to rows whose life is over.
 
 | row | ``pk`` | ``sk`` |
 |---|---|---|
 | a length of life in use, in days | ``{tenant}#kept`` | ``00030`` |
-| what a released hold has kept | ``{tenant}#kept`` | ``hld_…`` |
-| a person to look at | ``{tenant}#ending`` | the person's key in ``people`` |
+| the content that a released legal hold had kept | ``{tenant}#kept`` | ``hld_…`` |
+| a person to check | ``{tenant}#ending`` | the person's key in ``people`` |
 
-A row of a length remembers up to which time of receipt the events of that length have been looked at. Events are looked at
-as they come to that age, so that one that is alive lies behind the place of its own length, whenever the row is made.
+A row of a length stores the time of receipt up to which events of that length have been checked. The sweep checks events
+when they reach that age. An event that is still alive therefore lies after the position of its own length, no matter when
+the row is made.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def in_days(received_at: datetime, expires_at: datetime) -> int:
 
 
 class LifetimeStore:
-    """Remember lengths of life and people, and end what is over.
+    """Store lengths of life and people to check, and end events and people whose life is over.
 
     Args:
         table: ``data``.
@@ -87,7 +88,7 @@ class LifetimeStore:
         self._table.insert({"pk": f"{tenant}#kept", "sk": f"{days:05d}", "place": times.text(since)})
 
     def released(self, tenant: str, one: Released) -> None:
-        """Have what a released hold has kept looked at once."""
+        """Make the next sweep check the content that a released legal hold had kept."""
         row = {"place": one.place, "before": times.text(one.before)}
         self._table.insert({"pk": f"{tenant}#kept", "sk": one.hold, **row})
 
@@ -128,9 +129,9 @@ class LifetimeStore:
             self._table.update(key.key, "REMOVE #ttl", {}, names={"#ttl": "ttl"})
 
     def restrict(self, row: EventRow, why: Restriction) -> bool:
-        """Seal an event's content, and let its life end with the restriction; what is sealed stays as it is.
+        """Restrict an event's content, and let its life end with the restriction. Restricted content stays as it is.
 
-        Return False where the content was sealed or is gone.
+        Return False where the content was restricted before or is gone.
         """
         bound: dict[str, str | int] = {
             ":r": restriction.write(why),
@@ -155,7 +156,7 @@ class LifetimeStore:
     # People
 
     def ask(self, tenant: str, person: str) -> None:
-        """Have a person looked at, of whom nothing may be left."""
+        """Make the next sweep check a person whose data may all be gone."""
         key = {"pk": f"{tenant}#ending", "sk": person}
         self._table.update(key, "SET #region = :r ADD asked :one", {":one": 1, ":r": self._table.region}, None, _REGION)
 
@@ -171,7 +172,7 @@ class LifetimeStore:
         self._table.update(key, "SET #ref = :r, since = :s", bound, names={"#ref": "ref"})
 
     def looked(self, tenant: str, one: Ending) -> None:
-        """Forget a person who was looked at, unless somebody has asked again since."""
+        """Delete the row of a checked person, unless another request was made since."""
         key = {"pk": f"{tenant}#ending", "sk": one.person}
         if not self._table.delete(key, "asked = :a", {":a": one.asked}):
             self._table.update(key, "REMOVE #ref, since", {}, names={"#ref": "ref"})

@@ -1,7 +1,7 @@
-"""A key service in a file, for homes whose cloud has none that speaks as AWS's does. It answers the calls of ``KeyStore``.
+"""A key service in a file, for clouds without a compatible one. It answers the KMS calls that ``KeyStore`` makes.
 
-The file holds one key a line, 64 hex digits each. The first wraps; every one of them opens. So a new key is put in front of
-the old ones, which stay as long as a tenant is wrapped under them. Whoever loses the file has lost every tenant's content.
+The file holds one key a line, 64 hex digits each. The first key wraps; all keys unwrap. To rotate, put the new key first.
+Keep old keys as long as a tenant's key is wrapped under them. Losing the file loses every tenant's content.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A sealed log as it can be read back: leaves by index, hashes of the tree, the seal that an entry is in.
+"""Read a sealed log: leaves by index, hashes of the tree, the seal of an entry.
 
-What is published in full tiles is read from them; the rest, at most 255 hashes a level, from batches and the tiles below.
+Full tiles are read from the bucket. The rest, at most 255 hashes a level, is computed from batches and the tiles below.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SealedLog:
         return data
 
     def batch(self, one: Seal) -> list[bytes]:
-        """Read the leaves of a seal. Raises as ``fixed``, and where what is there is not what was sealed."""
+        """Read the leaves of a seal. Raises as ``fixed``, and where the stored leaves are not the sealed ones."""
         data = self.fixed(one.batch)
         if hashlib.sha256(data).hexdigest() != one.batch.rpartition("-")[2]:
             raise AuditBroken("a batch is not the one that its seal names")
@@ -68,7 +68,7 @@ class SealedLog:
             yield from self.batch(one)[max(0, start - one.first) : end - one.first]
 
     def tile(self, wanted: Tile) -> bytes:
-        """Return a tile: a full one from the bucket, if it is published; else made of batches and the tiles below it.
+        """Return a tile: a full one from the bucket if it is published, else one computed from batches and the tiles below it.
 
         Raises as ``fixed``.
         """

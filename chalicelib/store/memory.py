@@ -1,13 +1,13 @@
-"""What a destination kind remembers of one destination: rows of the ``data`` table, sealed, found by keyed hashes.
+"""The memory of a destination: rows of the ``data`` table, encrypted, found by keyed hashes.
 
 | row | ``pk`` | ``sk`` | holds |
 |---|---|---|---|
-| value | ``{tenant}#memory#{destination}`` | ``value#{keyed hash of the name}`` | ``body``, sealed under the tenant's secrets key |
+| value | ``{tenant}#memory#{destination}`` | ``value#{keyed hash of the name}`` | ``body``, encrypted under the tenant's secrets key |
 | claim | ``{tenant}#memory#{destination}`` | ``claim#{keyed hash of the name}`` | ``holder``, a random token |
 
-Names hold people's ids, hence no name is ever stored. Whatever is here has a time (``expires_at``, milliseconds): readers
-filter on it, and TTL removes the row within days of it. Closing a tenant deletes the keys, so that nothing of this can be
-read or even found again, in no backup either; erasing an event leaves it, as no content of any event is in it.
+Names hold people's ids, so no name is ever stored. Every row has a time (``expires_at``, milliseconds): readers filter on
+it, and TTL removes the row within days. Closing a tenant deletes the keys; after that no row can be read or even found, not
+in a backup either. Erasing an event leaves the memory, which holds no content of any event.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class DestinationMemory:
         return f"{self._table.region}/{place['pk']}/{place['sk']}"
 
     def get(self, name: str) -> str | None:
-        """Return what was put under a name and has not passed its time (one consistent read).
+        """Return the value of a name that has not passed its time (one consistent read).
 
         Raises:
             Unavailable: the table did not answer.
@@ -74,7 +74,7 @@ class DestinationMemory:
         return decrypt(self._keys.secrets, row["body"], self._context(place)).decode()
 
     def put(self, name: str, value: str, for_s: int) -> None:
-        """Remember a value for a time, in place of what was there.
+        """Store a value for a time, in place of an earlier one.
 
         Raises:
             Unavailable: the table did not answer.
@@ -86,12 +86,12 @@ class DestinationMemory:
             place,
             "SET body = :body, expires_at = :ends, #ttl = :ttl, #region = :region",
             {":body": body, ":ends": times.millis(expires_at), ":ttl": ttl(expires_at), ":region": self._table.region},
-            condition=None,  # whoever puts has claimed the name; the later of two values counts
+            condition=None,  # the writer has claimed the name; the later of two values counts
             names={"#ttl": "ttl", "#region": "region"},
         )
 
     def claim(self, name: str, for_s: int) -> bool:
-        """Take a name for oneself; False while somebody has it. A claim that was never given back ends by its time.
+        """Claim a name. Return False while another process holds it. A claim that is not released ends at its time.
 
         Raises:
             Unavailable: the table did not answer; the claim may stand and then ends by its time.
@@ -111,8 +111,9 @@ class DestinationMemory:
         return True
 
     def release(self, name: str) -> None:
-        """Give back what this instance claimed, unless somebody has taken it over since. It never fails: a claim that
-        could not be given back ends by its time."""
+        """Release this instance's claim, unless another process has taken it over. This never fails: a claim that could
+        not be released ends at its time.
+        """
         token = self._held.pop(name, None)
         if token is not None:
             # Ended rather than deleted: a delete that holds only for one's own token is no call of ``Table``.

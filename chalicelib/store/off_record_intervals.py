@@ -46,13 +46,13 @@ class OffRecordIntervalStore:
         return found
 
     def expect(self, tenant: str) -> None:
-        """Have the door look for intervals of the tenant's conversations; it knows within ``core.tenant.intervals.EFFECT``."""
+        """Make hooks look for intervals of the tenant's conversations, within ``core.tenant.intervals.EFFECT``."""
         self._table.update({"pk": tenant, "sk": "tenant"}, "SET otr = :t", {":t": True}, "attribute_not_exists(otr)")
 
     def change(self, tenant: str, conversation: str, place: str, step: Callable[[Intervals], Intervals]) -> Intervals:
-        """Put ``step(intervals)`` in the place of a conversation's intervals, whoever else changes them, and return them."""
+        """Replace a conversation's intervals by ``step(intervals)``, also under concurrent changes, and return them."""
         key = {"pk": place, "sk": "otr"}
-        # First the way to it, so that a tenant that is erased leaves none behind.
+        # The lookup row first, so that erasing a tenant leaves no interval without one.
         self._table.insert({"pk": f"{tenant}#otr", "sk": conversation, "place": place})
         for _ in range(TRIES):
             item = self._table.get(key)

@@ -1,10 +1,10 @@
 """The ``people`` table: random refs and wrapped data keys of subjects and conversations.
 
-``pk`` = tenant ‖ keyed hash of the platform's id; there is also the way back, ``pk`` = tenant ‖ ref, which of a conversation
-names its source. No backup is ever taken of it: a deleted key stays deleted.
+``pk`` = tenant ‖ keyed hash of the platform's id. A second row leads back, ``pk`` = tenant ‖ ref; that of a conversation
+names its source. The table has no backup: a deleted key stays deleted.
 
-A person of whom nothing is left ends in two steps. The row is marked (``ending``, milliseconds) and, some time later, deleted if
-it still is: who finds a marked person takes the mark away first, so that nobody's key goes while it is in use.
+A person without data left ends in two steps. The sweep first marks the row (``ending``, milliseconds). Some time later it
+deletes the row if the mark is still there. A process that finds a mark removes it first, so no key is deleted in use.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PREFIX = {"subject": "sub", "conversation": "cnv"}
 
 @dataclass(frozen=True)
 class PersonRow:
-    """A subject or a conversation as the log knows it, and the key of the content that is theirs.
+    """The row of a subject or a conversation: its ref in the log, and the key of its content.
 
-    ``marks`` say for what a subject was counted (``volumes``).
+    ``marks`` name the counters that have counted a subject (``volumes``).
     """
 
     pk: str
@@ -74,7 +74,7 @@ class PeopleStore:
         return {i["pk"]: self.read(i, keys[i["pk"]]) for i in found.get(self.table.name, ())}
 
     def of_ref(self, tenant: str, ref: str) -> str | None:
-        """Return the key of the subject whom the log knows by ``ref``; None where the tenant has none, or no more."""
+        """Return the key of the subject with this ``ref`` in the log; None where the tenant has none any longer."""
         way = self.table.get({"pk": _place_of_ref(tenant, ref)})
         row = self.table.get({"pk": way["of"]}) if way is not None else None
         return str(row["pk"]) if row is not None and row["ref"] == ref else None
@@ -86,7 +86,7 @@ class PeopleStore:
         return (row["pk"], way["source"]) if way is not None and row is not None and row["ref"] == ref else None
 
     def of_refs(self, tenant: str, refs: Iterable[str]) -> dict[str, str]:
-        """Return the keys of subjects by the refs that the log knows them by; nobody's are left out."""
+        """Return the keys of subjects by their refs in the log; unknown refs are left out."""
         ways = self._rows({"pk": _place_of_ref(tenant, ref)} for ref in sorted(refs))
         rows = self._rows({"pk": way["of"]} for way in ways)
         return {str(row["ref"]): str(row["pk"]) for row in rows}
@@ -104,13 +104,13 @@ class PeopleStore:
         read: Iterable[Item] | None = None,
         sources: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, PersonRow]:
-        """Return a person for each ``pk: (kind, the tenant's keys)``, making those seen for the first time.
+        """Return a person for each ``pk: (kind, the tenant's keys)``, and make new rows for people seen for the first time.
 
         Args:
-            read: the rows of those who are known, where another round trip has brought them.
-            sources: of the conversations that there is to be a way back to.
+            read: rows that another round trip has read already.
+            sources: of the conversations that need a row leading back.
 
-        Two who make the same one at once get the same one: the row is inserted only if absent, then read.
+        Two concurrent calls get the same person: the row is inserted only if absent, then read.
         """
         if read is None:
             read = self._rows({"pk": pk} for pk in wanted)
@@ -126,7 +126,7 @@ class PeopleStore:
                 "key": encrypt(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
             }
             if kind == "subject" or pk in sources:
-                # First the way back, then the person: a death between the two leaves a way that leads to nobody.
+                # The row leading back first: a crash between the two leaves a row that leads to no person.
                 way = {"pk": _place_of_ref(pk.partition("#")[0], row["ref"]), "of": pk, "source": sources.get(pk)}
                 self.table.insert(way)
             if not self.table.insert(row):
@@ -141,8 +141,8 @@ class PeopleStore:
         """Take the mark of an ending person away. Return False where the person has ended."""
         seen = {":e": row["ending"]}
         if self.table.update({"pk": row["pk"]}, "REMOVE ending", seen, condition="ending = :e") is not None:
-            return True  # for what they were counted stays
-        now = self.table.get({"pk": row["pk"]})  # somebody was faster: ended it, made it anew, or took the mark away
+            return True  # keep the marks of the counters
+        now = self.table.get({"pk": row["pk"]})  # another writer was faster
         return now is not None and now["ref"] == row["ref"]
 
     # The end of a person
@@ -156,9 +156,9 @@ class PeopleStore:
         return self.table.update({"pk": person}, "SET ending = :s", {":s": since}) is not None
 
     def end(self, tenant: str, person: str, ref: str, since: int) -> bool:
-        """Delete a person's key and ref, and then the way back, where the person is still marked as it was.
+        """Delete a person's key and ref, then the row leading back, if the person's mark is unchanged.
 
-        Return False where the person is not: somebody has written meanwhile. An end that a crash has cut is completed.
+        Return False where another process has written meanwhile. A deletion that a crash has cut is completed.
         """
         if not self.table.delete({"pk": person}, "attribute_not_exists(pk) OR ending = :s", {":s": since}):
             row = self.table.get({"pk": person})

@@ -13,10 +13,10 @@ from ..core.errors import Unavailable
 from .items import call
 
 Refused = ClientError
-"""What a call raises that the queue does not take."""
+"""The errors of a call with a message that the queue does not take."""
 ENTRIES_A_CALL = 10
 BYTES_A_CALL = 240_000
-"""What every engine takes in one call; AWS takes 1 MiB."""
+"""The largest call that every engine takes; AWS takes 1 MiB."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Queue(Named):
             raise Unavailable("a queue did not take all messages; try again")
 
     def retry_in(self, receipt_handle: str, delay_s: int) -> None:
-        """Have a message that was received come back after ``delay_s`` instead of the visibility timeout."""
+        """Make a received message come back after ``delay_s`` instead of the visibility timeout."""
         call(
             self._client.change_message_visibility,
             QueueUrl=self.url,

@@ -1,4 +1,4 @@
-"""Why an event's content is sealed instead of erased, as it stands in the event's row."""
+"""The reason why an event's content is restricted instead of erased, stored in the event's row."""
 
 from __future__ import annotations
 

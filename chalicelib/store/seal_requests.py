@@ -1,6 +1,6 @@
-"""The notice queue: which buckets of the log have got entries. At least once, in no order.
+"""The queue of seal requests: partitions of the log with new entries. At least once, in no order.
 
-A notice waits in its queue until its log is sealed: the queue is the only list of what is to be done.
+A request stays in the queue until its log is sealed: the queue is the only list of logs to seal.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class SealRequestQueue(Named):
                 raise Unavailable("the notice queue did not take all notices; try again")
 
     def receive(self, hidden_s: int) -> list[ReceivedSealRequest]:
-        """Receive up to ten notices; nobody else gets them for ``hidden_s`` seconds. What is not a notice is removed."""
+        """Receive up to ten requests and hide them for ``hidden_s`` seconds. A message that is no request is removed."""
         answer = call(
             self._client.receive_message,
             QueueUrl=self.url,
@@ -86,7 +86,7 @@ class SealRequestQueue(Named):
             call(self._client.delete_message_batch, QueueUrl=self.url, Entries=entries)
 
     def give_back(self, receipts: Iterable[str]) -> None:
-        """Let the next run see notices whose time has not come."""
+        """Return requests that are not due yet to the queue."""
         receipts = list(receipts)
         for start in range(0, len(receipts), ENTRIES_A_CALL):
             entries = [
@@ -102,7 +102,7 @@ def _body(notice: SealRequest) -> str:
 
 
 def _seal_request(text: str) -> SealRequest:
-    """Read a notice; what is none of ours becomes an empty one, which there is nothing to do for."""
+    """Read a request; a foreign message becomes an empty request, for which the sealer does nothing."""
     try:
         values = json.loads(text)
         buckets = tuple(str(b) for b in values["buckets"])

@@ -22,12 +22,12 @@ class Snapshot:
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     opened: dict[str, Any] = field(default_factory=dict, repr=False)
     consents: bool = False
-    """Somebody has given one; until then nobody's are looked for."""
+    """Whether any consent exists; until then none is looked for."""
     published: str | None = None
-    """The hash of the configuration that is known to be published, for whoever checks decisions."""
+    """The hash of the configuration that is known to be published, for anyone who verifies decisions."""
 
     def secrets(self, record_id: str) -> Any:
-        """Return what is sealed beside a record; None where nothing is."""
+        """Return the encrypted secrets of a record; None where it has none."""
         if record_id not in self.opened:
             sealed = self.sealed.get(record_id)
             context = sealing_context(self.region, self.configuration.tenant.id, record_id)

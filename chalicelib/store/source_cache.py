@@ -1,4 +1,4 @@
-"""What the hook door knows of a source: enough to judge a webhook, kept for ten seconds."""
+"""The sources that hooks knows: enough to verify a webhook, cached for ten seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .snapshot import sealing_context
 class SourceContext:
     """A source with its secrets (the current one first, then those in their grace) and its tenant's keys.
 
-    ``intervals``: some conversation of the tenant is or was off the record; until then none is looked for.
+    ``intervals``: a conversation of the tenant is or was off the record; until then none is looked for.
     """
 
     tenant: str

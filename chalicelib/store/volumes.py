@@ -2,14 +2,20 @@
 
 | row | ``pk`` | ``sk`` | holds |
 |---|---|---|---|
-| counter | ``{tenant}#volumes`` | ``{law}#{year}`` | each counter's number, ``version``, and in ``open`` whom the last write counted |
+| counter | ``{tenant}#volumes`` | ``{law}#{year}`` | each counter's number, ``version``, and in ``open`` the people that the last write counted |
 
-Who is counted is marked in their own row of ``people``, as ``n#{law}{year}{counter}``: whoever finds the marks, which come
-with the row, has nothing to do. Else: 1 read the counter, 2 then read the people, 3 write the counter with those who are not
-marked, if nobody has written it since, 4 tell of the thresholds that were crossed, 5 mark. Nobody writes before those in
-``open`` are marked, by him if need be. So at 2 whoever was counted before 1 is marked, and at 3 nobody was counted since:
-nobody is counted twice. A death after 3 leaves people in ``open``, for their own event to find when it comes back, or for
-whoever is counted next.
+A counted person carries a mark in their own row of ``people``, ``n#{law}{year}{counter}``. The marks come with the row, so
+a person who carries them needs no further work. Otherwise:
+
+1. Read the counter.
+2. Read the people; skip those with a mark.
+3. Write the counter if its version has not changed, with the newly counted people in ``open``.
+4. Publish the thresholds that were crossed.
+5. Mark the people in ``open``.
+
+The next writer first marks all people still in ``open``. So at 2 everyone counted before 1 carries a mark, and at 3 no other
+writer has counted since: no person is counted twice. A crash after 3 leaves people in ``open``. Their own event marks them
+when it comes back, or the next count does.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ from .people import MARK
 PEOPLE_A_CALL = 50
 TRIES = 12
 KEPT = timedelta(days=800)
-"""How long a counter stays after its year has begun: through the year after it, in which it is still told, and a little."""
+"""How long a counter stays after its year has begun: through the next year, which still reports it, and a little longer."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class CounterKey:
 
 @dataclass(frozen=True)
 class Crossing:
-    """What one write changed: a counter's number before and after it."""
+    """The change of one write: a counter's number before and after it."""
 
     place: CounterKey
     counter: str
@@ -83,7 +89,7 @@ class VolumeStore:
         return found
 
     def get(self, places: Iterable[CounterKey]) -> dict[CounterKey, dict[str, int]]:
-        """Return the counters of those places where anybody was counted, in one consistent round trip."""
+        """Return the counters of those keys that have counted anyone, in one consistent round trip."""
         keys = [self.key(place) for place in places]
         return self.read(batch_get(self.table.client, keys, self.table.region).get(self.table.name, ()))
 
@@ -92,15 +98,15 @@ class VolumeStore:
         return self.read(self.table.query("pk = :p", {":p": _row_of(tenant)}))
 
     def count(self, place: CounterKey, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
-        """Count people who are not yet, and return the counters as they then are.
+        """Count people who are not counted yet, and return the counters after it.
 
         Args:
             people: rows of ``people``, each with the counters that it counts for.
-            tell: is told of every change, at least once, before those whom it counted are marked. What it raises leaves the
-                change in ``open``, to be told again.
+            tell: gets every change, at least once, before the counted people are marked. If it raises, the change stays in
+                ``open`` and is passed again later.
 
         Raises:
-            Unavailable: others were always faster; counting again does no harm.
+            Unavailable: other writers were always faster; counting again does no harm.
         """
         counts: dict[str, int] = {}
         rows = sorted(people)
@@ -150,7 +156,7 @@ class VolumeStore:
         unmarked: Mapping[str, frozenset[str]],
         tell: Tell,
     ) -> None:
-        """Tell of what the last write changed, and mark whom it counted."""
+        """Publish the changes of the last write, and mark the people it counted."""
         for name, after in counts.items():  # 4
             before = after - _times(name, counted)
             if before < after:
@@ -161,7 +167,7 @@ class VolumeStore:
             self._people.update({"pk": pk}, f"SET {assigned}", {":yes": True}, names=attributes)
 
     def _marked(self, people: set[str], place: CounterKey) -> dict[str, frozenset[str]]:
-        """Return what those who are there are marked for."""
+        """Return the marks of the people that have a row."""
         keys = ((self._people.name, {"pk": pk}) for pk in sorted(people))
         found = batch_get(self._people.client, keys, self._people.region, self._sleep)
         return {item["pk"]: marks_of(item, place) for item in found.get(self._people.name, ())}

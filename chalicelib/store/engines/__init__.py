@@ -1,9 +1,9 @@
-"""Engine profiles: what each engine that a cell can stand on is able to do, as data, and whether a cell may stand on it.
+"""Engine profiles: the abilities of each engine that a cell can stand on, as data, and whether a cell may stand on it.
 
 A profile is one TOML file beside this module. Correctness needs conditional writes of single items, FIFO queues and a
-country that nothing leaves; the rest is made use of where it is there:
+country that no data leaves. The other abilities are used where they exist:
 
-| capability | needed | what stands in for it |
+| capability | needed | substitute |
 |---|---|---|
 | ``conditional_put`` | yes | |
 | ``single_country`` | yes | |
@@ -12,7 +12,7 @@ country that nothing leaves; the rest is made use of where it is there:
 | ``deny_per_action`` | no | the sealed log, and the lock of the evidence bucket |
 | ``streams`` | no | the proofs of the sealed log: a changed row no longer has one |
 | ``pitr`` | no | the engine's own backups, but never of ``people`` |
-| ``ttl``, ``gsi``, ``transact_write`` | no | readers filter what is past its time; no transaction is used |
+| ``ttl``, ``gsi``, ``transact_write`` | no | readers filter rows past their time; no transaction is used |
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ REQUIRED = {
     "conditional_put": "take an engine that refuses to put an item that is there",
     "single_country": "take an engine all of whose copies are in one country",
 }
-"""What no cell can do without, and what to do where it is missing."""
+"""The abilities that every cell needs, and the remedy where one is missing."""
 AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "aws")
 
 
 @dataclass(frozen=True)
 class EngineProfile:
-    """What one engine can do.
+    """The abilities of one engine.
 
-    ``regions`` are the countries of an engine's own regions. ``create_table`` and ``create_queue`` are what may be said when
-    one is made; empty where everything that AWS knows may be. ``sources`` say where each fact was read.
+    ``regions`` are the countries of an engine's own regions. ``create_table`` and ``create_queue`` are the parameters that the
+    engine accepts when it makes one; empty where it accepts all that AWS knows. ``sources`` say where each fact was read.
     """
 
     name: str
@@ -177,7 +177,7 @@ def _check_endpoints(one: EngineProfile, settings: Settings) -> None:
 
 
 def _near(host: str) -> bool:
-    """Tell whether a host is written as an address of this machine or of a private network."""
+    """Return whether a host is an address of this machine or of a private network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
