@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infra import demo
+from infra.demo import __main__ as demo
 from tools import pictures
 
 TABLE = [
