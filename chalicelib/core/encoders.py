@@ -1,8 +1,8 @@
-"""JSON as it is written several times an event, by encoders that are made once.
+"""JSON encoders that are built once, for texts that are written several times an event.
 
-``json.dumps`` makes an encoder for each call that asks for anything but its defaults. None of these leaves white space or looks
-for circles, which what was just built or read from JSON cannot hold. ``finite`` ones refuse numbers that JSON does not have.
-They raise as ``json.dumps`` does: ``TypeError`` and ``ValueError`` for what has no form, ``RecursionError`` for what is too deep.
+``json.dumps`` builds an encoder for each call with other than its defaults. None of these leaves white space, and none looks
+for circles: a value that was just built or read from JSON cannot hold one. ``finite`` ones refuse numbers that JSON lacks.
+They raise as ``json.dumps`` does: ``TypeError`` and ``ValueError`` for unknown values, ``RecursionError`` for deep ones.
 """
 
 from __future__ import annotations

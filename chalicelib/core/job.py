@@ -14,13 +14,13 @@ KEPT = timedelta(days=7)
 TRIES_MAX = 6
 """How often in a row a piece is tried before the job fails."""
 DEATHS_MAX = 20
-"""The same for one over which the process dies each time. Deaths come in storms, and what a piece has decided wants its end."""
+"""The same limit for tries in which the process crashed. Crashes come in bursts, and decided replays must still end."""
 PASSING = 3
-"""As how many tries all those count in which something did not answer: that passes, and what a piece has decided wants its end."""
+"""The number of tries that all tries count as in which a service did not answer. Outages pass, and decided replays must end."""
 OUTAGE = timedelta(days=3)
 """How long a job waits for what does not answer, from its last piece on."""
 WAITS_S = (5, 30, 60, 120, 300)
-"""What a job waits after a piece that failed; the last one from then on."""
+"""The waits after a failed piece; the last one repeats."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Job:
 
     Args:
         tries: how often the next piece has been begun.
-        due_at: when it wants to go on.
-        asked: what it is to do; ``cursor``: how far it is, in its kind's own words; ``summary``: what came of it so far,
-            which the tenant is shown. All three are sealed where they are stored.
+        due_at: when it goes on.
+        asked: the request; ``cursor``: the progress, in the format of its kind; ``summary``: the result so far, which the
+            tenant sees. All three are stored encrypted.
         total: None until it is known.
         error: why it failed: ``{"code", "detail"}``.
-        lease: what its row says while this process may work on it; nobody else's business.
+        lease: the lease value of its row while this process may work on it.
     """
 
     id: str
@@ -68,7 +68,7 @@ def went_on(job: Job, now: datetime) -> Job:
 
 
 def tried(job: Job, code: str, now: datetime) -> Job:
-    """Return a job after a piece that failed for what may pass: it waits, or has failed often enough."""
+    """Return a job after a piece that failed for a passing reason: it waits, or has failed too often."""
     if job.tries >= TRIES_MAX:
         return failed(job, code, "one piece of this job failed again and again; make the request again later", now)
     return replace(job, due_at=now + timedelta(seconds=_wait_s(job)))
@@ -86,5 +86,5 @@ def _wait_s(job: Job) -> int:
 
 
 def failed(job: Job, code: str, detail: str, now: datetime) -> Job:
-    """Return a job that has ended without its result. What it did before stays done."""
+    """Return a job that has ended without its result. Its finished pieces stay done."""
     return replace(job, state="failed", error={"code": code, "detail": detail}, expires_at=now + KEPT)

@@ -8,12 +8,12 @@ from functools import lru_cache
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 KEPT = 256
-"""How many times stay read and written: those of an event are met several times while it is at hand."""
+"""How many parsed and written times stay cached: an event's times occur several times while it is processed."""
 
 
 @lru_cache(KEPT)
 def text(at: datetime) -> str:
-    """Write an aware time as exactly ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (what is finer than a millisecond is cut)."""
+    """Write an aware time as exactly ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (digits finer than a millisecond are cut)."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 

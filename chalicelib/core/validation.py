@@ -16,10 +16,10 @@ _TAG = re.compile(r"\([a-z]+\)\Z")
 
 
 def place(loc: Iterable[Any], under: str) -> str:
-    """Write a place as dotted names; a name that a caller made up is shown only where it looks like a field's.
+    """Write a place as dotted names; a name from the request is shown only where it looks like a field's.
 
-    What stands in parentheses is no step: it tags the form in which a value was sent, where there are several. An event's
-    ``schema_`` is sent as ``schema``, which is Pydantic's own word.
+    A step in parentheses is no step: it tags the form of a value that may have several. An event's ``schema_`` is sent as
+    ``schema``, which is Pydantic's own word.
     """
     names = ("schema" if s == "schema_" else s for s in loc if not _TAG.match(str(s)))
     steps = (s if isinstance(s, int) or _NAME.match(s) else "?" for s in names)

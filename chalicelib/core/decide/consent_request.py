@@ -1,7 +1,7 @@
-"""What a consent would have to say to lift a hold, and whether any could. Pure.
+"""The consent that would lift a hold: its content, and whether any consent could lift the hold. Pure.
 
-Nobody guesses which holds a person's word could lift: the law is asked again with a consent that nobody has given, first one
-that says as little as possible. What is assumed is never stored.
+The law itself answers which holds a consent could lift. It decides again with a hypothetical consent, first with one that
+states as little as possible. A hypothetical consent is never stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMS: tuple[Mapping[str, bool], ...] = (
 
 @dataclass(frozen=True)
 class ConsentRequest:
-    """What a consent would have to cover so that it counts for one route, how it has to be given, and which rules ask."""
+    """The scope that a consent needs to count for one route, the form it needs, and the rules that ask for it."""
 
     recipient: str
     routes: frozenset[str]
@@ -37,7 +37,7 @@ class ConsentRequest:
     form: Mapping[str, bool]
 
     def and_(self, other: ConsentRequest) -> ConsentRequest:
-        """Return what one consent for the same recipient would have to say to count for both."""
+        """Return one request that counts for both routes; both have the same recipient."""
         return ConsentRequest(
             self.recipient,
             self.routes | other.routes,
@@ -49,7 +49,7 @@ class ConsentRequest:
         )
 
     def document(self) -> dict[str, Any]:
-        """Return it as a tenant is told: refs, enums and articles."""
+        """Return the request as the tenant gets it: refs, enums and articles."""
         return {
             "recipient": self.recipient,
             "routes": sorted(self.routes),
@@ -78,14 +78,14 @@ def _lifts(before: RouteDecision, after: RouteDecision) -> bool:
 def wanted(
     configuration: Configuration, route: Route, base: Facts, decide: Decide, grounds: Grounds
 ) -> ConsentRequest | None:
-    """Say what a consent of an event's person would have to say to help a held transfer on.
+    """Return the consent of an event's person that would help a held transfer on.
 
     Args:
         base: the facts of storing the event, without consents.
-        grounds: what the person has consented to already.
+        grounds: the consents that the person has given already.
 
     Returns:
-        None where nothing is held, no consent helps, or it is not known what it would have to cover.
+        None where nothing is held, no consent helps, or the needed scope is unknown.
     """
     facts = route_facts(base, configuration, route)
     countries, facts_now = reached(facts), with_grounds(base, None, grounds)
@@ -125,7 +125,7 @@ def wanted(
 
 
 def by_recipient(found: Iterable[ConsentRequest | None]) -> list[ConsentRequest]:
-    """Join what is wanted for the routes of one event, one for each recipient, in order of their ids."""
+    """Join the requests for the routes of one event, one for each recipient, in order of their ids."""
     joined: dict[str, ConsentRequest] = {}
     for one in found:
         if one is not None:

@@ -16,7 +16,9 @@ _CLASSES = sorted(c.value for c in DataClass)
 def forbidden_by(
     configuration: Configuration, source: Source, cell: Cell, decide: Decide, now: datetime
 ) -> list[Mapping[str, str]]:
-    """Return the rules that forbid it: those that refuse to receive off the record what they let be stored. None: it is free.
+    """Return the rules that forbid it: they refuse to receive off the record an event that they let be stored.
+
+    An empty result means that the law allows it.
 
     Args:
         source: of the conversation.

@@ -1,7 +1,7 @@
-"""Plan: what follows from an event. One decision for every matching route, and how long the event is kept. Pure.
+"""The plan of an event: one decision for every matching route, and how long the event is kept. Pure.
 
-``judge`` is asked twice: by ``plan`` before a transfer is written, and again before each attempt, since a consent can have
-been withdrawn or a rule have changed in between.
+``judge`` runs twice: in ``plan`` before a transfer is written, and again before each attempt, since a consent can have been
+withdrawn or a rule have changed in between.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ PROCESSING_GROUNDS = frozenset(
 
 @dataclass(frozen=True)
 class Cell:
-    """Where this cell is: an AWS region and its country, and the engine that its store is.
+    """The place of this cell: an AWS region and its country, and the engine of its store.
 
-    ``provider`` None is unknown: an entry does not tell it, and no rule asks for it.
+    ``provider`` None is unknown: no entry holds it, and no rule reads it.
     """
 
     region: str
@@ -61,8 +61,8 @@ class Cell:
 class RouteDecision:
     """The decision for one event along one route: the stricter of storing it and delivering it.
 
-    ``switch`` is the tenant's switch that refused it before the law was asked; ``grounds`` are the records that consents of
-    the event's person amounted to; ``volumes`` how many people the law was told that there are, where it asked.
+    ``switch`` is the tenant's switch that refused the transfer before the law was asked. ``grounds`` are the basis records
+    that the person's consents amount to. ``volumes`` are the counts of people that the law read, if it read any.
     """
 
     verdict: str
@@ -91,9 +91,9 @@ class PlannedTransfer:
 
 @dataclass(frozen=True)
 class Plan:
-    """What follows from an event. ``keep`` is False where the law forbids to store it, and off the record.
+    """The plan of an event. ``keep`` is False where the law forbids to store it, and off the record.
 
-    ``undecided``: the event is such work that some patterns, which now do not match, could not be tried in time.
+    ``undecided``: some patterns could not be tried within the event's budget, and do not match.
     """
 
     transfers: tuple[PlannedTransfer, ...]
@@ -115,11 +115,11 @@ def source_facts(
     subject: Facts | None = None,
     off_record: bool = False,
 ) -> Facts:
-    """Build the facts of receiving or storing what a source sends.
+    """Build the facts of receiving or storing the events of a source.
 
     Args:
-        subject: what is known of the event's people (``subject.subject_facts``); None of no event, but of the source.
-        off_record: nothing is kept of it but the decision, which is the first that is written.
+        subject: the facts of the event's people (``subject.subject_facts``); None where the facts are about the source alone.
+        off_record: only the decision is kept, and it is written first.
     """
     tenant = configuration.tenant
     collector: Facts = {"country": tenant.controller.country, "tenant_class": tenant.tenant_class}
@@ -190,12 +190,12 @@ def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], 
 
 
 def stopped(switch: Switch) -> RouteDecision:
-    """Return the refusal of what a switch of the tenant stops."""
+    """Return the refusal by a switch of the tenant."""
     return RouteDecision("refused", (RULE,), (), (), (), None, None, switch.id)
 
 
 def with_grounds(facts: Facts, route: str | None, grounds: Grounds) -> Facts:
-    """Add to facts what a person's consents amount to, for storing (``route`` None) or for delivering along a route."""
+    """Add the basis records of a person's consents to facts, for storing (``route`` None) or for delivering along a route."""
     given = grounds(route, facts)
     return {**facts, "bases": BasisDocuments((*facts["bases"], *given))} if given else facts
 
@@ -223,7 +223,7 @@ def judge(
 
 
 def recipient_of(configuration: Configuration, destination: Destination | None) -> Mapping[str, Any] | None:
-    """Return what an entry says of a destination's recipient as it is declared now; None where it is not declared."""
+    """Return the fields of a destination's current recipient that an entry holds; None where no recipient is declared."""
     recipient = configuration.recipients.get(destination.recipient) if destination else None
     if destination is None or recipient is None:
         return None
@@ -250,15 +250,15 @@ def plan(
     grounds: Grounds = none_given,
     minimum: Callable[[Facts, datetime], Minimum | None] = _nothing_demanded,
 ) -> Plan:
-    """Work out what follows from an event.
+    """Make the plan of an event.
 
     Args:
         document: the event.
         classes: the data classes that it holds.
         decide: ``residency.decide`` with a law, or a ``Decider``.
         minute: of the event's entries.
-        subject: what is known of the event's people.
-        grounds: what the event's person has consented to.
+        subject: the facts of the event's people.
+        grounds: the consents of the event's person.
         minimum: until when the law demands that the content is kept (``minima.Minima.of``).
     """
     off_record = bool(document.get("otr"))
@@ -307,7 +307,7 @@ def is_off_record(facts: Facts) -> bool:
 
 
 def entry_facts(base: Facts, judgements: tuple[RouteDecision, ...]) -> Facts:
-    """Return the facts that a ``decided`` entry keeps: those that neither its receipt nor the configuration tells.
+    """Return the facts that a ``decided`` entry keeps: those that neither its receipt nor the configuration holds.
 
     Args:
         base: the facts of storing the event, by which the routes were judged.

@@ -1,4 +1,4 @@
-"""Lifetimes: when an event, and whatever waits for it, is gone."""
+"""Lifetimes: when an event and its waiting deliveries end."""
 
 from __future__ import annotations
 

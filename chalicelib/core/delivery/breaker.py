@@ -1,11 +1,11 @@
-"""The breaker of a destination: when nothing is sent to it, who may try, and when it is given up. Pure.
+"""The circuit breaker of a destination: when it pauses, which attempt probes it, and when it is disabled. Pure.
 
 Ten failures in a row, on two lanes or more, within five minutes open it. Then one attempt at a time, a *probe*, after 1, 2,
-4 … 30 minutes, tells whether the destination is back; whatever it takes closes the breaker. A destination may also ask for
-time (``not_before``), and may take only so many deliveries a second: in each case what waits is *listed*, and pump wakes
-the listed lanes, ``wake_per_s`` a second from ``wake_at`` on.
+4 … 30 minutes, tests the destination; a successful one closes the breaker. A destination may also ask for time
+(``not_before``), and may have a rate limit. In each case the waiting lanes are *listed*, and pump wakes the listed lanes,
+``wake_per_s`` a second from ``wake_at`` on.
 
-A destination that nothing is wrong with has the state ``State()``, which is never stored: health costs nothing.
+A healthy destination has the state ``BreakerState()``, which is never stored: health costs nothing.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ GIVE_UP = timedelta(days=5)
 PAUSE_MAX = timedelta(hours=36)
 """Failures further apart than this are not one run: nothing was tried in between, though the schedule's longest wait is a day."""
 STEPS = (50, 70, 90, 100)
-"""Per cent of the way to being disabled at which the tenant is told."""
+"""Per cent of the way to being disabled at which the tenant gets an event."""
 SLOW_MAX = timedelta(hours=24)
 WAKES_PER_S = 25
 WAKES_PER_S_MAX = 200
 EMPTY_FOR = timedelta(minutes=5)
-"""For how long nothing must have been listed before nobody looks any more: what was being listed shows by then."""
+"""Pump stops looking once nothing was listed for this long: every lane that was being listed shows by then."""
 
 
 class AttemptResult(StrEnum):
-    """What an attempt tells of a destination."""
+    """The result of an attempt, as far as it concerns the destination's health."""
 
     TAKEN = "taken"
     FAILED = "failed"
@@ -48,7 +48,7 @@ class AttemptResult(StrEnum):
 
 
 class Permission(StrEnum):
-    """Whether an attempt may be made now. A probe is made by whoever gets the lease."""
+    """Whether an attempt may be made now. The holder of the lease makes the probe."""
 
     YES = "yes"
     PROBE = "probe"
@@ -57,7 +57,7 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True)
 class HealthNotice:
-    """What the tenant is to be told, once for each run of failures (``since``)."""
+    """A pending notice to the tenant, once for each run of failures (``since``)."""
 
     type: str
     since: datetime
@@ -109,7 +109,7 @@ def after(
     probe: bool = False,
     per_s: int | None = None,
 ) -> BreakerState:
-    """Return the state after an attempt; the same object where it tells nothing new.
+    """Return the state after an attempt; the same object where nothing changes.
 
     Args:
         probe: the attempt was made with the lease.
@@ -118,7 +118,7 @@ def after(
     if answer is AttemptResult.TAKEN:
         return _taken(state, now, per_s)
     if answer is AttemptResult.FAILED:
-        # What was on its way when the breaker opened fails late, and tells nothing of the time since.
+        # An attempt that was under way when the breaker opened fails late and says nothing about the time since.
         return _failed(state, lane, now) if probe or state.probe_at is None else state
     return replace(state, leased_until=None, wake_at=now) if probe else state
 
@@ -132,7 +132,7 @@ def _taken(state: BreakerState, now: datetime, per_s: int | None) -> BreakerStat
         notices = (*notices, HealthNotice("destination.closed", since))
     if state.told:
         notices = (*notices, HealthNotice("destination.recovered", since))
-    # The tenth failure may stand behind the success that it came before; that run is over with it.
+    # The tenth failure may be stored after the success that followed it; that success ends the run.
     kept = BreakerState(
         not_before=state.not_before,
         wake_at=state.wake_at,
@@ -207,21 +207,21 @@ def gone(state: BreakerState, now: datetime) -> BreakerState:
 
 
 def without(state: BreakerState, told: tuple[HealthNotice, ...]) -> BreakerState:
-    """Return the state once the tenant has been told something."""
+    """Return the state without the notices that were published."""
     return replace(state, notices=tuple(n for n in state.notices if n not in told))
 
 
 def enabled(now: datetime, per_s: int | None = None) -> BreakerState:
-    """Return the state of a destination that was just enabled: a clean one, and what waits for it is woken."""
+    """Return the state of a destination that was just enabled: a clean one that wakes its waiting lanes."""
     return _wake(BreakerState(), now, per_s)
 
 
 def is_given_up(state: BreakerState) -> bool:
-    """Say whether a destination has failed for so long that it is to be disabled."""
+    """Return whether a destination has failed for so long that it must be disabled."""
     return state.told == STEPS[-1]
 
 
-# What is listed
+# Listed lanes
 
 
 def _wake(state: BreakerState, at: datetime, per_s: int | None) -> BreakerState:
@@ -247,20 +247,20 @@ def wakes(state: BreakerState, now: datetime) -> tuple[int, bool]:
 
 
 def checked(state: BreakerState, found: bool, now: datetime) -> BreakerState:
-    """Return the state once pump has looked at what is listed."""
+    """Return the state after pump has looked at the listed lanes."""
     if found:
         return replace(state, emptied=False) if state.emptied else state
     if state.probe_at is not None:
-        return replace(state, wake_at=now + PROBE_MAX)  # whatever arrives may be the probe
+        return replace(state, wake_at=now + PROBE_MAX)  # any later delivery may be the probe
     if not state.emptied:
         return replace(state, wake_at=now + EMPTY_FOR, emptied=True)
     return replace(state, wake_at=None, wake_per_s=0, emptied=False)
 
 
 def paused(state: BreakerState, now: datetime) -> BreakerState:
-    """Return the state of a disabled destination: nobody is woken for it.
+    """Return the state of a disabled destination, whose lanes are not woken.
 
-    A wish of the last minutes stays: it may be that of somebody who has enabled the destination meanwhile.
+    A recent wake time stays: another process may have enabled the destination meanwhile.
     """
     if state.wake_at is None or now - state.wake_at < LEASE:
         return state
@@ -271,7 +271,7 @@ def paused(state: BreakerState, now: datetime) -> BreakerState:
 
 
 def document(state: BreakerState) -> dict[str, Any]:
-    """Return a state as JSON values, without what is as in ``State()``; times in milliseconds since 1970."""
+    """Return a state as JSON values, without the defaults of ``BreakerState()``; times in milliseconds since 1970."""
     clean = BreakerState()
     return {
         f.name: _plain(getattr(state, f.name))

@@ -1,6 +1,6 @@
-"""Pull links: where a recipient of mode ``restrict`` fetches what it was only told of, once and for some hours. Pure.
+"""Pull links: one-time links, valid for some hours, by which the recipient of a ``restrict`` route fetches the event. Pure.
 
-A token is made of what it stands for, so that no row is written for it, and of a MAC that only the tenant's key makes::
+A token holds the fields of its link, so that no row is written for it, and a MAC that only the tenant's key makes::
 
     ttt…t (26)  fff…f (26)   eeeeee (6)   mmm…m (26)
     tenant      transfer     end, in      MAC of all before it,
@@ -31,7 +31,7 @@ _FORM = re.compile(rf"[{ids.ALPHABET}]{{{_LENGTH}}}\Z")
 
 @dataclass(frozen=True)
 class Link:
-    """What a token says. Nothing of it is to be believed before ``is_genuine``."""
+    """The fields of a token. Callers MUST NOT trust them before ``is_genuine``."""
 
     tenant: str
     transfer: str
@@ -49,11 +49,11 @@ def _mac(key: bytes, said: str) -> str:
 
 
 def token(key: bytes, tenant: str, transfer: str, now: datetime, hours: int) -> str:
-    """Make the token of a link to what a transfer was about.
+    """Make the token of a link to a transfer's event.
 
     Args:
         key: the tenant's, made for links alone.
-        hours: how long it is good from now on; it ends with a whole minute, up to a minute earlier.
+        hours: how long the link is valid from now on; it ends with a whole minute, up to a minute earlier.
     """
     end = times.minute(now + timedelta(hours=hours))
     said = tenant.removeprefix("tnt_") + transfer.removeprefix("trf_") + ids.encode(end, _END)

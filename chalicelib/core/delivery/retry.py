@@ -1,4 +1,4 @@
-"""What an attempt came to, and when the next one is due.
+"""The outcome of an attempt, and when the next one is due.
 
 ``CODES`` is the closed list of attempt codes: the audit log, the API and ``docs/destinations/attempt-codes.md`` know no
 others, and a destination's own words are never among them.
@@ -100,13 +100,13 @@ def next_attempt(
 ) -> datetime | None:
     """Return when the next attempt is due, or None where there is none.
 
-    The wait is the schedule's, 20 % more or less, and never shorter than what the destination asked for (up to 24 h).
+    The wait is the schedule's, 20 % more or less, and never shorter than the destination's ``Retry-After`` (up to 24 h).
     The same delivery and attempt always give the same wait: a second run of a step changes nothing.
 
     Args:
         made: attempts made so far, at least 1.
         key: the delivery's id; it decides the deviation.
-        retry_after_s: what the destination asked for.
+        retry_after_s: the wait that the destination asked for.
     """
     if outcome is not Outcome.FAILED or made > len(delays_s):
         return None

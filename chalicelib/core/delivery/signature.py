@@ -1,9 +1,9 @@
-"""Standard Webhooks signatures: how a receiver knows that a delivery is ours and unchanged.
+"""Standard Webhooks signatures: a receiver verifies by them that a delivery is ours and unchanged.
 
 | secret | signature | who can verify |
 |---|---|---|
-| ``whsec_`` and 24 to 64 random bytes | ``v1``: HMAC-SHA-256 | who knows the secret, and could sign too |
-| ``whsk_`` and an Ed25519 seed with its public key | ``v1a``: Ed25519 | anybody who knows the public key, ``whpk_`` |
+| ``whsec_`` and 24 to 64 random bytes | ``v1``: HMAC-SHA-256 | holders of the secret, who could sign too |
+| ``whsk_`` and an Ed25519 seed with its public key | ``v1a``: Ed25519 | anyone with the public key, ``whpk_`` |
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md (read 2026-11-22).
 """
@@ -71,7 +71,7 @@ def _private_key(pair: str) -> Ed25519PrivateKey:
     try:
         key = base64.b64decode(pair.removeprefix(PAIR_PREFIX).encode("ascii"), validate=True)
         private = Ed25519PrivateKey.from_private_bytes(key[:SEED_BYTES])
-    except ValueError:  # among them what is not ASCII or not base64
+    except ValueError:  # also for text that is not ASCII or not base64
         raise Invalid("a secret key cannot be read") from None
     if not pair.startswith(PAIR_PREFIX) or private.public_key().public_bytes_raw() != key[SEED_BYTES:]:
         raise Invalid("a secret key cannot be read")

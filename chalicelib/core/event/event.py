@@ -22,11 +22,11 @@ SCHEMA: Literal["waybill.event/1"] = "waybill.event/1"
 
 
 OPERATIONAL = "waybill"
-"""The channel of what the cell itself tells a tenant. No source of it can be made."""
+"""The channel of the cell's own operational events. No source of it can be made."""
 
 
 class DataClass(StrEnum):
-    """What a field tells of a person; the unit of redaction."""
+    """The kind of personal data in a field; the unit of redaction."""
 
     IDENTIFIER = "identifier"
     CONTACT = "contact"
@@ -57,7 +57,7 @@ class EventKind(StrEnum):
 BEHAVIOUR_KINDS = frozenset(
     {EventKind.REACTION, EventKind.STATUS, EventKind.TYPING, EventKind.MEMBER_JOINED, EventKind.MEMBER_LEFT}
 )
-"""Kinds that are themselves behaviour of a person, whatever fields they carry."""
+"""Kinds that are themselves behaviour of a person, regardless of their fields."""
 
 AttachmentType = Literal[
     "image", "video", "audio", "voice", "file", "sticker", "location", "contact", "link", "poll", "unsupported"
@@ -100,7 +100,7 @@ class Conversation(Model):
 
 
 class Sender(Model):
-    """Who did it; ``is_self`` marks echoes of our own account."""
+    """The sender; ``is_self`` marks echoes of our own account."""
 
     id: Identifier = None
     name: Name = None
@@ -111,7 +111,7 @@ class Sender(Model):
 
 
 class Member(Model):
-    """Who joined or left."""
+    """A member that joined or left."""
 
     id: Identifier = None
     name: Name = None
@@ -159,7 +159,7 @@ class Message(Model):
 
 
 class Draft(Model):
-    """What a channel makes of a payload: an event without our ids and our clock.
+    """An event from a channel, still without our ids and our clock.
 
     ``occurred_at`` is null where the platform gives no time; ``raw`` is the platform's own object for this event, which
     becomes part of the event only where the source keeps raw payloads.
@@ -303,7 +303,7 @@ _TREE = _tree(tuple(field for field in FIELDS if field.data_class is not DataCla
 
 
 def _collect(value: Any, node: dict[str, Any], found: set[str]) -> None:
-    # One walk over what is there, since this is asked of every event, twice.
+    # One walk over the document, since every event needs this twice.
     if "*" in node:
         for item in value if isinstance(value, (list, tuple)) else ():
             _collect(item, node["*"], found)
@@ -321,7 +321,7 @@ def _collect(value: Any, node: dict[str, Any], found: set[str]) -> None:
 def classes_of(document: Mapping[str, Any]) -> list[str]:
     """Return the data classes that an event (as a document) holds, sorted. ``technical`` is always there.
 
-    An operational event is about nobody: its ids are those of records, and its content is the cell's own.
+    An operational event has no subject: its ids are those of records, and its content is the cell's own.
     """
     found = {DataClass.TECHNICAL.value}
     if document.get("channel") == OPERATIONAL:

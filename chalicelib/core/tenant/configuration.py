@@ -34,10 +34,10 @@ def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """All that a plan reads of one tenant, as of one configuration version.
+    """The part of one tenant's declarations that a plan reads, as of one configuration version.
 
-    ``shared_notices`` are the notices that consents for more than one recipient were given on; entries tell what came of
-    that, hence the document does not.
+    ``shared_notices`` are the notices on which consents for more than one recipient were given. Entries hold their effect, so
+    the document leaves them out.
     """
 
     tenant: Tenant
@@ -82,16 +82,16 @@ class Configuration:
         return {}
 
     def processing_of(self, destination: Destination) -> list[str]:
-        """Where what goes to a destination is processed: as its recipient's record says, and where it is itself.
+        """The countries where a destination's data is processed: those of its recipient's record, and the destination's own.
 
-        The one answer for decisions, entries and the hash; a place of its own adds a country, it never takes one away.
+        Decisions, entries and the hash all use this answer. A destination's own place adds a country and never removes one.
         """
         record = self.recipients.get(destination.recipient)
         declared = record.processing_countries if record else ()
         return sorted({*declared, *destination.place})
 
     def recipient_document(self, destination: str) -> RecipientDocument:
-        """The recipient of what goes to a destination, as the evaluator reads it; what nobody has said is null, hence unknown."""
+        """The recipient of a destination as the evaluator reads it; an undeclared field is null, which means unknown."""
         found = self._recipient_documents.get(destination)
         if found is None:
             found = self._recipient_documents[destination] = RecipientDocument(self._recipient_fields(destination))

@@ -1,4 +1,4 @@
-"""Many consents at once: what a line may be, and what becomes of lines."""
+"""Consent imports: the form of a line, and the result of each line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .consents import Method
 from .records import Record
 
 LINES_MAX = 250
-"""Of one request: some four calls of the store a line, one after another, are to be answered in 29 seconds on a bad day."""
+"""The most lines of one request: some four store calls a line, one after another, must fit in 29 seconds on a bad day."""
 
 
 class WithdrawalLine(Record):
@@ -19,7 +19,7 @@ class WithdrawalLine(Record):
 
 
 class RefusedLine(Record):
-    """A line that was not taken: its number from 1, why, and where in it; never what it says."""
+    """A refused line: its number from 1, the reason, and the field; never its values."""
 
     line: int
     code: str

@@ -1,10 +1,10 @@
 """Consents of single people, and the basis records that they amount to for one event.
 
 A consent is of one person, for one recipient. It counts for a delivery only where it covers all of it: the route's purpose,
-every class that would leave and every country where the recipient and whoever stands behind it are or process. What it does
-not cover it is no ground for, hence it can only ever be missed, never stretched.
+every class that would leave, and every country where the recipient and all onward parties are or process. It is no ground
+for anything outside its scope: a consent can be missing, but never stretched.
 
-Live, records come from consents (``grounds_of``); when a decision is made again, from what its entry kept (``kept_grounds``).
+A first decision takes records from consents (``grounds_of``); a repeated one, from its entry (``kept_grounds``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Grounds = Callable[[str | None, Mapping[str, Any]], Documents]
 """Return the records that consents amount to: for storing (route None) or for delivering along a route, given its facts."""
 
 STORE = -1
-"""Stands for storing where an entry says what a consent counted for."""
+"""The operation *store* in an entry's list of consents that counted."""
 _EXPLICIT, _WRITTEN, _SPECIAL, _SEPARATE = 1, 2, 4, 8
 _UNSEEN = "sha256:00"
 """Stands for a notice's hash: no rule reads more of it than that there is one."""
@@ -50,7 +50,7 @@ class WithdrawalSettings(Record):
 
 
 class ConsentSettings(Record):
-    """What a person agreed to, and how it was given. ``law`` empty means that it counts under any law."""
+    """The scope of a person's consent, and how it was given. Empty ``law`` means that it counts under any law."""
 
     subject: Ref
     recipient: str
@@ -83,7 +83,7 @@ class Consent(ConsentSettings):
     withdrawal: Withdrawal | None = None
 
     def covers(self, purpose: str, classes: Iterable[str], countries: Iterable[str | None], now: datetime) -> bool:
-        """Say whether the consent stands and covers all of what is to be done."""
+        """Return whether the consent stands and covers the whole operation."""
         withdrawn = self.withdrawal is not None and self.withdrawal.at <= now
         expired = self.expires_at is not None and self.expires_at <= now
         return (
@@ -141,7 +141,7 @@ def leaving(facts: Mapping[str, Any]) -> set[str]:
 
 
 def reached(facts: Mapping[str, Any]) -> set[str | None]:
-    """Return every country that a delivery reaches; None where somebody's is not known."""
+    """Return every country that a delivery reaches; None where one of them is unknown."""
     recipient = facts["recipient"]
     parties = (recipient, *(recipient["onward"] or ()))
     return {c for p in parties for c in (p["entity_country"], *p["processing_countries"])}
@@ -177,7 +177,7 @@ def grounds_of(consents: Iterable[Consent], shared: frozenset[str]) -> Grounds:
 
 
 def assumed(form: Mapping[str, bool], route_id: str) -> Grounds:
-    """Return the grounds of one who would have consented to all of a route, and to storing what goes along it.
+    """Return the grounds of a hypothetical person who has consented to all of a route, and to storing its events.
 
     Args:
         form: ``separate_document``, ``written`` and ``special`` of the consent.
@@ -193,12 +193,12 @@ def assumed(form: Mapping[str, bool], route_id: str) -> Grounds:
 
 
 def none_given(route: str | None, facts: Mapping[str, Any]) -> Documents:
-    """Return no grounds: of a person who has consented to nothing."""
+    """Return the grounds of a person who has consented to nothing."""
     return ()
 
 
 def kept(store: Documents, routes: Iterable[Documents]) -> list[dict[str, Any]]:
-    """Return what an entry keeps of the consents that counted, at most 120 bytes each as a rule.
+    """Return the record of the consents that counted for an entry, at most 120 bytes each as a rule.
 
     Args:
         store: those for storing; ``routes`` those for each route, in the entry's order.
@@ -254,7 +254,7 @@ SUBJECTS_MAX = 16
 def subjects_of(document: Mapping[str, Any]) -> list[str]:
     """Return the platform's ids of the people an event is about, the sender first.
 
-    Our own account is nobody's subject: what it writes in a direct conversation is about the person it writes to.
+    Our own account is no subject: its message in a direct conversation is about the person it writes to.
     """
     sender, conversation = document["sender"], document["conversation"]
     found: list[str | None] = []

@@ -1,7 +1,7 @@
 """When a conversation is off the record: intervals ``[since, until)``, of which only the last may be open. Pure.
 
-An interval is never altered once it has begun and ended. A change counts from ``EFFECT`` after it was asked for: by then every
-process looks, so that what was received at one instant is on or off the record for everybody alike.
+An interval never changes once it has begun and ended. A change counts from ``EFFECT`` after its request. By then every
+process knows it, so that all processes agree which instants are on and off the record.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict
 from ..event.event import Time
 
 EFFECT = timedelta(seconds=10)
-"""How long the hook door may keep what it knows of a source (``store.source_cache``)."""
+"""How long hooks may cache a source (``store.source_cache``)."""
 
 
 LIFE = timedelta(minutes=10)
-"""How long an event that is off the record is anybody's concern: by then its one attempt is made or lost."""
+"""How long an event off the record is processed: after this its one attempt is made or lost."""
 
 
 class Change(BaseModel):
-    """Who turned an interval on or off, in which request; ``at`` is when that was asked."""
+    """The actor that turned an interval on or off, in which request; ``at`` is the time of the request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -42,7 +42,7 @@ class Interval(BaseModel):
     off: Change | None = None
 
     def covers(self, at: datetime) -> bool:
-        """Say whether what was received ``at`` is off the record."""
+        """Return whether an event received ``at`` is off the record."""
         return self.since <= at and (self.until is None or at < self.until)
 
 
@@ -50,12 +50,12 @@ Intervals = tuple[Interval, ...]
 
 
 def is_off_record(intervals: Iterable[Interval], at: datetime) -> bool:
-    """Say whether what was received ``at`` is off the record."""
+    """Return whether an event received ``at`` is off the record."""
     return any(interval.covers(at) for interval in intervals)
 
 
 def is_open(intervals: Intervals) -> bool:
-    """Say whether the last that was asked for is to be off the record."""
+    """Return whether the last request asked for off the record."""
     return bool(intervals) and intervals[-1].until is None
 
 
@@ -67,6 +67,6 @@ def turned(intervals: Intervals, off_record: bool, change: Change) -> Intervals:
     if off_record:
         return (*intervals, Interval(since=counts_from, on=change))
     last = intervals[-1]
-    # Requests are answered in no order: one that was asked earlier may be told later.
+    # Requests finish in no order: an earlier one may arrive later.
     until = max(counts_from, last.since)
     return (*intervals[:-1], last.model_copy(update={"until": until, "off": change}))

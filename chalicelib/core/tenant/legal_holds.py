@@ -1,7 +1,7 @@
 """Legal holds: content that may be neither erased nor let expire, because an authority or a claim needs it. Pure.
 
-A hold keeps what is alive when it is placed, and what comes in under it. It prolongs no delivery, and does not show content
-whose life is over: that is kept, and gone with the last hold on it.
+A legal hold keeps content that is alive when it is placed, and content received under it. It prolongs no delivery, and does
+not show content whose life is over: that content is kept, and deleted with its last legal hold.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _PREFIXES = {"conversation": "cnv", "subject": "sub"}
 
 
 class HoldActive(Conflict):
-    """A legal hold keeps what was to be erased."""
+    """A legal hold keeps content that a request wanted erased."""
 
     code = "hold_active"
 
 
 class HoldPeriod(Record):
-    """What was received from ``after`` (inclusive) to ``before`` (exclusive)."""
+    """Events received from ``after`` (inclusive) to ``before`` (exclusive)."""
 
     after: Time
     before: Time
@@ -40,10 +40,10 @@ def _form(value: object) -> str:
 
 
 class LegalHoldSettings(Record):
-    """What is to be kept, and on whose authority: a court's file number, an order, a claim.
+    """The content to keep, and the authority: a court's file number, an order, a claim.
 
-    ``value`` is a conversation's or a subject's ref, or a period of receipt. A subject's are the events that this person
-    sent; the whole of a dialogue is held by its conversation.
+    ``value`` is a conversation's or a subject's ref, or a period of receipt. A subject's hold covers the events that this
+    person sent; a hold on the conversation covers the whole dialogue.
     """
 
     scope: Literal["conversation", "subject", "period"]
@@ -79,10 +79,10 @@ class LegalHold(ShownLegalHold):
     person: str | None = None
 
     def covers(self, conversation: str, owner: str | None, received_at: datetime) -> bool:
-        """Say whether the hold keeps an event.
+        """Return whether the hold keeps an event.
 
         Args:
-            conversation: its ref, or ``-``; ``owner``: the key in ``people`` of who sent it, if anybody did.
+            conversation: its ref, or ``-``; ``owner``: the sender's key in ``people``, if there is one.
         """
         if isinstance(self.value, HoldPeriod):
             return self.value.after <= received_at < self.value.before

@@ -1,6 +1,6 @@
-"""The source of a tenant's operational events: what the cell itself tells of destinations and of its own work.
+"""The source of a tenant's operational events: events of the cell about destinations and its own work.
 
-Every tenant has it and nobody declares it: it follows from the tenant's record. It has no hook.
+Every tenant has this source without declaring it: it follows from the tenant's record. It has no hook.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def source_id(tenant: str) -> str:
 
 
 def source_of(tenant: Tenant) -> Source:
-    """Return the operational source: its events are about nobody, and are the controller's own."""
+    """Return the operational source: its events have no subject, and are the controller's own."""
     return Source(
         id=source_id(tenant.id),
         channel=OPERATIONAL,

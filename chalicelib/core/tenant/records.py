@@ -1,6 +1,6 @@
-"""What a tenant has declared: records.
+"""The records that a tenant declares.
 
-Records are frozen values. Secrets are never in them: the store keeps those sealed beside the record.
+Records are frozen values. Secrets are never in them: the store keeps secrets encrypted beside the record.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _seen(text: str) -> str:
 
 
 Answerable = Annotated[Label, AfterValidator(_seen)]
-"""The name or contact of somebody who answers for data; never blank."""
+"""The name or contact of a party that answers for data; never blank."""
 
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:#/-]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -75,10 +75,10 @@ class Retention(Record):
 
 
 class TenantSettings(Record):
-    """What the operator and the tenant declare of a tenant.
+    """The settings of a tenant, by the operator and the tenant itself.
 
-    ``strict_plus7``: a number in +7 may be Russia's or Kazakhstan's, whatever its range. ``collected_in``: by a written
-    procedure of the tenant's, people of whom nothing else is known are where the controller is.
+    ``strict_plus7``: a number in +7 may be Russia's or Kazakhstan's, whatever its range. ``collected_in``: under the tenant's
+    written procedure, people without any other signal are in the controller's country.
     """
 
     name: Label
@@ -103,7 +103,7 @@ class Tenant(TenantSettings):
 
 
 class KeySettings(Record):
-    """What a tenant declares of an API key. ``country`` is where it is used: the controller's unless given."""
+    """The settings of an API key. ``country`` is where it is used: the controller's unless given."""
 
     name: Label
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=4)
@@ -120,7 +120,7 @@ class ApiKey(KeySettings):
 
 
 class FromProfile(Record):
-    """Which profile made a record, which of its declarations it is, and the digest of what was accepted."""
+    """The profile that made a record, the declaration it is in that profile, and the digest of the accepted form."""
 
     name: Code
     digest: Evidence
@@ -128,16 +128,16 @@ class FromProfile(Record):
 
 
 class NumberRange(Record):
-    """People whose telephone numbers begin so are in a country. Shorter than any number, so that it is nobody's."""
+    """A prefix of telephone numbers and the country of their holders. It is shorter than any number, so that it names no person."""
 
     prefix: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,6}$")]
     country: Country
 
 
 class SourceSettings(Record):
-    """What a tenant declares of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
+    """The settings of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
 
-    Of ``number_ranges`` the longest that fits counts, before ``subject_country``.
+    The longest of the ``number_ranges`` that fits counts, before ``subject_country``.
     """
 
     channel: str
@@ -180,7 +180,7 @@ class Contract(Record):
 
 
 class Party(Record):
-    """A legal person that gets data, and where it keeps them. Null means nobody has said."""
+    """A legal person that gets data, and where it keeps them. Null means not declared."""
 
     entity_country: Country | None = None
     processing_countries: tuple[Country, ...] = Field(default=(), max_length=50)
@@ -189,13 +189,13 @@ class Party(Record):
 
 
 class OnwardParty(Party):
-    """A further recipient behind a recipient."""
+    """A further recipient, to which a recipient passes data on."""
 
     id: Code
 
 
 class LegalStatus(Record):
-    """What a country's law says of a recipient."""
+    """The status of a recipient under a country's law."""
 
     status: Literal["prohibited", "restricted", "allowed"]
     ref: Label
@@ -203,7 +203,7 @@ class LegalStatus(Record):
 
 
 class RecipientSettings(Party):
-    """What a tenant declares of a recipient. ``onward: []`` declares none, null is unknown."""
+    """The settings of a recipient. ``onward: []`` declares no onward party, null is unknown."""
 
     legal_name: Answerable
     contact: Answerable
@@ -215,7 +215,7 @@ class RecipientSettings(Party):
 
 
 class Recipient(RecipientSettings):
-    """The legal person behind a destination; a change makes a new version."""
+    """The legal person that operates a destination; a change makes a new version."""
 
     id: str
     version: int = 1
@@ -232,7 +232,7 @@ class Retry(Record):
 
 
 class DestinationSettings(Record):
-    """What a tenant declares of a destination, without its configuration, which may hold secrets."""
+    """The settings of a destination, without its configuration, which may hold secrets."""
 
     name: Label
     kind: str
@@ -247,8 +247,8 @@ class DestinationSettings(Record):
 class Destination(DestinationSettings):
     """A configured place that events go to.
 
-    ``place`` is where its kind knows that it keeps data, worked out from its configuration and never declared; empty where
-    only the recipient's record tells. ``external_id`` is what a role of the tenant's has to demand of us before it is used.
+    ``place`` is where the destination keeps data, as its kind derives it from the configuration. It is never declared, and
+    empty where only the recipient's record says it. ``external_id`` is the id that a tenant's role must require from us.
     """
 
     id: str
@@ -260,7 +260,7 @@ class Destination(DestinationSettings):
 
 
 class Redaction(Record):
-    """One thing to take out: a data class or a path, and how."""
+    """One thing to remove: a data class or a path, and how."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -281,7 +281,7 @@ class Redaction(Record):
 
 
 class Transform(Record):
-    """What is done to an event before it leaves: first what is redacted, then what ``select`` (JMESPath) makes of the rest."""
+    """The changes to an event before it leaves: first redaction, then ``select`` (JMESPath) on the rest."""
 
     redact: tuple[Redaction, ...] = Field(default=(), max_length=50)
     select: str | None = Field(default=None, min_length=1, max_length=1000)
@@ -367,7 +367,7 @@ class Basis(BasisSettings):
     profile: FromProfile | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return the basis as the evaluator reads it, without what is absent but for the four that it looks for."""
+        """Return the basis as the evaluator reads it, without absent fields other than the four that it always reads."""
         whole = self.model_dump(mode="json", exclude={"created_at", "profile"})
         always = ("id", "kind", "law", "recipient", "valid_from", "valid_until", "evidence")
         return {k: v for k, v in whole.items() if v is not None or k in always}

@@ -1,7 +1,7 @@
-"""Who is what to whom: the router's role for a flow, and who answers for which duty under which law. Pure.
+"""Legal roles: the router's role in a flow, and the party that answers for each duty under each law. Pure.
 
-A role is computed from facts and never a label. The duties stand in a table, each with the article that makes it one; the
-router's own cannot be given to a tenant, because the table is the only place that assigns them.
+A role is computed from facts and is never a label. The duties stand in a table, each with its article. The router's own
+duties cannot be given to a tenant, because the table is the only place that assigns them.
 
 Source: GDPR (Regulation (EU) 2016/679), https://eur-lex.europa.eu/eli/reg/2016/679/oj; UK GDPR,
 https://www.legislation.gov.uk/eur/2016/679; FADP of Switzerland, https://www.fedlex.admin.ch/eli/cc/2022/491/en; Federal Law
@@ -25,11 +25,11 @@ RouterRole = Literal["own_purposes", "processor", "joint", "controller"]
 
 @dataclass(frozen=True, slots=True)
 class RoleFacts:
-    """What the router's role follows from; None is unknown.
+    """The facts that decide the router's role; None is unknown.
 
     Args:
         own_use: does the router use the data for purposes of its own?
-        set_by: who set the purpose and chose the destination?
+        set_by: which party set the purpose and chose the destination?
         instruction: is there a valid instruction by contract?
         joint_agreement: have both agreed to be joint controllers?
         kept_after_delivery: does the router keep the data after it has delivered them?
@@ -67,7 +67,7 @@ UNKNOWN_REF = "GDPR art. 4(7)-(8), 26, 28; 152-FZ art. 3(2), 6(3)"
 
 @dataclass(frozen=True, slots=True)
 class RoleCard:
-    """What the router is in one operation of one flow. ``role`` None is unknown: then the law holds the flow."""
+    """The router's role in one operation of one flow. ``role`` None is unknown: then the law holds the flow."""
 
     op: str
     flow: str
@@ -122,10 +122,10 @@ class RoleParty:
 
 
 def accountable(party: RoleParty) -> RoleParty:
-    """Return a party that answers by name.
+    """Return an accountable party by name.
 
     Raises:
-        Misconfigured: its name or contact is blank: nobody would answer.
+        Misconfigured: its name or contact is blank, so that no party would answer.
     """
     if not (party.legal_name or "").strip() or not (party.contact or "").strip():
         raise Misconfigured(f"the {party.kind} that answers has no name or no contact")
@@ -140,11 +140,11 @@ Joint = Literal["operator", "recipient", "foreign_processors"]
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something that somebody answers for. ``by_role``: the tenant, unless the router acts for itself.
+    """A duty. ``by_role``: the tenant's, unless the router acts for itself.
 
     Args:
-        refs: the article, by law; a law that is not there knows no such duty.
-        jointly: who answers beside the accountable one, by law.
+        refs: the article, by law; a law without an entry has no such duty.
+        jointly: the party that answers beside the accountable one, by law.
     """
 
     op: str
@@ -182,7 +182,7 @@ COVERED = frozenset(law for duty in DUTIES for law in duty.refs)
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Who takes part in a flow. ``recipient_role`` is what its record calls it."""
+    """The parties of a flow. ``recipient_role`` is the role that the recipient's record states."""
 
     tenant: RoleParty
     operator: RoleParty
@@ -191,14 +191,14 @@ class Parties:
 
 
 def matrix(laws: Iterable[str], roles: Mapping[str, RouterRole | None], parties: Parties) -> list[dict[str, Any]]:
-    """Say who answers: one row for each duty and law, each with exactly one accountable party, by name.
+    """Return the accountable parties: one row for each duty and law, each with exactly one party, by name.
 
     Args:
-        laws: that apply; those that the table does not speak of have no row.
+        laws: the laws that apply; a law that the table lacks has no row.
         roles: the router's role in ``receive``, ``store``, ``deliver``, ``erase``.
 
     Raises:
-        Misconfigured: whoever is accountable has no name or contact.
+        Misconfigured: an accountable party has no name or contact.
     """
     rows = []
     for law in sorted(COVERED.intersection(laws)):
@@ -219,7 +219,7 @@ def matrix(laws: Iterable[str], roles: Mapping[str, RouterRole | None], parties:
 
 
 def answers_for(op: str, role: RouterRole | None, parties: Parties) -> RoleParty:
-    """Return who is accountable for an operation.
+    """Return the party that is accountable for an operation.
 
     Raises:
         Misconfigured: it has no name or contact.
@@ -230,7 +230,7 @@ def answers_for(op: str, role: RouterRole | None, parties: Parties) -> RoleParty
 
 def _holder(duty: Duty, roles: Mapping[str, RouterRole | None], parties: Parties) -> RoleParty:
     if duty.holder == "by_role":
-        # Unknown or joint, the tenant is who the person deals with and who can be asked first.
+        # Unknown or joint: the person deals with the tenant and can ask the tenant first.
         own = roles.get(duty.op) in ("own_purposes", "controller")
         return parties.operator if own else parties.tenant
     return parties.operator if duty.holder == "operator" else parties.tenant
@@ -263,7 +263,7 @@ FOREIGN_PROCESSOR_REF = "152-FZ art. 6(6)"
 
 
 def recipient_answers(role: str | None, country: str | None, laws: Iterable[str]) -> dict[str, Any]:
-    """Say to whom a recipient answers for what it does with the data; ``to`` is None where its role is unknown."""
+    """Return the party to which a recipient answers for its use of the data; ``to`` is None where its role is unknown."""
     to, ref = _RECIPIENTS.get(role or "", (None, UNKNOWN_REF))
     if role in ("processor", "sub_processor") and "RU" in set(laws) and country != "RU":
         return {"to": "tenant_and_subject", "ref": f"{ref}; {FOREIGN_PROCESSOR_REF}"}

@@ -16,7 +16,7 @@ Kept = list[dict[str, Any]]
 
 
 def first(secret: Any) -> Kept:
-    """Return what is kept of a new secret."""
+    """Return the stored form of a new secret."""
     return [{"secret": secret, "until": None}]
 
 

@@ -1,11 +1,11 @@
-"""Which country an event's people are in, and how that is known. Pure.
+"""The country of an event's people, and the signal that it comes from. Pure.
 
-For each person the first that answers counts, from what the tenant has declared down to nothing (``SIGNALS``): a range of
-numbers or the whole source, where the person's number was assigned, where the tenant collects. Where people of one event
-differ, each country is a candidate, all of whose laws apply; where one of them is unknown, so is the event's. Its signal
-and confidence are those of the person of whom least is known.
+For each person the first signal that answers counts, in the order of ``SIGNALS``: the tenant's range of numbers, the
+source's country, the country where the person's number was assigned, the country where the tenant collects. If the people of
+one event differ, each country is a candidate, and the laws of all apply. If one of them is unknown, so is the event's
+country. Its signal and confidence are the weakest of its people.
 
-A number is read here and goes nowhere from here: what comes out are countries.
+This module reads a number and returns only countries; the number goes nowhere else.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def people_of(
 
 
 def subject_facts(people: Iterable[EventPerson], tenant: Tenant, source: Source) -> Facts:
-    """Return the facts of an event's subject; of an event about nobody, what holds for everybody on its source."""
+    """Return the facts of an event's subject. For an event without one: the facts that hold for everyone on its source."""
     found = tuple(people) or (EventPerson(None, *_located(tenant, source, None)),)
     signal = max((person.signal for person in found), key=_RANK.__getitem__)
     known = sorted({country for person in found for country in person.countries})
@@ -89,7 +89,7 @@ def _located(tenant: Tenant, source: Source, number: str | None) -> tuple[tuple[
 def _number(document: Mapping[str, Any], id: str, ids_are_numbers: bool) -> str | None:
     """Return the number of a person of an event: the sender's own, or the id where that is one.
 
-    Our own number is nobody's here: a sender who is ourselves is no subject.
+    Our own number does not count: a sender that is our account is no subject.
     """
     sender = document["sender"]
     given = sender["phone"] if sender is not None and not sender["is_self"] and sender["id"] == id else None

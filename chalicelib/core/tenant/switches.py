@@ -1,6 +1,6 @@
-"""Kill switches: what a tenant has stopped, whatever the law says. A match is refused before the law is asked.
+"""Kill switches: flows that a tenant has stopped. A match is refused before the law is asked.
 
-A switch never loosens: it adds a refusal and takes nothing else part in a decision.
+A switch never loosens: it adds a refusal and affects no other part of a decision.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ..event.event import Time
 from .records import Label, Record
 
 RULE: Mapping[str, str] = {"id": "TENANT.switch", "verdict": "refused", "ref": "tenant's own switch"}
-"""What a refused transfer rests on; every rules pack lists it."""
+"""The rule id of a transfer that a switch refused; every rules pack lists it."""
 
 Scope = Literal["channel", "country", "recipient", "destination"]
 
 
 class SwitchSettings(Record):
-    """What a tenant stops, and until when; for good where ``until`` is null. ``reason`` is shown to the tenant only."""
+    """The flows that a tenant stops, and until when; for good where ``until`` is null. Only the tenant sees ``reason``."""
 
     scope: Scope
     value: str
