@@ -1,7 +1,7 @@
-"""Who answers for the data: what the log says of an event, line by line, and who is accountable for each line. Pure.
+"""Accountability: the log's account of an event, line by line, and the party accountable for each line. Pure.
 
-The log holds no names. Who a line is about comes from the configuration that its decision names (countries, roles, bases) and
-from the recipient's record of that version (name, contact, contract); where one is gone, the line says so and stands without.
+The log holds no names. The parties of a line come from the configuration that its decision names (countries, roles, bases)
+and from the recipient's record of that version (name, contact, contract). Where one is gone, the line says so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LIMITS: Mapping[str, str] = {
     "law_changed": "A decision was made under another version of the rules: whose law applies is worked out by the present one.",
     "law_without_duties": "A law applies whose duties are not in the table of who answers.",
 }
-"""What an answer may have to add about itself, by code."""
+"""The notes that a report may add about itself, by code."""
 Mark = Callable[[Iterable[Mapping[str, str]]], list[dict[str, Any]]]
 """Says of rules how they stand: ``Law.marked``."""
 Until = Literal["expiry", "erased", "not_kept", "off_record"]
@@ -48,19 +48,19 @@ ALWAYS = ("log_only", "after_delivery", "names_now")
 
 _NO_OWN_USE = False
 """No code of the router uses an event for anything but to route it: there is no other reader of content."""
-# What a function of ours does by itself is the tenant's doing, unless it is a fault of ours that shows.
+# An act of one of our functions is the tenant's doing, unless it shows a fault of ours.
 _OURS = frozenset({"dead_letter", "incident"})
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where an answer takes from what the log does not hold.
+    """The sources of a report for facts that the log does not hold.
 
     Args:
-        configurations: by hash; what is not there is gone.
-        recipients: by id and version; what is not there is gone.
+        configurations: by hash; a missing one is gone.
+        recipients: by id and version; a missing one is gone.
         indexes: of those entries that are sealed, by id.
-        mark: says of rules how they stand in that law.
+        mark: returns the standing of rules in that law.
         rules_hash: of the law that ``decide`` decides by.
     """
 
@@ -78,7 +78,7 @@ class Sources:
 
 @dataclass
 class AccountabilityReport:
-    """Takes the entries of one event, or one act, at a time and tells of it."""
+    """Build the report entry by entry: give it all entries of one event, or one act, at a time."""
 
     sources: Sources
     limits: set[str] = field(default_factory=lambda: set(ALWAYS))
@@ -86,10 +86,10 @@ class AccountabilityReport:
     laws: set[str] = field(default_factory=set)
 
     def tell(self, entries: Iterable[Mapping[str, Any]], missing: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-        """Tell of one event by all of its entries, or of an act about none by its one.
+        """Report one event from all of its entries, or an act without an event from its one entry.
 
         Args:
-            missing: by held transfer, what it waits for, where the event is still there.
+            missing: by held transfer, the facts it waits for, where the event is still stored.
         """
         ordered = sorted(entries, key=lambda e: (e["at"], e["id"]))
         decided = [e for e in ordered if e["kind"] == "decided"]
@@ -200,7 +200,7 @@ class AccountabilityReport:
             "proofs": [self._proof(entry)],
         }
 
-    # What lines are made of
+    # Parts of lines
 
     def _stored(self, entry: Mapping[str, Any]) -> tuple[Configuration | None, Decision | None]:
         """Return the configuration that a decision names, and what storing the event comes to under it."""
@@ -243,7 +243,7 @@ class AccountabilityReport:
         bases = configuration.bases_of(declared) if declared is not None else configuration.basis_documents
         return RoleFacts(
             own_use=_NO_OWN_USE,
-            # Whoever declares sources and routes declares what they are for and where they lead: only a tenant's key can.
+            # Sources and routes declare their purpose and destination, and only a tenant's key can declare them.
             set_by="tenant" if known else None,
             instruction=_instructed(bases, times.parse(entry["at"])),
             kept_after_delivery=entry["expires_at"] > entry["at"] and not entry["facts"].get("otr"),

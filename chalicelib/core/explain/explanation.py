@@ -1,8 +1,8 @@
-"""Explain a decision: for each rule that speaks, which facts made it speak and what it wants of them; what would help; who
-answers; and why the other laws are silent.
+"""Explain a decision: the rules that applied, the facts behind each, the remedies, and the accountable parties.
 
-Nothing is decided here: the explanation asks the finished case again, a condition at a time, so that it cannot tell another
-story than the decision. Values are shown of countries, dates, counts, enums, yes and no only. Pure.
+It also says why the other laws do not apply. Nothing is decided here: the explanation evaluates the finished case again, a
+condition at a time, so that it always agrees with the decision. It shows values of countries, dates, counts, enums and
+booleans only. Pure.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RAISED_BY: Mapping[str, tuple[str, str]] = {
     law_files.RESTRICT.id: ("route.mode", "restrict"),
     law_files.UNSETTLED.id: ("confidence", "a permit whose reading is sure"),
 }
-"""Of what the evaluator raises itself: the fact that it reads, and what is wanted of it."""
+"""For findings of the evaluator itself: the fact that it reads, and the value that it needs."""
 
 
 def explain(facts: object, law: Law, *, strict: bool = False) -> Shown:
@@ -55,8 +55,8 @@ def explain(facts: object, law: Law, *, strict: bool = False) -> Shown:
 def explain_transfer(store: dict[str, Any], deliver: dict[str, Any], law: Law, switch: Switch | None = None) -> Shown:
     """Return the decision on storing an event and delivering it: the stricter one explained, or both where they are alike.
 
-    It is what a route is decided by (``core.decide.plan.combine``), in the words of ``explain``. A switch comes before both; what
-    the law says is told beside it.
+    A route is decided by ``core.decide.plan.combine``; this explains it in the words of ``explain``. A switch comes before both;
+    the law's decision is shown beside it.
 
     Args:
         store: the facts of storing, ``deliver`` those of delivering.
@@ -99,7 +99,7 @@ def _stopped(shown: Shown, switch: Switch) -> Shown:
 
 
 def unsettled(decision: Decision, law: Law) -> list[str]:
-    """Return the rules of a decision that lawyers read differently, or whose reading nobody has verified; sorted."""
+    """Return the rules of a decision that lawyers read differently, or whose reading is unverified; sorted."""
     duties = (law.provisions[str(o["rule"])] for o in decision.obligations)
     spoke = (*(f.provision for f in decision.findings), *duties)
     return sorted({p.id for p in spoke if not p.settled or p.confidence != "verified"})
@@ -183,7 +183,7 @@ def _unknown_countries(case: Case) -> Iterator[Shown]:
 
 
 def _told_by_rule(rule: Rule, finding: Finding, case: Case) -> Iterator[Shown]:
-    """Yield what made a rule speak: what holds of its ``when``, and of its ``require`` what was met, or was not."""
+    """Yield the facts that made a rule apply: the true parts of its ``when``, and the met and unmet parts of its ``require``."""
     judgement = case.judgements[rule.law]
     row = case.law.rows[rule.id]
     stands_in_the_way = finding.effect in ("hold", "deny")
@@ -277,7 +277,7 @@ def _kinds(wanted: Mapping[str, Any]) -> list[BasisKind]:
 
 
 def _held(judgement: LawEvaluation, wanted: Mapping[str, Any]) -> int:
-    """Count the records of the kinds that stand on the day, whatever else is asked of them."""
+    """Count the records of the kinds that are valid on the day, regardless of other conditions."""
     return sum(len(judgement.scene.records.get(kind, ())) for kind in _kinds(wanted))
 
 
@@ -286,11 +286,11 @@ def _days(judgement: LawEvaluation, wanted: Mapping[str, Any]) -> list[str]:
     return sorted(day.isoformat() for r in records if (day := r.fields.get(wanted["field"])) is not None)
 
 
-# --- who answers, and which laws are silent ----------------------------------------------------------------------------
+# --- accountable parties, and laws that do not apply --------------------------------------------------------------------
 
 
 def _answers(case: Case | None) -> Shown:
-    """Say who owes the person and the authority an answer: whoever set the purpose, and whom a law adds to it."""
+    """Return the parties that owe the person and the authority an answer: the setter of the purpose, and those a law adds."""
     values = case.facts.values if case is not None else {}
     role = values.get("router_role")
     collector = {"party": "collector", "country": values.get("collector.country")}

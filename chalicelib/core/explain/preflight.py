@@ -1,8 +1,8 @@
-"""Find every gap at once: what a flow lacks before the law lets it run, each with its article and the call that supplies it.
+"""Find every gap of a flow at once, each with its article and the call that supplies it.
 
-One decision shows only the gaps that its rules could see: the assessment that a transfer clause needs is not asked for
-before there is a clause. So each gap is filled by an assumption and the decision is made again, until nothing new comes
-up. What is assumed is never stored. Pure.
+One decision shows only the gaps that its rules could see: no rule asks for a transfer assessment before there is a transfer
+clause. So each gap is filled by an assumption and the decision is made again, until no new gap comes up. Assumptions are
+never stored. Pure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WAITS = timedelta(days=90)
 """Longer than any wait of a law, and short enough that its days of rest are known."""
 _FIRST = ("contract", "scc", "notification-filed")
 KINDS = (*_FIRST, *(k.value for k in BasisKind if k.value not in _FIRST))
-"""The kinds of records in the order in which they are proposed: what is usual before what is an exception."""
+"""The kinds of records in the order in which they are proposed: usual ones before exceptions."""
 _GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
 
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -47,10 +47,10 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"bases\.(.+)\.([a-z_]+)\Z"), "declare the record {0} anew with its {1}"),
 )
-"""What no call supplies, or none that is made of the path alone."""
+"""Gaps that no call supplies, or none that the path alone determines."""
 
 CURES: Mapping[str, str] = {"ANY.instruction": "basis:ANY.instruction", "ANY.grant": "recipient.granted"}
-"""Refusals that a record lifts, and the path of what is missing."""
+"""Refusals that a record lifts, and the missing path."""
 
 _ALL_CLASSES = sorted(c.value for c in DataClass)
 _SOURCE, _RECIPIENT, _ROUTE = "PATCH /v1/sources/{source}", "PUT /v1/recipients/{recipient}", "PATCH /v1/routes/{route}"
@@ -71,12 +71,12 @@ SUPPLIES: Mapping[str, tuple[str, Callable[[Facts], Any]]] = {
     "recipient.onward": (f'{_RECIPIENT} {{"onward": []}}', lambda f: []),
     "recipient.granted": (f'{_RECIPIENT} {{"granted": true}}', lambda f: True),
 }
-"""A fact's path → the call that supplies it, and what is assumed while the other gaps are looked for."""
+"""A fact's path → the call that supplies it, and the assumption while the other gaps are looked for."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """What is missing, the rule and article that ask for it, and the call that supplies it (null: no call can)."""
+    """A missing fact, the rule and article that ask for it, and the call that supplies it (null: no call can)."""
 
     path: str
     rule: str
@@ -92,7 +92,7 @@ class Gap:
         return gap["hop"] if gap is not None else None
 
     def words(self) -> str:
-        """Say in words what would help."""
+        """Return the remedy in words."""
         gap = _GAP.match(self.path)
         if gap is not None:
             of = f" for {gap['hop']}" if gap["hop"] else ""
@@ -112,8 +112,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Examined:
-    """A decision as things stand, every gap, the rules that refuse whatever is supplied, and what is decided with the gaps
-    filled."""
+    """The current decision, every gap, the rules that refuse in any case, and the decision with the gaps filled."""
 
     decision: Decision
     gaps: tuple[Gap, ...]
@@ -171,9 +170,9 @@ _Filled = tuple[Facts, Decision, str | None, tuple[str, ...]]
 def _fill(
     path: str, facts: Facts, now: Decision, decide: Decide, unnamed: Sequence[Mapping[str, Any]] | None
 ) -> _Filled:
-    """Return facts in which the gap is filled, what is decided on them, the call, and the kinds of records that would do.
+    """Return facts in which the gap is filled, the decision on them, the call, and the kinds of records that suffice.
 
-    Where nothing fills it the facts are as they were.
+    Facts stay unchanged where nothing fills the gap.
     """
     if path in SUPPLIES:
         call, value = SUPPLIES[path]
@@ -200,7 +199,7 @@ def _fill(
         return facts, now, None, ()
     first, *others = fits
     record = dict(fits[first][0]["bases"][-1])
-    for name in _FIELDS:  # what the gap is filled without, and no other rule misses, need not be supplied
+    for name in _FIELDS:  # a record that the filled gap works without, and no other rule misses, need not be supplied
         less = {n: v for n, v in record.items() if n != name}
         if set(_needs(decide({**facts, "bases": [*bases, less]}))) <= set(_needs(fits[first][1])):
             record = less
@@ -230,7 +229,7 @@ def _record(kind: str, law: str | None, recipient: str | None, facts: Facts) -> 
     try:
         acted = (times.parse(str(facts.get("now"))) - _WAITS).date().isoformat()
     except (ValueError, OverflowError):
-        acted = _LONG_AGO  # facts without a clock are refused whatever they hold
+        acted = _LONG_AGO  # facts without a clock are always refused
     return {
         "id": "assumed",
         "kind": kind,

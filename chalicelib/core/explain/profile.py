@@ -1,8 +1,8 @@
-"""Profiles: forms that spell several declarations out from a few answers. They save typing, never thinking: there is no
-default for a country, a contract, a ground, a grant or special categories. Pure.
+"""Profiles: forms that turn a few answers into several declarations. A profile saves typing, never a decision. Pure.
 
-A profile is a TOML file of questions and declarations. In a declaration's body ``{name}`` stands for an answer and ``@name``
-for the id of a declaration before it. What comes of it are ordinary records.
+There is no default for a country, a contract, a ground, a grant or special categories. A profile is a TOML file of questions
+and declarations. In a declaration's body ``{name}`` stands for an answer and ``@name`` for the id of an earlier declaration.
+The results are ordinary records.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ANSWERS: Mapping[str, TypeAdapter[Any]] = {
     "source": TypeAdapter(SourceId),
     "choice": _LONGER,
 }
-"""What an answer of each type must be."""
+"""The form of an answer of each type."""
 
 
 class Question(Record):
@@ -61,7 +61,7 @@ class Question(Record):
 
 
 class Declaration(Record):
-    """One call that a profile stands for, and what whoever accepts it declares by it."""
+    """One call that a profile makes, and the statement that its user accepts with it."""
 
     name: _NAME
     call: Literal["POST /v1/bases", "POST /v1/recipients", "POST /v1/destinations", "POST /v1/routes"]
@@ -104,7 +104,7 @@ def load(text: str) -> FormProfile:
     """Read a profile.
 
     Raises:
-        Misconfigured: it is none, names what it does not ask for or has not declared yet, or its one route is not last.
+        Misconfigured: the file is no profile, names an unknown answer or a later declaration, or its one route is not last.
     """
     try:
         profile = FormProfile.model_validate_json(json.dumps(tomllib.loads(text)), strict=True)
@@ -146,7 +146,7 @@ def checked(profile: FormProfile, answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answers as JSON values in one form.
 
     Raises:
-        Invalid: with every answer that is not of its question's type, or that nobody asked for.
+        Invalid: with every answer that has the wrong type for its question, or no question.
     """
     questions = {question.name: question for question in profile.question}
     faults: list[Mapping[str, Any]] = []
@@ -224,7 +224,7 @@ def resolved(body: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
 
 
 def digest(profile: FormProfile, tenant: str, spelled: Sequence[Spelled], decision: Mapping[str, Any]) -> str:
-    """Return what stands for all that was shown: the declarations, and what is decided on them by which rules."""
+    """Return the digest of all that was shown: the declarations, and the decisions on them with their rules."""
     shown: dict[str, Any] = {
         "schema": SCHEMA,
         "profile": profile.name,

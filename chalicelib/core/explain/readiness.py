@@ -1,4 +1,4 @@
-"""Say of one flow what it comes to by law, everything that it lacks, and how many days the formalities take. Pure."""
+"""Readiness of one flow: its decision by law, all its gaps, and how many days the formalities take. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAY_S = timedelta(days=1).total_seconds()
 
 @dataclass(frozen=True)
 class Formality:
-    """Days that a rule makes a flow wait: ``wait`` after a filing, or ``file``, within which something is to be filed."""
+    """Days that a rule makes a flow wait: ``wait`` after a filing, or ``file``, the days within which to file."""
 
     rule: str
     ref: str
@@ -48,12 +48,12 @@ def readiness(
     decide: Decide,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Say everything that a flow lacks; of a route that restricts also, as ``pull``, what its recipient's pulls lack.
+    """Return all gaps of a flow; for a route that restricts also, as ``pull``, the gaps of its recipient's pulls.
 
     Args:
         classes: the data classes that are sent.
         law: the law that ``decide`` decides by.
-        names: what stands for ``source``, ``recipient`` and ``route`` in the calls that supply what is missing.
+        names: the ids for ``source``, ``recipient`` and ``route`` in the calls that supply missing facts.
     """
 
     def flow(route: Route, decide: Decide) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _flow(
     gaps = {gap.path: gap for gap in (*store.gaps, *deliver.gaps)}
     refused = {rule["id"]: rule for rule in (*store.refused, *deliver.refused)}
     switch = stopped_by(configuration.switches, route.destination, facts, now)
-    if switch is not None:  # it comes before the law, which is still told of: what it lacks is lacking afterwards
+    if switch is not None:  # the switch comes before the law, whose gaps are shown too: they remain after the switch
         judgement, refused = stopped(switch), {**refused, RULE["id"]: RULE}
     formalities = {f.rule: f for examined in (store, deliver) for f in _formalities(examined, law, now)}
     return {
@@ -119,7 +119,9 @@ def _formalities(examined: Examined, law: Law, now: datetime) -> Iterator[Formal
 
 
 def _wait(finding: Finding, rule: Rule, filled: Decision, law: Law, now: datetime) -> int:
-    if finding.effect == "hold" and filled.retry_at is not None:  # what was filed already is waited for until then
+    if (
+        finding.effect == "hold" and filled.retry_at is not None
+    ):  # a filing that was made already delays the flow until then
         return math.ceil((times.parse(filled.retry_at) - now).total_seconds() / _DAY_S)
     assert rule.waited is not None
     # Over is a wait on the day after its last one.

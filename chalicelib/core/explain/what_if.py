@@ -1,6 +1,6 @@
-"""What would have become of past transfers under other rules: each is decided again, and what changes is counted. Pure.
+"""The effect of other rules on past transfers: each is decided again, and the changes are counted. Pure.
 
-Nobody is named: countries, rules, counts, and the tenant's own recipients.
+The report names no person: only countries, rules, counts, and the tenant's own recipients.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Change:
 
 @dataclass
 class WhatIf:
-    """Takes entries of the log in any order; ``report`` says what the draft would change of the decisions in force.
+    """Collect entries of the log in any order; ``report`` compares the draft's decisions with those in force.
 
     Args:
         decide: by the draft.
@@ -79,7 +79,7 @@ class WhatIf:
         for _, entry, route in self._last.values():
             was = route["decision"]
             judgement = None
-            # What the tenant's own switch refused, no law decided.
+            # A refusal by the tenant's own switch is no decision of a law.
             if [rule["id"] for rule in route["rules"]] != [SWITCH.id]:
                 configuration = self.configuration(entry["config_hash"])
                 judgement = redecide(entry, route, configuration, self.decide) if configuration is not None else None

@@ -1,4 +1,4 @@
-"""Kinds of legal-basis records, and what each counts for.
+"""Kinds of legal-basis records, and the evidence that each provides.
 
 Source: https://w3c.github.io/dpv/2.1/dpv/ and https://w3c.github.io/dpv/2.1/legal/eu/gdpr/ (terms), read 2026-11-22.
 """
@@ -18,7 +18,7 @@ EU_GDPR = "https://w3id.org/dpv/legal/eu/gdpr#"
 
 
 class BasisKind(StrEnum):
-    """What a record proves."""
+    """The evidence that a record provides."""
 
     CONSENT = "consent"
     EXPLICIT_CONSENT = "explicit-consent"
@@ -125,7 +125,7 @@ class BasisRecord:
         return self.valid_until is None or day < self.valid_until
 
     def unproved(self) -> str | None:
-        """Return the path of what the record lacks to be evidence, or None."""
+        """Return the path of the first field that the record needs to be evidence, or None."""
         for name, value in (("evidence", self.evidence), ("valid_from", self.valid_from)):
             if value is None:
                 return f"bases.{self.id}.{name}"

@@ -40,7 +40,7 @@ def _holds(compare: Callable[[Any, Any], bool], bound: Any, value: Any) -> bool:
 
 
 class Compiler:
-    """Compile the conditions of one rule. What is wrong goes to ``faults``, each with its place."""
+    """Compile the conditions of one rule. Each problem goes to ``faults`` with its place."""
 
     def __init__(self, list_names: frozenset[str], permits: frozenset[str], faults: list[str], place: str) -> None:
         self._list_names = list_names

@@ -49,9 +49,9 @@ Lists = Mapping[str, tuple[DatedRow, ...]]
 
 @dataclass(slots=True)
 class Scene:
-    """What a condition is asked about: the facts under one law on its civil day, for one party and one country.
+    """The input of a condition: the facts under one law on its civil day, for one party and one country.
 
-    ``records`` are the basis records that stand on the day, by kind. ``transfer`` says that ``destination`` is a country
+    ``records`` are the basis records that are valid on the day, by kind. ``transfer`` says that ``destination`` is a country
     outside the law's own; ``relied`` is the permit that this transfer relies on.
     """
 
@@ -91,7 +91,7 @@ class Wait:
     working_days: int
 
     def ends(self, scene: Scene) -> tuple[list[tuple[date, str]], frozenset[str]]:
-        """Return the last day of the wait and the record, for each record that proves one; and what is unknown."""
+        """Return the last day of the wait and the record, for each record that proves one; and the unknown paths."""
         ends, unknown = [], set()
         for record in scene.records.get(self.kind, ()):
             party = scene.party
@@ -168,7 +168,7 @@ _STORE_PATHS = {"entity_country": "store.country", "processing_countries": "stor
 
 
 def _known(scene: Scene, path: str) -> tuple[Any, Truth | None]:
-    """Return a fact's value, or how to answer without it: None (there is no such thing) or unknown."""
+    """Return a fact's value, or the answer for a missing one: None (there is no such thing) or unknown."""
     if not path.startswith("hop."):
         value = scene.facts.values.get(path)
         if value is not None:

@@ -1,4 +1,4 @@
-"""What a decision is, and how it is shown."""
+"""A decision and its document."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERDICTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one provision says of one recipient. ``grounds``: a permit relied on, or a requirement met by a record."""
+    """The finding of one provision for one recipient. ``grounds``: a permit relied on, or a requirement met by a record."""
 
     provision: Provision
     effect: str
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to one set of facts. ``document()`` is what the command and the API show.
+    """The decision on one set of facts. The command and the API show ``document()``.
 
     ``classes_out`` are the data classes that may leave: none where it is held or denied.
     """
@@ -136,7 +136,7 @@ def by_id(finding: Finding) -> tuple[str, str]:
 
 
 def facts_hash(document: object) -> str | None:
-    """Return ``sha256:…`` of the RFC 8785 form of facts without ``id``, or None for what is no facts object.
+    """Return ``sha256:…`` of the RFC 8785 form of facts without ``id``, or None for a value that is no facts object.
 
     Facts hold no fractions and only ASCII keys, for which sorted compact JSON is the RFC 8785 form.
     """

@@ -28,7 +28,7 @@ def _handles(facts: Facts, _: frozenset[str] | None) -> Found:
 
 
 def is_personal(sent: frozenset[str] | None) -> bool:
-    """Say whether what is sent tells of a person. Unknown classes do."""
+    """Return whether the data is about a person. Unknown classes count as personal."""
     return sent is None or bool(sent - {"technical"})
 
 
@@ -46,7 +46,7 @@ def special_sent(facts: Facts, sent: frozenset[str] | None, wanted: frozenset[st
 
 
 def _ru_citizen(facts: Facts, _: frozenset[str] | None) -> Found:
-    # The operator's procedure: whoever is collected in Russia counts as a citizen until proved otherwise.
+    # The operator's procedure: a person whose data is collected in Russia counts as a citizen until proved otherwise.
     values = facts.values
     citizenship = values.get("subject.citizenship")
     if citizenship is not None:

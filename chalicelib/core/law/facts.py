@@ -1,4 +1,4 @@
-"""What a decision is asked about: the shape of the facts, and how they are read.
+"""The facts that a decision reads: their shape, and how they are read.
 
 ``SHAPE`` is the one table of every fact: the law loader takes its paths and types from it, the evaluator which facts are
 optional. Nothing here raises on bad facts: they are reported, and ``decide`` refuses.
@@ -88,7 +88,7 @@ def _country(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FactField:
-    """One fact: how it is read, whether absence means "no such thing", and what a rule may compare it with."""
+    """One fact: how it is read, whether absence means "no such thing", and the values that a rule may compare it with."""
 
     read: Callable[[object], Any]
     optional: bool = False
@@ -209,7 +209,7 @@ _LISTS: Mapping[str, Shape] = {"bases": _BASIS, "recipient.onward": HOP, "route.
 """Lists of objects, by path. They are read apart from the facts that a rule may name."""
 
 BASIS_FIELDS = _BASIS_FIELDS
-"""What a rule may ask of a basis record by name."""
+"""The fields of a basis record that a rule may name."""
 
 
 def _leaves(shape: Shape, prefix: str, optional: bool) -> dict[str, tuple[FactField, bool]]:
@@ -257,12 +257,12 @@ class FactParty:
 
 
 UNKNOWN_ONWARD = FactParty("recipient.onward", {})
-"""Stands for the onward recipients where nobody said whether there are any."""
+"""The value of undeclared onward recipients: unknown whether there are any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts that were read. ``values`` holds what is known, by path; ``objects`` the optional objects that are there."""
+    """Facts that were read. ``values`` holds the known ones, by path; ``objects`` the optional objects that are present."""
 
     now: datetime
     values: Mapping[str, Any]
@@ -289,7 +289,7 @@ class _Reading:
     def object(self, value: Any, shape: Shape, prefix: str, into: dict[str, Any]) -> None:
         for key, inner in value.items():
             part = shape.get(key)
-            # A key of ours, or one that looks like it; whatever else stands there is not repeated.
+            # Show only our own key, or one that looks like it; never repeat another.
             path = f"{prefix}{key}" if part is not None or _KEY.match(str(key)) else f"{prefix}?"
             if part is None:
                 if f"{prefix}{key}" in _LISTS:
@@ -403,7 +403,7 @@ def _records(items: list[dict[str, Any]], problems: list[str]) -> list[BasisReco
 
 
 def redaction_problems(item: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a redaction whose values have the right types: exactly one of class and path."""
+    """Return the problem of a redaction whose values have the right types: it needs exactly one of class and path."""
     if ("class" in item) == ("path" in item):
         return ["class: must be given, or path; not both"]
     if item.get("class") == "technical":

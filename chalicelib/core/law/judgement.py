@@ -1,4 +1,4 @@
-"""How a case is judged: what goes where, which laws reach it, and what each of their rules finds."""
+"""The evaluation of a case: the movements of data, the laws that reach them, and the findings of each rule."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Case:
         self.parties: list[FactParty] = []
         self.judgements: dict[str, LawEvaluation] = {}
 
-    # 1. What goes where.
+    # 1. Movements of data.
 
     def judge(self) -> None:
         if self.op is None and not self.only_incident:
@@ -115,7 +115,7 @@ class Case:
             if self.facts.onward is not None:
                 yield from self.facts.onward
             elif not is_personal(self.sent):
-                # Personal data wait for ANY.onward; whatever else a party must have is unknown too.
+                # Personal data wait for ANY.onward; all other requirements of a party are unknown too.
                 yield UNKNOWN_ONWARD
         elif self.op in COLLECTS:
             country = self.facts.values.get("store.country")
@@ -165,7 +165,7 @@ class Case:
             else:
                 self.hold(law_files.EVIDENCE, [f"basis:ANY.{kind}"])
 
-    # 2. What was found.
+    # 2. Findings.
 
     def found(self, finding: Finding) -> None:
         """Keep a finding; of one provision on one party the strictest stays."""
@@ -184,7 +184,7 @@ class Case:
         self.missing.update(missing)
 
     def decision(self, document: object) -> Decision:
-        """Return what the findings come to."""
+        """Return the effect of the findings."""
         decision = max((f.effect for f in self.findings.values()), key=STRICTNESS.__getitem__, default="none")
         leaves = self.op in DELIVERS | COLLECTS and decision in ("allow", "redact")
         return Decision(
@@ -301,7 +301,7 @@ class LawEvaluation:
     # The rules.
 
     def places(self, rule: Rule) -> Iterator[Place]:
-        """Yield what a rule must be asked about: once, each party, or each country of each party."""
+        """Yield the scopes in which a rule is evaluated: once, for each party, or for each country of each party."""
         conditions = [rule.when] if rule.require is None else [rule.when, rule.require]
         if not self.case.parties or not any(c.per_party for c in conditions):
             yield None, None
@@ -342,7 +342,7 @@ class LawEvaluation:
             return self.retain(rule)
         if rule.require is None:
             case.found(Finding(rule, rule.effect, hop, rule.code, rule.instead, rule.fine))
-            # What a prohibition is made of speaks against the transfer, whatever else it proves.
+            # The conditions of a prohibition count against the transfer, even if they also prove something else.
             case.against |= asked.records
             return True
         met = self.ask(rule.require, place)
@@ -361,7 +361,7 @@ class LawEvaluation:
         return True
 
     def retain(self, rule: Rule) -> bool:
-        """Keep what must be kept until its minimum is over."""
+        """Keep required content until its minimum is over."""
         created = self.case.facts.values.get("item.created_at")
         if created is None:
             self.case.hold(rule, ["item.created_at"])
@@ -374,7 +374,7 @@ class LawEvaluation:
         return False
 
     def oblige(self, rule: Rule) -> None:
-        """Note a duty; what is unknown obliges too."""
+        """Note a duty; an unknown condition obliges too."""
         at = self.case.facts.values.get("incident.at")
         due = self.file.calendar.due(at, rule.within) if rule.within is not None and at is not None else None
         self.case.obligations[rule.id] = {

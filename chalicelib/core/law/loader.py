@@ -80,7 +80,7 @@ UNSETTLED = _raised("ANY.unsettled", "GDPR art. 5(2)")
 FACTS = _raised("ANY.facts", "GDPR art. 5(2)")
 SWITCH = _raised("TENANT.switch", "tenant's own switch")
 RAISED = (LAW_UNKNOWN, EVIDENCE, CLASSES, ROUTE_REDACT, RESTRICT, UNSETTLED, FACTS, SWITCH)
-"""What no file holds, because the evaluator, or the tenant's kill switch, raises it itself."""
+"""Provisions that no file holds, because the evaluator or the tenant's kill switch raises them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Law:
 
     @cached_property
     def provisions(self) -> Mapping[str, Provision]:
-        """Whatever a decision can name, by id."""
+        """All provisions that a decision can name, by id."""
         return {p.id: p for p in (*RAISED, *(p for f in (self.any, *self.files) for p in f.provisions()))}
 
     @cached_property
@@ -181,7 +181,7 @@ def load_pack(canonical: bytes) -> Law:
         rules = [row for table in laws.values() for row in table.get("rule", ()) if isinstance(row, dict)]
         # A pack comes without the table of fines: that each fine is in it was seen when the pack was made.
         law = _compile(laws, frozenset(str(row["fine"]) for row in rules if "fine" in row), [])
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # anybody's JSON may come here
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # the JSON may come from anyone
         raise LawRefused(["the pack: is no JSON of law files"]) from None
     if law.canonical != canonical:
         raise LawRefused(["the pack: was compiled by another version"])

@@ -1,7 +1,7 @@
-"""Minima: until when the law demands that the content of an event is kept, whoever asks for its end. Pure.
+"""Statutory minima: until when the law demands that the content of an event is kept, against any request to erase it. Pure.
 
-A rule file states them (kind ``retain``); which of them count is worked out from the facts of storing the event. What is
-not known of a person keeps the content as long as it might have to be kept. No rule file states a maximum.
+A rule file states minima (kind ``retain``); the facts of storing the event decide which of them count. An unknown fact of a
+person keeps the content as long as it might have to be kept. No rule file states a maximum.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .loader import Law, LawFile
 from .rules import Rule
 
 LAYER = "content"
-"""What the cell keeps of an event, of the layers that rules tell apart; the log lives by its own rules."""
+"""The layer of an event that the cell keeps, of those that rules distinguish; the log has its own rules."""
 _REACHED_BY = (("collector", "country"), ("subject", "country"), ("subject", "citizenship"), ("store", "country"))
 
 
@@ -32,10 +32,10 @@ class Minimum:
 
 
 class Minima:
-    """What a law demands to be kept. Most tenants are under no rule that does, and cost a comparison of countries.
+    """The minima of a law. Most tenants are under no rule that states one, and cost a comparison of countries.
 
     Args:
-        decide: ``Decider.decide`` of the same law, which keeps its answers.
+        decide: ``Decider.decide`` of the same law, which caches its decisions.
     """
 
     def __init__(self, law: Law, decide: Callable[[Mapping[str, Any]], Decision]) -> None:
@@ -77,7 +77,7 @@ def _end(file: LawFile, rule: Rule, created_at: datetime) -> datetime:
 
 
 def _keeps_content(file: LawFile, rule: Rule) -> bool:
-    """Say whether a rule can demand that content is kept, whatever else is known."""
+    """Return whether a rule can demand that content is kept, under any value of the unknown facts."""
     if rule.minimum is None:
         return False
     nobody = FactParty("recipient", {})

@@ -1,7 +1,8 @@
 """Decide by law whether data may be received, stored, sent or read: ``decide(facts, law)``.
 
-All laws that apply are asked, and the strictest effect wins: deny, hold, redact, allow. Nothing is allowed by omission: an
-unknown fact, an unknown country or a missing record is a hold that names what is missing. Pure: ``facts.now`` is the clock.
+All laws that apply are evaluated, and the strictest effect wins: deny, hold, redact, allow. Nothing is allowed by omission:
+an unknown fact, an unknown country or a missing record is a hold that names the missing path. Pure: ``facts.now`` is the
+clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["Decider", "Decision", "decide", "judged", "refuse"]
 
 
 def refuse(law: Law, error: str, document: object = None) -> Decision:
-    """Return the decision on what are no facts: deny, naming what is wrong."""
+    """Return the decision on malformed facts: deny, naming the problems."""
     id = document.get("id") if isinstance(document, dict) else None
     return Decision(
         decision="deny",
@@ -37,10 +38,10 @@ def refuse(law: Law, error: str, document: object = None) -> Decision:
 
 
 def decide(facts: object, law: Law, *, strict: bool = False) -> Decision:
-    """Judge facts (JSON-able, ``docs/law/README.md``) by every law that applies. Never raises on facts.
+    """Decide facts (JSON-able, ``docs/law/README.md``) by every law that applies. Never raises on facts.
 
     Args:
-        strict: hold what would rest on a permit of unsure standing.
+        strict: hold a transfer that would rest on a permit of unsure standing.
     """
     return judged(facts, law, strict)[0]
 
@@ -116,7 +117,7 @@ _Lasting = tuple[str, str | None, str | None]
 
 
 def _timeless(facts: object) -> tuple[_Lasting, datetime] | None:
-    """Return what lasts of facts, and now; None for what is judged afresh each time."""
+    """Return the cacheable part of facts, and now; None for facts that are evaluated each time."""
     if not isinstance(facts, dict) or facts.get("held_since") is not None:
         return None
     id = facts.get("id")
@@ -132,7 +133,7 @@ def _timeless(facts: object) -> tuple[_Lasting, datetime] | None:
         texts = {name: part.text for name, kind in _WITH_TEXT if isinstance(part := lasting.get(name), kind)}
         for name in texts:
             del lasting[name]
-        # Facts of one caller come in one order; another order would only be judged anew.
+        # One caller builds facts in one order; another order would only miss the cache.
         return (encoders.escaped(lasting), texts.get("bases"), texts.get("recipient")), now
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None

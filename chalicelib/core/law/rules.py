@@ -1,4 +1,4 @@
-"""One rule of a law file: what it must say, and what it becomes."""
+"""One rule of a law file: its required fields, and its compiled form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIDENCES = ("verified", "memory", "unsure")
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """What a decision can name: an id, the article it stands for, and when it is in force (``effective_to`` exclusive)."""
+    """A provision that a decision can name: an id, its article, and when it is in force (``effective_to`` exclusive)."""
 
     id: str
     ref: str
@@ -75,7 +75,7 @@ _RULE_MAY: Mapping[str, type] = {
     "extendable": str, "stops": str, "min": str, "instead": str, "fine": str, "opinions": list,
 }  # fmt: skip
 RULE_FIELDS: Mapping[str, type | tuple[type, ...]] = {**_RULE_NEEDED, **_RULE_MAY}
-"""What may stand in a rule, and of what type."""
+"""The fields of a rule, and their types."""
 _KINDS: Mapping[str, frozenset[str]] = {
     "permit": frozenset(),
     "forbid": frozenset({"effect"}),
@@ -83,7 +83,7 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "oblige": frozenset({"code"}),
     "retain": frozenset({"min"}),
 }
-"""What a rule of each kind cannot do without."""
+"""The required fields of a rule of each kind."""
 
 
 def read_rule(

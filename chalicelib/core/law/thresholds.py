@@ -47,7 +47,7 @@ class Threshold:
         return count * 100 // self.number
 
     def events(self, before: int, after: int) -> list[Event]:
-        """Return what is told when a count goes from one number to a higher."""
+        """Return the notices due when a count rises from one number to a higher."""
         marks: tuple[tuple[Event, int], ...] = (
             ("threshold.near", self.near_at),
             ("threshold.reached", self.reached_at),

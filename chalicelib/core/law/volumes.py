@@ -1,8 +1,8 @@
-"""How many different people a tenant has data of, by country and year: what is counted, and what a law is told. Pure.
+"""Counts of different people by country and year: which are counted, and which number a law reads. Pure.
 
-People are counted in the calendar year of a law's own time zone, each once a year and counter. A counter that a law reads over
-twelve months is told as the sum of this year and the last: whoever was met within twelve months is in it, and whoever was met
-in both years is in it twice. It never says too little.
+People are counted in the calendar year of a law's own time zone, each once a year and counter. A counter that a law reads
+over twelve months is the sum of this year and the last. It includes every person met within twelve months, and counts a
+person met in both years twice. It is never too low.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Counter:
     mark: str
     counts: Callable[[frozenset[str], frozenset[str]], bool]
     months: int | None = None
-    """Told over this many months; None: over the calendar year."""
+    """The months that the law counts over; None: the calendar year."""
 
 
 def _everybody(classes: frozenset[str], special: frozenset[str]) -> bool:
@@ -56,7 +56,7 @@ COUNTERS: Mapping[str, tuple[Counter, ...]] = {
         Counter("genomic_12m", "g", _of("genetic"), 12),
     ),
 }
-"""What is counted for which law."""
+"""The counters of each law."""
 
 _REACH: Mapping[str, frozenset[str]] = {
     "CN": frozenset({"subject", "collector", "store"}),
@@ -83,7 +83,7 @@ def counters_of(code: str, classes: Iterable[str], special: Iterable[str] | None
     """Return the counters of a law that an event's data count for.
 
     Args:
-        special: what is declared of its source; None, unknown, counts for none of its own.
+        special: the declared special categories of its source; None, unknown, counts for none of its own.
     """
     given, declared = frozenset(classes), frozenset(special or ())
     return frozenset(c.name for c in COUNTERS[code] if c.counts(given, declared))
@@ -95,12 +95,12 @@ def year_of(law: Law, code: str, now: datetime) -> int | None:
 
 
 def years_of(code: str, year: int) -> tuple[int, ...]:
-    """Return the years whose counts a law is told."""
+    """Return the years whose counts a law reads."""
     return (year, year - 1) if any(c.months for c in COUNTERS[code]) else (year,)
 
 
 def told(code: str, by_year: Mapping[int, Counts], year: int) -> dict[str, int]:
-    """Return what a law is told of its counters; nothing counted is zero."""
+    """Return the values of a law's counters; a missing counter is zero."""
     return {
         c.name: sum(by_year.get(y, {}).get(c.name, 0) for y in (years_of(code, year) if c.months else (year,)))
         for c in COUNTERS[code]
@@ -108,20 +108,19 @@ def told(code: str, by_year: Mapping[int, Counts], year: int) -> dict[str, int]:
 
 
 def with_own(code: str, counts: Counts, own: Iterable[str]) -> dict[str, int]:
-    """Return counts in which the event that is decided on is never nobody: what is declared may have changed since it was
-    counted."""
+    """Return counts that include at least the person of the event being decided: declarations may have changed since the count."""
     own = frozenset(own)
     return {name: max(number, 1) if name in own else number for name, number in counts.items()}
 
 
 def asking(decide: Decide, counts: Callable[[], Facts]) -> Decide:
-    """Return ``decide`` that tells the law how many people there are only where the law asks.
+    """Return ``decide`` that reads the counts of people only where the law asks for them.
 
-    Most decisions do not turn on it: they are made without, and stay the same when somebody new comes. What is not known
-    when asked stays unknown, which holds.
+    Most decisions do not depend on counts: they are made without, and stay the same when new people come. A count that is
+    unknown when asked stays unknown, which holds.
 
     Args:
-        counts: the fact ``volumes``; empty where it is not known. Asked of at most once a decision.
+        counts: the fact ``volumes``; empty where it is unknown. Called at most once a decision.
     """
 
     def ask(facts: Facts) -> Decision:

@@ -1,18 +1,18 @@
-"""Event patterns: which events a route wants, in the pattern language of Amazon EventBridge.
+"""Event patterns: which events a route selects, in the pattern language of Amazon EventBridge.
 
-A pattern is compiled once: checked against every rule of ``docs/patterns.md``, and its ``$or`` expanded, so that what is
-left is a list of branches, each a list of fields that all have to match. Matching an event then is one walk over the
-event, a test for each field and, only where arrays of objects are involved, a search for elements that go together.
+Compiling checks a pattern against every rule of ``docs/patterns.md`` and expands its ``$or``. The result is a list of
+branches, each a list of fields that all have to match. Matching is then one walk over the event, a test for each field and,
+only where arrays of objects are involved, a search for elements that go together.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html (2026-11-22),
-https://github.com/aws/event-ruler (2026-11-22) for what the guide leaves open:
+https://github.com/aws/event-ruler (2026-11-22) for questions that the guide leaves open:
 
 - the same path twice in one object, be it by equal keys or by dots: the last wins;
-- ``anything-but`` wants a present field, and on an array one element that differs;
+- ``anything-but`` needs a present field, and on an array one element that differs;
 - ``exists`` looks at leaves only, and ``exists: false`` beside other fields at the array elements they chose.
 
-One departure: a path named outside and inside ``$or`` has to match both, where event-ruler forgets the one that stands
-first. Forgetting a condition would send events to where they were not meant to go.
+One departure: a path named outside and inside ``$or`` has to match both, where event-ruler drops the first. Dropping a
+condition would send events to destinations that the pattern excludes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Source: RESERVED_FIELD_NAMES_IN_OR_RELATIONSHIP in https://github.com/aws/event-
 
 
 class PatternField(NamedTuple):
-    """One field of a pattern: its path in events, its place in the pattern, and what it accepts."""
+    """One field of a pattern: its path in events, its place in the pattern, and the values it accepts."""
 
     path: str
     place: str
@@ -97,11 +97,11 @@ class Pattern:
         )
 
     def explain(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Say of each field of the pattern whether it matches, for a person who asks why an event did not.
+        """Return for each field of the pattern whether it matches, for a person who asks why an event did not.
 
         Each item is ``{"path", "matched"}``, and ``wanted`` (the pattern's own words) where it did not match. Where the
         fields of a branch match one by one, but only in different elements of an array, a last item has the path ``$``
-        and ``wanted: {"same_element": [paths]}``. No value of the event is in the answer.
+        and ``wanted: {"same_element": [paths]}``. The answer holds no value of the event.
         """
         found, effort = find(document, self._steps), Effort()
         holding = [branch for branch in self.branches if holds(branch, found, effort)]
@@ -122,10 +122,10 @@ class Pattern:
 
 
 def holds(branch: Branch, found: Found, effort: Effort) -> bool:
-    """Say whether all fields of a branch match the leaves of an event.
+    """Return whether all fields of a branch match the leaves of an event.
 
     Args:
-        effort: what may still be done on this event; where that is not enough, the answer is no.
+        effort: the steps left for this event; the answer is no where they do not suffice.
     """
     claims: list[ArrayClaim] | None = None
     for path, _place, leaf in branch:

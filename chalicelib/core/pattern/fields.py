@@ -103,10 +103,10 @@ def find(document: Mapping[str, Any], root: Step) -> Found:
 
 
 class ArrayClaim(NamedTuple):
-    """What one field asks of the arrays.
+    """The claim of one field on the arrays.
 
-    ``options``: where its matching leaves lie; one must go together with all other claims. ``leaves``: for a field that
-    may be absent, where all its leaves lie: it is absent if none of them goes together with the chosen options.
+    ``options``: the places of its matching leaves; one must go together with all other claims. ``leaves``: for a field that
+    may be absent, the places of all its leaves: it is absent if none of them goes together with the chosen options.
     """
 
     options: list[Within]
@@ -124,7 +124,7 @@ class Effort:
         self.sizes: dict[str, int] = {}
 
     def takes(self, steps: int) -> bool:
-        """Take steps of what is left, if there are as many; say whether there were."""
+        """Take steps from the budget if it has as many; return whether it had."""
         if steps > self.left:
             self.refused += 1
             return False
@@ -174,7 +174,7 @@ def go_together(claims: list[ArrayClaim], effort: Effort) -> bool:
 
 
 def _open(claims: list[ArrayClaim]) -> list[ArrayClaim] | None:
-    """Drop the claims that hold whatever is chosen; None if one can no longer hold."""
+    """Drop the claims that hold for every choice; None if one can no longer hold."""
     leaves_matter = any(claim.leaves for claim in claims)
     state = []
     for claim in claims:
@@ -249,7 +249,7 @@ def _by_position(places: list[Within], array: int, positions: set[int]) -> dict[
 
 
 def _choose(claims: list[ArrayClaim], option: Within) -> list[ArrayClaim]:
-    """Keep what goes together with a chosen option."""
+    """Keep the places that go together with a chosen option."""
     chosen = dict(option)
 
     def kept(places: list[Within]) -> list[Within]:

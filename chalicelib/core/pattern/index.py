@@ -4,9 +4,9 @@ Each branch of each pattern is filed once, under the one field that names the fe
 
 1. a field whose alternatives all have an anchor (equal to, begins with, ends with) is filed under those anchors;
 2. else any field that has to be present, under its path;
-3. a branch that only wants fields to be absent is tried for every event.
+3. a branch that needs only absent fields is tried for every event.
 
-So a branch is looked at only if the event holds what it is filed under, and the time follows the matches, not the number
+So a branch is tried only if the event holds the value it is filed under, and the time follows the matches, not the number
 of patterns.
 """
 
@@ -146,7 +146,7 @@ class RouteIndex(Generic[Key]):
         """Return the keys of all patterns that match an event, in the order in which they were given.
 
         Args:
-            effort: what may be done on the event; it says afterwards whether that was enough for all patterns.
+            effort: the budget of the event; afterwards it says whether it sufficed for all patterns.
         """
         found, effort = find(document, self._steps), effort or Effort()
         matched = {entry.position for entry in self._candidates(found) if holds(entry.branch, found, effort)}

@@ -1,7 +1,7 @@
-"""What one field of a pattern asks for: its alternatives, parsed once into a test of a value.
+"""The test of one field of a pattern: its alternatives, parsed once.
 
 An alternative is a scalar (equality) or an object with one operator. Every operator is one function from its operand to
-an ``Alternative``; ``OPERATORS`` is the table, and what is not in it is an error.
+an ``Alternative``; ``OPERATORS`` is the table, and a word outside it is an error.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html (2026-11-22),
 https://github.com/aws/event-ruler (2026-11-22). Where the two differ from the table in ``docs/patterns.md``, that table
@@ -32,7 +32,7 @@ Test = Callable[[Any], bool]
 
 
 class Anchor(NamedTuple):
-    """What every value that an alternative accepts has in common, for the index to find it by.
+    """The common property of all values that an alternative accepts, by which the index finds it.
 
     ``equal``: it is this value (as ``exact_key``); ``fold``: it is this text in folded case; ``head`` and ``tail``: it
     begins or ends so.
@@ -94,7 +94,7 @@ def fold(text: str) -> str:
     """Fold case character by character, so that no text changes its length and prefixes stay prefixes.
 
     Source: https://docs.oracle.com/javase/8/docs/api/java/lang/String.html#equalsIgnoreCase-java.lang.String-
-    (2026-11-22): upper case, then lower case, of each character, whatever the language.
+    (2026-11-22): upper case, then lower case, of each character, in every language.
     """
     return text.lower() if text.isascii() else "".join(map(_fold, text))
 
@@ -177,7 +177,7 @@ def _equals_ignore_case(operand: object, place: str) -> Alternative:
 
 
 def _literals(text: str, place: str) -> list[str]:
-    """Split a wildcard at its stars; what is escaped stays literal."""
+    """Split a wildcard at its stars; escaped characters stay literal."""
     parts = [""]
     starred = False
     characters = iter(text)
@@ -263,7 +263,7 @@ def _anything_but_operator(operand: Mapping[Any, Any], place: str) -> Alternativ
         test = parse(text, here).test
         assert test is not None  # only the absence of a field has no test
         tests.append(test)
-    # No test accepts what is not a string, so other values are never excluded.
+    # Every test accepts strings only, so other values are never excluded.
     return Alternative(lambda v: not any(test(v) for test in tests), work=len(tests))
 
 

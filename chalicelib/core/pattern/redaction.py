@@ -1,7 +1,7 @@
-"""Take out of an event what may not leave: by data class or by path; dropped, masked or pseudonymised.
+"""Remove from an event the fields that may not leave: by data class or by path; dropped, masked or pseudonymised.
 
 Everything here works on event documents (``core.event.Event.document``) and returns new ones. ``raw`` goes whenever any
-redaction applies, since nobody knows what it holds; technical fields stay as they are.
+redaction applies, since its content is unknown; technical fields stay as they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NODES = frozenset(path[:n] for path in _CLASS_OF for n in range(1, len(path) + 
 
 
 def check_redactions(redactions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what is wrong with a tenant's redactions, each problem with its place; none for good ones."""
+    """Return the problems of a tenant's redactions, each with its place; none for valid ones."""
     if len(redactions) > _MAX_REDACTIONS:
         return [f"at most {_MAX_REDACTIONS} redactions"]
     return [f"[{n}].{problem}" for n, item in enumerate(redactions) for problem in _problems(item)]
@@ -75,7 +75,7 @@ def redact(
 ) -> dict[str, Any]:
     """Return an event document with redactions applied; of several on one field the strongest counts.
 
-    Places of a path are those of the event as it came, whatever else is dropped from it.
+    Places of a path are those of the original event, regardless of dropped fields.
 
     Args:
         redactions: ``{class | path, action}`` as in ``Decision.redact``.

@@ -1,9 +1,9 @@
-"""What ``select`` makes of an event: a JMESPath expression, with bounds that hold whatever it says. Pure.
+"""``select``: a JMESPath expression on an event, with bounds for every expression. Pure.
 
-The library reads the language; the work is bounded here, because a short expression can ask for a lot of it: lists that
-double with each step, texts that grow as they are written into texts, projections within projections. Time is no bound
-that the same input would meet twice. So each node that is evaluated is a step, what it handles costs steps by its size,
-and nothing may grow beyond a size on the way; what goes over any of these is cut.
+The library reads the language; this module bounds the work, because a short expression can cause a lot of it: lists that
+double with each step, texts that grow as they are written into texts, projections within projections. A time limit would
+treat the same input differently each time. So each evaluated node is a step, values cost steps by their size, and no
+intermediate value may exceed a size. An expression that exceeds a bound is stopped.
 
 Source: https://jmespath.org/specification.html (read 2026-11-22).
 """
@@ -67,8 +67,8 @@ def compile(expression: str) -> CompiledTransform:
     """Compile an expression.
 
     Raises:
-        InvalidTransform: it breaks a rule of the language, names a function that is none, or is longer or nested deeper
-            than the bounds.
+        InvalidTransform: it breaks a rule of the language, names an unknown function, or is longer or nested deeper than
+            the bounds.
     """
     if len(expression) > EXPRESSION_MAX:
         raise InvalidTransform(EXPRESSION_MAX, f"an expression has at most {EXPRESSION_MAX} characters")
@@ -87,10 +87,10 @@ def compile(expression: str) -> CompiledTransform:
 
 
 def apply(transform: CompiledTransform, document: Mapping[str, Any]) -> Any:
-    """Return what an expression makes of a document: a JSON value other than null. The document stays as it is.
+    """Return the result of an expression on a document: a JSON value other than null. The document is unchanged.
 
     Raises:
-        TransformFailed: nothing, or what goes over a bound.
+        TransformFailed: there is no result, or it exceeds a bound.
     """
     try:
         result = _Interpreter(document).visit(transform.tree, document)
@@ -149,7 +149,7 @@ def _no_constant(_: str) -> NoReturn:
 
 
 def _check(expression: str, node: Any, depth: int, takes_expression: bool = False) -> None:
-    """Refuse what would only come up on an event: depth, functions, where an expression may stand."""
+    """Refuse problems that would otherwise show only on an event: depth, functions, places of expressions."""
     if depth > DEPTH_MAX:
         raise InvalidTransform(0, f"it is nested deeper than {DEPTH_MAX}")
     if not isinstance(node, dict):  # a slice's numbers
@@ -238,7 +238,7 @@ class _Interpreter(jmespath.visitor.TreeInterpreter):  # type: ignore[misc]
             raise TransformFailed("work")
 
     def _measure(self, value: Any) -> int:
-        """Return about how many characters a value's JSON has; what is in it twice counts twice."""
+        """Return about how many characters a value's JSON has; a value contained twice counts twice."""
         if isinstance(value, str):
             return len(value) + 2
         if isinstance(value, int):
@@ -256,7 +256,7 @@ class _Interpreter(jmespath.visitor.TreeInterpreter):  # type: ignore[misc]
 
 
 def _check_join(between: Any, texts: Any) -> None:
-    """Cut the one function whose result is larger than a few times what it is given, before it is called."""
+    """Bound the one function whose result can exceed a few times its input, before it is called."""
     if isinstance(between, str) and isinstance(texts, list) and len(between) * len(texts) > CHARACTERS_MAX:
         raise TransformFailed("size")
 

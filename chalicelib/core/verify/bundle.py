@@ -1,6 +1,6 @@
 """The evidence bundle, ``waybill.bundle/1``: an uncompressed POSIX tar of regular files with fixed names.
 
-The members and what they hold are in ``docs/bundle.md``. Nothing here verifies a proof.
+``docs/bundle.md`` lists the members and their content. Nothing here verifies a proof.
 
 Source: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (ustar, read 2026-11-22).
 """
@@ -32,7 +32,7 @@ NAMES: Mapping[str, re.Pattern[str]] = {
         "config": r"configs/([0-9a-f]{64})\.json",
     }.items()
 }
-"""The names that a bundle may have, by what they are; the group is the id, size or hash in it."""
+"""The names of members, by kind; the group is the id, size or hash in the name."""
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _MAGICS = (b"ustar\x0000", b"ustar  \x00")
@@ -99,7 +99,7 @@ def manifest(
 
 
 def kind_of(name: str) -> tuple[str, str] | None:
-    """Return what a member of this name is, and the id, size or hash in it; None for a name that no bundle has."""
+    """Return the kind of the member with this name, and the id, size or hash in it; None for an unknown name."""
     for kind, pattern in NAMES.items():
         if (found := pattern.match(name)) is not None:
             return kind, found[1]

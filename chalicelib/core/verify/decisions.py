@@ -30,7 +30,7 @@ NOT_REDECIDED = {
 
 @dataclass
 class Decisions:
-    """Takes the decisions and compares each with what it says it follows from."""
+    """Take the decisions, and compare each with one made again from its law, configuration and facts."""
 
     evidence: BundleEvidence
     decided: int = 0
@@ -64,7 +64,7 @@ class Decisions:
                 self._again(entry, route)
 
     def _alone(self, entry: Entry, route: Mapping[str, Any]) -> None:
-        """What the entry shows without anything else."""
+        """The faults that the entry shows by itself."""
         id, decision = entry["id"], route["decision"]
         verdicts = [VERDICTS.index(rule["verdict"]) for rule in route["rules"]]
         if decision != VERDICTS[max(verdicts, default=VERDICTS.index("refused"))]:

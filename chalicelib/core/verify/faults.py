@@ -1,4 +1,4 @@
-"""What can be wrong with a bundle: every fault by name, the stage that it belongs to, and what to do about it."""
+"""The faults of a bundle: every fault by name, its stage, and the remedy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _MANIFEST = frozenset({"schema", *_TEXTS, "mode", "query", "size", "count", "mad
 
 @dataclass(frozen=True, slots=True)
 class RuleInForce:
-    """What a law file says of one rule: its article, and the days on which it counts (``until`` exclusive)."""
+    """One rule of a law file: its article, and the days on which it counts (``until`` exclusive)."""
 
     ref: str
     since: date
@@ -48,7 +48,7 @@ class LawDocument:
 
 @dataclass
 class BundleEvidence:
-    """The members of a bundle, read. What was malformed or absent is not here."""
+    """The members of a bundle, read. Malformed and absent members are left out."""
 
     data: Readable
     spans: Mapping[str, tuple[int, int]]
@@ -111,7 +111,7 @@ def read(data: Readable, faults: Faults) -> BundleEvidence | None:
 
 
 def _compare(evidence: BundleEvidence) -> None:
-    """Compare the members with what the manifest says of them."""
+    """Compare the members with the manifest."""
     files: Mapping[str, str] = evidence.manifest["files"]
     for name, (first, end) in evidence.spans.items():
         if name == bundle.MANIFEST:
@@ -219,7 +219,7 @@ def _configuration(data: bytes) -> Mapping[str, Any]:
     return found
 
 
-# --- what each member is -----------------------------------------------------------------------------------------------
+# --- readers, one for each kind of member ------------------------------------------------------------------------------
 
 
 def _checkpoint(evidence: BundleEvidence, name: str) -> tuple[Note, Checkpoint] | None:

@@ -1,4 +1,4 @@
-"""The second stage of verifying a bundle: is what it holds in the log that was signed, and nothing else?"""
+"""The second stage of verifying a bundle: does the signed log hold exactly the bundle's entries?"""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Proofs:
             self._faults.add("unconnected", name)
 
     def _agrees(self, earlier: Checkpoint, head: Checkpoint) -> bool:
-        """Say whether the root is the log's of that size, as far as the entries or the sizes tell."""
+        """Return whether the root is the log's of that size, as far as the entries or the sizes show it."""
         if earlier.size == head.size:
             return earlier.root == head.root
         if earlier.size == 0:

@@ -1,7 +1,7 @@
-"""Decide again what the log says was decided: from the entry, and from the law and configuration that it names.
+"""Make a logged decision again: from the entry, and from the law and configuration that it names.
 
-The facts are built by ``core.decide.plan``, from a configuration that is read back from its document: whatever the plan reads that
-the document does not hold would show here.
+``core.decide.plan`` builds the facts from a configuration read back from its document. If a plan reads a field that the
+document lacks, this comparison shows it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts
     """Build the facts of storing that a ``decided`` entry was written on.
 
     Returns:
-        The facts; None where the entry or the configuration does not tell enough.
+        The facts; None where the entry or the configuration does not suffice.
     """
     facts, receipt = entry["facts"], entry["receipt"]
     source = configuration.sources.get(receipt["source"])
@@ -150,7 +150,7 @@ def declared_route(route: Mapping[str, Any], configuration: Configuration) -> Ro
 
 
 def as_told(entry: Mapping[str, Any], decide: Decide) -> Decide:
-    """Return ``decide`` that tells the law how many people there are as a ``decided`` entry says that it was told."""
+    """Return ``decide`` that reads the counts of people that a ``decided`` entry holds."""
     return asking(decide, lambda: entry["facts"].get("volumes", {}))
 
 
@@ -160,7 +160,7 @@ def redecide(
     """Decide one route of a ``decided`` entry again.
 
     Returns:
-        The judgement; None where the entry or the configuration does not tell enough.
+        The decision; None where the entry or the configuration does not suffice.
     """
     base, declared = store_facts(entry, configuration), declared_route(route, configuration)
     if base is None or declared is None:

@@ -1,7 +1,7 @@
-"""Verify a bundle of evidence offline: what it holds, whether it is in the log, whether it is whole, whether it follows.
+"""Verify a bundle of evidence offline, in four stages: form, proofs, completeness, decisions.
 
-The four stages, and the exit code of each, are in ``docs/verify.md``. Pure: the bundle's bytes, the trusted keys and the
-time are arguments.
+``docs/verify.md`` describes the stages and their exit codes. Pure: the bundle's bytes, the trusted keys and the time are
+arguments.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .whole import Whole
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the reader brings along.
+    """The reader's own input.
 
     Args:
         vkeys: pinned keys of the log; none means that the bundle vouches for itself.
         witnesses: keys whose cosignatures count towards ``quorum``.
         seen: a checkpoint of the log that the reader kept from before.
-        now: the time to judge open transfers by; None for the latest that the bundle tells.
+        now: the time to judge open transfers by; None for the latest in the bundle.
     """
 
     vkeys: tuple[VerifierKey, ...] = ()
@@ -41,7 +41,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a verification found. ``code`` is the exit code."""
+    """The result of a verification. ``code`` is the exit code."""
 
     code: int
     faults: tuple[Fault, ...]
@@ -67,10 +67,10 @@ class Report:
 
 
 def verify(data: Readable, trust: Trust) -> Report:
-    """Verify a bundle. Never raises on what is in it.
+    """Verify a bundle. Never raises on its content.
 
     1 read the members, 2 take the entries one by one, comparing each with log, law and configuration, 3 compare the
-    checkpoints, 4 look for what is missing between the entries.
+    checkpoints, 4 look for missing entries.
     """
     faults = Faults()
     evidence = read(data, faults)  # 1

@@ -58,10 +58,10 @@ class EndingAct(NamedTuple):
 
 @dataclass
 class Whole:
-    """Takes the entries, and says at the end what is missing between them.
+    """Take the entries, and report at the end which are missing.
 
     Args:
-        now: the time that the bundle is judged by; None for the latest that it tells.
+        now: the time that the bundle is judged by; None for the latest in it.
     """
 
     faults: Faults
@@ -98,7 +98,7 @@ class Whole:
         return self.now or max(times.parse(self.made_at), times.parse(self._latest or self.made_at))
 
     def finish(self) -> None:
-        """Find what is missing, and attempts that their decision does not bear."""
+        """Find missing entries, and attempts that their decision does not allow."""
         ended: set[str] = set()
         for attempt in self._tries:
             promise = self._promises.get((attempt.decided, attempt.transfer))
@@ -107,8 +107,8 @@ class Whole:
                 continue
             self._follow(attempt, promise)
             if attempt.outcome in ENDS:
-                # Of the transfer, whichever of its decisions it was under: what has been delivered is not sent once more
-                # because a dead letter has its event decided anew, or another process decided it at the same time.
+                # Of the transfer, under any of its decisions: a delivered event is not sent again
+                # because a dead letter is decided again, or another process decided it at the same time.
                 ended.add(attempt.transfer)
         self._gaps()
         self._ends(ended)
@@ -138,7 +138,7 @@ class Whole:
 
     def _ends(self, ended: Set[str]) -> None:
         now = self.as_of
-        # With its tenant all that was under way has ended: nobody can read it any more.
+        # Closing a tenant ends all its open transfers: their content can no longer be read.
         erased = any(a.kind == "erased" and a.object is not None and a.object[0] == "tenant" for a in self._acts)
         superseded = {(p.supersedes, p.transfer) for p in self._promises.values()}
         ends: dict[str, list[EndingAct]] = {}
@@ -166,7 +166,7 @@ class Whole:
                 self.faults.add("no_end", promise.transfer)
 
     def _holds(self) -> list[EndingAct]:
-        """The legal holds that nobody has lifted."""
+        """The legal holds that are still placed."""
         lifted = {act.object for act in self._acts if act.kind == "released"}
         laid = [act for act in self._acts if act.kind == "held" and act.object is not None and act.object[0] == "hold"]
         return [act for act in laid if act.object not in lifted]
@@ -202,7 +202,7 @@ def _try(entry: Entry) -> Try:
 
 
 def _covers(hold: EndingAct, promise: Promise) -> bool:
-    """Say whether a hold is on an event, on somebody it is about, or on everything."""
+    """Return whether a legal hold covers an event, a person it is about, or everything."""
     if hold.event is not None:
         return hold.event == promise.event
     return hold.subject is None or hold.subject in promise.subjects
