@@ -58,7 +58,7 @@ regions: setup ## Write the map of regions and countries anew from the installed
 law-pages: setup ## Write the pages on the law anew from the rule files
 	@$(BIN)/python -m chalicelib.law.pages
 
-pictures: setup ## Draw the picture of the README anew from what the demo prints
+pictures: setup ## Draw the README's picture from the demo's output
 	@$(BIN)/python -m tools.pictures
 
 soak: setup ## Play random worlds under random faults and judge them (MINUTES=10 SEED=1)
