@@ -1,4 +1,4 @@
-"""What a destination's kind sends through: the process's clients, and for kinds that ask for it the destination's memory."""
+"""The clients that a destination kind sends through, with the destination's memory for kinds that ask for one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Ask a tenant for a person's consent, where that would lift a hold: an operational event, once a day for each recipient.
+"""Ask a tenant for a person's consent where it would lift a hold: an operational event, once a day for each recipient.
 
-The law is asked, by ``core.decide.consent_request``, and only about what is held. Told is once for a person, a recipient and a UTC
-day: the event's id is derived from these, so that two who tell at once, or one who dies and tells again, tell one.
+``core.decide.consent_request`` asks the law, and only about held transfers. There is one request for a person, a recipient
+and a UTC day: the event's id is derived from these. Two concurrent requests, or one repeated after a crash, are one.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def request(
     entry: Mapping[str, Any],
     consents: tuple[Consent, ...],
 ) -> None:
-    """Tell the tenant which consent would help on what a decision holds; nothing where none would.
+    """Ask the tenant for the consent that would help the held transfers of a decision on; do nothing where none would.
 
-    Nothing either where no route of the tenant takes it. Operational events ask for nothing, and nobody is asked about an
-    event that is about several people, as no consent of one counts for it. Telling again does no harm.
+    Nothing is sent where no route of the tenant takes it, for operational events, and for an event about several people, since
+    no consent of one person counts for it. Repeating the call does no harm.
 
     Args:
         entry: the ``decided`` entry as it stands in the log.
-        consents: what the event's person has given.
+        consents: the consents of the event's person.
 
     Raises:
         NotFound: the tenant is closed.
-        Unavailable: it is not told; asking again does no harm.
+        Unavailable: it was not sent; repeating the call does no harm.
     """
     tenant, receipt = snapshot.configuration.tenant, entry["receipt"]
     held = [route for route in entry["routes"] if route["decision"] == "held"]

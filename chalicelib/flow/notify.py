@@ -1,8 +1,8 @@
-"""Notify: tell a tenant what its cell has to say, as an event like any other, which the tenant's routes bring where it wants.
+"""Publish an operational event to a tenant: an event like any other, which the tenant's routes deliver.
 
-An operational event causes no other: whatever comes of its delivery is told with the next event that is not one. So the
-chain deliver → inbox → route → outbox → deliver is gone through once for one cause, where Lambda stops the seventeenth
-time that one cause invokes a function.
+An operational event causes no other: problems of its delivery are published with the next ordinary event. So one cause
+goes through deliver → inbox → route → outbox → deliver once. Lambda stops a function at the seventeenth invocation by one
+cause.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html (read 2026-11-22).
 """
@@ -32,18 +32,18 @@ def notify(
     *,
     wanted: bool = False,
 ) -> None:
-    """Send an operational event on its way, as ``receive`` does with a webhook's. Telling the same twice tells it once.
+    """Queue an operational event, as ``receive`` does with a webhook's. Publishing the same twice publishes it once.
 
     Args:
         type: the event's ``native_kind``, such as ``destination.opened``.
-        data: what there is to say, without anything about a person; the event's ``raw``.
-        once: what makes it this occurrence and no other.
+        data: the content, without anything about a person; the event's ``raw``.
+        once: identifies this occurrence among all others.
         about: the id of the record that it is about; events about one record stay in order.
         wanted: only where a route of the tenant takes it.
 
     Raises:
         NotFound: the tenant is closed.
-        Unavailable: it is not sent; telling it again does no harm.
+        Unavailable: it is not sent; publishing it again does no harm.
     """
     snapshot = runtime.config.snapshot(tenant)
     keys = snapshot.keys

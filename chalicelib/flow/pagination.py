@@ -1,4 +1,4 @@
-"""What a list is narrowed to, and the steps that it is made of."""
+"""Lists: the filter of a list, and the steps that it is made of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Listed:
-    """A step of a list: where it is, what to show (None for what a filter leaves out), and what it cost to look at."""
+    """A step of a list: its position, the item to show (None for one that a filter leaves out), and its cost."""
 
     position: str
     item: Any = None
@@ -18,7 +18,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a list of events or transfers is narrowed to; ``after`` inclusive, ``before`` exclusive."""
+    """The filter of a list of events or transfers; ``after`` inclusive, ``before`` exclusive."""
 
     after: datetime | None = None
     before: datetime | None = None

@@ -1,4 +1,4 @@
-"""Keep what decisions rest on: whoever checks one needs the configuration that it names, and no later one tells what it was."""
+"""Publish the configurations that decisions name: an auditor needs the exact one, and later ones do not show it."""
 
 from __future__ import annotations
 

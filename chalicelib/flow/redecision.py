@@ -1,6 +1,6 @@
-"""The verdict on a stored event along a route as things stand: the law, the records, the person's consents, the switches.
+"""Decide a stored event along a route again, from the current law, records, consents and switches.
 
-The one way for attempts, for replays, and for whoever only asks what the next attempt would decide.
+Attempts, replays and previews of the next attempt all use this module.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .volumes import known
 
 
 def grounds_now(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple[Consent, ...]) -> Grounds:
-    """Return the grounds that an event's person has given; what one has agreed to is none for others whom it is about."""
+    """Return the grounds from the person of an event; one person's consent is no ground for others whom it is about."""
     if not consents or len(subjects_of(document)) != 1:
         return none_given
     return grounds_of(consents, snapshot.configuration.shared_notices)
 
 
 def consents_of(runtime: Runtime, snapshot: Snapshot, document: Mapping[str, Any]) -> tuple[Consent, ...]:
-    """Read what the one person whom an event is about has given; nothing where it is about several."""
+    """Read the consents of the one person of an event; none where it is about several."""
     people = subjects_of(document)
     if not snapshot.consents or len(people) != 1:
         return ()
@@ -69,8 +69,7 @@ def facts_now(
 
 
 def deciding(runtime: Runtime, tenant: str, base: Facts) -> Decide:
-    """Return what decides on an event, given the facts of one thing done with it: it reads how many people there are, once,
-    where the law asks."""
+    """Return the decider of an event, given the facts of one operation: it reads the counts of people once, where the law asks."""
     return asking(runtime.decider.decide, cache(lambda: known(runtime, tenant, base)))
 
 

@@ -1,4 +1,4 @@
-"""What goes to a destination, made the same way for an attempt, a test and a preview: select, then the kind's own form."""
+"""Render the request of a destination, the same way for an attempt, a test and a preview: select, then the kind's own form."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def delivery_of(
     attempt: int = 1,
     test: bool = False,
 ) -> Delivery:
-    """Describe one attempt to bring an event to a destination.
+    """Describe one attempt to deliver an event to a destination.
 
     Args:
-        sealed: what is sealed beside the destination.
-        document: the event's, before anything is selected of it.
+        sealed: the decrypted secrets of the destination.
+        document: the event's, before selection.
         conversation: the conversation's ref; None where the event has none.
 
     Raises:
-        DeliveryError: ``render``, where what is sealed is no configuration of its kind any more.
+        DeliveryError: ``render``, where the stored configuration is no longer valid for its kind.
     """
     try:
         config = destinations.of_kind(destination.kind).Config.model_validate(sealed["config"])
@@ -71,15 +71,15 @@ def delivery_of(
 
 
 def selects(kind: str) -> bool:
-    """Say whether a kind sends what it is given: what a route selects, a notice; the others write a form of their own."""
+    """Return whether a kind sends its input as it is: a route's selection, a notice; other kinds write a form of their own."""
     return bool(getattr(destinations.of_kind(kind), "SELECTS", False))
 
 
 def pull_url(runtime: Runtime, snapshot: Snapshot, route: Route, transfer: str, now: datetime) -> str | None:
-    """Return where the recipient of an attempt pulls the event: None where the route sends it.
+    """Return the pull link of an attempt's recipient; None where the route sends the event itself.
 
     Raises:
-        DeliveryError: ``render``, where nobody knows the cell's public address.
+        DeliveryError: ``render``, where the cell has no public address.
     """
     if route.mode != "restrict":
         return None

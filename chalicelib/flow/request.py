@@ -1,4 +1,4 @@
-"""One request of a key or of the operator, as the use cases see it: who asks, when, and what new things are made of."""
+"""One request of a key or of the operator: the actor, the time, and the seed of new ids and secrets."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks for what is done to one tenant.
+    """The actor and the tenant of a request.
 
     Args:
         at: when the request began; a second try of the same request has the first one's.
         id: ``req_…``, likewise.
         seed: 32 bytes that new ids and secrets of this request are derived from: random, or the same for each try of a
-            request with an idempotency key, so that a second try finds what the first one made.
-        profile: what the records that this request makes say of the profile that they come from. Their making is then
-            told of by the entry of whoever makes them all.
+            request with an idempotency key, so that a second try finds the records of the first.
+        profile: the profile that the records of this request name. Then one entry of the profile covers all of its
+            records.
     """
 
     runtime: Runtime
@@ -42,7 +42,7 @@ class Request:
     profile: FromProfile | None = None
 
     def bytes_for(self, use: str) -> bytes:
-        """Return 32 bytes for one use; nobody without the tenant's key can work them out."""
+        """Return 32 bytes for one use; without the tenant's key they cannot be derived."""
         return hmac.digest(self.keys.secrets, b"new\0" + use.encode() + b"\0" + self.seed, "sha256")
 
     def new_id(self, prefix: str) -> str:

@@ -1,7 +1,7 @@
-"""Volumes: count the different people that a tenant has data of, tell it of legal thresholds, and tell the law how many there are.
+"""Volumes: count the different people of a tenant, publish legal thresholds, and give the law the counts.
 
-Who was counted this year is marked in their row, which is read for every event anyway: only a person's first event of a year
-costs something. Counting comes before the plan, so that whoever is decided on is in the count.
+The row of a person, which every event reads anyway, carries the marks of this year's counters: only a person's first event
+of a year costs a write. Counting comes before the plan, so that the count includes the event's own person.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .notify import notify
 
 @dataclass(frozen=True)
 class Share:
-    """What an event counts for under one law: where, in which counters, and which of its people (by row)."""
+    """The counters of an event under one law: their key, the counters, and the people to count (by row)."""
 
     place: CounterKey
     counters: frozenset[str]
     people: frozenset[str] = frozenset()
     years: tuple[CounterKey, ...] = ()
-    """The counters that the law is told; none where no rule of it asks."""
+    """The counters that the law reads; none where no rule reads one."""
 
 
 @dataclass
 class Tally:
-    """What the counters say, as far as they were read: what the law asks for must be, before anybody is counted."""
+    """The counters that were read: those that the law reads must be, before any person is counted."""
 
     runtime: Runtime
     counts: dict[CounterKey, dict[str, int]] = field(default_factory=dict)
@@ -48,10 +48,10 @@ class Tally:
         return [self.runtime.volumes.key(place) for place in places]
 
     def take(self, shares: Iterable[Share], people: Mapping[str, PersonRow]) -> None:
-        """Count whoever is not marked as counted.
+        """Count the people without a mark.
 
         Raises:
-            Unavailable: not everybody was counted; taking them again does no harm.
+            Unavailable: not everyone was counted; repeating the call does no harm.
         """
         fresh: dict[CounterKey, dict[str, frozenset[str]]] = {}
         for share in shares:
@@ -82,7 +82,7 @@ def shares_of(
     classes: list[str],
     now: datetime,
 ) -> list[Share]:
-    """Return what an event counts for, law by law.
+    """Return the counters of an event, law by law.
 
     Args:
         people: their rows, and where they are.
@@ -108,7 +108,7 @@ def _share(
 
 
 def _told(share: Share, counts: Mapping[CounterKey, Mapping[str, int]]) -> dict[str, int]:
-    """Return what a law is told for one event: of counters over months only those that it counts for, as no other is asked."""
+    """Return the counts for one event: of counters over months only those that the event counts for, as no other is read."""
     code, year = share.place.law, share.place.year
     by_year = {place.year: counts[place] for place in share.years if place in counts}
     named = {c.name for c in COUNTERS[code] if c.months is None or c.name in share.counters}
@@ -136,10 +136,10 @@ def known(runtime: Runtime, tenant: str, base: Facts) -> Facts:
 
 
 def tell(runtime: Runtime, crossing: Crossing, earlier: int) -> None:
-    """Tell a tenant of the thresholds that a count has come near to or reached: each once a year, however often it is told.
+    """Publish the thresholds that a count has come near to or reached: each once a year.
 
     Args:
-        earlier: what the year before adds to the count.
+        earlier: the previous year's part of the count.
     """
     place, before, after = crossing.place, earlier + crossing.before, earlier + crossing.after
     for row in laws.thresholds():

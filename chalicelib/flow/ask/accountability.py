@@ -1,6 +1,6 @@
-"""Answer who answers for the data of a person, an event or a time, from the log and what decisions named.
+"""Report who is accountable for the data of a person, an event or a period, from the log and the records that decisions name.
 
-Reading an answer is no act of its own: like the list of entries it shows the log and what the tenant declared, no content.
+Reading a report is no act: like the list of entries it shows the log and the tenant's declarations, no content.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class EventAccount:
 
 
 def operator_of(request: Request) -> RoleParty:
-    """Return who runs the cell.
+    """Return the operator of the cell.
 
     Raises:
-        Misconfigured: nobody is named.
+        Misconfigured: no operator is configured.
     """
     settings = request.runtime.settings
     if not settings.operator_name or not settings.operator_contact:
@@ -54,11 +54,11 @@ def operator_of(request: Request) -> RoleParty:
 
 
 def of_period(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
-    """Yield what happened in a time, each event and each act about no event once, by the event's own time.
+    """Yield the events of a period, and the acts without an event, each once, by the event's own time.
 
-    Nothing is looked for more than a day before the tenant was made, or after now. A place behind an event is behind all of its entries, which share the beginning of their ids.
+    The search starts a day before the tenant was made and ends now. A position after an event is after all of its entries, which share the beginning of their ids.
     """
-    now, day = request.runtime.now(), timedelta(days=1)  # a platform's clock may be ahead of ours, or behind
+    now, day = request.runtime.now(), timedelta(days=1)  # a platform's clock may be ahead of ours, or late
     after = max(wanted.after or now, request.tenant.created_at - day)
     before = min(wanted.before or now, now + day)
     if after >= before:
@@ -108,10 +108,10 @@ def _event(request: Request, minute: int, event: str) -> EventAccount:
 
 
 def page(request: Request, told: Sequence[EventAccount]) -> dict[str, Any]:
-    """Write down what a page of an answer says; see ``docs/answer.md``.
+    """Make one page of a report; see ``docs/answer.md``.
 
     Raises:
-        Misconfigured: somebody who answers is not named.
+        Misconfigured: an accountable party has no name.
     """
     runtime = request.runtime
     controller = request.tenant.controller
@@ -148,7 +148,7 @@ def page(request: Request, told: Sequence[EventAccount]) -> dict[str, Any]:
 
 
 def _configuration(request: Request, digest: str, now: Configuration) -> Configuration | None:
-    """Return the configuration of a hash: today's, or what the bucket keeps; None where it is not there or not readable."""
+    """Return the configuration of a hash: the current one or a published one; None where it is missing or unreadable."""
     if digest == now.hash:
         return now
     data = request.runtime.evidence.get_fixed(f"configs/{request.tenant.id}/{digest}.json")

@@ -90,10 +90,10 @@ def is_abroad(request: Request) -> bool:
 
 
 def as_viewed(request: Request, configuration: Configuration, document: dict[str, Any]) -> dict[str, Any]:
-    """Return an event as this key may see it.
+    """Return an event, if the law lets this key see it.
 
     Raises:
-        RefusedByLaw: the law does not let it be seen from where the key is used.
+        RefusedByLaw: the law forbids reading it from the country where the key is used.
     """
     if not is_abroad(request):
         return document
@@ -128,7 +128,7 @@ def explain(request: Request, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def explain_route(request: Request, document: Mapping[str, Any], route: Route) -> dict[str, Any]:
-    """Return what the next attempt at delivering an event along a route would decide, explained."""
+    """Return the explained decision of the next attempt to deliver an event along a route."""
     snapshot = snapshot_of(request)
     base, grounds = _as_attempted(request, snapshot, document)
     facts = route_facts(base, snapshot.configuration, route)
@@ -148,7 +148,7 @@ def _as_attempted(request: Request, snapshot: Snapshot, document: Mapping[str, A
 
 
 def preview(request: Request, document: dict[str, Any], settings: RouteSettings) -> dict[str, Any]:
-    """Say whether a draft route matches an event and why, what is decided, and what would leave. Nothing is stored."""
+    """Return whether a draft route matches an event and why, the decision, and the rendered request. Nothing is stored."""
     snapshot = snapshot_of(request)
     route = Route(**dict(settings), id=derived("rte", "draft"), created_at=request.at)
     pattern = Pattern.compile(route.pattern)
@@ -224,10 +224,10 @@ def _id(request: Request, given: Any, prefix: str) -> str:
 
 
 def planned(request: Request, flow: PlannedFlow) -> dict[str, Any]:
-    """Say everything that a planned flow lacks.
+    """Return all gaps of a planned flow.
 
     Raises:
-        NotFound: it names what is not there.
+        NotFound: it names an unknown record.
     """
     at = request.at
     configuration = snapshot_of(request).configuration
@@ -276,8 +276,7 @@ def planned(request: Request, flow: PlannedFlow) -> dict[str, Any]:
 
 
 def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield, for each route and each source whose events it can want, as they stand, everything that is lacking, from
-    behind a place on.
+    """Yield all gaps of each route with each source whose events it can match, starting after a position.
 
     Args:
         only: one route.
@@ -306,7 +305,7 @@ def standing(request: Request, only: str | None, after: str) -> Iterator[tuple[s
 
 
 def _known_of(source: Source, request: Request) -> dict[str, str]:
-    """Return what every event of a source says."""
+    """Return the fields that every event of a source has."""
     known = {"tenant": request.tenant.id, "source": source.id, "channel": source.channel}
     return {**known, "kind": EventKind.SYSTEM.value} if source.channel == OPERATIONAL else known
 
@@ -315,7 +314,7 @@ def _preflight(
     request: Request, configuration: Configuration, source: Source, route: Route, names: Mapping[str, str]
 ) -> dict[str, Any]:
     now = request.runtime.now()
-    # The cell's own events are about nobody.
+    # The cell's own events have no subject.
     classes = [DataClass.TECHNICAL.value] if source.channel == OPERATIONAL else ALL_CLASSES
     base = source_facts(configuration, source, request.cell, op="store", classes=classes, now=now, received_at=now)
     return readiness(

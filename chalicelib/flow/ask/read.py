@@ -1,4 +1,4 @@
-"""Read what the cell keeps: events, with an entry before anything is shown, transfers, entries of the log, holds."""
+"""Read stored events, transfers, entries of the log and holds. An event is shown only after its ``viewed`` entry is written."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ ROW_COST = 4
 
 
 def keys(request: Request, wanted: Filter, position: str) -> Iterator[tuple[EventKey | None, str]]:
-    """Yield the keys of the tenant's events, newest first by receipt, with their places; None for each day gone through.
+    """Yield the keys of the tenant's events, newest first by receipt, with their positions; None for each finished day.
 
     Args:
-        position: a place that an earlier call yielded, to go on behind it; empty to begin.
+        position: a position from an earlier call to go on after; empty to begin.
     """
     now = request.runtime.now()
     first = max(request.tenant.created_at, now - timedelta(days=RETENTION_DAYS_MAX), wanted.after or times.EARLIEST)
@@ -67,10 +67,10 @@ def opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str
 
 
 def events(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
-    """Yield a tenant's events, newest first by receipt. The caller MUST write what it shows with ``viewed``.
+    """Yield a tenant's events, newest first by receipt. The caller MUST log the shown ones with ``viewed``.
 
     Raises:
-        RefusedByLaw: one may not be seen from where the key is used.
+        RefusedByLaw: the law forbids reading one from the country where the key is used.
     """
     snapshot = snapshot_of(request)
     found = keys(request, wanted, position)
@@ -114,11 +114,11 @@ def row_of(request: Request, event: str) -> EventRow:
 
 
 def content(request: Request, event: str) -> dict[str, Any]:
-    """Return an event's document, having written that it was looked at.
+    """Return an event's document after writing its ``viewed`` entry.
 
     Raises:
         NotFound: there is none, or its content was erased.
-        RefusedByLaw: it may not be seen from where the key is used, or by nobody since its erasure was asked for.
+        RefusedByLaw: the law forbids reading it from the key's country, or its content is restricted.
     """
     return _looked_at(request, row_of(request, event))
 
@@ -130,7 +130,7 @@ def shown(request: Request, event: str) -> dict[str, Any]:
 
 
 def restricted(why: Restriction) -> RefusedByLaw:
-    """Return the refusal to show or erase what is only kept since the law demands it."""
+    """Return the refusal to show or erase content that is kept only because the law demands it."""
     text = (
         "erasing this content was asked for, and the law demands that it is kept: it is sealed, and erased after until"
     )
@@ -186,10 +186,10 @@ def transfer(request: Request, transfer_id: str) -> Transfer:
 def transfers(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
     """Yield the transfers of a tenant's events, newest event first.
 
-    A place is the event's, and behind a space the transfer's id where the list goes on within an event.
+    A position is the event's, and after a space the transfer's id where the list goes on within an event.
     """
     place, _, within = position.partition(" ")
-    start = place + "~" if within else place  # "~" is behind every id, so that the event itself comes once more
+    start = place + "~" if within else place  # "~" sorts after every id, so that the event itself is read again
     found = keys(request, wanted, start)
     while batch := list(islice(found, READ_AT_ONCE)):
         read = [key for key, _ in batch if key is not None]
@@ -219,7 +219,7 @@ def transfers_of_event(request: Request, event: str, position: str) -> Iterator[
 def transfers_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[Listed]:
     """Yield the transfers of a person's events, oldest first.
 
-    A place is the entry's before, and behind a space the transfer's id, so that a list can go on within an event.
+    A position is the previous entry's, and after a space the transfer's id, so that a list can go on within an event.
     """
     before, _, within = position.partition(" ")
     for found in entries_of_subject(request, subject, wanted, before):
@@ -246,7 +246,7 @@ def _span(request: Request, wanted: Filter) -> tuple[datetime, datetime]:
 
 
 def entries(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
-    """Yield the tenant's audit entries by the time of what they tell of, oldest first."""
+    """Yield the tenant's audit entries by the time of the event or act, oldest first."""
     after, before = _span(request, wanted)
     start: str | None = position or None
     while after < before:
@@ -340,11 +340,11 @@ def holds(request: Request, position: str) -> Iterator[Listed]:
 
 
 def decide_hold(request: Request, hold: str) -> Transfer:
-    """Have a held transfer decided again now; what comes of it shows in the transfer.
+    """Decide a held transfer again now; the transfer shows the result.
 
     Raises:
         NotFound: there is no such hold.
-        Conflict: it is not held any more, or not yet in its lane.
+        Conflict: it is no longer held, or not yet in its lane.
     """
     try:
         one = transfer(request, "trf_" + hold[4:])

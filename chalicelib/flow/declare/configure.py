@@ -1,7 +1,7 @@
-"""Change what a tenant has declared: the tenant itself, keys, recipients, bases and routes.
+"""Change a tenant's declarations: the tenant itself, keys, recipients, bases and routes.
 
 Each change: 1 validate, 2 the record, 3 a ``config_changed`` entry with the configuration's hash before and after. A
-second try of a request with an idempotency key makes the same ids and finds what the first one left.
+second try of a request with an idempotency key makes the same ids and finds the records of the first.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def hash_now(request: Request) -> str:
 
 
 def noted(request: Request, thing: str, reason: str, before: str) -> None:
-    """Write that the configuration has changed, unless that is a part of what the entry of a profile tells of."""
+    """Append ``config_changed``, unless the change is part of a profile, which has one entry for all."""
     if request.profile is not None:
         return
     kinds = {
@@ -105,8 +105,9 @@ def changed(
 
 
 def wake_held(request: Request) -> None:
-    """Have held transfers decided again: what they wait for may be there now. The change that is asked for counts all the same
-    where that cannot be done: lanes that are not woken are looked at in their hour."""
+    """Decide held transfers again after a change that may lift them. The change counts even where this fails: lanes that are not
+    woken are looked at in their hour.
+    """
     lanes: dict[str, None] = {}
     try:
         for lane, _ in request.runtime.data.held(request.tenant.id):
@@ -137,7 +138,7 @@ def create_tenant(
 
 
 def change_tenant(request: Request, settings: TenantSettings, expected: int | None) -> RecordRow:
-    """Replace what is declared of the tenant.
+    """Replace the settings of the tenant.
 
     Raises:
         PreconditionFailed: it has changed since it was read.
@@ -258,7 +259,7 @@ def create_basis(request: Request, settings: BasisSettings) -> RecordRow:
     """Declare evidence for a ground.
 
     Raises:
-        Invalid: it names a recipient that is none, or a law that there is no file of, or none where it would never count.
+        Invalid: the recipient or the law does not exist, or no law is named for a kind that needs one.
     """
     laws = sorted(file.code for file in request.runtime.law.files)
     if settings.law is None and settings.kind in NEEDS_LAW:
@@ -275,7 +276,7 @@ def create_basis(request: Request, settings: BasisSettings) -> RecordRow:
 
 
 def _other_hops(request: Request) -> set[str]:
-    """Return what a record may be bound to beside recipients: the home store, and who stands behind a recipient."""
+    """Return the values that a record may be bound to besides recipients: the home store, and onward parties."""
     recipients = request.runtime.config.snapshot(request.tenant.id).configuration.recipients.values()
     return {"store", *(party.id for recipient in recipients for party in recipient.onward or ())}
 
@@ -314,8 +315,8 @@ def check_route(request: Request, settings: RouteSettings) -> None:
     """Refuse a route that could never act.
 
     Raises:
-        Invalid: its pattern, destination, bases, mode, redactions or what it selects; each with its place.
-        Misconfigured: nobody knows where its pull links would lead.
+        Invalid: its pattern, destination, bases, mode, redactions or selection; each with its place.
+        Misconfigured: the cell has no public address for its pull links.
     """
     Pattern.compile(settings.pattern)
     destination = must_exist(request, settings.destination, "dst", "body.destination")
@@ -401,6 +402,6 @@ def delete_route(request: Request, route_id: str) -> None:
 
 
 def settings_of(record: Any, model: type[Any]) -> dict[str, Any]:
-    """Return what was declared of a record, as JSON values, without what we added."""
+    """Return the declared fields of a record as JSON values, without those that we added."""
     whole: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     return {name: value for name, value in whole.items() if name in model.model_fields}

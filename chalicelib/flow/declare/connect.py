@@ -1,9 +1,9 @@
-"""Connect what is outside: sources, which platforms post to, and destinations, which events go to.
+"""Connect sources, which platforms post to, and destinations, which events go to.
 
-Their secrets are sealed beside the record, never in it:
+Their secrets are encrypted beside the record, never in it:
 
 - a source: ``[{"secret": {...}, "until": null}, ...]``, the current one first, then those in their grace;
-- a destination: ``{"config": {...}, "signing": [...], ...}``, as ``terms`` has it.
+- a destination: ``{"config": {...}, "signing": [...], ...}``, as ``signing_secrets`` has it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def judge_source(request: Request, source: Source) -> list[str]:
 def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Return a channel's secret as it is stored, and the token of the hook's address where the channel has one.
 
-    A platform that proves nothing is told an address that nobody can guess: its token is made here, like a signing secret.
+    A platform without proof of origin gets an unguessable address: its token is made here, like a signing secret.
 
     Raises:
         Invalid: no such channel, not its secret, or a token of the tenant's own.
@@ -104,11 +104,11 @@ def checked(model: type[BaseModel], value: Any, loc: str) -> Any:
 def create_source(
     request: Request, settings: SourceSettings, secret: dict[str, Any]
 ) -> tuple[RecordRow, list[str], str | None]:
-    """Connect an account on a channel; return it, what its events will wait for and the token of its address, if any.
+    """Connect an account on a channel; return it, the gaps that will hold its events, and the token of its address, if any.
 
     Raises:
         Invalid: no such channel, or not its secret.
-        RefusedByLaw: what it sends may not be received or stored here.
+        RefusedByLaw: its events may not be received or stored here.
     """
     stored_secret, token = complete_secret(request, settings.channel, secret)
     source = Source(**dict(settings), id=request.new_id("src"), created_at=request.at)
@@ -119,7 +119,7 @@ def create_source(
 
 
 def sources(request: Request, after: str, limit: int) -> Iterator[RecordRow]:
-    """Yield the tenant's sources in order of their ids, from behind ``after``, the operational one among them.
+    """Yield the tenant's sources in order of their ids, starting after ``after``, the operational one among them.
 
     Args:
         limit: how many rows to read a call.
@@ -167,11 +167,11 @@ def open_source(request: Request, source_id: str) -> RecordRow:
 def change_source(
     request: Request, source_id: str, settings: SourceSettings, expected: int | None
 ) -> tuple[RecordRow, list[str]]:
-    """Change what is declared of a source.
+    """Change the settings of a source.
 
     Raises:
         Invalid: another channel: that is another source.
-        RefusedByLaw: on the new declarations what it sends may not be received or stored here.
+        RefusedByLaw: under the new settings its events may not be received or stored here.
     """
     row = _declared_source(request, source_id)
     if settings.channel != row.record.channel:
@@ -189,7 +189,7 @@ def change_source(
 def rotate_source(
     request: Request, source_id: str, secret: dict[str, Any], expected: int | None
 ) -> tuple[RecordRow, str | None]:
-    """Give a source a new secret; what is proved by the one before is taken for 24 hours more.
+    """Give a source a new secret; the previous one stays valid for 24 hours.
 
     Returns:
         The source, and the new token of its address where the channel has one.
@@ -214,7 +214,7 @@ def close_source(request: Request, source_id: str, expected: int | None) -> None
 
 
 def activation_gaps(recipient: Recipient) -> list[str]:
-    """Name what a recipient's record lacks before events may go to its destinations."""
+    """Return the fields that a recipient's record needs before events may go to its destinations."""
     gaps = []
     if recipient.entity_country is None:
         gaps.append("entity_country")
@@ -228,10 +228,10 @@ def activation_gaps(recipient: Recipient) -> list[str]:
 
 
 def check_active(request: Request, recipient_id: str) -> None:
-    """Refuse to activate a destination whose recipient nobody has described.
+    """Refuse to activate a destination whose recipient is not declared.
 
     Raises:
-        Invalid: no such recipient, or what its record lacks, each with the call that supplies it.
+        Invalid: no such recipient, or missing fields of its record, each with the call that supplies it.
     """
     recipient: Recipient = must_exist(request, recipient_id, "rcp", "body.recipient")
     gaps = activation_gaps(recipient)
@@ -256,11 +256,11 @@ def check_config(request: Request, kind: str, config: dict[str, Any]) -> Any:
 def create_destination(
     request: Request, settings: DestinationSettings, config: dict[str, Any]
 ) -> tuple[RecordRow, dict[str, Any]]:
-    """Make a destination; return it and what its receiver verifies with. One that acts under a role of the tenant's is
-    disabled until that role is proved.
+    """Make a destination; return it and the keys that its receiver verifies with. A destination that acts under a role of the
+    tenant's is disabled until that role is proved.
 
     Raises:
-        Invalid: its kind, format, configuration or recipient, a role that anybody may assume, or it does not agree.
+        Invalid: its kind, format, configuration or recipient, a role that anyone may assume, or it does not agree.
     """
     signing_secrets.check_format(settings)
     read = check_config(request, settings.kind, config)
@@ -278,13 +278,13 @@ def create_destination(
 
 
 def config_of(request: Request, row: RecordRow) -> dict[str, Any]:
-    """Return what is sealed beside a destination."""
+    """Return the encrypted part of a destination."""
     sealed: dict[str, Any] = request.runtime.config.secrets(request.tenant.id, row.record.id, row.sealed)
     return sealed
 
 
 def kind_config(kind: str, sealed: dict[str, Any]) -> Any:
-    """Return what is sealed beside a destination as its kind reads it."""
+    """Return a destination's configuration as its kind reads it."""
     return destinations.of_kind(kind).Config.model_validate(sealed["config"])
 
 
@@ -299,8 +299,8 @@ def change_destination(
 
     Raises:
         Invalid: its format, configuration, recipient or role, another kind (that is another destination), or it does not
-            agree to what is new.
-        Unavailable: its role could not be asked for.
+            agree to the change.
+        Unavailable: its role could not be checked.
     """
     row = request.runtime.config.get(request.tenant.id, destination_id)
     old: Destination = row.record
@@ -332,7 +332,7 @@ def change_destination(
 
 
 def _wake_listed(request: Request, destination: Destination) -> None:
-    """Forget how a destination was, and have what has waited for it sent."""
+    """Reset a destination's state, and wake the deliveries that wait for it."""
     runtime = request.runtime
     runtime.destination_state.enable(request.tenant.id, destination.id, runtime.now(), destination.rate_limit_per_s)
 
@@ -352,12 +352,12 @@ def rotate_destination(request: Request, destination_id: str, expected: int | No
 
 
 def enable_destination(request: Request, destination_id: str, enabled: bool, expected: int | None) -> RecordRow:
-    """Let events go to a destination, or have them wait for it until they expire. Enabling one that is enabled has what waits
-    for it tried at once, but for what waits for its own next attempt.
+    """Enable a destination, or let events wait for it until they expire. Enabling an enabled one tries waiting deliveries at
+    once, except those that wait for their own next attempt.
 
     Raises:
         Invalid: its recipient's record is not complete, its role is not safe to act under, or it does not agree.
-        Unavailable: its role could not be asked for.
+        Unavailable: its role could not be checked.
     """
     row = request.runtime.config.get(request.tenant.id, destination_id)
     sealed = None
@@ -388,7 +388,7 @@ def delete_destination(request: Request, destination_id: str) -> None:
     if any(r.destination == destination_id for r in routes.values()):
         raise Conflict("routes lead to this destination; delete or change them first")
     before = hash_now(request)
-    # Before its record: whoever asks again after a crash finds that.
+    # Before its record: a retry after a crash finds the record.
     request.runtime.destination_state.let_go(request.tenant.id, destination_id, request.runtime.now())
     request.runtime.config.delete(request.tenant.id, destination_id)
     noted(request, destination_id, "removed", before)

@@ -1,8 +1,8 @@
-"""Take many consents, and withdrawals of consents, at once: lines that are taken each by itself, once, however often they come.
+"""Import many consents and withdrawals at once: each line counts by itself, once, however often it is sent.
 
-1 check → 2 whom each is about → 3 the notices' use, the tenant's mark → 4 rows → 5 entries → 6 each person's row → 7 wake what
-is held. A consent's id is made of what it says, so that a second try, or the same line in another file, finds the first one
-and completes what that left undone.
+1 check → 2 the person of each → 3 the notices' use, the tenant's mark → 4 rows → 5 entries → 6 each person's row → 7 wake held
+transfers. A consent's id is derived from its content. A second try, or the same line in another file, therefore finds the
+first one and completes it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Line = tuple[int, ConsentSettings | WithdrawalLine]
 
 
 def take(request: Request, lines: Sequence[Line]) -> Imported:
-    """Take lines; what is wrong with one does not stop the others.
+    """Import lines; a wrong line does not stop the others.
 
     Args:
         lines: at most ``LINES_MAX``, each with its number.
@@ -135,7 +135,7 @@ def _withdrawals(
 
 
 def _id(request: Request, line: ConsentSettings) -> str:
-    """Name a consent by what it says: the order of what it lists does not matter."""
+    """Derive a consent's id from its content; the order of its lists does not matter."""
     values: dict[str, Any] = line.model_dump(mode="json")
     said = {name: sorted(value) if isinstance(value, list) else value for name, value in values.items()}
     return _named(request, line, "consent", json.dumps(said, sort_keys=True, separators=(",", ":")))
@@ -147,10 +147,10 @@ def _named(request: Request, given: ConsentSettings, use: str, text: str) -> str
 
 
 def _entry(request: Request, consent: Consent, made: str, reason: str) -> Entry:
-    """Make the entry of a consent or of its withdrawal; its id is made of theirs, so that there is one however often it comes.
+    """Make the entry of a consent or of its withdrawal; its id is derived from theirs, so that each has one entry.
 
     Args:
-        made: the id of the row that it tells of.
+        made: the id of its row.
     """
     end = consent.withdrawal
     at = end.at if reason == "withdrawal" and end is not None else consent.created_at

@@ -1,8 +1,8 @@
 """Take consents and their withdrawals. Each is an act in the person's part of the log.
 
-1 validate → 2 the notice's use → 3 the tenant's mark → 4 the row, and the person's → 5 the entry → 6 wake what is held for the
-person. A second try of a request completes the first one. A withdrawal is read with the next attempt at each delivery, and
-wakes nothing.
+1 validate → 2 the notice's use → 3 the tenant's mark → 4 the row, and the person's → 5 the entry → 6 wake transfers held for the
+person. A second try of a request completes the first one. The next attempt at each delivery reads a withdrawal, which wakes
+no lane.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..request import Request
 from .configure import WAKE_MAX, invalid, must_exist
 
 LOOKED_MAX = 500
-"""Entries of a person that one consent looks at for what is held; what is over waits for its hour."""
+"""Entries of a person that one consent checks for held transfers; the rest wait for their hour."""
 
 
 def _person(request: Request, subject: str) -> str:
@@ -36,7 +36,7 @@ def _person(request: Request, subject: str) -> str:
 
 
 def check_said(request: Request, settings: ConsentSettings) -> None:
-    """Refuse what a consent says of its time and its laws.
+    """Refuse a consent with a wrong time or law.
 
     Raises:
         Invalid: it was not given yet, or names a law that there is no file of.
@@ -50,11 +50,11 @@ def check_said(request: Request, settings: ConsentSettings) -> None:
 
 
 def give(request: Request, settings: ConsentSettings) -> Consent:
-    """Store a consent, and have what is held for its person decided again.
+    """Store a consent, and decide the transfers held for its person again.
 
     Raises:
-        Invalid: nobody is known by this ref, no such recipient or law, not given yet, or too many of one person.
-        Conflict: the id stands for something else.
+        Invalid: an unknown ref, recipient or law, a time of giving in the future, or too many consents of one person.
+        Conflict: the id stands for another consent.
     """
     must_exist(request, settings.recipient, "rcp", "body.recipient")  # 1
     check_said(request, settings)
@@ -93,7 +93,7 @@ def entry_of(request: Request, consent: Consent, reason: str, at: datetime, by: 
     """Make the entry of a consent or of its withdrawal.
 
     Args:
-        by: what it is named after: there is one entry of each name, however often it is made.
+        by: the name that the entry's id is derived from: each name has one entry.
     """
     return audit.act(
         "config_changed",

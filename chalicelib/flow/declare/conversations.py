@@ -1,7 +1,7 @@
-"""Have a conversation off the record, and say when it was.
+"""Take a conversation off the record or back on, and list its intervals.
 
-1 the conversation → 2 the law → 3 the tenant's mark, from which on the door looks → 4 the interval → 5 the entry. An interval names
-the request that began or ended it, so that whoever comes after a crash writes the entry that is missing.
+1 the conversation → 2 the law → 3 the tenant's mark, from which on hooks looks → 4 the interval → 5 the entry. An interval names
+the request that began or ended it, so that a retry after a crash writes the missing entry.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def intervals_of(request: Request, conversation: str) -> Intervals:
 
 
 def turn(request: Request, conversation: str, off_record: bool) -> Intervals:
-    """Have a conversation off the record, or on again, from ``core.tenant.intervals.EFFECT`` on; asking for what is so changes nothing.
+    """Take a conversation off the record, or back on, ``core.tenant.intervals.EFFECT`` from now; repeating it changes nothing.
 
     Raises:
         NotFound: the tenant has no such conversation.
@@ -99,13 +99,15 @@ def _note(request: Request, conversation: str, interval: Interval) -> None:
             reason=reason,
         )
 
-    request.runtime.audit.append(entry(interval.on, None, "enabled"))  # whoever turned it on may have died before it
+    request.runtime.audit.append(
+        entry(interval.on, None, "enabled")
+    )  # an earlier try may have crashed before this entry
     if interval.off is not None:
         request.runtime.audit.append(entry(interval.off, interval.until, "disabled"))
 
 
 def shown(request: Request, conversation: str, intervals: Intervals) -> Mapping[str, Any]:
-    """Return what the API tells of a conversation."""
+    """Return a conversation as the API shows it."""
     now = request.runtime.now()
     last = intervals[-1] if intervals else None
     return {

@@ -1,7 +1,7 @@
-"""Try a destination: send an example of ours through its own form and its own connection, and say what came of it.
+"""Test a destination: send an example event through its own format and connection, and return the result.
 
-It is no transfer: no event, no person's data, nothing that a decision could be about. Hence it has no entry in the log,
-which tells of acts on data and of changes; it changes nothing either, so that an answer of 410 disables nothing.
+A test is no transfer: it holds no person's data, so there is nothing to decide. It has no entry in the log, which records
+acts on data and changes. It changes nothing either: an answer of 410 disables nothing.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def example(event_id: str, tenant_id: str, now: datetime) -> dict[str, Any]:
 
 
 def attempt(request: Request, destination_id: str) -> dict[str, Any]:
-    """Send the example to a destination once, whether it is enabled or not, and return what came of it.
+    """Send the example to a destination once, enabled or not, and return the result.
 
-    What the destination answered is its owner's to see, cut at 4 KiB. It is in this answer and nowhere else.
+    The result shows the destination's answer to its owner, cut at 4 KiB. The answer is kept nowhere else.
 
     Raises:
         NotFound: there is no such destination.

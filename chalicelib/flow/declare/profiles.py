@@ -1,8 +1,8 @@
-"""Make several declarations from one form: show all of it, then, when exactly that is accepted, make it.
+"""Make several declarations from one form: show all of it, then make exactly the accepted form.
 
-What is accepted is made in this order: 1 the records, none of which moves anything, 2 the route, by which all acts, 3 one
-``config_changed`` entry. Each record names the profile, the digest and which declaration it is, so that a second try finds
-what an earlier one made and completes it; until the route is there nothing is sent.
+The order is: 1 the records, none of which moves data, 2 the route, which makes the flow run, 3 one ``config_changed`` entry.
+Each record names the profile, the digest and its declaration, so that a second try finds the records of the first and
+completes it. Until the route exists nothing is sent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _MAKES: Mapping[str, tuple[str, type[Any], type[Any], Callable[[Request, dict[st
         lambda request, body: (create_route(request, checked(RouteSettings, body, "body")), {}),
     ),
 }  # fmt: skip
-"""Each call: its ids' prefix, what is declared, the record, and the use case that makes it. The same as of a call of its own."""
+"""Each call: its ids' prefix, the settings, the record, and the use case that makes it. The same as of a call of its own."""
 
 
 def of_name(name: str) -> FormProfile:
@@ -78,10 +78,10 @@ def of_name(name: str) -> FormProfile:
 
 
 def ask(request: Request, profile: FormProfile, answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Show what answers would make, what would be decided on it, and what stands for all that. Nothing is stored.
+    """Show the declarations that answers would make, the decision on them, and the digest of both. Nothing is stored.
 
     Raises:
-        Invalid: an answer is not of its question's type, or names what is not there.
+        Invalid: an answer has the wrong type for its question, or names an unknown record.
     """
     missing = [question.model_dump(mode="json") for question in profiles.unanswered(profile, answers)]
     read = profiles.checked(profile, answers)
@@ -100,11 +100,11 @@ def ask(request: Request, profile: FormProfile, answers: Mapping[str, Any]) -> d
 def accept(
     request: Request, profile: FormProfile, answers: Mapping[str, Any], digest: str
 ) -> list[tuple[_Record, Any]]:
-    """Make what was shown; return each record and what is shown of it once, in the order of the profile.
+    """Make the shown declarations; return each record and its one-time secrets, in the order of the profile.
 
     Raises:
-        Invalid: a question has no answer, or an answer cannot be taken.
-        Conflict: ``digest`` is not that of what these answers give now.
+        Invalid: a question has no answer, or an answer is not acceptable.
+        Conflict: ``digest`` is not the current digest of these answers.
     """
     shown = ask(request, profile, answers)
     if shown["missing"]:
@@ -138,7 +138,7 @@ def _missing(name: str) -> dict[str, str]:
 
 
 def _made_before(configuration: Configuration, digest: str) -> dict[str, _Record]:
-    """Return what an earlier try has made, by its declaration."""
+    """Return the records of an earlier try, by declaration."""
     kinds: Sequence[Mapping[str, _Record]] = (
         configuration.recipients, configuration.destinations, configuration.bases, configuration.routes,
     )  # fmt: skip
@@ -159,13 +159,13 @@ def _written(request: Request, made: Sequence[tuple[_Record, Any]], digest: str)
         bases=without(now.bases),
         routes=without(now.routes),
     )
-    # The entry of an earlier try stands, whatever else has changed since.
+    # The entry of an earlier try stands, even if the configuration has changed since.
     with suppress(AuditConflict):
         noted(request, made[-1][0].id, "profile", before.hash)
 
 
 def _decision(request: Request, source_id: str, spelled: Sequence[Spelled]) -> dict[str, Any]:
-    """Return what is decided on every message of the source along the route, as if everything were declared."""
+    """Return the decision on every message of the source along the route, as if all declarations were made."""
     must_exist(request, source_id, "src", "body.answers.source")
     now, configuration = request.runtime.now(), snapshot_of(request).configuration
     records: dict[str, dict[str, Any]] = {

@@ -1,7 +1,7 @@
-"""What a destination's kind works out of its configuration: where it is, and whether the tenant's role is safe to act under.
+"""A destination's place and role: where its kind keeps data, and whether the tenant's role is safe to act under.
 
-A role is safe when it is assumed with the destination's external id and is not assumed without it. A tenant learns the id
-from the answer that makes the destination, so that a new one waits, disabled, for its role.
+A role is safe when it can be assumed with the destination's external id and cannot be assumed without it. A tenant gets the
+id from the answer that makes the destination, so that a new one stays disabled until its role is ready.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOC = "body.config.role_arn"
 
 
 def external_id(request: Request, destination: str) -> str:
-    """Return what a role has to demand for one destination: always the same, and nobody without the tenant's key can guess it."""
+    """Return the external id of one destination: always the same, and unguessable without the tenant's key."""
     text = f"external id\0{request.tenant.id}\0{destination}"
     return "wbx_" + ids.encode(int.from_bytes(hmac.digest(request.keys.secrets, text.encode(), "sha256"), "big"), 52)
 
@@ -40,7 +40,7 @@ def begun(request: Request, destination: Destination, config: Any) -> Destinatio
     """Return a new destination as it is stored: disabled where its role does not demand the id yet.
 
     Raises:
-        Invalid: anybody may assume the role.
+        Invalid: anyone may assume the role.
     """
     if not destination.enabled or destination.external_id is None:
         return destination
@@ -53,11 +53,11 @@ def begun(request: Request, destination: Destination, config: Any) -> Destinatio
 
 
 def demand(request: Request, destination: Destination, config: Any) -> None:
-    """Refuse to enable a destination whose role is not safe to act under; the text says what to do.
+    """Refuse to enable a destination whose role is not safe to act under; the text names the remedy.
 
     Raises:
-        Invalid: the role is assumed by anybody, or not by us.
-        Unavailable: it could not be asked.
+        Invalid: anyone may assume the role, or we may not.
+        Unavailable: it could not be checked.
     """
     if destination.external_id is None:
         return

@@ -48,7 +48,7 @@ def first_secrets(request: Request) -> dict[str, Any]:
 
 
 def rotated(request: Request, sealed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is sealed with new secrets; those before count for 24 hours more. A second try changes nothing."""
+    """Return the encrypted part with new secrets; the previous ones stay valid for 24 hours. A second try changes nothing."""
     fresh, now = first_secrets(request), request.runtime.now()
     new = fresh["signing"][0]["secret"]
     if any(kept["secret"] == new for kept in sealed["signing"]):
@@ -58,7 +58,7 @@ def rotated(request: Request, sealed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secrets_shown(kind: str, sealed: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return what a tenant is shown at the making and rotation of secrets: what its receiver verifies with."""
+    """Return the keys that a tenant's receiver verifies with, shown once when secrets are made and rotated."""
     scheme = sealed["config"].get("signature", "v1") if _signs(kind) else None
     secret = sealed["signing"][0]["secret"] if scheme in ("v1", "both") else None
     return {"signing_secret": secret, "public_keys": public_keys(kind, sealed, now)}
@@ -75,7 +75,7 @@ def _signs(kind: str) -> bool:
 
 
 def agreed(request: Request, settings: DestinationSettings, config: Any) -> str | None:
-    """Have a destination asked whether it takes deliveries, where it wants to be asked.
+    """Ask a destination whether it takes deliveries, where it demands a handshake.
 
     Args:
         config: as its kind reads it.

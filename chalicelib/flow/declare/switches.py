@@ -35,7 +35,7 @@ def throw(request: Request, settings: SwitchSettings) -> RecordRow:
     """Stop every delivery that a switch matches, from the next attempt on.
 
     Raises:
-        Invalid: it names what is not there, ends before it begins, or there are too many.
+        Invalid: it names an unknown record, ends before it begins, or there are too many.
     """
     _check(request, settings)
     switch = Switch(**dict(settings), id=request.new_id("swi"), created_at=request.at)
@@ -46,7 +46,7 @@ def throw(request: Request, settings: SwitchSettings) -> RecordRow:
 
 
 def release(request: Request, switch_id: str) -> None:
-    """Take a switch away. What it has refused stays refused, and can be replayed.
+    """Remove a switch. Transfers that it refused stay refused, and can be replayed.
 
     Raises:
         NotFound: there is none with this id.

@@ -1,8 +1,8 @@
-"""Erase an event's content, or seal it until it may be erased.
+"""Erase an event's content, or restrict it until it may be erased.
 
-What stands in the way, the strongest first: a legal hold, which somebody has to release; a minimum that the law demands, which
-is over by itself. Under a minimum the content is sealed (restricted) and its life ends with the minimum: the request stands,
-and nobody has to ask again.
+Two things forbid erasure, the stronger first: a legal hold, which must be released; a statutory minimum, which ends by
+itself. Under a minimum the content is restricted and its life ends with the minimum: the request stands, and needs no
+repetition.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ WAITING = ("pending", "held")
 
 
 def erase(request: Request, event: str, ground: str) -> None:
-    """Erase an event's content; what waits for it ends. Erasing what is erased does no harm.
+    """Erase an event's content and end its waiting deliveries. Erasing erased content does no harm.
 
     Raises:
         NotFound: there is no such event.
         HoldActive: a legal hold is on it.
-        RefusedByLaw: the law demands that the content is kept; with ``until``: it is sealed, and erased then.
+        RefusedByLaw: the law demands that the content is kept; with ``until``: it is restricted, and erased then.
     """
     runtime, tenant = request.runtime, request.tenant.id
     row = row_of(request, event)
@@ -52,8 +52,8 @@ def erase(request: Request, event: str, ground: str) -> None:
         decision = runtime.decider.decide({**facts, "item": item})
         if decision.verdict == "refused":
             raise RefusedByLaw("the law demands that this content is kept", decision.selected_rules(), decision.missing)
-    # Before it, as the row names nobody afterwards: whoever dies between has said it. After it, since the sweep may have
-    # looked in between, and seen what was still there.
+    # Before the row changes, since it names no person afterwards: a crash in between leaves the person listed. And after
+    # it, since the sweep may have looked in between and seen the content still there.
     owners = [row.owner] if row.owner is not None else []
     for owner in owners:
         runtime.lifetimes.ask(tenant, owner)
@@ -65,7 +65,7 @@ def erase(request: Request, event: str, ground: str) -> None:
 
 
 def _seal(request: Request, row: EventRow, why: Restriction) -> NoReturn:
-    """Seal content that may not be erased yet: 1 the length of its life, 2 the row, 3 what waits ends, 4 the entry.
+    """Restrict content that may not be erased yet: 1 the length of its life, 2 the row, 3 end waiting deliveries, 4 the entry.
 
     Raises:
         RefusedByLaw: always, saying until when.
@@ -97,7 +97,7 @@ def _seal(request: Request, row: EventRow, why: Restriction) -> NoReturn:
 
 
 def _act(request: Request, row: EventRow, kind: str, now: datetime, by: str, ground: str, **about: Any) -> audit.Entry:
-    # Not by the request's id: whoever asks again completes the same entries.
+    # Not by the request's id: a repeated request completes the same entries.
     return audit.act(
         kind,
         tenant=request.tenant.id,

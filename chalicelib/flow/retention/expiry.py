@@ -1,15 +1,14 @@
-"""Expiry: each hour, delete what is past its life, and the keys of people of whom nothing is left.
+"""Expiry: each hour, delete events past their life, and the keys of people without data left.
 
-Of each length of life that a tenant's events have, those are looked at that have come to that age since the last time, by
-the index of days: 1 the length of one that lives longer is remembered → 2 what a legal hold is on is taken out of the table's own
-expiry, and stays → 3 the people of the others are asked for → 4 their rows are deleted → 5 how far has been looked. A
-released hold has its events looked at once more.
+For each length of life that a tenant's events have, the run checks the events that have reached that age since the last run,
+by the index of days: 1 remember the length of an event that lives longer → 2 take events under a legal hold out of the
+table's own TTL, and keep them → 3 list the people of the others → 4 delete their rows → 5 store the progress. The events of
+a released legal hold are checked once more.
 
-Of the people who are asked for: 6 if the log has nothing of theirs that is alive or held, their row is marked → 7 some time
-later, if it still has nothing and nobody has taken the mark away, key and ref are deleted, and an entry says so.
+For the listed people: 6 if the log has no living or held content of theirs, mark their row → 7 some time later, if there is
+still none and the mark is still there, delete key and ref and append an entry.
 
-Whoever dies on the way is followed by the next run, which does the piece again. Readers filter by themselves: that this job is
-late shows nobody what is over.
+If a run crashes, the next one repeats its piece. Readers filter expired rows themselves, so a late run exposes nothing.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ from ..messages import NO_CONVERSATION
 PAGE = 50
 """Events of one piece; twice as many at most."""
 NEWEST = 3
-"""Entries of a person that are looked at before the person is asked for: who writes on has one that is alive among them."""
+"""Entries of a person that are checked before the person is listed: an active person has a living one among them."""
 BETWEEN = timedelta(minutes=30)
 """Between a person's mark and the end: longer than any invocation that may have read the person without it."""
 
 
 def handle(runtime: Runtime, tenants: Iterable[Tenant], left_s: Callable[[], float]) -> None:
-    """Work through what is over of each tenant, a piece of one after a piece of another, while there is time."""
+    """Work through the expired events of each tenant, a piece of one after a piece of another, while there is time."""
     waiting = deque((tenant.id, _pieces(runtime, tenant)) for tenant in tenants)
     while waiting:
         if left_s() <= 0:
@@ -60,9 +59,9 @@ def handle(runtime: Runtime, tenants: Iterable[Tenant], left_s: Callable[[], flo
 
 @dataclass
 class Known:
-    """What one run knows of a tenant: the lengths of life that are remembered, and the people who have been looked at.
+    """The state of one run for a tenant: the remembered lengths of life, and the checked people.
 
-    Who was alive at the run's ``now``, or was asked for, need not be looked at again: erasing asks by itself.
+    A person alive at the run's ``now``, or listed already, needs no second check: erasing lists people itself.
     """
 
     days: set[int]
@@ -76,7 +75,7 @@ def _pieces(runtime: Runtime, tenant: Tenant) -> Iterator[None]:
     used = {tenant.retention.default_days, *(s.retention_days for s in sources if s.retention_days is not None)}
     if used - {one.days for one in lengths}:
         for days in used:
-            runtime.lifetimes.use(tenant.id, days, tenant.created_at - DAY)  # the door's clock may have been behind
+            runtime.lifetimes.use(tenant.id, days, tenant.created_at - DAY)  # the clock of hooks may have been late
         lengths, released = runtime.lifetimes.to_look_at(tenant.id)
     known = Known({one.days for one in lengths})
     for length in lengths:
@@ -148,7 +147,7 @@ def _settle(runtime: Runtime, tenant: str, keys: list[EventKey], now: datetime, 
 
 
 def _others(runtime: Runtime, tenant: str, rows: Iterable[EventRow], now: datetime) -> Iterable[str]:
-    """Return the people whom events are about beside the one who owns them: members, who may never have written."""
+    """Return the people of events other than their owner: members, who may never have written."""
     wanted = []
     for row in rows:
         entry = audit.received_id(row.minute, row.key.event)
@@ -168,7 +167,7 @@ def _holding(holds: Iterable[LegalHold], row: EventRow) -> LegalHold | None:
 def _ask_for(runtime: Runtime, tenant: str, people: set[str], holds: Iterable[LegalHold], now: datetime) -> None:
     since = runtime.config.tenant(tenant).record.created_at
     for person, ref in runtime.people.refs(people).items() if people else ():
-        # What is about nobody is under its conversation's key, which goes with the tenant.
+        # Content without a subject is under its conversation's key, which goes with the tenant.
         if not ref.startswith("sub_"):
             continue
         newest = runtime.audit.newest_of_subject(tenant, ref, since, now)
@@ -177,7 +176,7 @@ def _ask_for(runtime: Runtime, tenant: str, people: set[str], holds: Iterable[Le
 
 
 def _lives(runtime: Runtime, entry: Mapping[str, Any], person: str, holds: Iterable[LegalHold], now: datetime) -> bool:
-    """Say whether an entry of a person tells of content that is there and alive, or held."""
+    """Return whether a person's entry belongs to content that is stored and alive, or held."""
     if entry["kind"] == "decided":
         receipt = entry["receipt"]
         received_at = times.parse(receipt["received_at"])

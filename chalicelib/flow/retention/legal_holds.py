@@ -19,10 +19,10 @@ from ..request import Request
 
 
 def place(request: Request, settings: LegalHoldSettings) -> LegalHold:
-    """Place a hold: 1 the row, 2 the entry. A second try of the same request completes the first.
+    """Place a legal hold: 1 the row, 2 the entry. A second try of the same request completes the first.
 
     Raises:
-        Invalid: the tenant knows nobody by the subject's ref, or has as many holds as it may.
+        Invalid: the subject's ref is unknown, or the tenant has the maximum number of holds.
         Conflict: an earlier request with this idempotency key placed another one.
     """
     runtime, tenant = request.runtime, request.tenant.id
@@ -49,7 +49,7 @@ def _invalid(loc: str, code: str, text: str) -> Invalid:
 
 
 def release(request: Request, hold_id: str) -> LegalHold:
-    """Release a hold: 1 the row, 2 what it has kept is looked at, 3 the entry. Releasing again completes what was cut.
+    """Release a legal hold: 1 the row, 2 list its content for the sweep, 3 the entry. Repeating it completes a cut release.
 
     Raises:
         NotFound: there is none with this id.
@@ -64,7 +64,9 @@ def release(request: Request, hold_id: str) -> LegalHold:
     if isinstance(hold.value, HoldPeriod):
         after, before = max(after, hold.value.after), min(before, hold.value.before)
     runtime.lifetimes.released(tenant, Released(hold.id, times.text(after), before))  # 2
-    _note(request, "held", hold, hold.placed_at, hold.placed_by)  # whoever placed it may have died before this
+    _note(
+        request, "held", hold, hold.placed_at, hold.placed_by
+    )  # the process that placed it may have crashed before this
     _note(request, "released", hold, hold.released_at, hold.released_by)  # 3
     return hold
 

@@ -1,8 +1,8 @@
-"""Sweep: each hour, end what is over (``expiry``), and find what waits too long to be sealed.
+"""Sweep: each hour, end records whose life is over (``expiry``), and find entries that wait too long for their seal.
 
-What waits in lanes ends when its lane is looked at, which is at least once a day, so that no end depends on this job. A
-closed tenant ends here: its master key and all it declared are deleted, which leaves every copy of its content, in
-backups and queues too, unreadable. No tenant ends while a legal hold stands.
+Waiting deliveries end when their lane is looked at, at least once a day, so that no end depends on this job. A closed
+tenant ends here: its master key and all declarations are deleted, which leaves every copy of its content, in backups and
+queues too, unreadable. No tenant ends while a legal hold stands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXPIRY_UNTIL_S = 350
 
 
 def handle(runtime: Runtime) -> int:
-    """Erase closed tenants, end what is over, and reconcile the logs of those whose hour it is.
+    """Erase closed tenants, end expired records, and reconcile the logs of those tenants whose hour it is.
 
     Return how many tenants were erased.
     """
@@ -41,7 +41,7 @@ def handle(runtime: Runtime) -> int:
         except Exception as fault:  # noqa: BLE001  (one tenant's fault is not another's)
             error("tenant_not_looked_at", fault, tenant=tenant)
             failed = failed or fault
-    # Each hour in another order: who has to wait when there is more than one run can do is not always the same.
+    # Another order each hour: when there is more than one run can do, it is not always the same tenants that wait.
     living.sort(key=lambda one: hashlib.sha256(f"{one.id}{now:%Y%m%d%H}".encode()).digest())
     expiry.handle(runtime, living, lambda: EXPIRY_UNTIL_S - (runtime.monotonic() - started))
     notify_sealer(runtime)
@@ -57,7 +57,7 @@ def handle(runtime: Runtime) -> int:
     if erased:
         count("tenants_erased", erased)
     if failed is not None:
-        raise failed  # once the others have had their turn: this is to be seen
+        raise failed  # raise once the other tenants have had their turn, so that the failure shows
     return erased
 
 
@@ -74,7 +74,7 @@ def _looked_at(runtime: Runtime, tenant: str, living: list[Tenant]) -> bool:
     elif runtime.legal_holds.standing(tenant):
         warning("tenant_held", tenant=tenant)
     elif runtime.lifetimes.to_look_at(tenant)[1]:
-        living.append(record)  # what a released hold has kept is in no table's own expiry: first that is ended
+        living.append(record)  # a released legal hold's content has no TTL: end it first
     else:
         _erase(runtime, record)
         return True
@@ -82,7 +82,7 @@ def _looked_at(runtime: Runtime, tenant: str, living: list[Tenant]) -> bool:
 
 
 def _erase(runtime: Runtime, record: Tenant) -> None:
-    """1 the entry, 2 the sealer is told, 3 what the tenant declared and its key. A crash is completed by the next run."""
+    """1 append the entry, 2 notify the sealer, 3 delete the tenant's declarations and key. The next run completes a crash."""
     tenant, now = record.id, runtime.now()
     entry = audit.act(
         "erased",
