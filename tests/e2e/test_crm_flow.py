@@ -174,3 +174,21 @@ def test_attempt_waits_as_long_as_the_crm_asks(status: int) -> None:
         w.run(timedelta(minutes=3))
 
         assert len(vendor.messages) == 1
+
+
+def test_all_lanes_wait_when_one_is_told_to_by_the_crm() -> None:
+    vendor = Hubspot()
+    with connected(vendor) as w:
+        vendor.instead = lambda asked: answer(429, None, Retry_After="600")
+        w.post(1, chat=100)
+        w.run(timedelta(seconds=1))
+        vendor.instead = lambda asked: None
+        asked = len(vendor.asked)
+
+        w.post(2, chat=200)
+        w.run(timedelta(minutes=9))
+        assert len(vendor.asked) == asked
+        w.run(timedelta(minutes=3))
+
+        assert len(vendor.messages) == 2
+        assert sorted(outcomes(w)) == [("delivered", "accepted")] * 2 + [("failed", "throttled")]
