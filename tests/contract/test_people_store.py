@@ -95,6 +95,35 @@ def test_deleted_person_comes_back_as_somebody_else(rows: Table) -> None:
     assert after.ref != before.ref and after.key != before.key
 
 
+def test_person_who_ended_and_came_back_after_the_read_is_not_taken_for_the_old_one(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    wanted = {pk(tenant, "77"): ("subject", KEYS)}
+    (old,) = people.find_or_make(wanted).values()
+    assert people.ends(old.pk, since=1)
+    read = rows.get({"pk": old.pk})  # by an invocation that is slow
+    assert read is not None
+    assert people.end(tenant, old.pk, old.ref, since=1)
+    (new,) = people.find_or_make(wanted).values()
+
+    (found,) = people.find_or_make(wanted, [read]).values()
+
+    assert found == new
+    assert found.ref != old.ref and found.key != old.key
+
+
+def test_person_whose_mark_another_took_away_after_the_read_stays(rows: Table) -> None:
+    people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
+    wanted = {pk(tenant, "77"): ("subject", KEYS)}
+    (person,) = people.find_or_make(wanted).values()
+    assert people.ends(person.pk, since=1)
+    read = rows.get({"pk": person.pk})
+    assert read is not None
+    people.find_or_make(wanted)
+
+    assert people.find_or_make(wanted, [read]) == {person.pk: person}
+    assert not people.end(tenant, person.pk, person.ref, since=1)
+
+
 def test_key_opens_only_with_the_tenants_own(rows: Table) -> None:
     people, tenant = PeopleStore(rows, Ticks().random), new_id("tnt")
     place = pk(tenant, "77")

@@ -19,6 +19,7 @@ from chalicelib.flow.ask import read
 from chalicelib.flow.jobs import replay
 from chalicelib.flow.request import Request
 from chalicelib.flow.retention import erase, legal_holds, sweep
+from chalicelib.flow.retention.expiry import BETWEEN
 from infra.cell import engines
 from tests.support import deaths
 from tests.support.world import CLASSES, START, Crash, World, nothing_planted_in_a_log, world
@@ -131,6 +132,27 @@ def test_a_person_of_whom_nothing_is_left_ends_and_others_stay(cell: World) -> N
     (ended,) = cell.of_kind("expired")
     assert (ended["subject"], ended["reason"], ended["event"]) == (gone, "retention", None)
     assert cell.runtime.people.of_ref(cell.tenant, gone) is None
+
+
+def test_a_person_stays_for_half_an_hour_after_the_mark_whatever_sweeps_run(cell: World) -> None:
+    cell.connect(days=2)
+    cell.post(1)
+    cell.settle()
+    marked_at = START + 2 * DAY + HOUR
+    cell.clock = marked_at
+    sweep.handle(cell.runtime)
+    (person,) = people(cell)
+
+    for later in (timedelta(minutes=1), BETWEEN - timedelta(milliseconds=1)):
+        cell.clock = marked_at + later
+        sweep.handle(cell.runtime)
+        assert people(cell) == {person}
+        assert cell.of_kind("expired") == []
+
+    cell.clock = marked_at + BETWEEN
+    sweep.handle(cell.runtime)
+    assert people(cell) == set()
+    assert [e["subject"] for e in cell.of_kind("expired")] == [person]
 
 
 def test_a_copy_of_an_event_is_unreadable_when_its_person_has_ended(cell: World) -> None:
