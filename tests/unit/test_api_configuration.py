@@ -53,7 +53,15 @@ def test_lost_update_is_refused_when_if_match_is_old(tenant: Api) -> None:
     assert first.status == 200 and first.headers["ETag"] != tag
     assert (second.status, second.json["code"]) == (412, "precondition_failed")
     assert tenant.get(path).json["legal_name"] == "First"
-    assert tenant.call("PUT", path, RECIPIENT, If_Match="W/nonsense").status == 412
+
+
+@pytest.mark.parametrize("tag", ["W/nonsense", "²", '"²"', "٣", "-1", "1.0", "", "1" * 10, "1" * 5000])
+def test_change_is_refused_when_if_match_holds_no_etag_of_ours(tenant: Api, tag: str) -> None:
+    made = tenant.made_by("/v1/recipients", RECIPIENT)
+
+    refused = tenant.call("PUT", f"/v1/recipients/{made['id']}", RECIPIENT, If_Match=tag)
+
+    assert (refused.status, refused.json["code"]) == (412, "precondition_failed")
 
 
 def test_older_versions_of_a_recipient_are_kept_when_it_is_replaced(tenant: Api) -> None:
