@@ -22,7 +22,8 @@ from .. import law
 from ..core.errors import DeliveryError, Invalid
 from . import base
 from .aws_client import Access, Aws
-from .base import Countries, Delivery, DeliveryReceipt, Proof, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .proof import Proof
 from .vetted import failure
 
 ACCEPTED = "accepted"

@@ -21,7 +21,7 @@ from botocore import exceptions as faults
 from botocore.parsers import ResponseParserError
 
 from ..core.errors import DeliveryError
-from .base import Proof
+from .proof import Proof
 from .vetted import failure
 
 SESSION_S = 3600
@@ -281,13 +281,13 @@ class Maker:
 
     @cached_property
     def _boto(self) -> Any:
-        import boto3
+        import boto3  # for the first delivery under a role
 
         return boto3.session.Session()
 
     def __call__(self, service: str, region: str, session: Session | None) -> Any:
         """Make a client. Not to be called by two threads at once."""
-        from botocore.config import Config
+        from botocore.config import Config  # as for ``_boto``
 
         sts = service == "sts"  # its time comes on top of the call's, within the same invocation
         config = Config(**_CONFIG, connect_timeout=2 if sts else 5, read_timeout=5 if sts else 15)

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from . import vetted
 from .address import Policy
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # botocore: only the kinds that act under a role load it
     from .aws_client import Aws
 
 KEPT_RESPONSE_BYTES = 4096
@@ -107,18 +106,6 @@ class SendingClients:
     limits: vetted.Limits = field(default_factory=vetted.Limits)
     memory: Memory | None = None
     aws: Aws | None = None
-
-
-class Proof(StrEnum):
-    """What asking for a role of the tenant's has shown: first without the external id, which must fail, then with it.
-
-    ``open``: anybody who may send through this cell could use it. ``unknown``: AWS did not answer.
-    """
-
-    PROVEN = "proven"
-    OPEN = "open"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
 
 
 class DestinationKind(Protocol):

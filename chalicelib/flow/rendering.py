@@ -116,7 +116,7 @@ def render(
 
 
 def _selected(kind: str, select: str, document: Mapping[str, Any]) -> Any:
-    from ..core.pattern import transform  # and with it JMESPath: most routes send the event as it is
+    from ..core.pattern import transform  # loads JMESPath: most routes send the event as it is
 
     if not selects(kind):  # a route that led elsewhere when this was planned
         raise _fault(f"destinations of kind {kind} write a form of their own and take no select")

@@ -13,7 +13,7 @@ from ..core.envelope import TenantKeys
 from ..core.tenant.records import FromProfile, Tenant
 from ..runtime import Runtime
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the law behind it: the function ``jobs`` loads this module and mostly finds nothing to do
     from ..core.decide.plan import Cell
 
 
@@ -71,7 +71,7 @@ class Request:
         Raises:
             AuditUnavailable: it is not written; the caller MUST NOT answer as if it were.
         """
-        from ..core.log import audit  # and with it the forms of all entries: most requests only read
+        from ..core.log import audit  # loads the law, as above
 
         entry = audit.act(
             kind,

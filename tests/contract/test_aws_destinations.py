@@ -20,7 +20,8 @@ from chalicelib.core.delivery.retry import Outcome
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import aws_client, of_kind
 from chalicelib.destinations.aws_client import Access, Aws, Session
-from chalicelib.destinations.base import Proof, SendingClients
+from chalicelib.destinations.base import SendingClients
+from chalicelib.destinations.proof import Proof
 from tests.contract.test_destinations import AWS_KINDS, DOCUMENT, NOW, delivery
 from tests.support import tenant_aws
 from tests.support.tenant_aws import EXTERNAL_ID, SAID, TAKEN, faked, refusal

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from chalicelib.core import envelope as sealing
-from chalicelib.flow.hooks.receive import EVENT_LIMIT_BYTES
+from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES
 from chalicelib.store.evidence import EvidenceBucket
 from chalicelib.store.queues import Outgoing, Queue
 from chalicelib.store.seal_requests import SealRequest, SealRequestQueue

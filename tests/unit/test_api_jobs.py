@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from chalicelib.flow.jobs import worker
+from chalicelib.flow.jobs import requests, worker
 from tests.support.api_cell import RECIPIENT, Api, cell, tenant
 
 __all__ = ["cell", "tenant"]
@@ -245,13 +245,13 @@ def test_refused_at_its_place_when_a_range_makes_no_sense(tenant: Api, body: Any
 def test_refused_when_there_are_too_many_open_jobs(tenant: Api) -> None:
     ids = tenant.connect()
     made = []
-    for number in range(worker.OPEN_MAX + 1):
+    for number in range(requests.OPEN_MAX + 1):
         settings = {"name": f"n{number}", "kind": "http", "config": {"url": "http://127.0.0.1:9000/in"}}
         made.append(tenant.made_by("/v1/destinations", {**settings, "recipient": ids["recipient"]})["id"])
 
     answers = [tenant.post(f"/v1/destinations/{one}/replay", {"outcome": "any"}) for one in made]
 
-    assert [a.status for a in answers] == [202] * worker.OPEN_MAX + [429]
+    assert [a.status for a in answers] == [202] * requests.OPEN_MAX + [429]
     assert answers[-1].headers["Retry-After"] == "60"
 
 

@@ -26,7 +26,7 @@ from ..tenant.subject import subject_facts
 from ..tenant.switches import RULE, Switch, stopped_by
 from .retention import expires_at
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for an annotation only
     from ..law.minima import Minimum
 
 Facts = dict[str, Any]

@@ -53,7 +53,7 @@ class Configuration:
     @cached_property
     def index(self) -> RouteIndex[str]:
         """The enabled routes, compiled."""
-        from ..pattern.compiler import Pattern
+        from ..pattern.compiler import Pattern  # as above
         from ..pattern.index import RouteIndex
 
         return RouteIndex((r.id, Pattern.compile(r.pattern)) for r in self.routes.values() if r.enabled)
@@ -133,7 +133,7 @@ class Configuration:
     @property
     def canonical(self) -> bytes:
         """The RFC 8785 form of ``document``."""
-        import rfc8785
+        import rfc8785  # hooks names no configuration by its hash
 
         return bytes(rfc8785.dumps(self.document))
 

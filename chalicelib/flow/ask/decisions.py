@@ -36,6 +36,7 @@ from ...core.tenant.subject import people_of, subject_facts
 from ...core.tenant.switches import stopped_by
 from ...store.snapshot import Snapshot
 from ..redecision import consents_of, deciding, facts_now, grounds_now
+from ..rendering import delivery_of, render
 from ..request import Request
 
 ALL_CLASSES = sorted(c.value for c in DataClass)
@@ -179,8 +180,6 @@ def _written(
     request: Request, snapshot: Snapshot, destination: Destination, route: Route, document: dict[str, Any]
 ) -> tuple[Any, dict[str, str] | None]:
     """Return the body that would be sent, as JSON where it is, or why there is none."""
-    from ..rendering import delivery_of, render  # and with it the destination's kind, which only a preview shows
-
     event_id = document["id"] or derived("evt", "draft")
     delivery = delivery_of(
         destination,

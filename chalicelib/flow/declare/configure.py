@@ -33,7 +33,9 @@ from ...observe import error
 from ...runtime import Runtime
 from ...store.config import RecordRow
 from ..published import publish
+from ..rendering import selects
 from ..request import Request
+from ..retention.legal_holds import refuse_while_held
 
 WAKE_MAX = 200
 """Lanes with held transfers that one change wakes; the others wait for their hour."""
@@ -161,8 +163,6 @@ def close_tenant(request: Request, expected: int | None) -> None:
     """
     if request.tenant.state == "closed":
         return
-    from ..retention.legal_holds import refuse_while_held  # which few requests ask
-
     refuse_while_held(request.runtime, request.tenant.id)
     before = hash_now(request)
     closed = request.tenant.model_copy(update={"state": "closed"})
@@ -346,8 +346,7 @@ def _check_room(request: Request, route_id: str, settings: RouteSettings) -> Non
 
 
 def _check_select(select: str, kind: str) -> None:
-    from ...core.pattern import transform  # few routes select, and few requests are about routes
-    from ..rendering import selects
+    from ...core.pattern import transform  # loads JMESPath, which few requests need
 
     transform.compile(select)
     if not selects(kind):
@@ -356,8 +355,6 @@ def _check_select(select: str, kind: str) -> None:
 
 
 def _check_restrict(request: Request, kind: str) -> None:
-    from ..rendering import selects
-
     if not selects(kind):
         text = f"destinations of kind {kind} write a form of their own, in which no pull link has a place: use another mode"
         raise invalid("body.mode", "own_form", text)

@@ -13,7 +13,7 @@ from ...core import ids
 from ...core.errors import Invalid, Unavailable
 from ...core.tenant.records import Destination
 from ...destinations import of_kind
-from ...destinations.base import Proof
+from ...destinations.proof import Proof
 from ..request import Request
 
 LOC = "body.config.role_arn"

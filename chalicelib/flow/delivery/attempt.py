@@ -126,7 +126,7 @@ def _held_anew(
     """Ask for a consent where something is held for the first time: by a second look, or by a replay."""
     if "held_since" in order:
         return
-    from .. import consent_requests  # few events are held
+    from .. import consent_requests  # loads what few events need: most are not held
 
     entry = runtime.audit.get(order["tenant"], order["decided"], order["log"])
     if entry is not None:

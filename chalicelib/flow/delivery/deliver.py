@@ -236,7 +236,7 @@ def _waiting_or_given_up(batch: Batch, sequence: str, waiting: Order) -> Ended |
                 waiting["lane"], sequence, {**waiting, "tries": tries}, waiting["decision"] == "held"
             )
             raise
-        from . import dead  # few are
+        from . import dead  # loads what only a dead letter needs
 
         error("deliver_failed", fault)
         dead.give_up(batch.runtime, _order_of(waiting), waiting["lane"])

@@ -40,7 +40,7 @@ from ..published import keep_published
 from ..routing.route import Work, find_people, plan_of
 from ..seal_requests import notify_sealer_or_log
 from ..state import Batch, DeliveryState, Order
-from .receive import packed
+from .packing import pack_event
 
 ENDS_AFTER = timedelta(seconds=60)
 """When a transfer is ended for a process that has not ended it: no invocation of the door lasts as long."""
@@ -83,7 +83,7 @@ def split(
         return list(drafts), []
     works = []
     for draft in (draft for draft in drafts if draft.conversation.id in off):
-        event, content = packed(runtime, door, draft, now)
+        event, content = pack_event(door, draft, now)
         message = QueueMessage(event, None, "", "", "", times.millis(now), 1)  # it comes from no queue
         works.append(Work(message, snapshot, {**unpack(content), "otr": True}, now))
     return [draft for draft in drafts if draft.conversation.id not in off], works

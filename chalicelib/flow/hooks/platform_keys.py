@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ...channels.base import Inbound, KeyRequest
-from ...core.errors import Unavailable
+from ...core.errors import DeliveryError, Unavailable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what sends is loaded by ``fetch``
     from ...destinations.base import SendingClients
     from ...runtime import Runtime
 
@@ -115,7 +115,7 @@ class PublishedKeys:
 
 
 def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:
-    from ...channels.jwt import KeySet  # with its cryptography, which only these channels need
+    from ...channels.jwt import KeySet  # loads cryptography, which only these channels need
 
     try:
         found = KeySet.model_validate(json.loads(content))
@@ -153,7 +153,7 @@ def fetch(clients: SendingClients, url: str) -> bytes:
     Raises:
         Unavailable: another host, no answer in time, or anything but a whole 200.
     """
-    from ...core.errors import DeliveryError
+    # Few channels publish keys, and the others need nothing that sends.
     from ...destinations import vetted
     from ...destinations.address import ForbiddenAddress, Policy, check_url
 

@@ -16,21 +16,20 @@ from typing import Any
 from ...channels import CHANNELS
 from ...channels.base import Inbound, Reply, receive
 from ...core import ids, times
-from ...core.envelope import NONCE_BYTES, encrypt, pack
+from ...core.envelope import NONCE_BYTES, encrypt
 from ...core.errors import TooLarge, Unavailable, problem
-from ...core.event.event import Draft, complete
+from ...core.event.event import Draft
 from ...observe import count, error
 from ...runtime import Runtime
 from ...store.queues import Outgoing, body
 from ...store.source_cache import SourceContext
 from . import platform_keys
+from .packing import pack_event
 
 BODY_LIMIT_BYTES = 1024 * 1024
 """Of a channel that does not say more (``BODY_LIMIT_BYTES`` of its module)."""
 BODY_MAX_BYTES = 5 * 1024 * 1024
 """Of any channel: what a function is given is at most 6 MB."""
-EVENT_LIMIT_BYTES = 200_000
-RAW_DROPPED = {"dropped": "the event was over 200 KB"}
 CONTENT_TYPES = (
     "application/json",
     "application/x-www-form-urlencoded",
@@ -112,7 +111,7 @@ def _keep(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: d
     if not off:
         runtime.inbox.send(list(_messages(runtime, door, drafts, now)))  # 5, 6
         return
-    from . import off_record  # and with it the law and the destinations
+    from . import off_record  # loads the law and the destinations, which other webhooks do not need
 
     kept, unkept = off_record.split(runtime, door, drafts, off, now)
     if kept:
@@ -122,8 +121,9 @@ def _keep(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: d
 
 
 def _off_record(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime) -> Collection[str]:
-    """Return those of the conversations in which what is received now is off the record."""
-    from ...core.tenant.intervals import is_off_record  # few tenants have any
+    """Return the conversations of these drafts that are off the record now."""
+    # Start-up counts here, and few tenants have such conversations.
+    from ...core.tenant.intervals import is_off_record
     from ...store.people import people_key
 
     named = {draft.conversation.id for draft in drafts if draft.conversation.id is not None}
@@ -136,7 +136,7 @@ def _off_record(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], 
 
 def _messages(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime) -> Iterator[Outgoing]:
     for draft in drafts:
-        event, content = packed(runtime, door, draft, now)
+        event, content = pack_event(door, draft, now)
         sealed = encrypt(door.keys.queue, runtime.random(NONCE_BYTES), content, f"{runtime.settings.region}/{event}")
         yield Outgoing(
             body(
@@ -152,36 +152,6 @@ def _messages(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], no
             _group(door, draft, event),
             event,
         )
-
-
-def packed(runtime: Runtime, door: SourceContext, draft: Draft, now: datetime) -> tuple[str, bytes]:
-    """Return an event's id and its document, packed.
-
-    Raises:
-        TooLarge: it is over the limit even without the platform's own object.
-    """
-    event = ids.event_id(door.keys.ids, door.source.id, draft.dedupe_id)
-
-    keeps_raw = door.source.keep_raw or getattr(CHANNELS[door.source.channel], "KEEPS_RAW", False)
-
-    def made(from_draft: Draft) -> bytes:
-        whole = complete(
-            from_draft,
-            channel=door.source.channel,
-            received_at=now,
-            id=event,
-            tenant=door.tenant,
-            source=door.source.id,
-            keep_raw=keeps_raw,
-        )
-        return pack(whole.document(), limit=EVENT_LIMIT_BYTES)
-
-    try:
-        return event, made(draft)
-    except TooLarge:
-        if not keeps_raw:
-            raise
-        return event, made(draft.model_copy(update={"raw": RAW_DROPPED}))
 
 
 def _group(door: SourceContext, draft: Draft, event: str) -> str:

@@ -27,7 +27,7 @@ from ...store.log import READERS, SealedLog
 from ..request import Request
 from ..sealing.proofs import current_log, newest
 from ..sealing.seal import opened, sealed_log
-from . import bundle_members, worker
+from . import bundle_members, requests
 from .bundle_members import PART_BYTES, entries_part, grounds_part, proofs_part
 
 FULL_MAX = 1_000_000
@@ -68,7 +68,7 @@ def begin(request: Request, log: str | None, mode: str, query: Query) -> Job:
     if mode == "full" and size > FULL_MAX:
         text = f"the log has {size} entries, and a full bundle {FULL_MAX} at most: ask for selections by time"
         raise Invalid(text, [{"loc": "body.mode", "code": "too_large", "msg": text}])
-    worker.open_jobs(request)
+    requests.open_jobs(request)
     job_id = request.new_id("job")
     asked = query.document()
     act = audit.act(
@@ -84,7 +84,7 @@ def begin(request: Request, log: str | None, mode: str, query: Query) -> Job:
     )
     runtime.audit.append(act)  # before there is a job, and so before there is a link
     told = {"log": one.log, "mode": mode, "size": size}
-    return worker.begin(request, "bundle", {**told, "query": asked if mode == "selection" else None}, told)
+    return requests.begin(request, "bundle", {**told, "query": asked if mode == "selection" else None}, told)
 
 
 def url(runtime: Runtime, job: Job) -> str | None:

@@ -36,7 +36,7 @@ from ..delivery.dead import off_the_record
 from ..redecision import facts_now, grounds_now, redecide
 from ..request import Request
 from ..seal_requests import notify_sealer_or_log
-from . import worker
+from . import requests
 
 ENDED = ("rejected", "gave_up", "refused", "expired", "delivered")
 """What can be replayed, while the content of the event is there."""
@@ -247,7 +247,7 @@ def begin(request: Request, destination: str, after: datetime | None, before: da
     if before - after > kept:
         text = f"ask for {longest} days at most: events are not kept for longer"
         raise _invalid("body.after", "too_long", text)
-    for job in worker.open_jobs(request):
+    for job in requests.open_jobs(request):
         if job.kind == "replay" and job.asked["destination"] == destination:
             raise Conflict(f"this destination is being replayed already by {job.id}; wait for it to end")
     act = audit.act(
@@ -268,7 +268,7 @@ def begin(request: Request, destination: str, after: datetime | None, before: da
         "outcome": outcome,
         "by": runtime.audit.append(act).entry["id"],
     }
-    return worker.begin(request, "replay", asked, _summary(asked, Counter()))
+    return requests.begin(request, "replay", asked, _summary(asked, Counter()))
 
 
 def _invalid(loc: str, code: str, text: str) -> Invalid:

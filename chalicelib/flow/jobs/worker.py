@@ -1,4 +1,4 @@
-"""Jobs: begin them, show them, and each minute work off those that are due, a piece at a time.
+"""Jobs: show them, and each minute work off those that are due, a piece at a time.
 
 A piece is bounded (some seconds at most) and may be done twice: 1 take the job by its lease → 2 the piece → 3 save how far
 it is, and let go. A process that dies between 1 and 3 leaves a lease, after which another does the piece again. In each
@@ -7,14 +7,12 @@ round every tenant gets one piece at most, so that many jobs of one do not keep 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
-from typing import Any
 
 from ...core import job as jobs
-from ...core.errors import NotFound, RefusedByLaw, RequestError, TooMany, Unavailable, WaybillError
+from ...core.errors import NotFound, RefusedByLaw, RequestError, Unavailable, WaybillError
 from ...core.job import Job
 from ...core.tenant.records import Scope
 from ...observe import count, error, warning
@@ -23,6 +21,7 @@ from ...store.jobs import Due
 from ..pagination import Listed
 from ..request import Request
 from ..seal_requests import notify_sealer_or_log
+from . import requests
 
 UNTIL_S = 45
 """No piece is begun later than this in one run."""
@@ -33,9 +32,6 @@ REST_S = 5
 LOST_S = 0.2
 """What a run waits where all that the index showed was taken already: it follows the table within moments."""
 DUE_A_ROUND = 200
-OPEN_MAX = 10
-"""Open jobs of one tenant."""
-LOOKED_MAX = 200
 
 Step = Callable[[Runtime, Job], Job]
 
@@ -55,6 +51,9 @@ class JobKind:
     step: Callable[[], Step]
     scope: Scope
     url: Callable[[], Callable[[Runtime, Job], str | None]] | None = None
+
+
+# A kind's modules are loaded by its first piece: the API, which shows jobs, needs none of them.
 
 
 def _replay() -> Step:
@@ -82,44 +81,18 @@ KINDS: dict[str, JobKind] = {
 """What there is to do. Each is loaded when it is needed."""
 
 
-# Asking
-
-
-def open_jobs(request: Request) -> list[Job]:
-    """Return the tenant's open jobs but for the one that this request makes, newest first.
-
-    Raises:
-        TooMany: there are as many as there may be.
-    """
-    own = request.new_id("job")
-    newest = islice(request.runtime.jobs.of_tenant(request.tenant.id, request.runtime.now()), LOOKED_MAX)
-    found = [job for job in newest if job.state in jobs.OPEN and job.id != own]
-    if len(found) >= OPEN_MAX:
-        raise TooMany(f"there are {OPEN_MAX} open jobs already; wait for one to end", retry_after_s=60)
-    return found
-
-
-def begin(request: Request, kind: str, asked: Mapping[str, Any], summary: Mapping[str, Any]) -> Job:
-    """Make a job. A second try of the same request finds the first one's. The caller asked ``open_jobs`` before.
-
-    Args:
-        asked: JSON values that the kind's step reads; sealed where they are stored.
-        summary: what the tenant is shown of it from the beginning.
-    """
-    job = jobs.new(request.new_id("job"), request.tenant.id, kind, request.at, asked, summary)
-    request.runtime.jobs.insert(job)
-    return show(request, job.id, (KINDS[kind].scope,))
+# Showing
 
 
 def show(request: Request, job_id: str, scopes: tuple[str, ...]) -> Job:
     """Return a job.
 
     Raises:
-        NotFound: there is none that a key with these scopes may see, or its life is over.
+        NotFound: the job does not exist, its life is over, or a key with these scopes may not see it.
     """
-    job: Job | None = request.runtime.jobs.get(request.tenant.id, job_id, request.runtime.now())
-    if job is None or KINDS[job.kind].scope not in scopes:
-        raise NotFound("no such job, or it ended more than seven days ago")
+    job = requests.get(request, job_id)
+    if KINDS[job.kind].scope not in scopes:
+        raise NotFound(requests.GONE)
     return job
 
 

@@ -183,7 +183,7 @@ def _route(runtime: Runtime, works: list[Work], failed: dict[str, BaseException]
 
 
 def _request_consents(runtime: Runtime, work: Work, failed: dict[str, BaseException]) -> None:
-    from .. import consent_requests  # few events are held
+    from .. import consent_requests  # loads what few events need: most are not held
 
     try:
         consent_requests.request(runtime, work.snapshot, work.document, work.entry, work.consents)
