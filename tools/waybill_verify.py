@@ -22,6 +22,7 @@ import re
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 ORDER = {4: "malformed", 1: "proof bad", 2: "incomplete", 3: "decision does not follow"}
 REF = "[0-9a-hjkmnp-tv-z]{26}"
@@ -56,7 +57,7 @@ class Bad(Exception):
     """Something has not its form, or a proof does not hold."""
 
 
-def need(holds, what="form"):
+def need(holds: Any, what: Any = "form") -> None:
     if not holds:
         raise Bad(what)
 
@@ -66,7 +67,7 @@ P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
 
 
-def add(p, q):
+def add(p: Any, q: Any) -> Any:
     """Add points in extended coordinates: x = X/Z, y = Y/Z, x * y = T/Z."""
     a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
     c, d = 2 * p[3] * q[3] * D, 2 * p[2] * q[2]
@@ -74,14 +75,14 @@ def add(p, q):
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 
-def times_point(n, point):
+def times_point(n: Any, point: Any) -> Any:
     total = (0, 1, 1, 0)
     while n:
         total, point, n = (add(total, point) if n & 1 else total), add(point, point), n >> 1
     return total
 
 
-def point_of(raw):
+def point_of(raw: Any) -> Any:
     y, sign = int.from_bytes(raw, "little") & (1 << 255) - 1, raw[31] >> 7
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
@@ -94,7 +95,7 @@ def point_of(raw):
 BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 
-def ed25519(public, message, signature):
+def ed25519(public: Any, message: Any, signature: Any) -> Any:
     try:
         need(len(public) == 32 and len(signature) == 64 and int.from_bytes(signature[32:], "little") < L)
         key, point = point_of(public), point_of(signature[:32])
@@ -107,7 +108,7 @@ def ed25519(public, message, signature):
 
 
 # Notes, keys, proofs.
-def unbase64(text, length=None):
+def unbase64(text: Any, length: Any = None) -> Any:
     try:
         raw = base64.b64decode(text.encode("ascii"), validate=True)
     except ValueError:
@@ -116,12 +117,12 @@ def unbase64(text, length=None):
     return raw
 
 
-def integer(text):
+def integer(text: Any) -> Any:
     need(re.fullmatch(r"0|[1-9]\d{0,18}", text, re.ASCII) and int(text) < 2**63)
     return int(text)
 
 
-def key_of(line):
+def key_of(line: Any) -> Any:
     name, hint, data = ([*line.split("+", 2), "", ""])[:3]
     raw = unbase64(data, 33)
     need(name and not re.search(r"[\s\x00-\x1f]", name) and raw[0] in (1, 4))
@@ -129,7 +130,7 @@ def key_of(line):
     return name, bytes.fromhex(hint), raw[0], raw[1:]
 
 
-def note_of(data):
+def note_of(data: Any) -> Any:
     try:
         text, _, tail = data.decode("utf-8").rpartition("\n\n")
     except UnicodeDecodeError:
@@ -146,13 +147,13 @@ def note_of(data):
     return text + "\n", signatures
 
 
-def head_of(text):
+def head_of(text: Any) -> Any:
     lines = text.split("\n")
     need(len(lines) >= 4 and all(lines[:-1]))
     return lines[0], integer(lines[1]), unbase64(lines[2], 32)
 
 
-def signers_of(note, keys):
+def signers_of(note: Any, keys: Any) -> Any:
     text, found = note[0].encode(), set()
     for name, hint, signature in note[1]:
         for key in keys:
@@ -167,7 +168,7 @@ def signers_of(note, keys):
     return found
 
 
-def proof_of(data, first_lines):
+def proof_of(data: Any, first_lines: Any) -> Any:
     head, _, rest = data.partition(b"\n\n")
     try:
         lines = head.decode("ascii").split("\n")
@@ -183,21 +184,21 @@ def proof_of(data, first_lines):
 
 
 # The tree: RFC 6962 sections 2.1 to 2.1.2, recursively, as it is defined.
-def node(left, right):
+def node(left: Any, right: Any) -> Any:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def below(size):
+def below(size: Any) -> Any:
     return 1 << (size - 1).bit_length() - 1
 
 
-def tree(hashes):
+def tree(hashes: Any) -> Any:
     if len(hashes) < 2:
         return hashes[0] if hashes else hashlib.sha256().digest()
     return node(tree(hashes[: below(len(hashes))]), tree(hashes[below(len(hashes)) :]))
 
 
-def climb(index, size, leaf, path):
+def climb(index: Any, size: Any, leaf: Any, path: Any) -> Any:
     """The root that an inclusion proof leads to."""
     if size == 1:
         need(not path, "inclusion")
@@ -209,7 +210,7 @@ def climb(index, size, leaf, path):
     return node(path[-1], climb(index - half, size - half, leaf, path[:-1]))
 
 
-def grown(old, new, path, known):
+def grown(old: Any, new: Any, path: Any, known: Any) -> Any:
     """The old and the new root that a consistency proof leads to; ``known`` is the old one while it is a whole subtree."""
     if old == new:
         need(len(path) == (known is None), "consistency")
@@ -223,13 +224,13 @@ def grown(old, new, path, known):
     return node(path[-1], a), node(path[-1], b)
 
 
-def consistent(old, size, proof, text, old_root, root):
+def consistent(old: Any, size: Any, proof: Any, text: Any, old_root: Any, root: Any) -> None:
     need(0 < old <= size and proof[0] == old and proof[2][0] == text, "consistency")
     need(grown(old, size, proof[1], old_root) == (old_root, root), "consistency")
 
 
 # The bundle.
-def untar(data):
+def untar(data: Any) -> Any:
     found, at = {}, 0
     while any(data[at : at + 512]):
         header = data[at : at + 512]
@@ -249,12 +250,12 @@ def untar(data):
     return found
 
 
-def parse(data):
-    def once(pairs):
+def parse(data: Any) -> Any:
+    def once(pairs: Any) -> Any:
         need(len(dict(pairs)) == len(pairs))
         return dict(pairs)
 
-    def no_float(_):
+    def no_float(_: Any) -> None:
         raise Bad("float")
 
     try:
@@ -263,7 +264,7 @@ def parse(data):
         raise Bad("json") from None
 
 
-def canonical(value):
+def canonical(value: Any) -> Any:
     """RFC 8785 of values without floats: names are sorted by their UTF-16 code units."""
     if isinstance(value, dict):
         names = sorted(value, key=lambda name: name.encode("utf-16-be"))
@@ -274,7 +275,7 @@ def canonical(value):
     return json.dumps(value, ensure_ascii=False)
 
 
-def formed(thing, fields):
+def formed(thing: Any, fields: Any) -> None:
     need(isinstance(thing, dict) and set(thing) == fields)
     for name, value in thing.items():
         if name in ("by", "supersedes", "event", "subject") and value is None and name in thing:
@@ -293,7 +294,7 @@ def formed(thing, fields):
             need((value is None and name == "size_bytes") or (type(value) is int and value >= (name == "attempt")))
 
 
-def entry_of(line):
+def entry_of(line: Any) -> Any:
     entry = parse(line)
     need(isinstance(entry, dict) and entry.get("schema") == "waybill.audit/1" and entry.get("kind") in FIELDS)
     need(canonical(entry).encode("utf-8", "surrogatepass") == line and len(line) < 65536)
@@ -311,7 +312,7 @@ def entry_of(line):
     return entry
 
 
-def moment(text):
+def moment(text: Any) -> Any:
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
@@ -320,7 +321,7 @@ def moment(text):
     return at
 
 
-def manifest_of(data):
+def manifest_of(data: Any) -> Any:
     found = parse(data)
     need(
         isinstance(found, dict)
@@ -336,7 +337,7 @@ def manifest_of(data):
     return found
 
 
-def law_of(data):
+def law_of(data: Any) -> Any:
     found, rules = {}, parse(data)["rules"]
     need(isinstance(rules, list))
     for rule in rules:
@@ -347,7 +348,7 @@ def law_of(data):
     return found
 
 
-def configuration_of(data):
+def configuration_of(data: Any) -> Any:
     rows = parse(data)["destinations"]
     found = {each["id"]: each.get("recipient") for each in rows}
     need(isinstance(rows, list))
@@ -358,14 +359,14 @@ def configuration_of(data):
 class Check:
     """One verification: what was read, and the faults found, as pairs of exit code and text."""
 
-    def __init__(self, vkeys, witnesses, quorum, seen, now):
+    def __init__(self, vkeys: Any, witnesses: Any, quorum: Any, seen: Any, now: Any) -> None:
         self.keys, self.witnesses, self.quorum, self.seen, self.now = [*vkeys, *witnesses], witnesses, quorum, seen, now
         self.faults, self.pinned, self.checked, self.open = [], bool(vkeys), {}, 0
 
-    def fault(self, code, text):
+    def fault(self, code: Any, text: Any) -> None:
         self.faults.append((code, text))
 
-    def read(self, code, text, function, *arguments):
+    def read(self, code: Any, text: Any, function: Any, *arguments: Any) -> Any:
         """Call a reader; a fault and None where it refuses."""
         try:
             return function(*arguments)
@@ -373,7 +374,7 @@ class Check:
             self.fault(1 if str(why) in ("signature", "inclusion", "consistency") else code, text)
             return None
 
-    def run(self, data):
+    def run(self, data: Any) -> None:
         files = self.read(4, "the tar", untar, data)
         manifest = self.read(4, "manifest.json", manifest_of, files["manifest.json"]) if files else None
         if manifest is None:
@@ -403,7 +404,7 @@ class Check:
         self.entries()
         self.decisions()
 
-    def entries(self):
+    def entries(self) -> Any:
         manifest, full = self.manifest, self.manifest["mode"] == "full"
         lines = self.files.get("entries.jsonl", b"").split(b"\n")
         if lines.pop() != b"":
@@ -454,7 +455,7 @@ class Check:
                 self.compare("--seen", self.seen[1], hashes, full)
         return None
 
-    def earlier(self, name, size, hashes, full):
+    def earlier(self, name: Any, size: Any, hashes: Any, full: Any) -> None:
         note = self.read(4, name, note_of, self.files[name])
         past = self.read(4, name, head_of, note[0]) if note else None
         if past:
@@ -463,7 +464,7 @@ class Check:
                 self.fault(1, name)
             self.compare(name, past, hashes, full)
 
-    def signed(self, note, name):
+    def signed(self, note: Any, name: Any) -> Any:
         key = (note[0], tuple(note[1]))
         if key not in self.checked:
             found = self.checked[key] = self.read(1, f"{name}: a signature", signers_of, note, self.keys) or set()
@@ -471,7 +472,7 @@ class Check:
                 self.fault(1, f"{name}: no trusted key signed it")
         return self.checked[key]
 
-    def prove(self, read, hashes, full):
+    def prove(self, read: Any, hashes: Any, full: Any) -> None:
         last, (_, size, root) = -1, self.head
         for at, entry in enumerate(read):
             name = f"proofs/{entry['id']}.tlog-proof" if entry else None
@@ -496,7 +497,7 @@ class Check:
             if name[:7] == "proofs/" and name[7:37] not in ids:
                 self.fault(2, f"{name} has no entry")
 
-    def compare(self, name, past, hashes, full):
+    def compare(self, name: Any, past: Any, hashes: Any, full: Any) -> Any:
         """Compare an earlier head with this one."""
         (_, old, old_root), (_, size, root) = past, self.head
         whole = full and len(hashes) >= old
@@ -512,7 +513,7 @@ class Check:
             self.fault(2, f"{name}: no consistency proof")
         return None
 
-    def decisions(self):
+    def decisions(self) -> None:
         decided = {entry["id"]: entry for entry in self.all if entry["kind"] == "decided"}
         routes = {(d["id"], route["transfer"]): (d, route) for d in decided.values() for route in d["routes"]}
         for entry in decided.values():
@@ -542,7 +543,7 @@ class Check:
                 self.fault(2, f"{transfer}: an attempt or take is missing")
         self.ends(routes, ended)
 
-    def ends(self, routes, ended):
+    def ends(self, routes: Any, ended: Any) -> None:
         latest = max([moment(self.manifest["made_at"]), *(moment(entry["at"]) for entry in self.all)])
         now, gone = self.now or latest, {(d["supersedes"], route["transfer"]) for d, route in routes.values()}
         acts = [entry for entry in self.all if entry["kind"] in ACTS]
@@ -579,7 +580,7 @@ class Check:
             if over and not held:
                 self.fault(2, f"{key[1]}: it has no end")
 
-    def decision(self, entry):
+    def decision(self, entry: Any) -> None:
         law, known = self.laws.get(entry["rules_hash"]), self.configurations.get(entry["config_hash"])
         if f"rules/{entry['rules_hash']}.json" not in self.files:
             self.fault(2, f"{entry['id']}: its law file is missing")
@@ -605,7 +606,7 @@ class Check:
                 self.fault(3, f"{entry['id']}: the decision for {route['transfer']} does not follow")
 
 
-def main(arguments=None):
+def main(arguments: Any = None) -> Any:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.error = lambda message: parser.exit(64, f"{parser.prog}: {message}\n")
     parser.add_argument("bundle", type=Path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from typing import Any
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -28,12 +29,12 @@ CLASSES = ["identifier", "contact", "name", "content", "media", "location", "beh
 PROFILE = settings(max_examples=150)
 
 
-def looser(before, after):
+def looser(before: Any, after: Any) -> Any:
     return STRICTNESS[before] >= STRICTNESS["hold"] > STRICTNESS[after]
 
 
 @st.composite
-def records(draw, position):
+def records(draw: Any, position: Any) -> Any:
     edits = {
         "id": f"b{position}",
         "kind": draw(st.sampled_from([k.value for k in BasisKind])),
@@ -52,7 +53,7 @@ def records(draw, position):
 
 
 @st.composite
-def situations(draw):
+def situations(draw: Any) -> Any:
     """Facts near those of the vectors: enough is in order for a decision to hang on the rest."""
     if draw(st.booleans()):
         facts = facts_of(draw(st.sampled_from(VECTORS)))
@@ -83,7 +84,7 @@ def situations(draw):
 
 @PROFILE
 @given(situations())
-def test_every_decision_cites_when_facts_are_any(facts):
+def test_every_decision_cites_when_facts_are_any(facts: Any) -> None:
     shown = decide(facts, LAW).document()
 
     assert shown["rules"] or shown["decision"] == "none"
@@ -92,7 +93,7 @@ def test_every_decision_cites_when_facts_are_any(facts):
     assert shown["decision"] in ("hold", "deny") or shown["missing"] == []
 
 
-def named(id, **edits):
+def named(id: Any, **edits: Any) -> Any:
     facts = facts_of(next(v for v in VECTORS if v["id"] == id))
     for path, value in edits.items():
         put(facts, path.replace("__", "."), value)
@@ -103,7 +104,7 @@ def named(id, **edits):
 @given(situations(), st.sampled_from(REQUIRED))
 # Nothing personal goes to a further recipient without a grant: not to know of it must not help.
 @example(facts=named("eu-onward-no-grant", data__classes=["technical"]), path="recipient.onward")
-def test_decision_never_loosens_when_a_required_fact_becomes_unknown(facts, path):
+def test_decision_never_loosens_when_a_required_fact_becomes_unknown(facts: Any, path: Any) -> None:
     before = decide(facts, LAW).decision
     edited = copy.deepcopy(facts)
     put(edited, path, None)
@@ -129,7 +130,7 @@ def test_decision_never_loosens_when_a_required_fact_becomes_unknown(facts, path
         ],
     )
 )
-def test_decision_never_loosens_when_named_evidence_is_removed(facts):
+def test_decision_never_loosens_when_named_evidence_is_removed(facts: Any) -> None:
     before = decide(facts, LAW)
     assume(before.bases)
 
@@ -141,7 +142,7 @@ def test_decision_never_loosens_when_named_evidence_is_removed(facts):
 
 @PROFILE
 @given(situations(), st.sampled_from(["eu", "ru", "us", "tr", "cn", "in", "kz", "br", "uk", "ch", "ae"]))
-def test_decision_never_loosens_when_a_law_is_added(facts, name):
+def test_decision_never_loosens_when_a_law_is_added(facts: Any, name: Any) -> None:
     whole = decide(facts, LAW).decision
     fewer = decide(facts, WITHOUT[name])
     # A law that was missing altogether is itself a hold; that one may end.
@@ -158,7 +159,7 @@ WITHOUT = {
 
 @PROFILE
 @given(situations(), st.integers(0, 2**32))
-def test_decision_stays_when_order_changes(facts, seed):
+def test_decision_stays_when_order_changes(facts: Any, seed: Any) -> None:
     chance = random.Random(seed)
     before = decide(facts, LAW).document()
     shuffled = _shuffled(facts, chance)
@@ -169,7 +170,7 @@ def test_decision_stays_when_order_changes(facts, seed):
     assert after == before
 
 
-def _shuffled(value, chance):
+def _shuffled(value: Any, chance: Any) -> Any:
     if isinstance(value, dict):
         items = list(value.items())
         chance.shuffle(items)
@@ -181,7 +182,7 @@ def _shuffled(value, chance):
 
 @PROFILE
 @given(situations())
-def test_decision_stays_when_files_come_in_another_order(facts):
+def test_decision_stays_when_files_come_in_another_order(facts: Any) -> None:
     assert decide(facts, BACKWARDS).document() == decide(facts, LAW).document()
 
 
@@ -192,7 +193,7 @@ TIMES = ["2026-11-16T10:00:00.000Z", "2026-11-16T20:59:59.999Z", "2026-11-16T21:
 
 @PROFILE
 @given(situations(), st.sampled_from(TIMES), st.sampled_from([None, *TIMES]), st.booleans())
-def test_kept_answer_equals_fresh_one_when_only_time_passes(facts, now, withdrawn, strict):
+def test_kept_answer_equals_fresh_one_when_only_time_passes(facts: Any, now: Any, withdrawn: Any, strict: Any) -> None:
     if withdrawn is not None:
         facts["bases"][0:1] = [{**b, "withdrawn_at": withdrawn} for b in facts["bases"][0:1]]
     for at in (facts["now"], now):

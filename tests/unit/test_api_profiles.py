@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -37,24 +38,24 @@ ANSWERS = {
 PATH = "/v1/profiles/eu-own-crm"
 
 
-def answers(api: Api, **changes):
+def answers(api: Api, **changes: Any) -> Any:
     source = api.made.get("source") or api.made_by("/v1/sources", SOURCE)["id"]
     api.made["source"] = source
     return {**ANSWERS, "source": source, **changes}
 
 
-def records(api: Api):
+def records(api: Api) -> Any:
     return {
         kind: api.get(f"/v1/{kind}").json["data"] for kind in ("recipients", "destinations", "bases", "routes")
     }  # fmt: skip
 
 
-def changes_of(api: Api):
+def changes_of(api: Api) -> Any:
     entries = api.get("/v1/audit/entries", kind="config_changed").json["data"]
     return [e["entry"] for e in entries if e["entry"]["reason"] == "profile"]
 
 
-def test_profiles_are_listed_with_their_questions_and_articles(tenant):
+def test_profiles_are_listed_with_their_questions_and_articles(tenant: Any) -> None:
     listed = tenant.get("/v1/profiles").json
 
     assert [p["name"] for p in listed["data"]] == ["eu-own-crm", "ru-in-country"]
@@ -65,7 +66,7 @@ def test_profiles_are_listed_with_their_questions_and_articles(tenant):
     assert tenant.get("/v1/profiles", limit=1).json["next"]
 
 
-def test_everything_is_shown_and_nothing_stored_when_answers_are_given(tenant):
+def test_everything_is_shown_and_nothing_stored_when_answers_are_given(tenant: Any) -> None:
     before = records(tenant)
 
     shown = tenant.post(PATH, {"answers": answers(tenant)})
@@ -82,7 +83,7 @@ def test_everything_is_shown_and_nothing_stored_when_answers_are_given(tenant):
     assert tenant.post(PATH, {"answers": answers(tenant)}).json["digest"] == body["digest"]
 
 
-def test_questions_come_back_when_they_have_no_answer(tenant):
+def test_questions_come_back_when_they_have_no_answer(tenant: Any) -> None:
     given = answers(tenant)
     for name in ("granted", "ground", "recipient_country"):
         del given[name]
@@ -99,7 +100,7 @@ def test_questions_come_back_when_they_have_no_answer(tenant):
     ]  # fmt: skip
 
 
-def test_accepted_answers_make_ordinary_records_that_say_where_they_come_from(tenant):
+def test_accepted_answers_make_ordinary_records_that_say_where_they_come_from(tenant: Any) -> None:
     given = answers(tenant)
     digest = tenant.post(PATH, {"answers": given}).json["digest"]
 
@@ -127,7 +128,7 @@ def test_accepted_answers_make_ordinary_records_that_say_where_they_come_from(te
     assert tenant.call("DELETE", f"/v1/routes/{created[4]['id']}").status == 204
 
 
-def test_messages_go_out_on_a_profile_alone_when_it_is_accepted(tenant):
+def test_messages_go_out_on_a_profile_alone_when_it_is_accepted(tenant: Any) -> None:
     given = answers(tenant)
     digest = tenant.post(PATH, {"answers": given}).json["digest"]
     tenant.post(PATH, {"answers": given, "accept": digest})
@@ -141,7 +142,7 @@ def test_messages_go_out_on_a_profile_alone_when_it_is_accepted(tenant):
 @pytest.mark.parametrize(
     "change", [{"recipient_country": "FR"}, {"granted": False}, {"url": "http://127.0.0.1:9000/other"}]
 )
-def test_nothing_is_made_when_the_digest_is_not_that_of_these_answers(tenant, change):
+def test_nothing_is_made_when_the_digest_is_not_that_of_these_answers(tenant: Any, change: Any) -> None:
     digest = tenant.post(PATH, {"answers": answers(tenant)}).json["digest"]
 
     refused = tenant.post(PATH, {"answers": answers(tenant, **change), "accept": digest})
@@ -151,7 +152,7 @@ def test_nothing_is_made_when_the_digest_is_not_that_of_these_answers(tenant, ch
     assert changes_of(tenant) == []
 
 
-def test_digest_changes_when_what_is_decided_changes(tenant):
+def test_digest_changes_when_what_is_decided_changes(tenant: Any) -> None:
     given = answers(tenant)
     digest = tenant.post(PATH, {"answers": given}).json["digest"]
 
@@ -175,7 +176,7 @@ def test_digest_changes_when_what_is_decided_changes(tenant):
         ({"Canary Person": 1}, "body.answers.?"),
     ],
 )
-def test_answer_is_refused_in_its_place_when_it_cannot_be_taken(tenant, change, loc):
+def test_answer_is_refused_in_its_place_when_it_cannot_be_taken(tenant: Any, change: Any, loc: Any) -> None:
     refused = tenant.post(PATH, {"answers": answers(tenant, **change)})
 
     assert refused.status == 422
@@ -183,12 +184,12 @@ def test_answer_is_refused_in_its_place_when_it_cannot_be_taken(tenant, change, 
     assert "Canary" not in refused.text
 
 
-def test_profile_is_not_found_when_there_is_none(tenant):
+def test_profile_is_not_found_when_there_is_none(tenant: Any) -> None:
     assert tenant.post("/v1/profiles/eu-other", {"answers": {}}).status == 404
     assert tenant.post(PATH, {"answers": {}, "accept": "yes"}).status == 422
 
 
-def test_reader_cannot_use_a_profile(tenant):
+def test_reader_cannot_use_a_profile(tenant: Any) -> None:
     assert tenant.with_key(scopes=["read"]).post(PATH, {"answers": {}}).status == 403
 
 
@@ -200,19 +201,21 @@ class Gone(BaseException):
 
 
 @pytest.mark.parametrize("dies_at", range(6))
-def test_second_try_completes_when_the_first_died_half_way(tenant, dies_at, monkeypatch):
+def test_second_try_completes_when_the_first_died_half_way(
+    tenant: Any, dies_at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = answers(tenant)
     digest = tenant.post(PATH, {"answers": given}).json["digest"]
     config, left = tenant.runtime.config, [dies_at]
     insert, put = config.insert, tenant.runtime.evidence.put
 
-    def dying(*arguments):
+    def dying(*arguments: Any) -> Any:
         if left[0] == 0:
             raise Gone
         left[0] -= 1
         return insert(*arguments)
 
-    def dying_put(*arguments):
+    def dying_put(*arguments: Any) -> Any:
         if left[0] == 0:
             raise Gone
         return put(*arguments)
@@ -235,7 +238,7 @@ def test_second_try_completes_when_the_first_died_half_way(tenant, dies_at, monk
     assert len(changes_of(tenant)) == 1
 
 
-def test_answer_is_the_same_and_nothing_made_twice_when_it_is_accepted_twice(tenant):
+def test_answer_is_the_same_and_nothing_made_twice_when_it_is_accepted_twice(tenant: Any) -> None:
     given = answers(tenant)
     digest = tenant.post(PATH, {"answers": given}).json["digest"]
 
@@ -264,7 +267,9 @@ def test_answer_is_the_same_and_nothing_made_twice_when_it_is_accepted_twice(ten
         {"recipient_onward": [{"id": "sub", "entity_country": "US", "processing_countries": ["US"], "role": "sub_processor", "granted": True}]},
     ],
 )  # fmt: skip
-def test_records_decide_as_those_typed_by_hand_do_when_a_profile_makes_them(cell, tenant, change):
+def test_records_decide_as_those_typed_by_hand_do_when_a_profile_makes_them(
+    cell: Any, tenant: Any, change: Any
+) -> None:
     by_profile, by_hand = tenant, cell.new_tenant()
     given = answers(by_profile, **change)
     shown = by_profile.post(PATH, {"answers": given}).json
@@ -277,7 +282,7 @@ def test_records_decide_as_those_typed_by_hand_do_when_a_profile_makes_them(cell
         ids[each["name"]] = by_hand.made_by(each["call"].removeprefix("POST "), json.loads(text))["id"]
     by_hand.made["source"] = ids["source"]
 
-    def seen(api):
+    def seen(api: Any) -> Any:
         api.hook()
         (transfer,) = api.get("/v1/transfers").json["data"]
         (ready,) = api.get("/v1/preflight").json["data"]
@@ -295,7 +300,7 @@ def test_records_decide_as_those_typed_by_hand_do_when_a_profile_makes_them(cell
 # The files
 
 
-def test_no_profile_answers_for_anybody_when_it_is_read():
+def test_no_profile_answers_for_anybody_when_it_is_read() -> None:
     """Countries, contracts, grounds, grants, data classes and dates are asked for, never written down."""
     for profile in profiles().values():
         for declaration in profile.declare:
@@ -348,7 +353,7 @@ name = "{source}"
         ("[[question]]", "[[question"),
     ],
 )
-def test_profile_is_refused_when_its_file_is_wrong(change):
+def test_profile_is_refused_when_its_file_is_wrong(change: Any) -> None:
     assert load(SMALL).name == "small"
 
     with pytest.raises(Misconfigured):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -24,14 +24,14 @@ STAGES = json.loads(template.CONFIG.read_text("utf-8"))["stages"]
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch):
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
         yield lambda service: boto3.client(service, region_name="eu-central-1")
 
 
-def test_boto3_makes_every_resource_when_given_the_arguments(aws) -> None:
+def test_boto3_makes_every_resource_when_given_the_arguments(aws: Any) -> None:
     for key in template.keys(*EU, MOTO):
         if key.create["KeyUsage"] == "SIGN_VERIFY":
             continue  # moto has no Ed25519 keys

@@ -7,6 +7,7 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -47,18 +48,18 @@ when = {transfer = true, destination = {in_list = "adequate"}}
 """
 
 
-def load(text):
+def load(text: Any) -> Any:
     whole = texts()
     return load_law({"any.toml": whole["any.toml"], "fines.toml": whole["fines.toml"], "xx.toml": text})
 
 
-def faults_of(text):
+def faults_of(text: Any) -> Any:
     with pytest.raises(LawRefused) as refused:
         load(text)
     return refused.value.faults
 
 
-def test_law_loads_when_file_is_whole():
+def test_law_loads_when_file_is_whole() -> None:
     law = load(HEADER + RULE)
 
     assert [f.code for f in law.files] == ["XX"]
@@ -68,7 +69,7 @@ def test_law_loads_when_file_is_whole():
     "key",
     ["id", "ref", "effective_from", "effective_to", "source", "checked_on", "confidence", "settled", "kind"],
 )
-def test_law_is_refused_when_rule_lacks_a_field(key):
+def test_law_is_refused_when_rule_lacks_a_field(key: Any) -> None:
     faults = faults_of(HEADER + re.sub(rf"^{key} = .*\n", "", RULE, flags=re.M))
 
     assert any(f.endswith(f"{key} is missing") for f in faults), faults
@@ -130,7 +131,7 @@ def test_law_is_refused_when_rule_lacks_a_field(key):
         (RULE, RULE + RULE.replace('"XX.2"', '"XX.2@2024"').replace("= 2020", "= 2024"), "XX.2@2024: overlaps XX.2"),
     ],
 )  # fmt: skip
-def test_law_is_refused_when_file_is_wrong(old, new, said):
+def test_law_is_refused_when_file_is_wrong(old: Any, new: Any, said: Any) -> None:
     text = HEADER + RULE
     assert old in text
 
@@ -147,7 +148,7 @@ def test_law_is_refused_when_file_is_wrong(old, new, said):
         ('currency = "EUR"', 'colour = "EUR"', "has only known keys"),
     ],
 )
-def test_law_is_refused_when_fines_are_wrong(old, new, said):
+def test_law_is_refused_when_fines_are_wrong(old: Any, new: Any, said: Any) -> None:
     whole = texts()
     assert old in whole["fines.toml"]
 
@@ -157,7 +158,7 @@ def test_law_is_refused_when_fines_are_wrong(old, new, said):
     assert any(said in fault for fault in refused.value.faults)
 
 
-def test_every_fault_is_listed_when_there_are_several():
+def test_every_fault_is_listed_when_there_are_several() -> None:
     faults = faults_of(
         (HEADER + RULE).replace('"JP"', '"JX"').replace("transfer = true", "x = 1").replace("Tokyo", "Edo")
     )
@@ -166,14 +167,14 @@ def test_every_fault_is_listed_when_there_are_several():
     assert all(fault.startswith("xx.toml: ") for fault in faults)
 
 
-def test_law_is_refused_when_guardrails_are_missing():
+def test_law_is_refused_when_guardrails_are_missing() -> None:
     with pytest.raises(LawRefused) as refused:
         load_law({"xx.toml": HEADER + RULE})
 
     assert refused.value.faults == ["any.toml: is missing"]
 
 
-def test_versions_follow_each_other_when_one_ends_as_the_next_begins():
+def test_versions_follow_each_other_when_one_ends_as_the_next_begins() -> None:
     first = RULE.replace('"XX.2"', '"XX.2@2020"').replace('"open"', "2024-01-01")
     second = RULE.replace('"XX.2"', '"XX.2@2024"').replace("= 2020", "= 2024")
 
@@ -182,7 +183,7 @@ def test_versions_follow_each_other_when_one_ends_as_the_next_begins():
     assert [r.effective_to for r in law.files[0].permits] == [date(2024, 1, 1), None]
 
 
-def test_document_lists_every_id_when_law_is_installed():
+def test_document_lists_every_id_when_law_is_installed() -> None:
     law = installed()
     document = law.document()
 
@@ -198,27 +199,27 @@ def test_document_lists_every_id_when_law_is_installed():
     assert json.loads(law.canonical) == document
 
 
-def test_hash_changes_when_a_rule_does():
+def test_hash_changes_when_a_rule_does() -> None:
     changed = texts() | {"ch.toml": texts()["ch.toml"].replace('"P30D"', '"P31D"')}
 
     assert load_law(changed).hash != installed().hash
 
 
-def test_rules_are_checked_when_law_is_installed():
+def test_rules_are_checked_when_law_is_installed() -> None:
     rules = [r for f in (installed().any, *installed().files) for r in (*f.permits, *f.rules)]
 
     assert len(rules) == 157
     assert {r.checked_on for r in rules} == {date(2026, 11, 22)}
 
 
-def test_pages_are_those_of_the_files_when_compared():
+def test_pages_are_those_of_the_files_when_compared() -> None:
     made = pages()
 
     assert {path.name: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md") if path.name in made} == made
     assert {path.name for path in DOCS.glob("*.md")} == {*made, "README.md", "adding.md"}
 
 
-def test_countries_are_those_of_iso_3166_when_compared_with_the_tz_database():
+def test_countries_are_those_of_iso_3166_when_compared_with_the_tz_database() -> None:
     from importlib.resources import files
 
     lines = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8").splitlines()
@@ -226,7 +227,7 @@ def test_countries_are_those_of_iso_3166_when_compared_with_the_tz_database():
     assert {line[:2] for line in lines if not line.startswith("#")} == COUNTRIES
 
 
-def test_every_kind_of_record_has_a_term_when_exported():
+def test_every_kind_of_record_has_a_term_when_exported() -> None:
     listed = set((FIXTURES / "dpv-terms.txt").read_text(encoding="utf-8").split())
 
     for kind in BasisKind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,15 +23,15 @@ IN_RUSSIA = NORD.replace('region = "eu-central-1"', 'country = "RU"').replace(
 )
 
 
-def subjects(text, *countries):
+def subjects(text: Any, *countries: Any) -> Any:
     return text.replace('subjects = ["DE", "FR"]', f"subjects = {json.dumps(countries)}")
 
 
-def report_of(text):
+def report_of(text: Any) -> Any:
     return examine(read(text, NOW), installed())
 
 
-def test_one_decision_is_made_for_each_country_and_class_when_all_is_declared():
+def test_one_decision_is_made_for_each_country_and_class_when_all_is_declared() -> None:
     report = report_of(NORD)
 
     assert [(r["subject_country"], r["class"]) for r in report["data"]] == [
@@ -41,7 +42,7 @@ def test_one_decision_is_made_for_each_country_and_class_when_all_is_declared():
     assert all(r["settled"] and r["confidence"] == "verified" for row in report["data"] for r in row["rules"])
 
 
-def test_every_gap_is_named_when_recipient_is_abroad():
+def test_every_gap_is_named_when_recipient_is_abroad() -> None:
     report = report_of(ABROAD)
 
     assert exit_code(report) == 1
@@ -52,7 +53,7 @@ def test_every_gap_is_named_when_recipient_is_abroad():
     assert "basis:EU.44:crm" in as_text(report)
 
 
-def test_what_pulls_lack_is_named_when_a_route_restricts():
+def test_what_pulls_lack_is_named_when_a_route_restricts() -> None:
     restricting = 'purpose = "customer_support"', 'purpose = "customer_support"\nmode = "restrict"'
 
     here, abroad = report_of(NORD.replace(*restricting)), report_of(ABROAD.replace(*restricting))
@@ -66,7 +67,7 @@ def test_what_pulls_lack_is_named_when_a_route_restricts():
     assert "What pulls are missing:\n  basis:EU.44:crm" in as_text(abroad)
 
 
-def test_refusal_wins_when_one_country_is_refused():
+def test_refusal_wins_when_one_country_is_refused() -> None:
     report = report_of(subjects(NORD, "DE", "RU"))
 
     assert (exit_code(report), report["decision"]) == (2, "refused")
@@ -74,7 +75,7 @@ def test_refusal_wins_when_one_country_is_refused():
     assert "RU.18.5@2025-07-01" in as_text(report)
 
 
-def test_days_of_a_wait_are_counted_over_rest_days_when_a_filing_is_still_to_be_made():
+def test_days_of_a_wait_are_counted_over_rest_days_when_a_filing_is_still_to_be_made() -> None:
     text = subjects(IN_RUSSIA, "RU").replace('entity_country = "DE"', 'entity_country = "US"')
 
     (row, *_) = report_of(text)["data"]
@@ -85,7 +86,7 @@ def test_days_of_a_wait_are_counted_over_rest_days_when_a_filing_is_still_to_be_
     assert "filed_on" in next(g["supply"] for g in row["missing"] if g["path"] == "basis:RU.12:crm")
 
 
-def test_rest_of_a_wait_is_counted_when_the_filing_is_made():
+def test_rest_of_a_wait_is_counted_when_the_filing_is_made() -> None:
     filed = '[[basis]]\nkind = "notification-filed"\nlaw = "RU"\nrecipient = "crm"\nvalid_from = 2026-11-16\nfiled_on = 2026-11-16\nevidence = "sha256:ab"\n'
     text = subjects(IN_RUSSIA, "RU").replace('entity_country = "DE"', 'entity_country = "US"') + filed
 
@@ -95,7 +96,7 @@ def test_rest_of_a_wait_is_counted_when_the_filing_is_made():
     assert [(f["kind"], f["days"]) for f in row["formalities"]] == [("wait", 9)]
 
 
-def test_days_for_a_filing_are_counted_when_clauses_are_still_to_be_signed():
+def test_days_for_a_filing_are_counted_when_clauses_are_still_to_be_signed() -> None:
     text = NORD.replace('country = "DE", contact', 'country = "TR", contact')
 
     formalities = {f["rule"]: f for row in report_of(subjects(text, "TR"))["data"] for f in row["formalities"]}
@@ -104,7 +105,7 @@ def test_days_for_a_filing_are_counted_when_clauses_are_still_to_be_signed():
     assert formalities["TR.9.5-notify"]["days"] == 5
 
 
-def test_supply_says_it_in_words_when_a_country_has_no_law_file():
+def test_supply_says_it_in_words_when_a_country_has_no_law_file() -> None:
     report = report_of(subjects(NORD, "JP"))
 
     gap = next(g for g in report["data"][0]["missing"] if g["path"] == "law:JP")
@@ -131,7 +132,7 @@ def test_supply_says_it_in_words_when_a_country_has_no_law_file():
         (('purpose = "customer_support"', 'purpose = "customer_support"\nmode = "restrict"\ntransform = {select = "kind"}'), 'route support: mode "restrict" sends nothing of the event'),
     ],
 )  # fmt: skip
-def test_fault_is_named_when_file_is_wrong(change, fault):
+def test_fault_is_named_when_file_is_wrong(change: Any, fault: Any) -> None:
     text = NORD.replace(*change)
     assert text != NORD
 
@@ -141,7 +142,7 @@ def test_fault_is_named_when_file_is_wrong(change, fault):
     assert any(said.startswith(fault) for said in wrong.value.faults), wrong.value.faults
 
 
-def test_redacted_flow_may_be_sent_when_route_redacts():
+def test_redacted_flow_may_be_sent_when_route_redacts() -> None:
     text = NORD.replace(
         'purpose = "customer_support"',
         'purpose = "customer_support"\nmode = "redact"\ntransform = {redact = [{class = "name", action = "mask"}]}',
@@ -153,7 +154,9 @@ def test_redacted_flow_may_be_sent_when_route_redacts():
 
 
 @pytest.mark.parametrize(("text", "code"), [(NORD, 0), (ABROAD, 1), (subjects(NORD, "RU"), 2), ("", 3)])
-def test_exit_code_tells_a_pipeline_when_command_has_run(text, code, tmp_path, capsys):
+def test_exit_code_tells_a_pipeline_when_command_has_run(
+    text: Any, code: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "routes.toml"
     path.write_text(text, encoding="utf-8")
 
@@ -163,6 +166,8 @@ def test_exit_code_tells_a_pipeline_when_command_has_run(text, code, tmp_path, c
     assert json.loads(out)["data"] if code != 3 else (not out and "tenant" in err)
 
 
-def test_exit_code_is_that_of_a_wrong_file_when_there_is_none(tmp_path, capsys):
+def test_exit_code_is_that_of_a_wrong_file_when_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["preflight", str(tmp_path / "none.toml")]) == 3
     assert capsys.readouterr().err.startswith("waybill preflight: ")

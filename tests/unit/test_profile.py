@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -25,13 +26,13 @@ BY_TYPE = {
 RECORDS = {"bases": Basis, "recipients": Recipient, "destinations": Destination, "routes": Route}
 
 
-def answers(name, **changes):
+def answers(name: Any, **changes: Any) -> Any:
     country = HOMES[name][1]
     given = {**BY_TYPE, "country": country, "countries": [country], "choice": "contract"}
     return {q.name: given[q.type] for q in profiles()[name].question} | changes
 
 
-def ready(name, given):
+def ready(name: Any, given: Any) -> Any:
     profile = profiles()[name]
     region, country = HOMES[name]
     since = {"created_at": NOW}
@@ -63,7 +64,7 @@ def ready(name, given):
 
 
 @pytest.mark.parametrize("name", sorted(HOMES))
-def test_flow_may_run_when_a_profile_is_answered_as_it_is_meant(name):
+def test_flow_may_run_when_a_profile_is_answered_as_it_is_meant(name: Any) -> None:
     assert set(HOMES) == set(profiles())
 
     found = ready(name, answers(name))
@@ -72,25 +73,25 @@ def test_flow_may_run_when_a_profile_is_answered_as_it_is_meant(name):
 
 
 @pytest.mark.parametrize("name", sorted(HOMES))
-def test_flow_is_refused_when_the_tenant_does_not_grant(name):
+def test_flow_is_refused_when_the_tenant_does_not_grant(name: Any) -> None:
     assert ready(name, answers(name, granted=False))["decision"] == "refused"
 
 
-def test_flow_is_held_when_the_recipient_is_abroad():
+def test_flow_is_held_when_the_recipient_is_abroad() -> None:
     found = ready("ru-in-country", answers("ru-in-country", recipient_country="US"))
 
     assert found["decision"] == "held"
     assert found["days_needed"] > 0
 
 
-def test_every_question_is_used_when_a_profile_is_spelled_out():
+def test_every_question_is_used_when_a_profile_is_spelled_out() -> None:
     for name, profile in profiles().items():
         for question in profile.question:
             text = " ".join(str(d.body) + d.you_declare for d in profile.declare)
             assert f"{{{question.name}}}" in text, (name, question.name)
 
 
-def test_digest_stands_for_every_answer_and_the_tenant_when_it_is_made():
+def test_digest_stands_for_every_answer_and_the_tenant_when_it_is_made() -> None:
     profile = profiles()["eu-own-crm"]
     decision = {"decision": "allow", "deciding": [], "missing": [], "rules_hash": "sha256:00"}
     other = {
@@ -99,7 +100,7 @@ def test_digest_stands_for_every_answer_and_the_tenant_when_it_is_made():
         "countries": ["FR"], "choice": "consent",
     }  # fmt: skip
 
-    def of(given, tenant="t", decided=decision):
+    def of(given: Any, tenant: Any = "t", decided: Any = decision) -> Any:
         return digest(profile, tenant, spell(profile, checked(profile, given)), decided)
 
     made = answers("eu-own-crm")
@@ -108,7 +109,7 @@ def test_digest_stands_for_every_answer_and_the_tenant_when_it_is_made():
     assert of(dict(reversed(made.items()))) == of(made)
 
 
-def test_answers_are_missing_or_refused_when_they_are_not_given_or_not_asked_for():
+def test_answers_are_missing_or_refused_when_they_are_not_given_or_not_asked_for() -> None:
     profile = profiles()["eu-own-crm"]
 
     assert [q.name for q in unanswered(profile, {})] == [q.name for q in profile.question]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from chalicelib.core.pattern.redaction import check_redactions, redact
 KEY = b"k" * 32
 
 
-def event():
+def event() -> Any:
     document = {
         "schema": "waybill.event/1", "id": "evt_1", "tenant": "tnt_1", "source": "src_1", "channel": "telegram",
         "kind": "message", "native_kind": "message", "dedupe_id": "d1", "occurred_at": "2026-11-16T10:00:00.000Z",
@@ -36,19 +37,19 @@ def event():
     return from_document(document).document()
 
 
-def by_class(name, action="drop"):
+def by_class(name: Any, action: Any = "drop") -> Any:
     return {"class": name, "action": action}
 
 
-def by_path(path, action="drop"):
+def by_path(path: Any, action: Any = "drop") -> Any:
     return {"path": path, "action": action}
 
 
-def test_event_stays_when_nothing_is_redacted():
+def test_event_stays_when_nothing_is_redacted() -> None:
     assert redact(event(), [], KEY) == event()
 
 
-def test_event_given_stays_as_it_was_when_redacted():
+def test_event_given_stays_as_it_was_when_redacted() -> None:
     given_event = event()
 
     redact(given_event, [by_class("content"), by_path("$.message.attachments[*]")], KEY)
@@ -57,7 +58,7 @@ def test_event_given_stays_as_it_was_when_redacted():
 
 
 @pytest.mark.parametrize("name", [c.value for c in DataClass if c is not DataClass.TECHNICAL])
-def test_class_is_gone_and_others_stay_when_dropped(name):
+def test_class_is_gone_and_others_stay_when_dropped(name: Any) -> None:
     before = event()
 
     after = redact(before, [by_class(name)], KEY)
@@ -66,7 +67,7 @@ def test_class_is_gone_and_others_stay_when_dropped(name):
     assert "raw" not in after
 
 
-def test_raw_goes_when_anything_is_redacted():
+def test_raw_goes_when_anything_is_redacted() -> None:
     assert "raw" not in redact(event(), [by_class("behaviour", "mask")], KEY)
 
 
@@ -81,7 +82,7 @@ def test_raw_goes_when_anything_is_redacted():
         ("$.message.text", "", ""),
     ],
 )
-def test_text_keeps_its_length_when_masked(path, value, masked):
+def test_text_keeps_its_length_when_masked(path: Any, value: Any, masked: Any) -> None:
     document = event()
     _, holder, name = path.split(".")
     document[holder][name] = value
@@ -89,17 +90,17 @@ def test_text_keeps_its_length_when_masked(path, value, masked):
     assert redact(document, [by_path(path, "mask")], KEY)[holder][name] == masked
 
 
-def test_number_goes_when_masked():
+def test_number_goes_when_masked() -> None:
     after = redact(event(), [by_class("location", "mask")], KEY)
 
     assert after["message"]["attachments"][0]["latitude"] is None
 
 
-def test_items_are_masked_each_when_field_is_a_list():
+def test_items_are_masked_each_when_field_is_a_list() -> None:
     assert redact(event(), [by_class("behaviour", "mask")], KEY)["message"]["emoji"] == ["****", "**"]
 
 
-def test_pseudonym_is_stable_and_of_one_recipient_when_made():
+def test_pseudonym_is_stable_and_of_one_recipient_when_made() -> None:
     one = redact(event(), [by_class("identifier", "pseudonymise")], KEY)["sender"]["id"]
     again = redact(event(), [by_class("identifier", "pseudonymise")], KEY)["sender"]["id"]
     other = redact(event(), [by_class("identifier", "pseudonymise")], b"o" * 32)["sender"]["id"]
@@ -109,7 +110,7 @@ def test_pseudonym_is_stable_and_of_one_recipient_when_made():
     assert len(one) == 30
 
 
-def test_equal_values_of_two_classes_differ_when_pseudonymised():
+def test_equal_values_of_two_classes_differ_when_pseudonymised() -> None:
     document = event()
     document["sender"]["name"] = document["sender"]["username"]
 
@@ -118,13 +119,13 @@ def test_equal_values_of_two_classes_differ_when_pseudonymised():
     assert after["sender"]["name"] != after["sender"]["username"]
 
 
-def test_list_items_go_by_their_first_places_when_several_are_dropped():
+def test_list_items_go_by_their_first_places_when_several_are_dropped() -> None:
     after = redact(event(), [by_path("$.message.attachments[0]"), by_path("$.message.attachments[1]")], KEY)
 
     assert [a["caption"] for a in after["message"]["attachments"]] == ["four"]
 
 
-def test_object_is_null_and_all_items_go_when_dropped_by_path():
+def test_object_is_null_and_all_items_go_when_dropped_by_path() -> None:
     after = redact(event(), [by_path("$.sender"), by_path("$.message.attachments[*]"), by_path("$.members")], KEY)
 
     assert after["sender"] is None
@@ -132,13 +133,13 @@ def test_object_is_null_and_all_items_go_when_dropped_by_path():
     assert after["message"]["attachments"] == []
 
 
-def test_field_of_every_item_is_null_when_dropped_by_path():
+def test_field_of_every_item_is_null_when_dropped_by_path() -> None:
     after = redact(event(), [by_path("$.message.attachments[*].caption")], KEY)
 
     assert {a["caption"] for a in after["message"]["attachments"]} == {None}
 
 
-def test_technical_fields_stay_when_path_names_or_covers_them():
+def test_technical_fields_stay_when_path_names_or_covers_them() -> None:
     before = event()
 
     after = redact(before, [by_path("$.kind"), by_path("$.message", "mask"), by_path("$.id", "pseudonymise")], KEY)
@@ -148,7 +149,7 @@ def test_technical_fields_stay_when_path_names_or_covers_them():
         assert _at(after, path) == _at(before, path), path
 
 
-def _at(value, path):
+def _at(value: Any, path: Any) -> Any:
     for n, step in enumerate(path):
         if step == "*":
             return [_at(item, path[n + 1 :]) for item in value]
@@ -158,7 +159,7 @@ def _at(value, path):
     return value
 
 
-def test_strongest_action_counts_when_several_meet():
+def test_strongest_action_counts_when_several_meet() -> None:
     weak_first = [by_class("name", "mask"), by_path("$.sender.name", "drop")]
 
     assert redact(event(), weak_first, KEY)["sender"]["name"] is None
@@ -183,7 +184,7 @@ REDACTIONS = st.lists(
 
 
 @given(REDACTIONS, st.randoms())
-def test_result_is_the_same_when_order_changes(redactions, chance):
+def test_result_is_the_same_when_order_changes(redactions: Any, chance: Any) -> None:
     shuffled = copy.copy(redactions)
     chance.shuffle(shuffled)
 
@@ -192,7 +193,7 @@ def test_result_is_the_same_when_order_changes(redactions, chance):
 
 
 @given(REDACTIONS)
-def test_no_dropped_value_is_left_when_redacted(redactions):
+def test_no_dropped_value_is_left_when_redacted(redactions: Any) -> None:
     after = json.dumps(redact(event(), redactions, KEY))
 
     dropped = {r.get("class") for r in redactions if r["action"] == "drop"}
@@ -224,11 +225,11 @@ def test_no_dropped_value_is_left_when_redacted(redactions):
         ({"class": "name", "action": "drop", "why": "x"}, "a redaction has an action"),
     ],
 )
-def test_redaction_is_refused_when_wrong(item, said):
+def test_redaction_is_refused_when_wrong(item: Any, said: Any) -> None:
     (problem,) = check_redactions([by_class("name"), item])
 
     assert problem.startswith(f"[1].{said}")
 
 
-def test_redactions_are_refused_when_too_many():
+def test_redactions_are_refused_when_too_many() -> None:
     assert check_redactions([by_class("name")] * 101) == ["at most 100 redactions"]

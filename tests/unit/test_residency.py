@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 import rfc8785
@@ -16,7 +17,7 @@ from tests.fixtures.residency.building import VECTORS, facts_of, put
 BY_ID = {v["id"]: v for v in VECTORS}
 
 
-def facts_named(id, **edits):
+def facts_named(id: Any, **edits: Any) -> Any:
     facts = facts_of(BY_ID[id])
     for path, value in edits.items():
         put(facts, path.replace("__", "."), value)
@@ -54,7 +55,7 @@ def facts_named(id, **edits):
         ("route.redactions", [{"path": "$..x", "action": "drop"}], "route.redactions[0].path: must be made of"),
     ],
 )
-def test_facts_are_denied_when_malformed(path, value, place):
+def test_facts_are_denied_when_malformed(path: Any, value: Any, place: Any) -> None:
     facts = facts_named("eu-inside")
     put(facts, path, value)
 
@@ -67,14 +68,14 @@ def test_facts_are_denied_when_malformed(path, value, place):
 
 
 @pytest.mark.parametrize("facts", [None, [], "facts", 7, {}])
-def test_answer_is_denied_when_there_are_no_facts(facts):
+def test_answer_is_denied_when_there_are_no_facts(facts: Any) -> None:
     shown = decide(facts, installed()).document()
 
     assert (shown["decision"], shown["deciding"]) == ("deny", ["ANY.facts"])
     assert shown["error"]
 
 
-def test_error_holds_no_value_when_facts_are_malformed():
+def test_error_holds_no_value_when_facts_are_malformed() -> None:
     facts = facts_named("eu-inside", channel={"name": "Mustermann"}, purpose=["+49 170 1234567"])
     facts["Mustermann, Erika"] = 1
 
@@ -85,7 +86,7 @@ def test_error_holds_no_value_when_facts_are_malformed():
     assert "170" not in error
 
 
-def test_decision_has_every_field_when_shown():
+def test_decision_has_every_field_when_shown() -> None:
     shown = decide(facts_named("eu-scc-no-tia"), installed()).document()
 
     assert list(shown) == [
@@ -101,7 +102,7 @@ def test_decision_has_every_field_when_shown():
     assert shown["rules_hash"] == installed().hash
 
 
-def test_first_flow_rests_on_three_rules_when_recipient_is_in_the_union():
+def test_first_flow_rests_on_three_rules_when_recipient_is_in_the_union() -> None:
     decision = decide(facts_named("eu-inside"), installed())
 
     assert decision.verdict == "allowed"
@@ -111,7 +112,7 @@ def test_first_flow_rests_on_three_rules_when_recipient_is_in_the_union():
     assert decision.classes_out == ("content", "identifier", "name")
 
 
-def test_first_flow_is_held_by_the_gate_when_recipient_is_in_the_us():
+def test_first_flow_is_held_by_the_gate_when_recipient_is_in_the_us() -> None:
     decision = decide(facts_named("eu-us-nothing"), installed())
 
     assert decision.selected_rules() == [{"id": "EU.44", "verdict": "held", "ref": "GDPR art. 44"}]
@@ -119,14 +120,14 @@ def test_first_flow_is_held_by_the_gate_when_recipient_is_in_the_us():
     assert decision.classes_out == ()
 
 
-def test_fine_and_code_are_named_when_rule_refuses():
+def test_fine_and_code_are_named_when_rule_refuses() -> None:
     shown = decide(facts_named("ru-store-abroad-new"), installed()).document()
 
     (denied,) = [r for r in shown["rules"] if r["effect"] == "deny"]
     assert (denied["code"], denied["fine"]) == ("localisation", "RU.KoAP.13.11.8")
 
 
-def test_redacting_rules_and_grounds_are_selected_when_recipient_gets_less():
+def test_redacting_rules_and_grounds_are_selected_when_recipient_gets_less() -> None:
     decision = decide(facts_named("any-classes-permitted"), installed())
 
     verdicts = {r["id"]: r["verdict"] for r in decision.selected_rules()}
@@ -135,7 +136,7 @@ def test_redacting_rules_and_grounds_are_selected_when_recipient_gets_less():
     assert decision.classes_out == ("identifier",)
 
 
-def test_unsure_permit_holds_when_strict():
+def test_unsure_permit_holds_when_strict() -> None:
     facts = facts_named("ae-contract")
 
     decision = decide(facts, installed(), strict=True)
@@ -145,19 +146,19 @@ def test_unsure_permit_holds_when_strict():
     assert decide(facts_named("eu-brazil-first-day"), installed(), strict=True).decision == "allow"
 
 
-def test_banned_notice_is_not_named_as_evidence_when_it_forbids():
+def test_banned_notice_is_not_named_as_evidence_when_it_forbids() -> None:
     shown = decide(facts_named("ru-ban"), installed()).document()
 
     assert "notification-filed" not in shown["bases"]
 
 
-def test_nothing_is_allowed_when_no_rule_is_in_force_yet():
+def test_nothing_is_allowed_when_no_rule_is_in_force_yet() -> None:
     shown = decide(facts_named("any-no-legal-hold", now="1999-12-31T10:00:00.000Z"), installed()).document()
 
     assert (shown["decision"], shown["deciding"]) == ("hold", ["ANY.law-unknown"])
 
 
-def test_facts_hash_is_of_rfc_8785_form_when_facts_differ_only_by_id():
+def test_facts_hash_is_of_rfc_8785_form_when_facts_differ_only_by_id() -> None:
     facts = facts_named("eu-inside")
     other = {**facts, "id": "x", "purpose": "caf\u00e9 \u007f\n"}
 
@@ -166,7 +167,7 @@ def test_facts_hash_is_of_rfc_8785_form_when_facts_differ_only_by_id():
     assert decide(other, installed()).facts_hash == "sha256:" + hashlib.sha256(rfc8785.dumps(plain)).hexdigest()
 
 
-def test_every_named_id_is_in_the_law_document_when_vectors_are_decided():
+def test_every_named_id_is_in_the_law_document_when_vectors_are_decided() -> None:
     known = {r["id"] for r in installed().document()["rules"]}
 
     named = {r["id"] for v in VECTORS for r in decide(facts_of(v), installed()).document()["rules"]}
@@ -175,7 +176,7 @@ def test_every_named_id_is_in_the_law_document_when_vectors_are_decided():
     assert {p.id for p in RAISED} <= known
 
 
-def test_kept_answer_is_forgotten_when_the_day_ends():
+def test_kept_answer_is_forgotten_when_the_day_ends() -> None:
     decider = Decider(installed())
     before = facts_named("ru-midnight-before")
     after = {**before, "now": "2025-06-30T21:00:00.000Z"}
@@ -186,7 +187,7 @@ def test_kept_answer_is_forgotten_when_the_day_ends():
     assert "RU.18.5@2025-07-01" in second.deciding
 
 
-def test_kept_answer_is_forgotten_when_a_record_is_withdrawn():
+def test_kept_answer_is_forgotten_when_a_record_is_withdrawn() -> None:
     decider = Decider(installed())
     facts = facts_named("any-ground-not-yet-withdrawn")
 
@@ -196,7 +197,7 @@ def test_kept_answer_is_forgotten_when_a_record_is_withdrawn():
     assert (first.decision, second.decision) == ("allow", "hold")
 
 
-def test_kept_answer_is_that_of_the_same_records_when_declared_ones_differ():
+def test_kept_answer_is_that_of_the_same_records_when_declared_ones_differ() -> None:
     decider = Decider(installed())
     facts = facts_named("eu-scc-tia")
     declared = {**facts, "bases": BasisDocuments(facts["bases"])}
@@ -211,7 +212,7 @@ def test_kept_answer_is_that_of_the_same_records_when_declared_ones_differ():
     assert kept[2].findings is kept[0].findings
 
 
-def test_kept_answer_is_that_of_the_same_recipient_when_declared_ones_differ():
+def test_kept_answer_is_that_of_the_same_recipient_when_declared_ones_differ() -> None:
     decider = Decider(installed())
     facts = facts_named("eu-inside")
     declared = {**facts, "recipient": RecipientDocument(facts["recipient"])}
@@ -226,7 +227,7 @@ def test_kept_answer_is_that_of_the_same_recipient_when_declared_ones_differ():
     assert kept[2].findings is kept[0].findings
 
 
-def test_kept_answer_carries_own_id_and_hash_when_facts_differ_in_what_does_not_matter():
+def test_kept_answer_carries_own_id_and_hash_when_facts_differ_in_what_does_not_matter() -> None:
     decider = Decider(installed(), size=2)
     facts = facts_named("eu-inside")
     later = {**facts, "id": "other", "now": "2026-11-16T10:00:07.000Z"}
@@ -238,7 +239,7 @@ def test_kept_answer_carries_own_id_and_hash_when_facts_differ_in_what_does_not_
     assert kept.document() == decide(later, installed()).document()
 
 
-def test_least_lately_used_answer_goes_when_the_decider_is_full():
+def test_least_lately_used_answer_goes_when_the_decider_is_full() -> None:
     law = load_law(texts())
     decider = Decider(law, size=2)
     a, b, c = (facts_named(i) for i in ("eu-inside", "eu-us-nothing", "eu-scc-tia"))

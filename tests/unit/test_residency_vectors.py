@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.fixtures.residency.building import VECTORS, facts_of
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[v["id"] for v in VECTORS])
-def test_decision_is_as_written_when_vector_is_asked(vector):
+def test_decision_is_as_written_when_vector_is_asked(vector: Any) -> None:
     facts, expect = facts_of(vector), vector["expect"]
 
     decision = decide(facts, installed())
@@ -38,7 +39,7 @@ def test_decision_is_as_written_when_vector_is_asked(vector):
         assert [r["id"] for r in decision.selected_rules()] == expect["selected"]
 
 
-def test_every_rule_is_named_by_a_vector_when_law_is_any_eu_or_ru():
+def test_every_rule_is_named_by_a_vector_when_law_is_any_eu_or_ru() -> None:
     law = installed()
     rules = {r.id for f in (law.any, *law.files) if f.code in ("ANY", "EU", "RU") for r in (*f.permits, *f.rules)}
 
@@ -52,6 +53,6 @@ def test_every_rule_is_named_by_a_vector_when_law_is_any_eu_or_ru():
     assert rules - named == set()
 
 
-def test_vectors_are_distinct_when_read():
+def test_vectors_are_distinct_when_read() -> None:
     assert len({v["id"] for v in VECTORS}) == len(VECTORS) >= 80
     assert len({json.dumps(facts_of(v), sort_keys=True) for v in VECTORS}) == len(VECTORS)

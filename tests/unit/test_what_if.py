@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -50,12 +53,18 @@ effect = "deny"
 class Past:
     """Transfers that were decided by the installed law, as the log tells of them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.entries, self.configurations, self.decider = [], {}, Decider(installed())
 
     def add(
-        self, text, channel="telegram", subject="RU", at=NOW - timedelta(days=1), classes=("content",), country="RU"
-    ):
+        self,
+        text: Any,
+        channel: Any = "telegram",
+        subject: Any = "RU",
+        at: Any = NOW - timedelta(days=1),
+        classes: Any = ("content",),
+        country: Any = "RU",
+    ) -> Any:
         planned = read(text, at)
         (source,) = planned.configuration.sources.values()
         source = source.model_copy(update={"channel": channel, "subject_country": subject, "id": "src_" + "0" * 26})
@@ -93,23 +102,23 @@ class Past:
         )  # fmt: skip
         return self.entries[-1]["routes"][0]["decision"]
 
-    def under(self, law):
+    def under(self, law: Any) -> Any:
         found = WhatIf(Decider(law).decide, self.configuration, BEGAN, NOW)
         for entry in self.entries:
             found.take(entry)
         return found.report()
 
-    def configuration(self, digest):
+    def configuration(self, digest: Any) -> Any:
         return configuration_of(self.configurations[digest]) if digest in self.configurations else None
 
 
-def folder(tmp_path, text=DRAFT):
+def folder(tmp_path: Any, text: Any = DRAFT) -> Any:
     (tmp_path / "ru_draft.toml").write_text(text, encoding="utf-8")
     return tmp_path
 
 
 @pytest.fixture
-def past():
+def past() -> Any:
     made = Past()
     lawful = IN_RUSSIA.replace(
         'entity_country = "DE"\nprocessing_countries = ["DE"]', 'entity_country = "RU"\nprocessing_countries = ["RU"]'
@@ -122,7 +131,9 @@ def past():
     return made
 
 
-def test_draft_reports_exactly_the_transfers_that_it_forbids_when_a_channel_is_forbidden(past, tmp_path):
+def test_draft_reports_exactly_the_transfers_that_it_forbids_when_a_channel_is_forbidden(
+    past: Any, tmp_path: Path
+) -> None:
     before = past.entries[1]["routes"][0]["decision"]
 
     report = past.under(draft(folder(tmp_path)))
@@ -134,14 +145,14 @@ def test_draft_reports_exactly_the_transfers_that_it_forbids_when_a_channel_is_f
     assert "RU-DRAFT.1" in as_text(report)
 
 
-def test_nothing_changes_when_the_draft_is_the_law_itself(past, tmp_path):
+def test_nothing_changes_when_the_draft_is_the_law_itself(past: Any, tmp_path: Path) -> None:
     report = past.under(draft(tmp_path))
 
     assert (report["changed"], report["decided"]) == ([], 3)
     assert as_text(report).endswith("Nothing would change.")
 
 
-def test_old_rule_is_named_when_a_draft_is_milder(past, tmp_path):
+def test_old_rule_is_named_when_a_draft_is_milder(past: Any, tmp_path: Path) -> None:
     abroad = NORD.replace('processing_countries = ["DE"]', 'processing_countries = ["US"]')
     assert past.add(abroad, subject="DE") == "held"
     milder = texts()["eu.toml"].replace(
@@ -155,7 +166,7 @@ def test_old_rule_is_named_when_a_draft_is_milder(past, tmp_path):
     assert (change["rule"], change["from"], change["to"]) == ("EU.44", "held", "allowed")
 
 
-def test_last_decision_counts_when_a_transfer_was_decided_twice(past, tmp_path):
+def test_last_decision_counts_when_a_transfer_was_decided_twice(past: Any, tmp_path: Path) -> None:
     first = past.entries[1]
     later = {**first, "id": "ent_" + "9" * 26, "routes": [{**first["routes"][0], "decision": "refused"}]}
     past.entries.append(later)
@@ -165,7 +176,9 @@ def test_last_decision_counts_when_a_transfer_was_decided_twice(past, tmp_path):
     assert (report["changed"], report["decided"]) == ([], 3)
 
 
-def test_transfer_is_not_decided_when_its_configuration_is_not_there_or_a_switch_refused_it(past, tmp_path):
+def test_transfer_is_not_decided_when_its_configuration_is_not_there_or_a_switch_refused_it(
+    past: Any, tmp_path: Path
+) -> None:
     past.entries[0]["config_hash"] = "0" * 64
     past.entries[3]["routes"][0]["rules"] = [
         {"id": "TENANT.switch", "verdict": "refused", "ref": "tenant's own switch"}
@@ -189,7 +202,7 @@ def test_transfer_is_not_decided_when_its_configuration_is_not_there_or_a_switch
         max_size=4,
     )
 )
-def test_identical_pack_changes_nothing_whatever_was_decided(rows):
+def test_identical_pack_changes_nothing_whatever_was_decided(rows: Any) -> None:
     made = Past()
     for channel, subject, to, classes in rows:
         text = NORD.replace('processing_countries = ["DE"]', f'processing_countries = ["{to}"]')
@@ -204,12 +217,12 @@ def test_identical_pack_changes_nothing_whatever_was_decided(rows):
     ("text", "at"),
     [("PT24H", "2026-11-21"), ("P30D", "2026-10-23"), ("P9M", "2026-02-22"), ("P1Y", "2025-11-22")],
 )
-def test_period_is_counted_back_when_it_is_one(text, at):
+def test_period_is_counted_back_when_it_is_one(text: Any, at: Any) -> None:
     assert since(text, NOW).isoformat().startswith(at)
 
 
 @pytest.mark.parametrize("text", ["P5WD", "30", "P-1D", ""])
-def test_period_is_refused_when_it_is_none(text):
+def test_period_is_refused_when_it_is_none(text: Any) -> None:
     with pytest.raises(ValueError, match="period"):
         since(text, NOW)
 
@@ -223,29 +236,29 @@ class Cell(BaseHTTPRequestHandler):
     asked: list[str]
     year = "2026"
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.asked.append(body)
         known = f'"log": "{self.year}"' in body and self.headers["Authorization"] == "Bearer wb_key"
         self.answer(202 if known else 404, '{"id": "job_1", "state": "queued", "url": null}')
 
-    def do_GET(self):
+    def do_GET(self) -> Any:
         if self.path == "/result":
             return self.answer(200, "the tar")
         host = f"http://127.0.0.1:{self.server.server_address[1]}"
         return self.answer(200, f'{{"id": "job_1", "state": "done", "url": "{host}/result"}}')
 
-    def answer(self, status, text):
+    def answer(self, status: Any, text: Any) -> None:
         self.send_response(status)
         self.end_headers()
         self.wfile.write(text.encode())
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         """Log nothing."""
 
 
 @pytest.fixture
-def cell():
+def cell() -> Iterator[Any]:
     Cell.asked = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Cell)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -254,7 +267,7 @@ def cell():
     server.server_close()
 
 
-def test_bundle_of_each_year_is_fetched_when_the_cell_has_one(cell, tmp_path):
+def test_bundle_of_each_year_is_fetched_when_the_cell_has_one(cell: Any, tmp_path: Path) -> None:
     waited = []
 
     files = list(fetch.bundles(cell, "wb_key", NOW - timedelta(days=365), NOW, tmp_path, waited.append))
@@ -264,7 +277,7 @@ def test_bundle_of_each_year_is_fetched_when_the_cell_has_one(cell, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://elsewhere.example", "file:///etc/passwd", "http://127.0.0.1:1"])
-def test_nothing_is_fetched_when_the_address_is_not_one_to_send_a_key_to(url, tmp_path):
+def test_nothing_is_fetched_when_the_address_is_not_one_to_send_a_key_to(url: Any, tmp_path: Path) -> None:
     with pytest.raises(fetch.NotFetched) as refused:
         list(fetch.bundles(url, "wb_key", BEGAN, NOW, tmp_path, lambda _: None))
 
