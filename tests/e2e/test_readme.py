@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 SHORT, LONG = "README.md", "docs/first-messenger.md"
+HANGS_S = 600
+"""When a walk-through is given up. It takes seconds; a busy machine takes minutes."""
 
 
 def blocks(page: str) -> list[str]:
@@ -55,7 +57,7 @@ def run(tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(script, timeout=60)
+        output, _ = process.communicate(script, timeout=HANGS_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
