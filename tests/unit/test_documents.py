@@ -181,6 +181,36 @@ def test_every_file_that_a_page_names_exists() -> None:
     assert missing == []
 
 
+# How pages are written
+
+LONGEST = 120
+"""The longest line of prose, in characters."""
+
+
+def too_long(content: str) -> list[str]:
+    """Return the lines of prose that are too long. Tables, code, and lines that only a link makes long do not count."""
+    lines = re.sub(r"^ *```.*?^ *```", "", content, flags=re.DOTALL | re.MULTILINE).split("\n")
+    unlinked = re.compile(r"\]\([^)]*\)|^\[[^]]+\]: \S+$|https?://\S+|`[^`]*`")
+    return [
+        line
+        for line in lines
+        if len(line) > LONGEST and not line.lstrip().startswith("|") and len(unlinked.sub("", line)) > LONGEST
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_lines_of_prose_are_short(page: Path) -> None:
+    assert too_long(page.read_text("utf-8")) == []
+
+
+def test_a_line_is_too_long_only_by_its_prose() -> None:
+    prose = "word " * 25
+    link = f"A [link](https://a.example/{'x' * 120})."
+    content = f"{prose}\n| {prose} |\n```\n{prose}\n```\n{link}\n`{prose}`\n  ```\n{prose}\n  ```\n- {prose}\n"
+
+    assert too_long(content) == [prose, f"- {prose}"]
+
+
 def test_there_are_thirteen_invariants_each_with_its_place_and_its_tests() -> None:
     parts = re.split(r"^### (\d+)\. .*$", text("docs/invariants.md"), flags=re.MULTILINE)
 
