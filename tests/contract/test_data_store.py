@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
+from chalicelib.core.decide.retention import AFTER_EXPIRY
 from chalicelib.core.envelope import pack
 from chalicelib.core.errors import Misconfigured
-from chalicelib.store.data import DataStore, EventKey, EventRow, lane_of, sealed_content
+from chalicelib.store.data import NET, DataStore, EventKey, EventRow, lane_of, sealed_content
 from tests.support.engines import Engine
 from tests.support.stores import NOW, index, new_id, table
 
@@ -178,6 +179,32 @@ def test_held_transfers_are_listed_until_they_are_held_no_more(data: DataStore) 
     data.remove_waiting(lanes[2], "0001")
     assert [lane for lane, _ in data.held(tenant)] == [lanes[1]]
     assert list(data.held(new_id("tnt"))) == []
+
+
+def test_table_expires_a_row_only_after_its_last_reader(data: DataStore) -> None:
+    tenant, ends = new_id("tnt"), NOW + timedelta(days=1)
+    lane, row = lane_of(tenant, "dst_a", "cnv_a"), event(tenant, data)
+    data.insert_events([row])
+    data.first_minute(tenant, row.key.event, 7, ends)
+    data.make_head(lane, NOW)
+    data.park(lane, "0001", waiting(tenant), ends, held=False)
+    data.insert_reply(tenant, "hash", {}, ends)
+    data.insert_dead(tenant, "inbox", row.key.event, {"message": "{}"}, ends)
+
+    def ttl(pk: str, sk: str) -> Any:
+        item = data.table.get({"pk": pk, "sk": sk})
+        assert item is not None
+        return item.get("ttl")
+
+    assert ttl(**row.key.key) > (row.expires_at + NET).timestamp()
+    assert ttl(f"lane#{lane}", "p#0001") > (ends + AFTER_EXPIRY).timestamp()
+    assert ttl(f"lane#{lane}", "head") is None
+    for pk, sk in (
+        (f"seen#{tenant}#{row.key.event}", "seen"),
+        (f"{tenant}#idem#hash", "reply"),
+        (f"{tenant}#dead", f"inbox#{row.key.event}"),
+    ):
+        assert ttl(pk, sk) > ends.timestamp()
 
 
 def test_idempotency_key_has_one_holder_at_a_time(data: DataStore) -> None:
