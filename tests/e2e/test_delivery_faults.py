@@ -257,6 +257,22 @@ def test_nothing_behind_a_message_is_lost_when_it_waits_a_moment_in_its_last_try
         assert len([e for e in w.of_kind("attempted") if e["outcome"] != "failed"]) == 20
 
 
+def test_what_follows_in_the_same_batch_waits_behind_what_is_parked() -> None:
+    with world() as w:
+        w.connect(destination={"retry": Retry(delays_s=(300, 1800))})
+        answers = iter([503])
+        w.receiver.answer = lambda _: (next(answers, 204), {})
+        for number in (1, 2, 3):
+            w.post(number)
+        w.inbox.run(route.handle)
+
+        assert w.outbox.run(deliver.handle) == 3
+
+        assert w.receiver.texts() == []
+        w.run(10 * MINUTE)
+        assert w.receiver.texts() == ["m1", "m2", "m3"]
+
+
 def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last_try() -> None:
     with world() as w:
         w.connect()
