@@ -16,6 +16,9 @@ from chalicelib.core import ids
 from chalicelib.core.delivery import breaker
 from chalicelib.core.delivery.breaker import AttemptResult, BreakerState, Permission, may_send
 from chalicelib.core.tenant.records import Destination, Retry, Route
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.delivery.deliver import SHORT_WAITS
+from chalicelib.flow.routing import route
 from tests.support import deaths
 from tests.support.world import SECRET, START, Receiver, World, world
 
@@ -189,6 +192,30 @@ def test_given_back_and_not_parked_when_a_destination_asks_for_seconds() -> None
 
         all_ended_once_in_order(w, [["m1"], ["m2"]])
         assert not [e for e in w.effects if e == "before DeleteItem"]  # no row was ever parked
+
+
+def test_parked_after_three_returns_when_a_destination_asks_for_seconds_again_and_again() -> None:
+    with world() as w:
+        w.connect()
+        health = w.runtime.destination_state
+        w.post(1)
+        w.inbox.run(route.handle)
+
+        for _ in range(SHORT_WAITS + 1):
+            until = w.clock + timedelta(seconds=4)
+            seen = health.get(w.tenant, w.destination)
+            health.change(
+                w.tenant, w.destination, seen, w.clock, lambda s, until=until: breaker.backed_off(s, until, w.clock)
+            )  # type: ignore[misc]
+            (message,) = w.outbox.messages
+            w.outbox.run(deliver.handle)
+            w.clock += timedelta(seconds=4)
+
+        assert message.receives == SHORT_WAITS + 1
+        assert w.outbox.messages == []
+        assert w.receiver.requests == []
+        w.run(3 * MINUTE)
+        assert w.receiver.texts() == ["m1"]
 
 
 def test_disabled_after_five_days_of_failure_and_nothing_is_lost_when_it_is_enabled_again() -> None:
