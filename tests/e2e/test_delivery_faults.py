@@ -273,6 +273,25 @@ def test_what_follows_in_the_same_batch_waits_behind_what_is_parked() -> None:
         assert w.receiver.texts() == ["m1", "m2", "m3"]
 
 
+def test_lane_is_woken_again_in_the_next_minute_when_its_wake_was_lost() -> None:
+    with world() as w:
+        w.connect(destination={"retry": Retry(delays_s=(300, 1800))})
+        answers = iter([503])
+        w.receiver.answer = lambda _: (next(answers, 204), {})
+        w.post(1)
+        w.settle()
+        w.clock += 8 * MINUTE
+        w.pump()
+        (wake,) = w.outbox.receive()
+        w.outbox.fifo.delete(wake.handle, w.now_s)
+
+        w.clock += MINUTE
+        w.pump()
+        w.settle()
+
+        assert w.receiver.texts() == ["m1"]
+
+
 def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last_try() -> None:
     with world() as w:
         w.connect()

@@ -14,6 +14,8 @@ from chalicelib.channels.base import Inbound
 from chalicelib.core.errors import AuditUnavailable, Unavailable
 from chalicelib.core.log import audit
 from chalicelib.flow import seal_requests
+from chalicelib.flow.delivery import dead, deliver
+from chalicelib.flow.routing import route
 from chalicelib.flow.sealing import seal
 from chalicelib.store.seal_requests import SealRequest
 from tests.support.logs import act, append, assert_whole, leaves, let_seal, of_log, sizes, stored
@@ -351,6 +353,39 @@ def test_nothing_is_lost_when_the_queue_does_not_take_a_notice() -> None:
         seal_requests.notify_sealer(w.runtime)
 
         everything(w)
+
+
+@pytest.mark.parametrize(
+    ("queue", "handler"),
+    [
+        ("inbox", route.handle),
+        ("inbox", dead.handle_inbox),
+        ("outbox", deliver.handle),
+        ("outbox", dead.handle_outbox),
+    ],
+    ids=["route", "dead_inbox", "deliver", "dead_outbox"],
+)
+def test_a_message_comes_back_when_the_sealer_cannot_be_told_of_its_entries(
+    queue: str, handler: Callable[..., list[str]]
+) -> None:
+    with world() as w:
+        w.connect()
+        w.post(1)
+        if queue == "outbox":
+            w.inbox.run(route.handle)
+            w.seal_requests.lose()
+        one = getattr(w, queue)
+        w.failing = lambda name: Unavailable("down") if name == "notices.send" else None
+        assert one.run(handler) == 1
+        assert len(one.messages) == 1 and w.seal_requests.messages == []
+        w.failing = lambda name: None
+
+        w.clock += timedelta(hours=1)
+        assert one.run(handler) == 1
+
+        assert one.messages == []
+        assert w.seal_requests.messages != []
+        assert w.receiver.texts() == (["m1"] if handler is deliver.handle else [])
 
 
 # Clocks

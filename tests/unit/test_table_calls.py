@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from chalicelib.core.errors import Misconfigured, Unavailable, WrongRegion
-from chalicelib.store.items import TRANSIENT, Table, batch_get, call, write
+from chalicelib.store.items import Table, batch_get, call, write
 
 REGION = "eu-central-1"
 
@@ -88,7 +88,15 @@ def of_code(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "PutItem")
 
 
-@pytest.mark.parametrize("code", sorted(TRANSIENT))
+BUSY = (
+    "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "InternalServerError",
+    "ServiceUnavailable", "InternalFailure", "TransactionConflictException", "LimitExceededException",  # of DynamoDB
+    "RequestThrottled", "AWS.SimpleQueueService.NonExistentQueue.Throttled", "ThrottledException",  # of SQS
+    "KMSThrottlingException",  # of SQS and DynamoDB under a key of KMS
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("code", BUSY)
 def test_call_may_be_tried_again_when_aws_is_busy(code: str) -> None:
     with pytest.raises(Unavailable):
         call(refusing(of_code(code)).put_item)
