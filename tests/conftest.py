@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import deaths
 
 # The same code draws the same examples in each run, and no database of earlier failures counts: a run is red because of the
 # change that it tests. A busy machine is no failure. `make fuzz` searches further, at random.
@@ -20,6 +23,12 @@ settings.register_profile(
 )
 settings.register_profile("fuzz", settings.get_profile("waybill"), derandomize=False)
 settings.load_profile("waybill")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how a test that chooses deaths by the day is run again on another day."""
+    if any("deaths" in report.keywords for report in terminalreporter.getreports("failed")):
+        terminalreporter.write_line(f"deaths were chosen by WAYBILL_DEATHS={deaths.CHOSEN}")
 
 
 @pytest.fixture(autouse=True)
