@@ -231,8 +231,10 @@ def webhook(number: int) -> bytes:
     return json.dumps({"update_id": number + 1, "message": message}).encode()
 
 
-def _post(url: str, source: str, numbers: range, gap_s: float, phase: Phase, ready: threading.Barrier) -> None:
-    """Post one connection's events. ``gap_s`` is the time between two events of all connections; 0: none."""
+def _post(
+    url: str, source: str, numbers: range, gap_s: float, post_s: float, phase: Phase, ready: threading.Barrier
+) -> None:
+    """Post one connection's events, for ``post_s`` at most. ``gap_s`` is the time between two of all connections; 0: none."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     connection.connect()
@@ -242,7 +244,7 @@ def _post(url: str, source: str, numbers: range, gap_s: float, phase: Phase, rea
     first = numbers.start - numbers.start % CONNECTIONS
     for number in numbers:
         due = phase.began + (number - first) * gap_s if gap_s else time.monotonic()
-        if due - phase.began > POST_S or time.monotonic() - phase.began > POST_S:
+        if due - phase.began > post_s or time.monotonic() - phase.began > post_s:
             break
         time.sleep(max(0.0, due - time.monotonic()))
         phase.due[number] = due
@@ -258,7 +260,9 @@ def _post(url: str, source: str, numbers: range, gap_s: float, phase: Phase, rea
     connection.close()
 
 
-def play(cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: float, say: Say) -> Phase:
+def play(
+    cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: float, say: Say, post_s: float = POST_S
+) -> Phase:
     """Post so many events, from number ``first`` on, and wait until what was taken has come."""
     ready = threading.Barrier(CONNECTIONS + 1)
     phase = Phase(began=0.0)
@@ -266,7 +270,15 @@ def play(cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: 
     posters = [
         threading.Thread(
             target=_post,
-            args=(cell.ready["url"], source, range(first + n, first + events, CONNECTIONS), gap_s, phase, ready),
+            args=(
+                cell.ready["url"],
+                source,
+                range(first + n, first + events, CONNECTIONS),
+                gap_s,
+                post_s,
+                phase,
+                ready,
+            ),
             daemon=True,
         )
         for n in range(CONNECTIONS)
@@ -277,7 +289,7 @@ def play(cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: 
     before = cell.cpu_s()
     phase.began = time.monotonic()
     ready.wait(30)
-    ready.wait(POST_S + 60)
+    ready.wait(post_s + 60)
     until = time.monotonic() + DRAIN_S
     while len({number for number, _ in sink.came[came:]}) < len(phase.answered) and time.monotonic() < until:
         time.sleep(0.05)
@@ -291,7 +303,7 @@ def play(cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: 
     return phase
 
 
-def loaded(engine: str, events: int, say: Say) -> tuple[Phase, Phase]:
+def loaded(engine: str, events: int, say: Say, post_s: float = POST_S) -> tuple[Phase, Phase]:
     """Load a cell on an engine: as fast as it takes, then at half the pace that it kept."""
     sink = Sink()
     try:
@@ -301,11 +313,11 @@ def loaded(engine: str, events: int, say: Say) -> tuple[Phase, Phase]:
             warm_up = CONNECTIONS * CHATS
             play(cell, source, sink, 0, warm_up, 0, lambda _: None)
             say(f"{engine}: {events} events as fast as {CONNECTIONS} connections post")
-            flood = play(cell, source, sink, warm_up, events, 0, say)
+            flood = play(cell, source, sink, warm_up, events, 0, say, post_s)
             gap_s = 2 / max(flood.rate_per_s, 0.1)
             say(f"{engine}: at half that pace")
             start = -(-(warm_up + events) // CONNECTIONS) * CONNECTIONS
-            return flood, play(cell, source, sink, start, events, gap_s, say)
+            return flood, play(cell, source, sink, start, events, gap_s, say, post_s)
     finally:
         sink.close()
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import boto3
 from botocore.config import Config
 
-START_S = 30
+START_S = 120
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,18 +210,3 @@ def serve(options: Options) -> int:
         print(f"waybill local: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 20, every_s: float = 0.05) -> Any:
-    """Return the first truthy answer of ``condition``.
-
-    Raises:
-        TimeoutError: there was none in time.
-    """
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(every_s)
-    raise TimeoutError("what was waited for did not happen")

@@ -41,14 +41,19 @@ from django.core.exceptions import SuspiciousOperation  # noqa: E402
 from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
 from django.test import RequestFactory  # noqa: E402
 
-NOW = datetime.now(UTC)  # the libraries compare with the clock of the machine
+
+def now() -> datetime:
+    """The time: the libraries compare with the clock of the machine."""
+    return datetime.now(UTC)
+
+
 SECRET = "whsec_" + base64.b64encode(b"plum orchard signing key").decode()
 BODY = '{"type": "order.paid", "data": {"фрукт": "слива 🫐"}}'
 
 
 def judged(kind: str, secret: dict[str, str], headers: dict[str, str], body: bytes) -> ReceivedRequest:
     lower = {name.lower(): value for name, value in headers.items()}
-    request = Inbound("POST", "https://cell.example/hooks/src_w", lower, {}, body, NOW)
+    request = Inbound("POST", "https://cell.example/hooks/src_w", lower, {}, body, now())
     channel = CHANNELS[kind]
     return receive(channel, request, [channel.Secret.model_validate(secret)])
 
@@ -58,8 +63,9 @@ def judged(kind: str, secret: dict[str, str], headers: dict[str, str], body: byt
 
 def test_we_accept_what_both_libraries_sign() -> None:
     for prefix, library in (("webhook", Webhook), ("svix", SvixWebhook)):
-        signature = library(SECRET).sign("msg_1", NOW, BODY)
-        headers = {f"{prefix}-id": "msg_1", f"{prefix}-timestamp": str(int(NOW.timestamp()))}
+        at = now()
+        signature = library(SECRET).sign("msg_1", at, BODY)
+        headers = {f"{prefix}-id": "msg_1", f"{prefix}-timestamp": str(int(at.timestamp()))}
 
         received = judged(
             "standard_webhooks", {"secret": SECRET}, {**headers, f"{prefix}-signature": signature}, BODY.encode()
@@ -71,7 +77,7 @@ def test_we_accept_what_both_libraries_sign() -> None:
 @pytest.mark.parametrize("spoilt", ["webhook-id", "webhook-timestamp", "webhook-signature", "body", "version", "stale"])
 def test_we_and_the_library_refuse_when_a_part_is_another(spoilt: str) -> None:
     library = SvixWebhook(SECRET)
-    stamp = int(NOW.timestamp()) - 301 * (spoilt == "stale")
+    stamp = int(now().timestamp()) - 301 * (spoilt == "stale")
     signature = library.sign("msg_1", datetime.fromtimestamp(stamp, UTC), BODY)
     headers = {"webhook-id": "msg_1", "webhook-timestamp": str(stamp), "webhook-signature": signature}
     body = BODY.encode() + b" " * (spoilt == "body")
@@ -87,7 +93,7 @@ def test_we_and_the_library_refuse_when_a_part_is_another(spoilt: str) -> None:
 
 def test_we_accept_an_asymmetric_signature_when_another_implementation_makes_it() -> None:
     key = Ed25519PrivateKey.generate()
-    stamp = str(int(NOW.timestamp()))
+    stamp = str(int(now().timestamp()))
     proof = key.sign(f"msg_1.{stamp}.{BODY}".encode())
     public = "whpk_" + base64.b64encode(key.public_key().public_bytes_raw()).decode()
     headers = {"webhook-id": "msg_1", "webhook-timestamp": stamp}
@@ -109,9 +115,9 @@ def test_we_accept_our_own_deliveries_when_one_cell_feeds_another() -> None:
         channel="telegram",
         conversation="cnv_00000000000000000000000001",
         kind="message",
-        occurred_at=NOW,
+        occurred_at=now(),
         attempt=1,
-        now=NOW,
+        now=now(),
         config=http.Config(url="https://cell.example/hooks/src_w"),
         secrets=(SECRET,),
     )
@@ -169,7 +175,7 @@ def same_message(received: ReceivedRequest, message: Any) -> None:
 
 
 def mailgun() -> dict[str, str]:
-    stamp, token = str(int(NOW.timestamp())), "7" * 50
+    stamp, token = str(int(now().timestamp())), "7" * 50
     return {
         "recipient": "east@orchard.example",
         "sender": "bounce@plum.example",

@@ -69,7 +69,7 @@ def test_a_link_gives_the_object_without_a_key_and_under_its_name(engine: Engine
     assert "X-Amz-Expires=900" in link
     if engine.url is None:
         return  # moto answers calls in this process only
-    with urllib.request.urlopen(link, timeout=10) as answer:
+    with urllib.request.urlopen(link, timeout=60) as answer:
         assert answer.read() == b"tar"
         assert answer.headers["Content-Disposition"] == 'attachment; filename="log.tar"'
 

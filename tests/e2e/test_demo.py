@@ -19,7 +19,7 @@ def test_the_log_is_verified_and_a_forged_one_refused_when_the_demo_ends() -> No
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 

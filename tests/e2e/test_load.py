@@ -54,7 +54,7 @@ def test_percentile_is_a_value_that_was_measured(percent: float, value: float) -
 
 
 def test_all_is_delivered_in_order_when_a_cell_is_loaded() -> None:
-    flood, paced = load.loaded("moto", 24, lambda _: None)
+    flood, paced = load.loaded("moto", 24, lambda _: None, post_s=600)
 
     for one in (flood, paced):
         assert (len(one.answered), one.lost, one.disordered, one.refused) == (24, 0, 0, {})

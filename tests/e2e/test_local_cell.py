@@ -86,7 +86,12 @@ def test_ready_line_tells_where_the_cell_is() -> None:
 )
 def test_refused_with_a_remedy_when_an_option_cannot_be(options: tuple[str, ...], told: str) -> None:
     done = subprocess.run(
-        [sys.executable, "cli.py", "local", *options], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "cli.py", "local", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=3000,
+        check=False,
     )
 
     assert done.returncode == 1
@@ -99,11 +104,11 @@ def test_too_large_is_read_away_and_answered_on_any_path_and_framing() -> None:
     with cell() as (ready, _):
         host = ready["url"].removeprefix("http://")
         for path in ("/hooks/src_x", "/v1/sources"):
-            connection = http.client.HTTPConnection(host, timeout=30)
+            connection = http.client.HTTPConnection(host, timeout=300)
             connection.request("POST", path, body=b"0" * 8_000_000, headers={"Content-Type": "application/json"})
             assert connection.getresponse().status == 413
             connection.close()
-            connection = http.client.HTTPConnection(host, timeout=30)
+            connection = http.client.HTTPConnection(host, timeout=300)
             chunks = iter([b"0" * 65536] * 130)
             connection.request(
                 "POST", path, body=chunks, headers={"Content-Type": "application/json"}, encode_chunked=True

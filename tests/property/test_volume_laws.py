@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -192,9 +192,7 @@ def test_twelve_months_are_never_told_as_fewer_people_than_there_were(met: list[
 def test_each_threshold_is_told_once_near_and_once_reached_however_a_count_grows(
     number: int, reached: Any, steps: list[int]
 ) -> None:
-    one = Threshold(
-        "X", "CN", "subjects_ytd", number, reached, "art. 1", "", "", datetime.now(UTC).date(), "verified", True
-    )
+    one = Threshold("X", "CN", "subjects_ytd", number, reached, "art. 1", "", "", date(2026, 11, 22), "verified", True)
     told_of, count = [], 0
 
     for step in steps:

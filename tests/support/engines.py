@@ -34,7 +34,7 @@ from tests.support.profiles import Shim, create_table, shim
 
 REGION = "eu-central-1"
 JAR = "WAYBILL_DYNAMODB_LOCAL_JAR"
-START_S = 30
+START_S = 120
 _CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 _prefixes = itertools.count(1)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from chalicelib.core.errors import DeliveryError
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 """Far more than any race takes, on however busy a machine."""
 
 
@@ -31,7 +31,7 @@ def tries(attempt: Callable[[], object]) -> int:
     raise AssertionError("contended for ever")
 
 
-def eventually(condition: Callable[[], bool]) -> None:
+def eventually(condition: Callable[[], object]) -> None:
     """Wait until a condition holds.
 
     Raises:

@@ -26,7 +26,7 @@ def door() -> Iterator[LocalServer]:
 
 def fetched(link: str) -> tuple[int, bytes, str | None]:
     try:
-        with urllib.request.urlopen(link, timeout=10) as answer:
+        with urllib.request.urlopen(link, timeout=60) as answer:
             return answer.status, answer.read(), answer.headers["Content-Disposition"]
     except urllib.error.HTTPError as refused:
         with refused:

@@ -89,7 +89,7 @@ def test_no_line_holds_the_token_whatever_becomes_of_the_request(
                 if of_transfer is not None:
                     patch.setattr(tenant.runtime.audit, "of_transfer", of_transfer)
                 for method in ("GET", "HEAD", "POST"):
-                    connection = http.client.HTTPConnection(host, port, timeout=10)
+                    connection = http.client.HTTPConnection(host, port, timeout=60)
                     connection.request(method, f"/pull/{secret}")
                     statuses.append(connection.getresponse().status)
                     connection.close()

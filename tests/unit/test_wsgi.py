@@ -102,20 +102,20 @@ def test_end_waits_for_the_request_in_hand(door: wsgi.App, monkeypatch: pytest.M
 
     def slow(*_: Any) -> Any:
         began.set()
-        may_end.wait(10)
+        may_end.wait(60)
         return {"statusCode": 200, "headers": {}, "body": "done"}
 
     monkeypatch.setattr(door, "_api", slow)
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(ask(door, "/slow")))
     thread.start()
-    began.wait(10)
+    began.wait(60)
 
     assert not door.finish(0.05)
     may_end.set()
-    assert door.finish(10)
+    assert door.finish(60)
 
-    thread.join(10)
+    thread.join(60)
     assert answers[0][2] == b"done"
 
 
@@ -124,7 +124,7 @@ def test_each_thread_sees_its_own_request() -> None:
 
     @views.route("/{proxy+}", methods=["GET"])
     def echo(**_: str) -> Response:
-        both.wait(10)  # both requests are in hand now
+        both.wait(60)  # both requests are in hand now
         return Response({"path": "/" + views.current_request.uri_params["proxy"]})
 
     shared.register_blueprint(views)
@@ -137,6 +137,6 @@ def test_each_thread_sees_its_own_request() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert {path: json.loads(answer["body"])["path"] for path, answer in answers.items()} == {"/a": "/a", "/b": "/b"}
