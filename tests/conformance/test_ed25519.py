@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core.log import note
 from tests.fixtures.audit.signers import seeded
-from tests.unit.test_verify import second
+from tests.support.bundles import second
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 PRIME = 2**255 - 19

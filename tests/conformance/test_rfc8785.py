@@ -10,7 +10,7 @@ import pytest
 import rfc8785
 
 from chalicelib.core.log import leaf
-from tests.unit.test_verify import second
+from tests.support.bundles import second
 
 SORTED = (
     {"\u20ac": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh", "1": "One",

@@ -22,8 +22,8 @@ from chalicelib.destinations import aws_client, of_kind
 from chalicelib.destinations.aws_client import Access, Aws, Session
 from chalicelib.destinations.base import SendingClients
 from chalicelib.destinations.proof import Proof
-from tests.contract.test_destinations import AWS_KINDS, DOCUMENT, NOW, delivery
 from tests.support import tenant_aws
+from tests.support.destination_kinds import AWS_KINDS, DOCUMENT, NOW, delivery
 from tests.support.tenant_aws import EXTERNAL_ID, SAID, TAKEN, faked, refusal
 
 ROLE = "arn:aws:iam::999988887777:role/waybill-events"

@@ -23,8 +23,8 @@ from chalicelib.destinations import of_kind
 from chalicelib.destinations.aws_client import Aws, Maker, Session
 from chalicelib.destinations.base import SendingClients
 from infra.cell.engines import mocked
-from tests.contract.test_destinations import DOCUMENT, delivery
 from tests.support import engines
+from tests.support.destination_kinds import DOCUMENT, delivery
 from tests.support.tenant_aws import CELL_ACCOUNT
 
 REGION = engines.REGION

@@ -16,12 +16,11 @@ How sending fails before anything is sent is a table here, ``FAILURES``; a kind 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,53 +28,17 @@ from botocore import exceptions as faults
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.core.countries import COUNTRIES
-from chalicelib.core.delivery import signature
 from chalicelib.core.delivery.retry import CODES, Outcome
 from chalicelib.core.errors import DeliveryError, Invalid
 from chalicelib.destinations import KINDS, of_kind
-from chalicelib.destinations.base import Delivery, SendingClients
+from chalicelib.destinations.base import SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.support import tenant_aws
+from tests.support.destination_kinds import AWS_KINDS, DOCUMENT, NOW, SIGNING_SECRET, delivery, fixture
 
-FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures/destinations"
 DOCS = pathlib.Path(__file__).parents[2] / "docs/destinations"
-NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
-SIGNING_SECRET = signature.make_secret(b"\x07" * 24)
-DOCUMENT: dict[str, Any] = {
-    "schema": "waybill.event/1",
-    "id": "evt_00000000000000000000000001",
-    "kind": "message",
-    "occurred_at": "2026-03-01T11:59:58.000Z",
-    "sender": {"name": "p-e-r-s-o-n"},
-    "message": {"text": "c-o-n-t-e-n-t Привет 👋"},
-}
 
 kinds = pytest.mark.parametrize("kind", sorted(KINDS))
-
-
-def fixture(kind: str) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((FIXTURES / f"{kind}.json").read_text())
-    return read
-
-
-def delivery(kind: str, **changes: Any) -> Delivery:
-    made = Delivery(
-        delivery_id="dlv_00000000000000000000000001",
-        transfer_id="trf_00000000000000000000000001",
-        event_id="evt_00000000000000000000000001",
-        tenant_id="tnt_00000000000000000000000001",
-        destination_id="dst_00000000000000000000000001",
-        channel="telegram",
-        conversation="cnv_00000000000000000000000001",
-        kind="message",
-        occurred_at=datetime(2026, 3, 1, 11, 59, 58, tzinfo=UTC),
-        attempt=1,
-        now=NOW,
-        config=of_kind(kind).Config.model_validate(fixture(kind)["config"]),
-        secrets=(SIGNING_SECRET,),
-        external_id=tenant_aws.EXTERNAL_ID,
-    )
-    return dataclasses.replace(made, **changes)
 
 
 def hidden(kind: str) -> list[str]:
@@ -129,7 +92,6 @@ def aws(fault: Exception | None = None, demands: str | None = tenant_aws.EXTERNA
     return lambda: tenant_aws.faked(lambda: NOW, role, fault=fault, demands=demands)[0]
 
 
-AWS_KINDS = ("eventbridge", "firehose", "kinesis", "s3", "sns", "sqs")
 AWS_FAILURES: tuple[Failure, ...] = (
     ("another external id", aws(demands="wbx_of-another"), "denied"),
     ("own rights", aws(tenant_aws.refusal("ExpiredToken", 403)), "unavailable"),

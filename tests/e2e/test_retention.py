@@ -22,7 +22,8 @@ from chalicelib.flow.retention import erase, legal_holds, sweep
 from chalicelib.flow.retention.expiry import BETWEEN
 from infra.cell import engines
 from tests.support import deaths
-from tests.support.world import CLASSES, START, Crash, World, nothing_planted_in_a_log, world
+from tests.support.planted import nothing_planted_in_a_log
+from tests.support.world import CLASSES, START, Crash, World, world
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import find, given
-from test_grounds_laws import AT, CLASSES, DECIDE, PROFILE, UNTIL_FOUND, decided, id_of, situations
 
 from chalicelib.core.decide.consent_request import ConsentRequest, wanted
 from chalicelib.core.decide.plan import Cell, source_facts
 from chalicelib.core.tenant.consents import Consent, grounds_of, none_given
+from tests.support.grounds import AT, CLASSES, DECIDE, PROFILE, UNTIL_FOUND, decided, id_of, situations
 
 
 def asked(configuration: Any, given_ones: list[Consent]) -> ConsentRequest | None:

@@ -14,9 +14,8 @@ from chalicelib.core.delivery import links
 from chalicelib.core.event.event import FIELDS, DataClass, EventKind
 from chalicelib.core.law.residency import Decider
 from chalicelib.law import installed
-from tests.contract.test_restricted_rendering import EVENT
+from tests.support.canary_event import CANARY, EVENT
 
-CANARY = "c-a-n-a-r-y"
 DECIDER = Decider(installed())
 
 keys = st.binary(min_size=32, max_size=32)

@@ -21,7 +21,6 @@ from typing import Any
 
 from chalicelib.channels.base import Inbound, Reply
 from chalicelib.core import ids, times
-from chalicelib.core.log import leaf
 from chalicelib.core.tenant.records import (
     Basis,
     Contract,
@@ -50,6 +49,7 @@ from infra.cell import engines, feeders, local
 from simulation.queues import QueuedMessage
 from simulation.sqs import Sqs
 from simulation.tables import Tables
+from tests.support.planted import nothing_planted_in_a_log
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
@@ -497,16 +497,6 @@ def raw(row: dict[str, Any]) -> bytes:
 
 CANARIES = (b"Canary", b"privacy@nord.example", b"dpo@crm.example", b"Nord GmbH", b"hook-secret", SECRET.encode())
 """What every world is given and no entry may hold: a person's name, contacts, a legal name, secrets."""
-
-
-def nothing_planted_in_a_log(client: Any, planted: Iterable[bytes]) -> None:
-    """Look through every entry of every log for what must not be in one. Rows that hold no leaf are somebody's forgery."""
-    for table in client.list_tables()["TableNames"]:
-        for page in client.get_paginator("scan").paginate(TableName=table) if "-audit-" in table else ():
-            for row in page["Items"]:
-                if "leaf" in row:
-                    text = leaf.inflate(row["leaf"]["B"])
-                    assert [word for word in planted if word in text] == [], table
 
 
 @contextmanager

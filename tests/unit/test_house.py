@@ -150,6 +150,24 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [relative(p) for p in CODE if p.stem in nothing] == []
 
 
+def test_names_of_test_modules_are_unique() -> None:
+    names = [p.name for p in CODE if relative(p).startswith("tests/") and p.name.startswith("test_")]
+
+    assert [name for name in set(names) if names.count(name) > 1] == []
+
+
+def test_nothing_is_imported_from_a_test_module_when_it_is_shared() -> None:
+    found = [
+        f"{relative(p)}: {m}"
+        for p in CODE
+        if relative(p).startswith("tests/") and p.parent.name != "e2e"
+        for m in imported(parsed(p))
+        if m.rpartition(".")[2].startswith("test_")
+    ]
+
+    assert found == []
+
+
 def test_files_are_short() -> None:
     lengths = {relative(p): len(p.read_text("utf-8").splitlines()) for p in CODE}
 

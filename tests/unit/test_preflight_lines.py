@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +11,11 @@ import pytest
 import cli
 from chalicelib.commands.preflight import WrongFile, as_text, examine, exit_code, read
 from chalicelib.law import installed
+from tests.support.nord import IN_RUSSIA, NORD
 
-NORD = (Path(__file__).parent.parent / "fixtures" / "preflight" / "nord.toml").read_text(encoding="utf-8")
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 ABROAD = NORD.replace(
     'entity_country = "DE"\nprocessing_countries = ["DE"]', 'entity_country = "US"\nprocessing_countries = ["US"]'
-)
-IN_RUSSIA = NORD.replace('region = "eu-central-1"', 'country = "RU"').replace(
-    'country = "DE", contact', 'country = "RU", contact'
 )
 
 

@@ -25,8 +25,8 @@ from tests.fixtures.audit import make
 from tests.fixtures.audit.made import TENANT, ref
 from tests.fixtures.audit.make import AT, Log
 from tests.fixtures.audit.signers import seeded
-from tests.unit import test_verify as mutated
-from tests.unit.test_verify import SIZE, TREE, UNKNOWN, USUAL, faults, first_main, full, run, second, selected, signed
+from tests.support import bundles
+from tests.support.bundles import SIZE, TREE, UNKNOWN, USUAL, faults, first_main, full, run, second, selected, signed
 
 VERIFIERS = pytest.mark.parametrize("main", [first_main, second.main], ids=["ours", "second"])
 Main = Callable[[list[str]], int]
@@ -38,7 +38,7 @@ def pax() -> bytes:
     """The same members in a tar of another maker, times and owners in it."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as made:
-        for name, data in mutated.unpacked(make.tar(full())):
+        for name, data in bundles.unpacked(make.tar(full())):
             info = tarfile.TarInfo(name)
             info.size, info.mtime, info.uname = len(data), 1_772_000_000, "auditor"
             made.addfile(info, io.BytesIO(data))
@@ -59,7 +59,7 @@ def extended() -> bytes:
 
 def extra() -> bytes:
     found = selected()
-    name = mutated.proof_name(found)
+    name = bundles.proof_name(found)
     proof = proofs.parse_inclusion(found[name])
     return make.tar(
         {**found, name: str(proofs.InclusionProof(proof.index, proof.hashes, proof.checkpoint, b"x")).encode()}
@@ -134,9 +134,9 @@ CONTROLS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "a line more in the checkpoint": (extended, ()),
     "proofs in a full bundle": (with_proofs, ()),
     "another tar": (pax, ()),
-    "a law without laws": (lambda: mutated.relaw(lambda law: None), ()),
-    "a rule a day beside": (lambda: mutated.later_law("2026-03-03"), ()),
-    "a configuration of destinations only": (lambda: mutated.reconfigured(lambda c: [c.pop(key) for key in ("routes", "sources")]), ()),
+    "a law without laws": (lambda: bundles.relaw(lambda law: None), ()),
+    "a rule a day beside": (lambda: bundles.later_law("2026-03-03"), ()),
+    "a configuration of destinations only": (lambda: bundles.reconfigured(lambda c: [c.pop(key) for key in ("routes", "sources")]), ()),
     "open": (lambda: of(), ("--now", times.text(AT + timedelta(days=21)))),
     "open and overdue until the next day": (lambda: of(), ("--now", times.text(AT + timedelta(days=22)))),
     "ended by expiry": (lambda: of(ended("expired", 0), ended("expired", 2)), ()),
@@ -291,7 +291,7 @@ def test_the_report_tells_what_was_checked(tmp_path: Path, capsys: pytest.Captur
 def test_a_person_is_told_what_to_do_when_something_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(first_main, make.tar(mutated.less(full(), 1)), tmp_path)
+    run(first_main, make.tar(bundles.less(full(), 1)), tmp_path)
     said = capsys.readouterr().out
 
     assert said.startswith("NOT OK: incomplete\n")
@@ -319,11 +319,11 @@ def test_open_transfers_are_counted_when_there_is_time_left(tmp_path: Path, caps
 
 def test_all_faults_are_told_when_there_are_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def change(log: Log) -> None:
-        mutated.rule(log).update(ref="GDPR art. 99")
+        bundles.rule(log).update(ref="GDPR art. 99")
         log.entries[1].update(attempt=2)
         log.entries[-1].update(tenant=ref("tnt", "other"))
 
-    code, names = faults(mutated.forged(change), tmp_path, capsys)
+    code, names = faults(bundles.forged(change), tmp_path, capsys)
 
     assert code == 1
     assert names >= {"foreign", "gap", "rule_ref"}

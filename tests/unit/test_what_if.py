@@ -24,7 +24,7 @@ from chalicelib.core.tenant.records import Route
 from chalicelib.core.verify.redecide import configuration_of
 from chalicelib.law import installed, texts
 from infra.client import fetch
-from tests.unit.test_preflight_lines import IN_RUSSIA, NORD
+from tests.support.nord import IN_RUSSIA, NORD
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 BEGAN = NOW - timedelta(days=30)

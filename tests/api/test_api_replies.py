@@ -10,9 +10,7 @@ import pytest
 from chalicelib.api import replies
 from chalicelib.core import times
 from chalicelib.core.errors import Unavailable
-from tests.support.api_cell import RECIPIENT, SOURCE, TENANT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, SOURCE, TENANT, Api
 
 
 def test_stored_answer_is_given_when_the_request_comes_again(tenant: Api) -> None:

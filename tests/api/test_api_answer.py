@@ -12,9 +12,7 @@ import pytest
 from chalicelib.core.explain.accountability import LIMITS
 from chalicelib.core.log import merkle, note, proofs
 from tests.support.answering import played, receiver, route, sealed
-from tests.support.api_cell import RECIPIENT, TENANT, US_RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, TENANT, US_RECIPIENT, Api
 
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"
 TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}T23:00:00Z"

@@ -11,9 +11,7 @@ import pytest
 from chalicelib.core.errors import Misconfigured
 from chalicelib.core.explain.profile import load
 from chalicelib.law import profiles
-from tests.support.api_cell import ALL_CLASSES, DIGEST, SOURCE, Api, cell, tenant
-
-__all__ = ("cell", "tenant")
+from tests.support.api_cell import ALL_CLASSES, DIGEST, SOURCE, Api
 
 HEX = "ab" * 32
 ANSWERS = {

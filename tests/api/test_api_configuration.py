@@ -9,24 +9,12 @@ import pytest
 
 from chalicelib.core.tenant import rotation
 from chalicelib.flow.declare import configure
-from tests.support.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, acts
 
 
 def declared_sources(api: Api) -> list[dict[str, Any]]:
     """The sources that a tenant has connected, without the cell's own."""
     return [s for s in api.get("/v1/sources").json["data"] if s["channel"] != "waybill"]
-
-
-def acts(tenant: Api, kind: str = "config_changed") -> list[dict[str, Any]]:
-    found, query = [], {"kind": kind, "limit": 250}
-    answer = tenant.get("/v1/audit/entries", **query).json
-    found += answer["data"]
-    while answer["next"]:
-        answer = tenant.get("/v1/audit/entries", **query, cursor=answer["next"]).json
-        found += answer["data"]
-    return sorted((e["entry"] for e in found), key=lambda e: e["at"])
 
 
 def test_change_is_written_with_both_hashes_when_a_record_is_made(tenant: Api) -> None:

@@ -11,11 +11,8 @@ import pytest
 
 from chalicelib.core.log import note
 from chalicelib.core.verify import bundle
-from tests.support.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api
 from tests.support.sealed import FULL, ask, content, entries, flow, made, sealed, tar_of, told, verified, worked
-
-__all__ = ["cell", "tenant"]
-
 
 # What it holds
 

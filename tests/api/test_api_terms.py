@@ -13,9 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.fixtures.destinations.loopback import Server, serving
-from tests.support.api_cell import RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, Api
 
 AGREES = b"HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: hooks.example\r\nWebHook-Allowed-Rate: 120\r\nContent-Length: 4\r\n\r\ntext"
 

@@ -10,9 +10,7 @@ import pytest
 
 from chalicelib.core import times
 from chalicelib.flow.jobs import requests, worker
-from tests.support.api_cell import RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, Api
 
 NOBODY = "trf_" + "0" * 26
 

@@ -9,10 +9,7 @@ import pytest
 
 from chalicelib.core import ids, times
 from chalicelib.core.tenant.switches import Switch
-from tests.support.api_cell import RECIPIENT, Api, cell, tenant
-from tests.unit.test_api_configuration import acts
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, Api, acts
 
 
 def switch(**changes: Any) -> dict[str, Any]:

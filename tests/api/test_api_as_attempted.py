@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_cell import Api, cell, tenant
-from tests.unit.test_api_consents import consent, person
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import Api
+from tests.support.consents import consent, person
 
 
 @pytest.fixture

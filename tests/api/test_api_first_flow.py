@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.api_cell import RECIPIENT, TENANT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, TENANT, Api
 
 
 def test_tenant_and_key_are_made_when_operator_asks(cell: Api) -> None:

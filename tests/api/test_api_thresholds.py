@@ -13,9 +13,7 @@ from chalicelib.core.law.derived import _BULK
 from chalicelib.core.law.facts import SHAPE, FactField, Node
 from chalicelib.core.law.thresholds import load
 from chalicelib.core.law.volumes import COUNTERS
-from tests.support.api_cell import RECIPIENT, SOURCE, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, SOURCE, Api
 
 
 def counted(tenant: Api) -> dict[str, int]:

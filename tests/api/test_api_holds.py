@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core import times
-from tests.support.api_cell import US_RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import US_RECIPIENT, Api
 
 
 def test_a_hold_is_shown_to_end_as_it_is_declared_when_it_is_looked_at(tenant: Api) -> None:

@@ -20,9 +20,7 @@ from chalicelib.core.log.entry import ACTS
 from chalicelib.core.tenant.roles import DUTIES
 from infra.client.report import asking, page
 from tests.support.answering import HOSTILE, played, receiver, sealed
-from tests.support.api_cell import Api, cell
-
-__all__ = ["cell"]
+from tests.support.api_cell import Api
 
 
 class Door:

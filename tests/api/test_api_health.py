@@ -7,9 +7,7 @@ from datetime import timedelta
 from chalicelib.core.delivery import breaker
 from chalicelib.core.delivery.breaker import AttemptResult, BreakerState
 from chalicelib.store.data import lane_of, list_of
-from tests.support.api_cell import Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import Api
 
 CLOSED = {
     "state": "closed",

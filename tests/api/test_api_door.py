@@ -9,9 +9,7 @@ import pytest
 
 from chalicelib import api
 from chalicelib.core import times
-from tests.support.api_cell import RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, Api
 
 UNKNOWN = "0" * 26
 

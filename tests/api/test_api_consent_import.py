@@ -10,11 +10,8 @@ import pytest
 
 from chalicelib.core.errors import AuditUnavailable
 from chalicelib.core.tenant.consent_lines import LINES_MAX
-from tests.support.api_cell import US_RECIPIENT, Answer, Api, cell, tenant
-from tests.unit.test_api_configuration import acts
-from tests.unit.test_api_consents import consent, person
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import US_RECIPIENT, Answer, Api, acts
+from tests.support.consents import consent, person
 
 NDJSON = "application/x-ndjson"
 

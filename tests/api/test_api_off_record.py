@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.support.api_cell import Api, cell, tenant
-from tests.unit.test_api_configuration import acts
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import Api, acts
 
 NOBODY = "cnv_" + "0" * 26
 CANARIES = ("secret-text", "Ada", '"78"')

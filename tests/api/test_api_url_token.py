@@ -13,9 +13,7 @@ from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import UrlTokenSecret
 from chalicelib.core.tenant import rotation
 from infra.cell import local_server
-from tests.support.api_cell import SOURCE, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import SOURCE, Api
 
 OK_SOURCE = {**SOURCE, "channel": "ok", "secret": {}}
 AVITO_SOURCE = {**SOURCE, "channel": "avito", "secret": {"account_id": "9009"}}

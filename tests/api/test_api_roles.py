@@ -10,10 +10,8 @@ import pytest
 
 from chalicelib.destinations.aws_client import Aws
 from chalicelib.destinations.base import SendingClients
-from tests.support.api_cell import RECIPIENT, Answer, Api, cell, tenant
+from tests.support.api_cell import RECIPIENT, Answer, Api
 from tests.support.tenant_aws import CELL_ACCOUNT, SAID, TAKEN, Maker, Service, Sts, refusal
-
-__all__ = ["cell", "tenant"]
 
 ROLE = "arn:aws:iam::999988887777:role/waybill-events"
 OTHER_ROLE = "arn:aws:iam::999988887777:role/waybill-other"

@@ -8,10 +8,8 @@ import pytest
 
 from chalicelib.destinations import KINDS
 from chalicelib.flow.rendering import selects
-from tests.contract.test_destinations import fixture
-from tests.support.api_cell import RECIPIENT, US_RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, US_RECIPIENT, Api
+from tests.support.destination_kinds import fixture
 
 
 def route(api: Api, **changes: Any) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.support.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api
 
-__all__ = ["cell", "tenant"]
 REF = "court of the test, file 7/26"
 
 

@@ -2,40 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.core import times
-from tests.support.api_cell import ALL_CLASSES, Api, cell, tenant
-from tests.unit.test_api_configuration import acts
-
-__all__ = ["cell", "tenant"]
-
-
-def person(tenant: Api) -> str:
-    """Have somebody write, and return how the log knows them."""
-    tenant.connect()
-    tenant.hook()
-    entries = tenant.get("/v1/audit/entries", kind="decided").json["data"]
-    (found,) = entries[-1]["entry"]["receipt"]["subjects"]
-    return str(found)
-
-
-def consent(tenant: Api, person: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "subject": person,
-        "recipient": tenant.made["recipient"],
-        "purposes": ["message_routing", "customer_support"],
-        "classes": ALL_CLASSES,
-        "countries": ["DE"],
-        "given_at": times.text(tenant.clock.at - timedelta(days=1)),
-        "method": "web_form",
-        "notice_sha256": "cd" * 32,
-        "separate_document": True,
-        **changes,
-    }
+from tests.support.api_cell import Api, acts
+from tests.support.consents import consent, person
 
 
 def test_consent_is_shown_and_listed_until_and_after_it_is_withdrawn(tenant: Api) -> None:

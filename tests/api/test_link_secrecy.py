@@ -19,9 +19,7 @@ from chalicelib.core.errors import AuditUnavailable
 from chalicelib.runtime import Runtime
 from infra.cell import wsgi
 from infra.cell.local_server import LocalServer
-from tests.support.api_cell import Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import Api
 
 
 def token(api: Api) -> str:

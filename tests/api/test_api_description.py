@@ -10,9 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chalicelib import api
 from chalicelib.api import gateway, meta
-from tests.support.api_cell import RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import RECIPIENT, Api
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

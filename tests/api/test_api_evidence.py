@@ -10,9 +10,7 @@ import pytest
 
 from chalicelib.core.log import leaf, merkle, note, proofs
 from chalicelib.flow.sealing import seal
-from tests.support.api_cell import Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import Api
 
 
 def entries(api: Api) -> list[dict[str, Any]]:

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from tests.support.api_cell import ALL_CLASSES, DIGEST, RECIPIENT, SOURCE, US_RECIPIENT, Api, cell, tenant
-
-__all__ = ["cell", "tenant"]
+from tests.support.api_cell import ALL_CLASSES, DIGEST, RECIPIENT, SOURCE, US_RECIPIENT, Api
 
 
 def entries(tenant: Api, **query: Any) -> list[dict[str, Any]]:

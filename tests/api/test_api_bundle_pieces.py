@@ -14,7 +14,7 @@ from chalicelib.flow.jobs import bundle as making
 from chalicelib.flow.jobs import bundle_members
 from chalicelib.store.exports import Exports
 from chalicelib.store.jobs import Due
-from tests.support.api_cell import Api, cell, tenant
+from tests.support.api_cell import Api
 from tests.support.sealed import (
     FULL,
     acts,
@@ -29,8 +29,6 @@ from tests.support.sealed import (
     verified,
     worked,
 )
-
-__all__ = ["cell", "tenant"]
 
 LONG = 17_000
 
