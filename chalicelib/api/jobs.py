@@ -1,24 +1,19 @@
-"""``/v1/jobs``, and replays: of one transfer, and of many that were to go to a destination."""
+"""``/v1/jobs``: work that takes longer than a request."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from ..core import times
-from ..core.event.event import Time
 from ..core.job import Job, State
-from ..core.log.transfers import Transfer
-from ..flow.jobs import replay, worker
+from ..flow.jobs import worker
 from ..store.config import Holder
 from .auth import held
-from .endpoint import ApiCall, Empty, ListQuery, Resource, Schema
+from .endpoint import ApiCall, ListQuery, Resource, Schema
 from .problems import EndpointResponse
-from .reading import transfer_shown
 
 jobs = Resource("jobs")
-replays = Resource("replays")
 
 
 class Progress(Schema):
@@ -47,14 +42,6 @@ class ShownJob(Schema):
     summary: dict[str, Any]
     created_at: str
     expires_at: str
-
-
-class ReplayRange(Empty):
-    """What a destination is sent again: events received from ``after`` (inclusive) to ``before`` (exclusive)."""
-
-    after: Time | None = None
-    before: Time | None = None
-    outcome: Literal["rejected", "gave_up", "refused", "expired", "delivered", "any"]
 
 
 def shown(call: ApiCall, job: Job) -> dict[str, Any]:
@@ -90,21 +77,4 @@ def show(call: ApiCall) -> EndpointResponse:
     return EndpointResponse(200, shown(call, worker.show(call.request, call.thing("job"), _scopes(call))))
 
 
-@replays.endpoint("POST", "/v1/transfers/{id}/replay", scope="write", body=Empty, answer=Transfer, status=201)
-def again(call: ApiCall) -> EndpointResponse:
-    """Replay a transfer that has ended: a new decision, and a new transfer that names the old one."""
-    request = call.request
-    one = replay.again(call.runtime, request.tenant.id, call.thing("trf"), request.actor, call.at, "controller_request")
-    return EndpointResponse(201, transfer_shown(call, one))
-
-
-@replays.endpoint("POST", "/v1/destinations/{id}/replay", scope="write", body=ReplayRange, answer=ShownJob, status=202)
-def many(call: ApiCall) -> EndpointResponse:
-    """Replay what was to go to a destination in a time and came to an outcome; a job does it."""
-    asked: ReplayRange = call.body
-    after: datetime | None = asked.after
-    job = replay.begin(call.request, call.thing("dst"), after, asked.before, asked.outcome)
-    return EndpointResponse(202, shown(call, job))
-
-
-RESOURCES = (jobs, replays)
+RESOURCES = (jobs,)

@@ -1,4 +1,4 @@
-"""``/v1/tenants`` for the operator, ``/v1/tenant`` and ``/v1/keys`` for the tenant itself."""
+"""``/v1/tenants`` for the operator, and ``/v1/tenant`` for the tenant itself."""
 
 from __future__ import annotations
 
@@ -6,32 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.errors import Invalid
-from ..core.event.event import Time
-from ..core.tenant.records import ApiKey, KeySettings, Tenant, TenantSettings
+from ..core.tenant.records import Tenant, TenantSettings
 from ..flow.declare import configure
 from ..flow.pagination import Listed
 from ..flow.request import Request
 from ..store.config import RecordRow
 from .bodies import merge
 from .endpoint import ApiCall, ListQuery, Resource, Schema, checked_value, new_tenant_id, shown, tagged
+from .keys import NewKey
 from .problems import EndpointResponse
 
 tenants = Resource("tenants")
 own = Resource("tenant")
-keys = Resource("keys")
-
-
-class ShownKey(KeySettings):
-    """A key."""
-
-    id: str
-    created_at: Time
-
-
-class NewKey(ShownKey):
-    """A key with its secret, which is shown once."""
-
-    secret: str
 
 
 class NewTenant(Schema):
@@ -39,10 +25,6 @@ class NewTenant(Schema):
 
     tenant: Tenant
     key: NewKey
-
-
-def _key(key: ApiKey) -> dict[str, Any]:
-    return shown(key)
 
 
 def _merged(row_tenant: Tenant, patch: dict[str, Any]) -> TenantSettings:
@@ -60,7 +42,7 @@ def create(call: ApiCall) -> EndpointResponse:
         return call.for_tenant(RecordRow(made, 1))
 
     tenant, key, secret = configure.create_tenant(call.runtime, tenant, as_tenant)
-    return tagged(1, {"tenant": shown(tenant), "key": {**_key(key), "secret": secret}}, 201)
+    return tagged(1, {"tenant": shown(tenant), "key": {**shown(key), "secret": secret}}, 201)
 
 
 @tenants.endpoint("GET", "/v1/tenants", scope="operator", query=ListQuery, answer=Tenant, listed=True)
@@ -114,32 +96,4 @@ def change_own(call: ApiCall) -> EndpointResponse:
     return tagged(row.version, shown(row.record))
 
 
-@keys.endpoint("POST", "/v1/keys", scope="admin", body=KeySettings, answer=NewKey, status=201)
-def create_key(call: ApiCall) -> EndpointResponse:
-    """Make an API key; its secret is shown once."""
-    key, secret = configure.create_key(call.request, call.body)
-    return tagged(1, {**_key(key), "secret": secret}, 201)
-
-
-@keys.endpoint("GET", "/v1/keys", scope="admin", query=ListQuery, answer=ShownKey, listed=True)
-def index_keys(call: ApiCall) -> EndpointResponse:
-    """List the tenant's keys."""
-    rows = call.runtime.config.list(call.request.tenant.id, "key", call.position(), call.query.limit + 1)
-    return call.listed(Listed(r.record.id, _key(r.record)) for r in rows)
-
-
-@keys.endpoint("GET", "/v1/keys/{id}", scope="admin", answer=ShownKey)
-def show_key(call: ApiCall) -> EndpointResponse:
-    """Show a key."""
-    row = call.runtime.config.get(call.request.tenant.id, call.thing("key"))
-    return tagged(row.version, _key(row.record))
-
-
-@keys.endpoint("DELETE", "/v1/keys/{id}", scope="admin", status=204)
-def delete_key(call: ApiCall) -> EndpointResponse:
-    """Delete a key: it opens nothing from the next request on."""
-    configure.delete_key(call.request, call.thing("key"))
-    return EndpointResponse(204)
-
-
-RESOURCES = (tenants, own, keys)
+RESOURCES = (tenants, own)

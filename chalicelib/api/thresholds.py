@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .. import flow
 from ..core.tenant.records import Record
+from ..flow import volumes
 from ..flow.pagination import Listed
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
@@ -36,7 +36,7 @@ class ThresholdShown(Record):
 @thresholds.endpoint("GET", "/v1/thresholds", scope="read", query=ListQuery, answer=ThresholdShown, listed=True)
 def index(call: ApiCall) -> EndpointResponse:
     """List the legal thresholds, each with the tenant's count of people."""
-    found = sorted(flow.volumes.thresholds(call.runtime, call.request.tenant.id), key=lambda row: str(row["id"]))
+    found = sorted(volumes.thresholds(call.runtime, call.request.tenant.id), key=lambda row: str(row["id"]))
     after = call.position()
     return call.listed(Listed(row["id"], row) for row in found if row["id"] > after)
 

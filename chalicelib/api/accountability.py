@@ -9,12 +9,12 @@ from pydantic import Field
 
 from ..core.errors import Invalid
 from ..core.log.entry import EventId, Subject
-from ..flow.ask import accountability
+from ..flow.ask import accountability as accountability_flow
 from ..flow.pagination import Filter
 from .endpoint import ApiCall, Resource, Schema, TimeQuery
 from .problems import EndpointResponse
 
-answer = Resource("answer")
+accountability = Resource("accountability")
 
 
 class AnswerQuery(TimeQuery):
@@ -88,22 +88,22 @@ def _wanted(asked: AnswerQuery) -> Filter:
     return Filter(after=asked.after, before=asked.before)
 
 
-@answer.endpoint("GET", "/v1/answer", scope="audit", query=AnswerQuery, answer=ShownAnswer)
+@accountability.endpoint("GET", "/v1/answer", scope="audit", query=AnswerQuery, answer=ShownAnswer)
 def show(call: ApiCall) -> EndpointResponse:
     """Say who held the data of a person, an event or a time, who received them, and who answers for it."""
     asked, wanted = call.query, _wanted(call.query)
     request = call.request
     if asked.subject is not None:
-        steps = accountability.of_subject(request, asked.subject, call.position())
+        steps = accountability_flow.of_subject(request, asked.subject, call.position())
     elif asked.event is not None:
-        steps = accountability.of_event(request, asked.event, wanted, call.position())
+        steps = accountability_flow.of_event(request, asked.event, wanted, call.position())
     else:
-        steps = accountability.of_period(request, wanted, call.position())
+        steps = accountability_flow.of_period(request, wanted, call.position())
     found = call.listed(steps)
-    shown = accountability.page(request, found.body["data"])
+    shown = accountability_flow.page(request, found.body["data"])
     limits = {"first_person"} if asked.subject is not None else {"event_time"} if asked.event is None else set()
     shown["limits"] = sorted({*shown["limits"], *limits})
     return replace(found, body={**shown, "next": found.body["next"]})
 
 
-RESOURCES = (answer,)
+RESOURCES = (accountability,)

@@ -17,7 +17,7 @@ from .endpoint import ApiCall, Empty, ListQuery, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
 
-evidence = Resource("evidence")
+audit_evidence = Resource("audit_evidence")
 
 LOG = r"^[0-9]{4}$"
 
@@ -83,36 +83,36 @@ def _text(body: str | bytes) -> EndpointResponse:
     return EndpointResponse(200, text, {"Content-Type": proofs.NOTE_TYPE})
 
 
-@evidence.endpoint("GET", "/v1/audit/checkpoint", scope="audit", query=LogQuery, answer=str)
+@audit_evidence.endpoint("GET", "/v1/audit/checkpoint", scope="audit", query=LogQuery, answer=str)
 def checkpoint(call: ApiCall) -> EndpointResponse:
     """Show the newest signed checkpoint of a log, as text."""
     return _text(proofs.checkpoint(call.request, call.query.log))
 
 
-@evidence.endpoint("GET", "/v1/audit/keys", scope="audit", query=ListQuery, answer=ShownVerifierKey, listed=True)
+@audit_evidence.endpoint("GET", "/v1/audit/keys", scope="audit", query=ListQuery, answer=ShownVerifierKey, listed=True)
 def index_keys(call: ApiCall) -> EndpointResponse:
     """List the verifier keys of the tenant's logs, newest log first."""
     return call.listed(proofs.keys(call.request, call.position()))
 
 
-@evidence.endpoint("GET", "/v1/audit/entries/{id}/proof", scope="audit", query=ProofQuery, answer=str)
+@audit_evidence.endpoint("GET", "/v1/audit/entries/{id}/proof", scope="audit", query=ProofQuery, answer=str)
 def prove(call: ApiCall) -> EndpointResponse:
     """Prove that an entry is in its log, as a tlog-proof."""
     entry = read.entry(call.request, call.thing("ent"))
     return _text(proofs.inclusion(call.request, entry, call.query.size))
 
 
-@evidence.endpoint("GET", "/v1/audit/consistency", scope="audit", query=ConsistencyQuery, answer=str)
+@audit_evidence.endpoint("GET", "/v1/audit/consistency", scope="audit", query=ConsistencyQuery, answer=str)
 def prove_growth(call: ApiCall) -> EndpointResponse:
     """Prove that the log of an earlier size is the beginning of the newest, in the form of a tlog-witness request."""
     return _text(proofs.consistency(call.request, call.query.log, call.query.old))
 
 
-@evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleAsked, answer=ShownJob, status=202)
+@audit_evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleAsked, answer=ShownJob, status=202)
 def make_bundle(call: ApiCall) -> EndpointResponse:
     """Make an evidence bundle of what is sealed now; a job does it, and its ``url`` links to the tar."""
     asked: BundleAsked = call.body
     return EndpointResponse(202, shown(call, bundle.begin(call.request, asked.log, asked.mode, asked.wanted)))
 
 
-RESOURCES = (evidence,)
+RESOURCES = (audit_evidence,)

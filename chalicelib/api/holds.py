@@ -1,0 +1,52 @@
+"""``/v1/holds``: the transfers that wait for something that a rule asks for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..core import times
+from ..core.log.transfers import RuleShown, Transfer
+from ..flow.ask import read
+from .endpoint import ApiCall, Empty, Resource, Schema, TimeQuery
+from .filters import filtered, time_filter
+from .problems import EndpointResponse
+from .transfers import transfer_shown, with_rule_states
+
+holds = Resource("holds")
+
+
+class Hold(Schema):
+    """A held transfer, what it waits for, and when it stops waiting."""
+
+    id: str
+    transfer: str
+    event: str
+    route: str
+    destination: str
+    rules: list[RuleShown]
+    missing: list[str]
+    held_since: str
+    expires_at: str
+
+
+@holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
+def index(call: ApiCall) -> EndpointResponse:
+    """List the transfers that wait for what the law asks, the longest held first."""
+    wanted = time_filter(call)
+    after = times.text(wanted.after or times.EARLIEST)
+    before = times.text(wanted.before or times.LATEST)
+
+    def keep(hold: dict[str, Any]) -> bool:
+        return bool(after <= hold["held_since"] < before)
+
+    return call.listed(filtered(read.holds(call.request, call.position()), keep, partial(with_rule_states, call)))
+
+
+@holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
+def decide(call: ApiCall) -> EndpointResponse:
+    """Have a held transfer decided again now; what comes of it shows in the transfer."""
+    return EndpointResponse(201, transfer_shown(call, read.decide_hold(call.request, call.thing("hld"))))
+
+
+RESOURCES = (holds,)

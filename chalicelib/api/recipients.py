@@ -1,0 +1,38 @@
+"""``/v1/recipients``: the legal persons behind destinations."""
+
+from __future__ import annotations
+
+from ..core.tenant.records import Recipient, RecipientSettings
+from ..flow.declare import configure
+from .declared import list_records, record_response, show_record
+from .endpoint import ApiCall, ListQuery, Resource
+from .problems import EndpointResponse
+
+recipients = Resource("recipients")
+
+
+@recipients.endpoint("POST", "/v1/recipients", scope="write", body=RecipientSettings, answer=Recipient, status=201)
+def create(call: ApiCall) -> EndpointResponse:
+    """Declare a recipient: the legal person behind destinations."""
+    return record_response(configure.create_recipient(call.request, call.body), 201)
+
+
+@recipients.endpoint("GET", "/v1/recipients", scope="read", query=ListQuery, answer=Recipient, listed=True)
+def index(call: ApiCall) -> EndpointResponse:
+    """List the tenant's recipients."""
+    return list_records(call, "rcp")
+
+
+@recipients.endpoint("GET", "/v1/recipients/{id}", scope="read", answer=Recipient)
+def show(call: ApiCall) -> EndpointResponse:
+    """Show a recipient as last declared."""
+    return show_record(call, "rcp")
+
+
+@recipients.endpoint("PUT", "/v1/recipients/{id}", scope="write", body=RecipientSettings, answer=Recipient)
+def replace(call: ApiCall) -> EndpointResponse:
+    """Declare a new version of a recipient; earlier ones are kept."""
+    return record_response(configure.replace_recipient(call.request, call.thing("rcp"), call.body, call.expected))
+
+
+RESOURCES = (recipients,)

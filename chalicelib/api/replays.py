@@ -1,0 +1,42 @@
+"""Replays: ``/v1/transfers/{id}/replay`` and ``/v1/destinations/{id}/replay``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..core.event.event import Time
+from ..core.log.transfers import Transfer
+from ..flow.jobs import replay
+from .endpoint import ApiCall, Empty, Resource
+from .jobs import ShownJob, shown
+from .problems import EndpointResponse
+from .transfers import transfer_shown
+
+replays = Resource("replays")
+
+
+class ReplayRange(Empty):
+    """What a destination is sent again: events received from ``after`` (inclusive) to ``before`` (exclusive)."""
+
+    after: Time | None = None
+    before: Time | None = None
+    outcome: Literal["rejected", "gave_up", "refused", "expired", "delivered", "any"]
+
+
+@replays.endpoint("POST", "/v1/transfers/{id}/replay", scope="write", body=Empty, answer=Transfer, status=201)
+def again(call: ApiCall) -> EndpointResponse:
+    """Replay a transfer that has ended: a new decision, and a new transfer that names the old one."""
+    request = call.request
+    one = replay.again(call.runtime, request.tenant.id, call.thing("trf"), request.actor, call.at, "controller_request")
+    return EndpointResponse(201, transfer_shown(call, one))
+
+
+@replays.endpoint("POST", "/v1/destinations/{id}/replay", scope="write", body=ReplayRange, answer=ShownJob, status=202)
+def many(call: ApiCall) -> EndpointResponse:
+    """Replay what was to go to a destination in a time and came to an outcome; a job does it."""
+    asked: ReplayRange = call.body
+    job = replay.begin(call.request, call.thing("dst"), asked.after, asked.before, asked.outcome)
+    return EndpointResponse(202, shown(call, job))
+
+
+RESOURCES = (replays,)

@@ -1,0 +1,64 @@
+"""``/v1/transfers``: which event went, or was to go, to which destination, with every attempt."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..core.log.entry import DestinationId, EventId, Subject
+from ..core.log.transfers import Outcome, Transfer
+from ..flow.ask import read
+from .endpoint import ApiCall, Resource, TimeQuery
+from .filters import filtered, time_filter
+from .problems import EndpointResponse
+
+transfers = Resource("transfers")
+
+
+class TransfersQuery(TimeQuery):
+    """Filters of the list of transfers."""
+
+    event: EventId | None = None
+    destination: DestinationId | None = None
+    outcome: Outcome | None = None
+    subject: Subject | None = None
+
+
+def with_rule_states(call: ApiCall, document: dict[str, Any]) -> dict[str, Any]:
+    """Add to each rule of a transfer or a hold its confidence, and whether it is settled."""
+    return {**document, "rules": call.runtime.law.marked(document["rules"])}
+
+
+def transfer_shown(call: ApiCall, transfer: Transfer) -> dict[str, Any]:
+    """Return a transfer as it is shown."""
+    return with_rule_states(call, transfer.model_dump())
+
+
+@transfers.endpoint("GET", "/v1/transfers", scope="read", query=TransfersQuery, answer=Transfer, listed=True)
+def index(call: ApiCall) -> EndpointResponse:
+    """List transfers, newest event first; those of a person oldest first."""
+    asked, wanted = call.query, time_filter(call)
+
+    def keep(one: Transfer) -> bool:
+        return bool(
+            asked.destination in (None, one.destination)
+            and asked.outcome in (None, one.outcome)
+            and asked.event in (None, one.event)
+        )
+
+    if asked.subject is not None:
+        steps = read.transfers_of_subject(call.request, asked.subject, wanted, call.position())
+    elif asked.event is not None:
+        steps = read.transfers_of_event(call.request, asked.event, call.position())
+    else:
+        steps = read.transfers(call.request, wanted, call.position())
+    return call.listed(filtered(steps, keep, partial(transfer_shown, call)))
+
+
+@transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
+def show(call: ApiCall) -> EndpointResponse:
+    """Show a transfer with its attempts."""
+    return EndpointResponse(200, transfer_shown(call, read.transfer(call.request, call.thing("trf"))))
+
+
+RESOURCES = (transfers,)
