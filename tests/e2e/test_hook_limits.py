@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.channels.base import Inbound, Reply
-from chalicelib.flow.hooks.receive import EVENT_LIMIT_BYTES, RAW_DROPPED
+from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES, RAW_DROPPED
 from tests.support.world import World, world
 
 RATE_PER_S = 3
