@@ -231,7 +231,8 @@ def consistent(old: Any, size: Any, proof: Any, text: Any, old_root: Any, root: 
 
 # The bundle.
 def untar(data: Any) -> Any:
-    found, at = {}, 0
+    found: dict[str, Any] = {}
+    at = 0
     while any(data[at : at + 512]):
         header = data[at : at + 512]
         need(len(header) == 512 and header[257:265] in (b"ustar\x0000", b"ustar  \x00") and header[156:157] in b"0\x00")
@@ -361,7 +362,9 @@ class Check:
 
     def __init__(self, vkeys: Any, witnesses: Any, quorum: Any, seen: Any, now: Any) -> None:
         self.keys, self.witnesses, self.quorum, self.seen, self.now = [*vkeys, *witnesses], witnesses, quorum, seen, now
-        self.faults, self.pinned, self.checked, self.open = [], bool(vkeys), {}, 0
+        self.faults: list[Any] = []
+        self.checked: dict[str, Any] = {}
+        self.pinned, self.open = bool(vkeys), 0
 
     def fault(self, code: Any, text: Any) -> None:
         self.faults.append((code, text))
@@ -418,7 +421,7 @@ class Check:
             self.fault(1, "an entry of another tenant or log")
         note = self.read(4, "checkpoint", note_of, self.files["checkpoint"]) if "checkpoint" in self.files else None
         head = self.read(4, "checkpoint", head_of, note[0]) if note else None
-        if head is None:
+        if note is None or head is None:
             return self.fault(2, "no checkpoint")
         origin, size, root = self.head = head
         self.text = note[0]
@@ -518,7 +521,8 @@ class Check:
         routes = {(d["id"], route["transfer"]): (d, route) for d in decided.values() for route in d["routes"]}
         for entry in decided.values():
             self.decision(entry)
-        tries, ended = {}, set()
+        tries: dict[str, Any] = {}
+        ended = set()
         for entry in self.all:
             if entry["kind"] != "attempted":
                 continue
@@ -555,7 +559,7 @@ class Check:
         ]
         if any(a["kind"] == "erased" and (a["object"] or {}).get("kind") == "tenant" for a in acts):
             return  # with its tenant all that was under way has ended
-        endings = {}
+        endings: dict[str, Any] = {}
         for act in acts:
             thing = act["object"]
             if act["kind"] in ("expired", "erased") and (thing is None or thing["kind"] == "transfer"):
@@ -608,7 +612,7 @@ class Check:
 
 def main(arguments: Any = None) -> Any:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.error = lambda message: parser.exit(64, f"{parser.prog}: {message}\n")
+    parser.error = lambda message: parser.exit(64, f"{parser.prog}: {message}\n")  # type: ignore[method-assign]
     parser.add_argument("bundle", type=Path)
     for option in ("--vkey", "--witness"):
         parser.add_argument(option, action="append", default=[])

@@ -22,7 +22,8 @@ def held(tenant: Api) -> dict[str, str]:
 def decided(tenant: Api, event: str) -> dict[str, Any]:
     answer = tenant.post("/v1/decisions", {"event": event, "route": tenant.made["route"]})
     assert answer.status == 200, answer.text
-    return answer.json
+    result: dict[str, Any] = answer.json
+    return result
 
 
 def previewed(tenant: Api, **event: Any) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def previewed(tenant: Api, **event: Any) -> dict[str, Any]:
     }  # fmt: skip
     answer = tenant.post("/v1/routes/preview", {**event, "route": route})
     assert answer.status == 200, answer.text
-    return answer.json
+    result: dict[str, Any] = answer.json
+    return result
 
 
 def test_a_consent_is_seen_as_long_as_it_stands(tenant: Api, held: dict[str, str]) -> None:

@@ -14,11 +14,11 @@ from tests.support.api_cell import RECIPIENT, Api
 UNKNOWN = "0" * 26
 
 
-def is_problem(answer: object, status: int, code: str) -> bool:
-    body = answer.json  # type: ignore[attr-defined]
+def is_problem(answer: Any, status: int, code: str) -> bool:
+    body = answer.json
     return (
-        answer.status == status  # type: ignore[attr-defined]
-        and answer.headers["Content-Type"] == "application/problem+json"  # type: ignore[attr-defined]
+        answer.status == status
+        and answer.headers["Content-Type"] == "application/problem+json"
         and body["code"] == code
         and body["status"] == status
         and body["type"].endswith(f"#{code}")

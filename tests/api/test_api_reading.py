@@ -178,7 +178,8 @@ def test_list_stops_early_with_a_cursor_when_it_has_looked_long_enough(tenant: A
     tenant.call("PATCH", "/v1/tenant", {"retention": {"default_days": 3000}})
     tenant.hook("kept", 2)
     tenant.clock.at = at + timedelta(days=250)
-    pages, query, seen = 0, {}, []
+    pages, seen = 0, []
+    query: dict[str, Any] = {}
     while pages < 10:
         page = tenant.get("/v1/events", **query)
         pages += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def test_counters_are_those_that_facts_may_have() -> None:
         assert [c.name for c in COUNTERS[code]] == list(leaves)
 
 
-ONE = (law.files(law.__name__) / "thresholds.toml").read_text(encoding="utf-8").split("[[threshold]]")[1]
+ONE = (files(law.__name__) / "thresholds.toml").read_text(encoding="utf-8").split("[[threshold]]")[1]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def token_of(url: str) -> str:
 
 def kept(tenant: Api, source: str) -> list[dict[str, Any]]:
     row = tenant.runtime.config.get(tenant.made["tenant"], source)
-    return tenant.runtime.config.secrets(tenant.made["tenant"], source, row.sealed)
+    result: list[dict[str, Any]] = tenant.runtime.config.secrets(tenant.made["tenant"], source, row.sealed)
+    return result
 
 
 def posted(source: str, query: str) -> int:
@@ -41,7 +42,7 @@ def posted(source: str, query: str) -> int:
 
     headers = [("content-type", "application/json")]
     event = local_server.http_api_event("POST", f"/hooks/{source}", query, headers, json.dumps(MESSAGE).encode())
-    return app.hooks(event, None)["statusCode"]
+    return int(app.hooks(event, None)["statusCode"])
 
 
 def test_address_ends_in_a_new_token_when_the_platform_proves_nothing(tenant: Api) -> None:
@@ -62,7 +63,7 @@ def test_token_is_sealed_and_shown_nowhere_else(tenant: Api) -> None:
     assert all(token not in answer.text for answer in shown)
     assert shown[0].json["url"] == f"https://hooks.example/hooks/{made['id']}"
     row = tenant.runtime.config.get(tenant.made["tenant"], made["id"])
-    assert token not in row.record.model_dump_json() and token.encode() not in row.sealed
+    assert token not in row.record.model_dump_json() and token.encode() not in (row.sealed or b"")
     assert kept(tenant, made["id"]) == [{"secret": {"url_token": token}, "until": None}]
 
 

@@ -67,7 +67,10 @@ def stored(outcome: object) -> StoredEntry:
 
 
 def raw_rows(engine: Engine, log: str = "2026") -> list[dict[str, Any]]:
-    return engine.client("dynamodb").scan(TableName=f"{engine.prefix}-audit-{log}", ConsistentRead=True)["Items"]
+    result: list[dict[str, Any]] = engine.client("dynamodb").scan(
+        TableName=f"{engine.prefix}-audit-{log}", ConsistentRead=True
+    )["Items"]
+    return result
 
 
 def put_raw(engine: Engine, entry: Mapping[str, Any], year: str = "2026", **changed: Any) -> None:
@@ -207,7 +210,7 @@ def test_the_same_bytes_are_sent_again_when_a_call_ended_unknown(
     engine: Engine, store: AuditStore, fault: Exception
 ) -> None:
     entry, insert = made.decided(), INSERTS[engine.insert_mode]
-    failed = []
+    failed: list[Any] = []
 
     def lose_the_answer(name: str, arguments: dict[str, Any]) -> Any:
         if name == insert and entry["id"] in str(arguments) and not failed:

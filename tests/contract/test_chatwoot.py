@@ -433,7 +433,9 @@ def test_attempt_ends_with_a_code_when_an_answer_has_wrong_types(at: int, body: 
     memory = Remembered()
     with running(Chatwoot()) as vendor:
         answer = vendor.answer
-        vendor.answer = lambda r: Reply(200, body) if len(vendor.requests) == at + 1 else answer(r)  # type: ignore[method-assign]
+        vendor.answer = (  # type: ignore[method-assign]
+            lambda request: Reply(200, body) if len(vendor.requests) == at + 1 else answer(request)
+        )
         try:
             send(vendor, memory)
         except DeliveryError as error:

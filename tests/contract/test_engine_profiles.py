@@ -36,7 +36,8 @@ class Home:
 
     def client(self, service: str) -> Any:
         config = Config(retries={"total_max_attempts": 1})
-        made = self.shim.over(session().client(service, MOTO_REGION, config=config, **CREDENTIALS))
+        make: Any = session().client  # its stubs know each service by a literal
+        made = self.shim.over(make(service, MOTO_REGION, config=config, **CREDENTIALS))
         self._made.append(made)
         return made
 

@@ -170,7 +170,7 @@ def test_claim_ends_by_its_time_when_it_cannot_be_given_back(place: Place) -> No
     def down(*_: object, **__: object) -> None:
         raise Unavailable("down")
 
-    update, place.rows.update = place.rows.update, down  # type: ignore[method-assign, assignment]
+    update, place.rows.update = place.rows.update, down  # type: ignore[method-assign, method-assign]
     one.release(NAME)
     with pytest.raises(Unavailable):
         one.put(NAME, "41", 60)
@@ -205,6 +205,6 @@ def test_one_has_the_claim_when_many_processes_want_it(place: Place) -> None:
         name = f"{NAME}:{round_number}"
 
         with ThreadPoolExecutor(20) as pool:
-            claimed = list(pool.map(lambda one, name=name: one.claim(name, 30), processes))  # type: ignore[misc]
+            claimed = list(pool.map(lambda one, name=name: one.claim(name, 30), processes))
 
         assert sum(claimed) == 1

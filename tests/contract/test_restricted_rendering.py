@@ -49,7 +49,7 @@ def rendered(kind: str, form: str = "standard", **changes: Any) -> Any:
 def everything(request: Any) -> str:
     """All that leaves: the body, and what stands around it."""
     around = request.headers if hasattr(request, "headers") else request.arguments
-    return json.dumps(dict(around), default=str) + request.body.decode()
+    return str(json.dumps(dict(around), default=str) + request.body.decode())
 
 
 @pytest.mark.parametrize(("kind", "form"), ALL)

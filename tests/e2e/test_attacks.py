@@ -28,7 +28,7 @@ def _recipient(w: World, **changes: Any) -> str:
     values: dict[str, Any] = {
         "legal_name": "Desk", "contact": "dpo@desk.example", "entity_country": "DE", "processing_countries": ("DE",),
         "role": "processor", "classes": CLASSES, "onward": (), "granted": True,
-        "contract": Contract(id="dpa-2", sha256="11" * 32, valid_from="2026-01-01"),  # type: ignore[arg-type]
+        "contract": Contract(id="dpa-2", sha256="11" * 32, valid_from="2026-01-01"),
     } | changes  # fmt: skip
     w.runtime.config.insert(w.tenant, Recipient(id=made, created_at=w.clock, **values))
     return made
@@ -269,7 +269,7 @@ def test_refused_at_once_when_a_request_has_no_sense(request_head: str) -> None:
     server = local_server.LocalServer(("127.0.0.1", 0), None)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
-    with socket.create_connection(server.server_address[:2], timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as client:
         client.sendall(request_head.encode())
         answer = client.recv(100)
 

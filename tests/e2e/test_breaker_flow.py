@@ -48,7 +48,7 @@ def tell_to(w: World, receiver: Receiver | None = None) -> str:
         "destination": destination,
         "purpose": "operations",
     }
-    config.insert(w.tenant, Route(id=ids.sortable("rte", at, w.randomness.randbytes(11)), created_at=at, **declared))  # type: ignore[arg-type]
+    config.insert(w.tenant, Route(id=ids.sortable("rte", at, w.randomness.randbytes(11)), created_at=at, **declared))
     return destination
 
 

@@ -179,7 +179,7 @@ def test_run_of_pump_ends_in_time_when_many_destinations_are_due_at_once() -> No
             if effect == "outbox.send":
                 w.clock += timedelta(seconds=30)
 
-        w.failing = slow  # type: ignore[assignment]
+        w.failing = slow
 
         assert pump.handle(w.runtime) == 2  # a third one would begin after 60 s, where Lambda ends the run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -147,7 +148,7 @@ def test_first_decision_is_followed_when_storing_is_forbidden_by_the_time_of_the
         w.runtime.data.insert_events, insert = (
             lambda rows: [Unavailable("late") for _ in rows],
             w.runtime.data.insert_events,
-        )  # type: ignore[method-assign,assignment]
+        )
         w.inbox.run(route.handle)
         assert [e["routes"][0]["decision"] for e in w.of_kind("decided")] == ["allowed"]
         (ground,) = [r.record.id for r in w.runtime.config.list(w.tenant, "bas") if r.record.kind == "instruction"]
@@ -180,7 +181,7 @@ def test_promise_is_kept_when_the_process_dies_at_any_effect(part: int) -> None:
 
 def _throttled(operation: str) -> ClientError:
     error = {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}
-    return ClientError({"Error": error}, operation)  # type: ignore[arg-type]
+    return ClientError({"Error": error}, operation)
 
 
 @pytest.mark.parametrize("effect", ["before PutItem", "before UpdateItem", "inbox.send", "outbox.send"])
@@ -212,7 +213,7 @@ def test_held_until_its_basis_comes_then_delivered_in_order() -> None:
             w.run(timedelta(minutes=10))
         assert w.receiver.requests == []
         assert {e["routes"][0]["decision"] for e in w.of_kind("decided")} == {"held"}
-        w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+        w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))
         w.run(timedelta(hours=2))
 
         assert w.receiver.texts() == ["m1", "m2"]
@@ -229,16 +230,16 @@ def test_released_soon_when_the_basis_comes_while_its_lane_is_being_looked_at() 
         lane = lane_of(w.tenant, w.destination, w.of_kind("decided")[0]["receipt"]["conversation"])
         w.runtime.data.wake_at(lane, w.clock)
         w.pump()
-        came = []
+        came: list[Any] = []
 
         def basis_comes(effect: str) -> None:
             if effect == "before UpdateItem" and not came:
                 came.append(True)
                 w.clock += timedelta(seconds=1)
-                w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+                w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))
                 w.runtime.data.wake_at(lane, w.clock)
 
-        w.failing = basis_comes  # type: ignore[assignment]
+        w.failing = basis_comes
         w.settle()
         assert came
         assert w.receiver.texts() == []

@@ -34,7 +34,7 @@ def declare(cell: World, hours: int) -> None:
 
 
 def give_contract(cell: World) -> None:
-    cell.change(cell.recipient, contract=Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+    cell.change(cell.recipient, contract=Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01"))
 
 
 def reasons(cell: World) -> list[str]:

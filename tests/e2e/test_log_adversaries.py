@@ -489,7 +489,11 @@ def _seen(text: bytes) -> tuple[note.Note, note.Checkpoint]:
 def _cut(w: World, size: int) -> bytes:
     """A bundle of the log as it was at an earlier size."""
     seals: Callable[..., Any] = w.runtime.seals.after
-    w.runtime.seals.after = lambda t, y, first: (s for s in seals(t, y, first) if s.first < size)  # type: ignore[method-assign,assignment]
+
+    def earlier(tenant: str, year: str, first: int) -> Any:
+        return (one for one in seals(tenant, year, first) if one.first < size)
+
+    w.runtime.seals.after = earlier  # type: ignore[method-assign]
     try:
         return tar(w)
     finally:

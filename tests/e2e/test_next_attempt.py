@@ -130,7 +130,7 @@ CHANGES: dict[str, Change] = {
     "a consent is withdrawn": Change("held", ["ANY.basis"], consent_withdrawn, consented),
     "a contract ends": Change(
         "held", ["ANY.contract"], a_day_passes,
-        declared={"contract": Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01", valid_until=UNTIL)},  # type: ignore[arg-type]
+        declared={"contract": Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01", valid_until=UNTIL)},
     ),
     "a basis is withdrawn": Change("refused", ["ANY.instruction"], basis_withdrawn),
     "a law comes into force": Change("refused", ["ANY.from-tomorrow"], a_day_passes, an_act_of_tomorrow),

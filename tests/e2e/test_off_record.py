@@ -131,7 +131,7 @@ def nowhere(w: World, capture: str = "", words: tuple[bytes, ...] = SECRET_WORDS
 
 def ends(w: World) -> list[tuple[str, str, str]]:
     """How each transfer off the record ended: decision, outcome and the code of its one attempt."""
-    told = []
+    told: list[tuple[str, str, str]] = []
     request = asked(w)
     for entry in (e for e in w.of_kind("decided") if e["facts"].get("otr")):
         for decided in entry["routes"]:

@@ -206,7 +206,7 @@ def test_promise_is_kept_when_the_process_dies_at_any_effect(declared: dict[str,
 def test_posted_again_when_it_cannot_be_decided() -> None:
     with world() as w:
         begun(w)
-        fault = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "PutItem")  # type: ignore[arg-type]
+        fault = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "PutItem")
         decided = len(w.of_kind("decided"))
         fails = iter([False] + [True] * 40)  # the first is what ends it should this process not
         w.failing = lambda name: fault if name == "before PutItem" and next(fails) else None

@@ -152,7 +152,7 @@ def test_two_requests_at_once_end_as_one_transfer() -> None:
                 other = ("key", "key_" + "1" * 26)
                 second.append(replay.again(w.runtime, w.tenant, old.id, other, w.clock, "controller_request"))
 
-        w.failing = meanwhile  # type: ignore[assignment]
+        w.failing = meanwhile
         first = replay.again(w.runtime, w.tenant, old.id, KEY, w.clock, "controller_request")
         w.run(timedelta(minutes=1))
 
@@ -184,7 +184,7 @@ def test_replay_is_held_until_its_basis_comes_when_the_law_asks_for_one_by_now()
         new = again(w, old.id)
         w.run(timedelta(hours=1))
         assert (new.outcome, w.receiver.texts()) == ("held", [])
-        w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+        w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))
         w.run(timedelta(hours=2))
 
         assert w.receiver.texts() == ["m1"]

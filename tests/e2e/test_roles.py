@@ -169,7 +169,7 @@ def _live(w: Watched) -> None:
     w.connect(recipient={"contract": None})
     w.post(1)
     w.run(timedelta(minutes=10))
-    w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))  # type: ignore[arg-type]
+    w.change(w.recipient, contract=Contract(id="d", sha256="00" * 32, valid_from="2026-01-01"))
     w.run(timedelta(hours=2))
     w.runtime.consents.expect(w.tenant)
     w.receiver.answer = lambda _: (503, {})
@@ -241,7 +241,8 @@ def test_every_call_is_allowed_by_the_role_of_the_function_that_makes_it() -> No
 def _trust(action: str) -> dict[str, Any] | None:
     """The key's policy hands the decision to the account; the bucket's says more."""
     if action.startswith("s3:"):
-        return BUCKET_POLICY
+        result: dict[str, Any] | None = BUCKET_POLICY
+        return result
     if not action.startswith("kms:"):
         return None
     everyone = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}

@@ -17,7 +17,10 @@ from chalicelib.core.log.audit import Entry
 from chalicelib.core.tenant import intervals
 from chalicelib.destinations import vetted
 from chalicelib.flow import messages
-from chalicelib.flow.retention import expiry
+from chalicelib.flow.delivery import deliver
+from chalicelib.flow.jobs import worker
+from chalicelib.flow.retention import expiry, sweep
+from chalicelib.flow.sealing import reconcile
 from chalicelib.store.audit import AuditStore, StoredEntry
 from chalicelib.store.data import DataStore
 from chalicelib.store.seal_requests import SealRequestQueue
@@ -79,7 +82,7 @@ def test_caught_when_attempts_are_not_written_down() -> None:
 
 
 def test_caught_when_messages_are_acknowledged_before_they_are_done() -> None:
-    with replaced(messages, "send_back", lambda *_: []), replaced(app.flow.deliver, "send_back", lambda *_: []):
+    with replaced(messages, "send_back", lambda *_: []), replaced(deliver, "send_back", lambda *_: []):
         found = broken()
 
     assert found & {"ended", "idle"}
@@ -112,8 +115,8 @@ def test_caught_when_a_lane_is_emptied_from_its_end() -> None:
 
 def test_caught_when_the_sealer_is_told_of_nothing() -> None:
     silent = (
-        replaced(app.flow.reconcile, "reconcile", lambda *_: 0),
-        replaced(app.flow.sweep, "reconcile", lambda *_: 0),
+        replaced(reconcile, "reconcile", lambda *_: 0),
+        replaced(sweep, "reconcile", lambda *_: 0),
     )
     with replaced(SealRequestQueue, "send", lambda *_: None), silent[0], silent[1]:
         found = broken(events=15)
@@ -125,14 +128,14 @@ def test_caught_when_the_sweep_fails() -> None:
     def failing(_shell: object) -> int:
         raise NotFound("no such tenant")
 
-    with replaced(app.flow.sweep, "handle", failing):
+    with replaced(sweep, "handle", failing):
         found = broken(events=15)
 
     assert "sound" in found
 
 
 def test_caught_when_jobs_are_never_worked_on() -> None:
-    idle = replaced(app.flow.jobs, "handle", lambda _shell: 0)
+    idle = replaced(worker, "handle", lambda _shell: 0)
     with only("destination replayed"), idle, replaced(rounds, "CALM_DAYS", 0.02):
         outcome = rounds.play("moto", 11, EVENTS)
 

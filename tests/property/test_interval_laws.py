@@ -21,10 +21,11 @@ def change(at: datetime) -> Change:
 
 def run(changes: list[tuple[int, bool]]) -> list[tuple[datetime, bool, Intervals, Intervals]]:
     """Each change with what was before and after it, in order of time."""
-    at, intervals, found = NOW, (), list[tuple[datetime, bool, Intervals, Intervals]]()
+    at, found = NOW, list[tuple[datetime, bool, Intervals, Intervals]]()
+    intervals: Intervals = ()
     for wait_ms, off_record in changes:
         at += timedelta(milliseconds=wait_ms)
-        before: Intervals = intervals
+        before = intervals
         intervals = turned(before, off_record, change(at))
         found.append((at, off_record, before, intervals))
     return found

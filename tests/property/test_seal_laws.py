@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -119,7 +120,7 @@ def test_a_seal_does_not_check_when_its_batch_is_another_though_all_hashes_fit(c
     data = tiles.bundle(leaves)
     tree = merkle.CompactRange().extended(map(merkle.leaf_hash, leaves))
     forged = replace(
-        one, batch=f"batches/0-{seal.hashlib.sha256(data).hexdigest()}", root=tree.root().hex(),
+        one, batch=f"batches/0-{hashlib.sha256(data).hexdigest()}", root=tree.root().hex(),
         range=tuple(h.hex() for h in tree.hashes),
     )  # fmt: skip
 

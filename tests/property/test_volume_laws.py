@@ -240,7 +240,7 @@ def test_the_law_is_told_only_where_it_asks() -> None:
         **facts,
         "collector": {"country": "CN", "tenant_class": "general"},
         "store": {**facts["store"], "country": "CN"},
-    }  # type: ignore[dict-item]
+    }
 
     here = asking(lambda f: decide(f, law), counts)(facts)
     there = asking(lambda f: decide(f, law), counts)(chinese)

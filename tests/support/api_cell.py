@@ -107,16 +107,17 @@ class Api:
     def get(self, path: str, **query: Any) -> Answer:
         return self.call("GET", f"{path}?{urlencode(query)}" if query else path)
 
-    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+    def post(self, path: str, body: Any = None, **headers: Any) -> Answer:
         return self.call("POST", path, body, **headers)
 
     def made_by(self, path: str, body: Any) -> dict[str, Any]:
         """Make something that must succeed."""
         answer = self.post(path, body)
         assert answer.status == 201, answer.text
-        return answer.json
+        result: dict[str, Any] = answer.json
+        return result
 
-    def as_operator(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def as_operator(self, method: str, path: str, body: Any = None, **headers: Any) -> Answer:
         return self.call(method, path, body, key=self.operator_key, **headers)
 
     def new_tenant(self, **changes: Any) -> Api:

@@ -65,9 +65,8 @@ class Engine:
         if service not in self._clients:
             # One try a call: a test that injects a fault sees each call of ours once.
             config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-            client = session().client(
-                service, region_name=self.region, endpoint_url=self.url, config=config, **_CREDENTIALS
-            )
+            make: Any = session().client  # its stubs know each service by a literal
+            client = make(service, region_name=self.region, endpoint_url=self.url, config=config, **_CREDENTIALS)
             client = client if self.url else one_at_a_time(client)
             self._clients[service] = self.shim.over(client) if self.shim else client
         return self._clients[service]

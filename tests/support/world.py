@@ -343,13 +343,13 @@ class World:
         for kind in ("instruction", "contract"):
             config.insert(
                 self.tenant,
-                Basis(id=new("bas"), kind=kind, valid_from="2026-01-01", evidence="sha256:" + "00" * 32, created_at=at),  # type: ignore[arg-type]
+                Basis(id=new("bas"), kind=kind, valid_from="2026-01-01", evidence="sha256:" + "00" * 32, created_at=at),
             )
         self.recipient = new("rcp")
         recipient = {
             "legal_name": "CRM", "contact": "dpo@crm.example", "entity_country": "DE", "processing_countries": ("DE",),
             "role": "processor", "classes": CLASSES, "onward": (), "granted": True,
-            "contract": Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01"),  # type: ignore[arg-type]
+            "contract": Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01"),
         } | changes.pop("recipient", {})  # fmt: skip
         config.insert(self.tenant, Recipient(id=self.recipient, created_at=at, **recipient))
         self.destination = new("dst")
@@ -362,7 +362,7 @@ class World:
         destination |= changes.pop("destination", {})
         config.insert(
             self.tenant,
-            Destination(id=self.destination, created_at=at, **destination),  # type: ignore[arg-type]
+            Destination(id=self.destination, created_at=at, **destination),
             {
                 "config": changes.pop("config", {"url": self.receiver.url}),
                 "signing": [{"secret": SECRET, "until": None}],
@@ -461,7 +461,8 @@ class World:
 
     def entries(self) -> list[dict[str, Any]]:
         """Every entry of the tenant, in the order of the log's keys."""
-        found, start = [], None
+        found: list[dict[str, Any]] = []
+        start = None
         while True:
             page = self.runtime.audit.between(
                 self.tenant,

@@ -28,7 +28,13 @@ def test_a_number_takes_a_byte_for_two_digits_when_it_is_counted(text: str, size
 
 
 def test_names_count_as_much_as_values_when_an_item_is_counted() -> None:
-    item = {"pk": {"S": "ключ"}, "n": {"N": "-12"}, "b": {"B": b"123"}, "f": {"BOOL": True}, "x": {"NULL": True}}
+    item: dict[str, dict[str, Any]] = {
+        "pk": {"S": "ключ"},
+        "n": {"N": "-12"},
+        "b": {"B": b"123"},
+        "f": {"BOOL": True},
+        "x": {"NULL": True},
+    }
 
     assert units.item_bytes(item) == (2 + 8) + (1 + 3) + (1 + 3) + (1 + 1) + (1 + 1)
 
@@ -51,7 +57,7 @@ def test_an_index_counts_its_keys_only_where_the_item_has_them() -> None:
              "Projection": {"ProjectionType": "KEYS_ONLY"}},
         ],
     }  # fmt: skip
-    item = {"pk": {"S": "p"}, "sk": {"S": "s"}, "leaf": {"B": bytes(3000)}}
+    item: dict[str, dict[str, Any]] = {"pk": {"S": "p"}, "sk": {"S": "s"}, "leaf": {"B": bytes(3000)}}
 
     indexes = units.indexes_of(made)
 
@@ -101,7 +107,7 @@ def test_quantities_are_those_counted_when_an_event_is_priced(counted: calls.Cou
 
 
 def test_one_unit_for_each_key_when_reads_are_counted() -> None:
-    asked = {"RequestItems": {"a": {"Keys": [{}, {}]}, "b": {"Keys": [{}]}}}
+    asked: Any = {"RequestItems": {"a": {"Keys": [{}, {}]}, "b": {"Keys": [{}]}}}
 
     found = [calls.read_units(warm.Call("route", *call)) for call in (("batch_get_item", asked), ("get_item", {}))]
 

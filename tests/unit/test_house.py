@@ -197,7 +197,7 @@ def requirements(name: str) -> list[Requirement]:
 
 
 def pins() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for requirement in requirements("constraints.txt"):
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", str(requirement)
@@ -263,8 +263,8 @@ def licence(name: str) -> str:
     metadata = importlib.metadata.metadata(name)
     classifiers = [c for c in metadata.get_all("Classifier") or () if c.startswith("License :: OSI Approved ::")]
     by_classifier = {"Apache Software License": "Apache-2.0", "MIT License": "MIT", "BSD License": "BSD-3-Clause"}
-    words = metadata.get("License-Expression") or metadata.get("License")
-    return words or by_classifier[classifiers[0].rpartition(":: ")[2]]
+    words = metadata.json.get("license_expression") or metadata.json.get("license")
+    return str(words) if words else by_classifier[classifiers[0].rpartition(":: ")[2]]
 
 
 # Files that must say the same

@@ -120,7 +120,7 @@ class Stack:
 
     def describe_stacks(self, StackName: str) -> Any:
         if self.parameters is None:
-            answer = {"Error": {"Code": "ValidationError", "Message": f"{StackName} does not exist"}}
+            answer: Any = {"Error": {"Code": "ValidationError", "Message": f"{StackName} does not exist"}}
             raise ClientError(answer, "DescribeStacks")
         parameters = [{"ParameterKey": key} for key in self.parameters]
         return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters}]}

@@ -29,7 +29,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def eu1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     made = package.package("eu1", tmp_path_factory.mktemp("eu1"), APP)
-    return json.loads(made.template.read_text("utf-8"))
+    result: dict[str, Any] = json.loads(made.template.read_text("utf-8"))
+    return result
 
 
 def test_cfn_lint_finds_nothing_when_a_stage_is_packaged(made: package.Package) -> None:

@@ -55,7 +55,7 @@ inner text
 """
 
 
-def draft(source: bytes, **more: str) -> Draft:
+def draft(source: bytes, **more: Any) -> Draft:
     return mail.draft(mail.parse(source), "inbound", dedupe_id="d1", occurred_at=None, raw=None, **more)
 
 

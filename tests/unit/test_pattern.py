@@ -24,7 +24,8 @@ def nested(depth: int, inside: Any) -> dict[str, Any]:
     """An object in which ``depth`` keys lead to ``inside``."""
     for _ in range(depth):
         inside = {"k": inside}
-    return inside
+    result: dict[str, Any] = inside
+    return result
 
 
 def offers(*counts: int) -> dict[str, Any]:

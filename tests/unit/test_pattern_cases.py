@@ -15,13 +15,14 @@ from chalicelib.core.pattern.index import RouteIndex
 from chalicelib.core.pattern.operators import OPERATORS
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "patterns"
-CASES = [
-    pytest.param(case, id=f"{file.stem}: {case['name']}")
+_ALL: list[tuple[str, dict[str, Any]]] = [
+    (f"{file.stem}: {case['name']}", case)
     for file in sorted(FOLDER.glob("*.json"))
     for case in json.loads(file.read_text(encoding="utf-8"))
 ]
-GOOD = [case for case in CASES if isinstance(case.values[0]["expect"], bool)]
-BAD = [case for case in CASES if isinstance(case.values[0]["expect"], dict)]
+CASES = [pytest.param(case, id=name) for name, case in _ALL]
+GOOD = [pytest.param(case, id=name) for name, case in _ALL if isinstance(case["expect"], bool)]
+BAD = [pytest.param(case, id=name) for name, case in _ALL if isinstance(case["expect"], dict)]
 
 
 @pytest.mark.parametrize("case", GOOD)

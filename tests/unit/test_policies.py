@@ -213,7 +213,7 @@ def test_the_hook_door_touches_no_event_when_every_kind_of_row_is_asked(action: 
     allowed = {
         name
         for name, key in rows.items()
-        for context in [{**HERE, "dynamodb:LeadingKeys": (key,)}]
+        for context in [dict[str, str | tuple[str, ...]]({**HERE, "dynamodb:LeadingKeys": (key,)})]
         if evaluate(Request(role_arn("hooks"), f"dynamodb:{action}", DATA, context), [POLICIES["hooks"]])
         is Verdict.ALLOWED
     }

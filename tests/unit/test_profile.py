@@ -43,7 +43,7 @@ def ready(name: Any, given: Any) -> Any:
         }
     )  # fmt: skip
     source = Source(id=given["source"], channel="vk", name="s", subject_country=country, special=(), **since)
-    made = {kind: {} for kind in RECORDS}
+    made: Any = {kind: {} for kind in RECORDS}
     ids = {}
     for each in spell(profile, checked(profile, given)):
         kind = each.call.removeprefix("POST /v1/")

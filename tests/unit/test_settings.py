@@ -70,7 +70,12 @@ def test_no_client_when_another_region_is_asked_for_or_made() -> None:
         meta = Meta()
 
     made: list[Any] = []
-    clients = Clients("eu-central-1", make=lambda service, region: made.append((service, region)) or Client())
+
+    def make(service: str, region: str) -> Any:
+        made.append((service, region))
+        return Client()
+
+    clients = Clients("eu-central-1", make=make)
 
     with pytest.raises(WrongRegion):
         clients.get("dynamodb", "us-east-1")

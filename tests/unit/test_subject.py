@@ -142,7 +142,7 @@ def test_every_country_is_a_candidate_when_people_of_one_event_differ() -> None:
 
 
 def test_the_source_tells_when_an_event_is_about_nobody() -> None:
-    nobody = {"sender": None, "conversation": {"id": None, "direct": None}, "members": []}
+    nobody: Any = {"sender": None, "conversation": {"id": None, "direct": None}, "members": []}
 
     assert facts(nobody, subject_country="FR") == {"country": "FR", **DECLARED}
     assert facts(nobody) == UNKNOWN

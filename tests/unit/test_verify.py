@@ -96,7 +96,7 @@ MALFORMED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "manifest: schema": ("manifest", lambda: with_manifest(lambda m: m.replace(b"bundle/1", b"bundle/2"))),
     "manifest: time": ("manifest", lambda: with_manifest(lambda m: m.replace(b"2026-05-01T", b"2026-05-32T"))),
     "digest": ("digest", lambda: make.tar(full(), files={**dict.fromkeys(full(), "0" * 64)})),
-    "unlisted": ("unlisted", lambda: make.tar(full(), files={"checkpoint": make.hashlib.sha256(full()["checkpoint"]).hexdigest()})),
+    "unlisted": ("unlisted", lambda: make.tar(full(), files={"checkpoint": hashlib.sha256(full()["checkpoint"]).hexdigest()})),
     "entry: a space": ("entry", lambda: entry_line(lambda x: x.replace(b'":', b'": ', 1))),
     "entry: a double key": ("entry", lambda: entry_line(lambda x: x.replace(b'"log":"2026"', b'"log":"2026","log":"2026"'))),
     "entry: a float": ("entry", lambda: entry_line(lambda x: x.replace(b'"size_bytes":700', b'"size_bytes":700.5'))),
@@ -142,7 +142,7 @@ def bad_proof(was: bytes, becomes: bytes) -> bytes:
 def other_signer() -> bytes:
     found = full()
     impostor = seeded(make.ORIGIN, b"i" * 32)
-    found["checkpoint"] = str(make.checkpoint(TREE.root(SIZE), SIZE, [impostor])).encode()  # type: ignore[list-item]
+    found["checkpoint"] = str(make.checkpoint(TREE.root(SIZE), SIZE, [impostor])).encode()
     return make.tar(found)
 
 

@@ -268,7 +268,7 @@ def cell() -> Iterator[Any]:
 
 
 def test_bundle_of_each_year_is_fetched_when_the_cell_has_one(cell: Any, tmp_path: Path) -> None:
-    waited = []
+    waited: list[Any] = []
 
     files = list(fetch.bundles(cell, "wb_key", NOW - timedelta(days=365), NOW, tmp_path, waited.append))
 

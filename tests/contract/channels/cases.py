@@ -47,7 +47,8 @@ class Case:
 
     @property
     def expect(self) -> Mapping[str, Any]:
-        return self.fixture["expect"]
+        result: Mapping[str, Any] = self.fixture["expect"]
+        return result
 
     @property
     def secret(self) -> Any:
@@ -68,7 +69,8 @@ ALL = [case for kind in KINDS for case in cases(kind)]
 def raw_body(fixture: Mapping[str, Any]) -> bytes:
     if "body_base64" in fixture:
         return base64.b64decode(fixture["body_base64"])
-    return fixture["body"].encode()
+    result: bytes = fixture["body"].encode()
+    return result
 
 
 def inbound(fixture: Mapping[str, Any]) -> Inbound:
@@ -120,7 +122,7 @@ def _same(name: str, want: Any, event: dict[str, Any]) -> bool:
     for step in ELSEWHERE.get(name, (name,)):
         found = None if found is None else found[step]
     if name == "members":
-        return want == [member["id"] for member in found]
+        return bool(want == [member["id"] for member in found])
     if name == "attachments":
         return len(want) == len(found or []) and all(
             want_one == {key: one[key] for key in want_one} for want_one, one in zip(want, found or [], strict=True)

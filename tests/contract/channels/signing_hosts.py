@@ -18,6 +18,11 @@ from .cases import raw_body
 Fixture = dict[str, Any]
 
 
+def _followed_by(value: bytes) -> Callable[[re.Match[bytes]], bytes]:
+    """Return a replacement that keeps the first group and puts a value behind it."""
+    return lambda found: bytes(found[1]) + value
+
+
 def _body(fixture: Fixture, body: bytes) -> None:
     fixture.pop("body", None)
     fixture["body_base64"] = base64.b64encode(body).decode()
@@ -79,7 +84,7 @@ def _mailgun(fixture: Fixture, secret: Mapping[str, str]) -> None:
     elif body[:2] == b"--":
         for name, value in proof.items():
             field = rb'(name="%s"\r\n\r\n)[^\r]*' % name.encode()
-            body = re.sub(field, lambda found, value=value: found[1] + value.encode(), body)
+            body = re.sub(field, _followed_by(value.encode()), body)
         _body(fixture, body)
     else:
         fields = [pair for pair in _fields(body) if pair[0] not in proof]
