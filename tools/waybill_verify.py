@@ -363,7 +363,7 @@ class Check:
     def __init__(self, vkeys: Any, witnesses: Any, quorum: Any, seen: Any, now: Any) -> None:
         self.keys, self.witnesses, self.quorum, self.seen, self.now = [*vkeys, *witnesses], witnesses, quorum, seen, now
         self.faults: list[Any] = []
-        self.checked: dict[str, Any] = {}
+        self.checked: dict[Any, Any] = {}
         self.pinned, self.open = bool(vkeys), 0
 
     def fault(self, code: Any, text: Any) -> None:
@@ -599,7 +599,7 @@ class Check:
                 wrong |= bool(leaves)
             else:
                 wrong |= not (recipient and recipient["country"] and recipient["processing"])
-            for rule in route["rules"] if law is not None else ():
+            for rule in () if law is None else route["rules"]:
                 ref, since, until = law.get(rule["id"], (None, date.max, None))
                 wrong |= ref != rule["ref"] or since - one > day or (until is not None and until <= day - one)
             if known is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ UNKNOWN = "0" * 26
 
 def is_problem(answer: Any, status: int, code: str) -> bool:
     body = answer.json
-    return (
+    return bool(
         answer.status == status
         and answer.headers["Content-Type"] == "application/problem+json"
         and body["code"] == code

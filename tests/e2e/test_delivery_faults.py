@@ -110,10 +110,16 @@ def test_nothing_is_sent_again_when_another_process_delivered_what_this_one_saw_
         w.post(1)
         w.settle()
         (seen,) = w.of_kind("attempted")
-        told = {
+        told: dict[str, Any] = {
             k: seen[k] for k in ("tenant", "decided", "log", "event", "transfer", "destination", "attempt", "took_ms")
         }
-        came = {"take": 1, "outcome": "delivered", "code": "http_204", "classes": ("technical",), "size_bytes": 9}
+        came: dict[str, Any] = {
+            "take": 1,
+            "outcome": "delivered",
+            "code": "http_204",
+            "classes": ("technical",),
+            "size_bytes": 9,
+        }
         w.runtime.audit.append(audit.attempted(at=w.clock, **told, **came))
         w.receiver.answer = lambda _: (204, {})
 
@@ -210,7 +216,7 @@ def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_ow
             w.post(number)
         w.run(10 * MINUTE)
         bad = w.receiver.requests[0][1]["waybill-transfer"]  # m1 came first
-        real = deliver.deliver
+        real = deliver.deliver  # type: ignore[attr-defined]
 
         def faulty(batch: Batch, order: dict[str, Any], *more: Any, **named: Any) -> Any:
             if order["transfer"] == bad:

@@ -145,7 +145,7 @@ def test_first_decision_is_followed_when_storing_is_forbidden_by_the_time_of_the
     with world() as w:
         w.connect()
         w.post(1)
-        w.runtime.data.insert_events, insert = (
+        w.runtime.data.insert_events, insert = (  # type: ignore[method-assign]
             lambda rows: [Unavailable("late") for _ in rows],
             w.runtime.data.insert_events,
         )
@@ -180,7 +180,7 @@ def test_promise_is_kept_when_the_process_dies_at_any_effect(part: int) -> None:
 
 
 def _throttled(operation: str) -> ClientError:
-    error = {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}
+    error: Any = {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}
     return ClientError({"Error": error}, operation)
 
 

@@ -493,7 +493,7 @@ def _cut(w: World, size: int) -> bytes:
     def earlier(tenant: str, year: str, first: int) -> Any:
         return (one for one in seals(tenant, year, first) if one.first < size)
 
-    w.runtime.seals.after = earlier  # type: ignore[method-assign]
+    w.runtime.seals.after = earlier  # type: ignore[method-assign,assignment]
     try:
         return tar(w)
     finally:

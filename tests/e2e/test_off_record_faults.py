@@ -293,7 +293,7 @@ def test_what_was_decided_is_sent_when_another_event_of_its_webhook_could_not_be
 ) -> None:
     with world() as w:
         begun(w)
-        append, received, calls = w.runtime.audit.append_many, receive.receive, []
+        append, received, calls = w.runtime.audit.append_many, receive.receive, []  # type: ignore[attr-defined]
 
         def flaky(entries: Any) -> Any:
             if not any(e["kind"] == "decided" for e in entries):

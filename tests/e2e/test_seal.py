@@ -145,7 +145,7 @@ def test_reads_are_not_doubled_when_everything_is_sealed_at_the_first_try() -> N
             read.append(partition)
             return bucket(tenant, year, partition)
 
-        w.runtime.audit.bucket = counted  # type: ignore[method-assign]
+        w.runtime.audit.bucket = counted  # type: ignore[method-assign,assignment]
 
         let_seal(w)
 

@@ -92,7 +92,7 @@ def test_caught_when_a_secret_is_logged() -> None:
     real = vetted.HttpResponse
 
     def talkative(status: int, headers: Any, body: bytes, truncated: bool = False) -> vetted.HttpResponse:
-        print(app.runtime().config._snapshots and "Kanarienvogel")
+        print(app.runtime().config._snapshots and "Kanarienvogel")  # type: ignore[attr-defined]
         return real(status, headers, body, truncated)
 
     with replaced(vetted, "Answer", talkative):

@@ -52,7 +52,7 @@ def place(cell: World, law: str = "CN") -> CounterKey:
 def there_are(cell: World, people: int) -> None:
     """Have so many people been counted."""
     _, key = cell.runtime.volumes.key(place(cell))
-    row = {**key, "subjects_ytd": people, "sensitive_ytd": 0, "version": 1, "open": "{}"}
+    row: dict[str, Any] = {**key, "subjects_ytd": people, "sensitive_ytd": 0, "version": 1, "open": "{}"}
     assert cell.runtime.volumes.table.insert(row)
 
 
@@ -183,7 +183,7 @@ def test_a_threshold_is_told_once_when_it_comes_near_and_once_when_it_is_reached
         _, key = cell.runtime.volumes.key(place(cell, "RU"))
 
         for people in (898, 998):
-            row = {**key, "subjects_ytd": people, "version": people, "open": "{}"}
+            row: dict[str, Any] = {**key, "subjects_ytd": people, "version": people, "open": "{}"}
             cell.runtime.volumes.table.replace(row, "attribute_not_exists(pk) OR version < :v", {":v": people})
             for chat in range(3):
                 cell.clock += timedelta(minutes=1)

@@ -23,6 +23,7 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 CODES = st.text("abcdefghijklmnopqrstuvwxyz0123456789_.:#/-", max_size=20)
+LEAVING: st.SearchStrategy[list[str]] = st.sampled_from([[], made.CLASSES])
 FACTS = st.dictionaries(
     CODES, st.none() | st.booleans() | st.integers(0, 10**6) | CODES | st.lists(CODES, max_size=2), max_size=4
 )
@@ -41,9 +42,7 @@ def entries(draw: st.DrawFn) -> audit.Entry:
             for i, v in enumerate(verdicts)
         ]
         leaves = strictest in ("allowed", "redacted")
-        routes.append(
-            made.route((seed, n), rules, strictest, draw(st.sampled_from([[], made.CLASSES])) if leaves else [])
-        )
+        routes.append(made.route((seed, n), rules, strictest, draw(LEAVING) if leaves else []))
     decision = made.decided(
         seed, at=at, routes=routes, facts=draw(FACTS), receipt=made.receipt(seed, draw(st.integers(0, 16)))
     )

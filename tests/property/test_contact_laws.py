@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +59,7 @@ def run(attempts: list[tuple[tuple[str, ...], list[int]]]) -> tuple[Crm, list[st
     def attempt(number: int, names: tuple[str, ...], steps: list[int]) -> None:
         try:
             memory = Interleaved(rows, scheduler, steps)
-            contacts[number] = find_or_make(ContactPerson(names, None, "Person"), crm, memory)
+            contacts[number] = find_or_make(ContactPerson(names, None, "Person"), cast("Any", crm), memory)
         except DeliveryError as fault:
             assert fault.attempt_code == "contended"
 

@@ -11,7 +11,7 @@ import ipaddress
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -99,12 +99,13 @@ def takes(alternative: Any, value: Any) -> bool:
         return (
             re.fullmatch("".join(".*" if t == "*" else re.escape(t[-1]) for t in tokens), value, re.DOTALL) is not None
         )
-    return {
+    compare: dict[str, Callable[[], bool]] = {
         "prefix": lambda: value[: len(operand)] == operand,
         "suffix": lambda: value.endswith(operand),
         "equals-ignore-case": lambda: value.lower() == operand.lower(),
         "cidr": lambda: in_network(operand, value),
-    }[name]()
+    }
+    return compare[name]()
 
 
 def expand(node: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[list[tuple[str, list[Any]]]]:

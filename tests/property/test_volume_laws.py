@@ -229,7 +229,7 @@ def test_the_law_is_told_only_where_it_asks() -> None:
         asked.append(1)
         return {"CN": {"subjects_ytd": 5, "sensitive_ytd": 0}}
 
-    facts = {
+    facts: dict[str, Any] = {
         "now": "2026-11-22T10:00:00.000Z", "op": "store", "router_role": "processor", "purpose": "x", "channel": "telegram",
         "subject": {"country": "DE", "signal": "tenant_declared", "confidence": "declared"}, "volumes": {},
         "data": {"classes": ["content"], "special": []}, "collector": {"country": "DE", "tenant_class": "general"},

@@ -114,15 +114,15 @@ def under(law: bytes, config: bytes | None = None) -> bytes:
     log = copy.deepcopy(USUAL)
     for entry in log.entries:
         if entry["kind"] == "decided":
-            entry["rules_hash"] = make.hashlib.sha256(law).hexdigest()
+            entry["rules_hash"] = hashlib.sha256(law).hexdigest()
             if config is not None:
-                entry["config_hash"] = make.hashlib.sha256(config).hexdigest()
+                entry["config_hash"] = hashlib.sha256(config).hexdigest()
     found = make.members(log)
     del found[LAW]
-    found[f"rules/{make.hashlib.sha256(law).hexdigest()}.json"] = law
+    found[f"rules/{hashlib.sha256(law).hexdigest()}.json"] = law
     if config is not None:
         del found[CONFIGURATION]
-        found[f"configs/{make.hashlib.sha256(config).hexdigest()}.json"] = config
+        found[f"configs/{hashlib.sha256(config).hexdigest()}.json"] = config
     return make.tar(found)
 
 

@@ -109,7 +109,8 @@ def test_quantities_are_those_counted_when_an_event_is_priced(counted: calls.Cou
 def test_one_unit_for_each_key_when_reads_are_counted() -> None:
     asked: Any = {"RequestItems": {"a": {"Keys": [{}, {}]}, "b": {"Keys": [{}]}}}
 
-    found = [calls.read_units(warm.Call("route", *call)) for call in (("batch_get_item", asked), ("get_item", {}))]
+    reads: list[tuple[str, Any]] = [("batch_get_item", asked), ("get_item", {})]
+    found = [calls.read_units(warm.Call("route", *read)) for read in reads]
 
     assert [*found, calls.read_units(warm.Call("route", "send_message", {}))] == [3, 1, 0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,8 @@ def test_another_may_probe_at_once_when_a_probe_says_nothing() -> None:
 
 
 def test_told_at_each_step_once_when_failure_goes_on_for_five_days() -> None:
-    state, told = BreakerState(), []
+    state = BreakerState()
+    told: list[Any] = []
 
     for hour in range(122):
         state = after(state, AttemptResult.FAILED, "lane 0", NOW + timedelta(hours=hour))

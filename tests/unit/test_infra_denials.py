@@ -257,7 +257,7 @@ DENIED_BY_GUARDRAILS: Denied = {
 }
 
 # layer: its document, what it denies, the table
-LAYERS = {
+LAYERS: dict[str, tuple[Any, Any, str, Any]] = {
     **{
         f"role {role}": (POLICIES[role], _denied_to_role, role, DENIED_TO_ROLES)
         for role in ROLES

@@ -19,11 +19,11 @@ from chalicelib.law import installed, profiles
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 HOMES = {"eu-own-crm": ("eu-central-1", "DE"), "ru-in-country": ("none", "RU")}
-BY_TYPE = {
+BY_TYPE: dict[str, Any] = {
     "text": "Nord", "date": "2026-01-01", "digest": "ab" * 32, "url": "https://crm.example/in", "yes_or_no": True,
     "classes": [c.value for c in DataClass], "parties": [], "purpose": "customer_support", "source": "src_" + "0" * 26,
 }  # fmt: skip
-RECORDS = {"bases": Basis, "recipients": Recipient, "destinations": Destination, "routes": Route}
+RECORDS: dict[str, Any] = {"bases": Basis, "recipients": Recipient, "destinations": Destination, "routes": Route}
 
 
 def answers(name: Any, **changes: Any) -> Any:

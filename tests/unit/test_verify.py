@@ -251,7 +251,7 @@ def everything(log: Log, place: int, *, decision: str = "allowed") -> None:
 REDECIDED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "redecided: allowed what is held": ("redecided", lambda: forged(lambda log: everything(log, 1))),
     "redecided: a rule left out": ("redecided", lambda: forged(lambda log: route(log)["rules"].pop())),
-    "redecided: held what is allowed": ("redecided", lambda: forged(lambda log: (drop(log, 1), route(log).update(decision="held", rules=route(log, 1)["rules"], classes_out=[])))),
+    "redecided: held what is allowed": ("redecided", lambda: forged(lambda log: (drop(log, 1), route(log).update(decision="held", rules=route(log, 1)["rules"], classes_out=[])))),  # type: ignore[func-returns-value]
     "redecided: not redacted": ("redecided", lambda: forged(lambda log: route(log, 2).update(classes_out=make.CLASSES))),
     "redecided: other facts": ("redecided", lambda: forged(lambda log: log.entries[0]["facts"]["subject"].update(country="RU"))),
     "redecided: another basis": ("redecided", lambda: reconfigured(lambda c: c["bases"].pop(0))),

@@ -54,7 +54,9 @@ class Past:
     """Transfers that were decided by the installed law, as the log tells of them."""
 
     def __init__(self) -> None:
-        self.entries, self.configurations, self.decider = [], {}, Decider(installed())
+        self.entries: list[Any] = []
+        self.configurations: dict[str, Any] = {}
+        self.decider = Decider(installed())
 
     def add(
         self,
@@ -245,7 +247,7 @@ class Cell(BaseHTTPRequestHandler):
     def do_GET(self) -> Any:
         if self.path == "/result":
             return self.answer(200, "the tar")
-        host = f"http://127.0.0.1:{self.server.server_address[1]}"
+        host = f"http://127.0.0.1:{self.connection.getsockname()[1]}"
         return self.answer(200, f'{{"id": "job_1", "state": "done", "url": "{host}/result"}}')
 
     def answer(self, status: Any, text: Any) -> None:
