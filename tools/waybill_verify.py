@@ -599,8 +599,8 @@ class Check:
                 wrong |= bool(leaves)
             else:
                 wrong |= not (recipient and recipient["country"] and recipient["processing"])
-            for rule in () if law is None else route["rules"]:
-                ref, since, until = law.get(rule["id"], (None, date.max, None))
+            for rule in route["rules"] if law is not None else ():
+                ref, since, until = (law or {}).get(rule["id"], (None, date.max, None))
                 wrong |= ref != rule["ref"] or since - one > day or (until is not None and until <= day - one)
             if known is not None:
                 there = known.get(route["destination"])

@@ -46,7 +46,7 @@ def entries(draw: st.DrawFn) -> audit.Entry:
     decision = made.decided(
         seed, at=at, routes=routes, facts=draw(FACTS), receipt=made.receipt(seed, draw(st.integers(0, 16)))
     )
-    if routes and draw(st.booleans()):
+    if routes and bool(draw(st.booleans())):
         return made.attempted(decision, at=at, attempt=draw(st.integers(1, 50)), take=draw(st.integers(0, 3)))
     if draw(st.booleans()):
         return made.act(draw(st.sampled_from(ACTS)), seed, at=at, reason=draw(st.sampled_from([None, "retention"])))

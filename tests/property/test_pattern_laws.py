@@ -99,13 +99,13 @@ def takes(alternative: Any, value: Any) -> bool:
         return (
             re.fullmatch("".join(".*" if t == "*" else re.escape(t[-1]) for t in tokens), value, re.DOTALL) is not None
         )
-    compare: dict[str, Callable[[], bool]] = {
+    tests_of: dict[str, Callable[[], bool]] = {
         "prefix": lambda: value[: len(operand)] == operand,
         "suffix": lambda: value.endswith(operand),
         "equals-ignore-case": lambda: value.lower() == operand.lower(),
         "cidr": lambda: in_network(operand, value),
     }
-    return compare[name]()
+    return bool(tests_of[name]())
 
 
 def expand(node: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[list[tuple[str, list[Any]]]]:
