@@ -6,7 +6,8 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from botocore.exceptions import ClientError
 
 from chalicelib.core import ids
 from chalicelib.core.delivery import breaker
-from chalicelib.core.delivery.breaker import AttemptResult, BreakerState, Permission, may_send
+from chalicelib.core.delivery.breaker import BreakerState, Permission, may_send
 from chalicelib.core.tenant.records import Destination, Retry, Route
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.delivery.deliver import SHORT_WAITS
 from chalicelib.flow.routing import route
 from tests.support import deaths
+from tests.support.breaker import failed
 from tests.support.world import SECRET, START, Receiver, World, world
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -56,18 +58,6 @@ def state_of(w: World) -> BreakerState:
     return w.runtime.destination_state.get(w.tenant, w.destination).state
 
 
-def failed(w: World, times: int) -> None:
-    """Note failures on two lanes, as so many attempts would."""
-
-    def step(state: BreakerState) -> BreakerState:
-        for number in range(times):
-            state = breaker.after(state, AttemptResult.FAILED, f"lane {number % 2}", w.clock)
-        return state
-
-    health = w.runtime.destination_state
-    health.change(w.tenant, w.destination, health.get(w.tenant, w.destination), w.clock, step)
-
-
 def ends(w: World) -> Counter[str]:
     """How often each allowed transfer has ended."""
     found = Counter(e["transfer"] for e in w.of_kind("attempted") if e["outcome"] != "failed")
@@ -90,6 +80,10 @@ def all_ended_once_in_order(w: World, texts: list[list[str]]) -> None:
     assert not w.inbox.messages
     assert not w.outbox.messages
     assert not [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")]
+
+
+def _backed_off(state: breaker.BreakerState, until: datetime, now: datetime) -> breaker.BreakerState:
+    return breaker.backed_off(state, until, now)
 
 
 def test_only_probes_are_sent_and_no_attempt_is_used_up_when_a_destination_is_down() -> None:
@@ -204,9 +198,7 @@ def test_parked_after_three_returns_when_a_destination_asks_for_seconds_again_an
         for _ in range(SHORT_WAITS + 1):
             until = w.clock + timedelta(seconds=4)
             seen = health.get(w.tenant, w.destination)
-            health.change(
-                w.tenant, w.destination, seen, w.clock, lambda s, until=until: breaker.backed_off(s, until, w.clock)
-            )  # type: ignore[misc]
+            health.change(w.tenant, w.destination, seen, w.clock, partial(_backed_off, until=until, now=w.clock))
             (message,) = w.outbox.messages
             w.outbox.run(deliver.handle)
             w.clock += timedelta(seconds=4)

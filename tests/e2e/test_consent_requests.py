@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from test_consents import give, request
 
 from chalicelib.core import ids, times
 from chalicelib.core.tenant.consents import ConsentSettings, WithdrawalSettings
 from chalicelib.core.tenant.records import Route
 from chalicelib.flow.declare import consents
 from chalicelib.flow.seal_requests import notify_sealer
+from tests.support.given_consents import give, request
 from tests.support.logs import verified
 from tests.support.world import World, world
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from test_consents import request
 
 from chalicelib.core.errors import NotFound
 from chalicelib.core.tenant.records import Retry
 from chalicelib.core.tenant.switches import SwitchSettings
 from chalicelib.flow.declare import configure, connect, switches
 from chalicelib.flow.request import Request
+from tests.support.given_consents import request
 from tests.support.world import Crash, World, world
 
 Change = Callable[[World, Request], object]

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from test_roles import Watched
 
 from chalicelib.core.errors import NotFound, Unavailable
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from chalicelib.store.memory import DestinationMemory
 from infra.cell import engines
-from tests.fixtures.destinations.crm import TOKEN, Amocrm, Bitrix24, Hubspot, Vendor, answer
+from tests.fixtures.destinations.crm import TOKEN, Amocrm, Bitrix24, Hubspot, answer
 from tests.support import deaths
+from tests.support.crm_flow import connected, to_crm
 from tests.support.deployed import HERE, POLICIES, role_arn
 from tests.support.iam import Request, Verdict, evaluate
-from tests.support.world import World, raw, world
-
-
-@contextmanager
-def connected(vendor: Vendor, *, app: bool = False) -> Iterator[World]:
-    """A world whose destination is a CRM."""
-    with vendor.serving(), world() as w:
-        w.connect()
-        to_crm(w, vendor, app=app)
-        w.effects.clear()
-        yield w
-
-
-def to_crm(w: World, vendor: Vendor, *, app: bool = False) -> None:
-    row = w.runtime.config.get(w.tenant, w.destination)
-    changed = row.record.model_copy(update={"kind": vendor.KIND})
-    w.runtime.config.replace(w.tenant, changed, row.version, {"config": vendor.config(app), "signing": []})
+from tests.support.roles import Watched
+from tests.support.world import World, raw
 
 
 def outcomes(w: World) -> list[tuple[str, str]]:

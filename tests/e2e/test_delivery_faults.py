@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from test_breaker_flow import failed
-from test_replay import request
 
 from chalicelib.core import times
 from chalicelib.core.delivery.breaker import AttemptResult
@@ -24,6 +22,8 @@ from chalicelib.flow.routing import route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
 from tests.support import deaths
+from tests.support.breaker import failed
+from tests.support.replays import request
 from tests.support.world import START, World, world
 
 MINUTE = timedelta(minutes=1)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from test_retention import asked
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant.records import Contract
 from chalicelib.core.verify.redecide import configuration_of
 from chalicelib.flow.declare import configure
+from tests.support.retained import asked
 from tests.support.world import World, world
 
 HOUR = timedelta(hours=1)

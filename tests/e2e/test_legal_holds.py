@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from test_retention import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
-from test_roles import Watched, refused
 
 from chalicelib.core import times
 from chalicelib.core.errors import NotFound
@@ -15,6 +14,8 @@ from chalicelib.flow.ask import read
 from chalicelib.flow.retention import erase, legal_holds, sweep
 from infra.cell import engines
 from tests.support.logs import assert_whole, let_seal
+from tests.support.retained import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
+from tests.support.roles import Watched, refused
 from tests.support.world import START, World
 
 __all__ = ["cell"]
@@ -26,7 +27,7 @@ def test_held_content_outlives_its_life_unseen_until_the_hold_is_released(cell: 
     cell.post(1, chat=1, text="held")
     cell.settle()
     cell.clock += HOUR
-    period = {"after": times.text(START), "before": times.text(cell.clock)}
+    period: dict[str, Any] = {"after": times.text(START), "before": times.text(cell.clock)}
     hold = held(cell, scope, **period)
     cell.post(2, chat=2, text="free")
     cell.settle()

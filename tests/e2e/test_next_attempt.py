@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from test_consents import request
 
 from chalicelib import law as laws
 from chalicelib.core import ids
@@ -25,6 +24,7 @@ from chalicelib.core.tenant.switches import SwitchSettings
 from chalicelib.flow.ask import decisions, read
 from chalicelib.flow.declare import configure, consents, switches
 from chalicelib.flow.seal_requests import notify_sealer
+from tests.support.given_consents import request
 from tests.support.logs import verified
 from tests.support.world import CLASSES, World, world
 

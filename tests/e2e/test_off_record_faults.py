@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_off_record import (
+
+from chalicelib.core.delivery import breaker
+from chalicelib.core.errors import AuditBroken, AuditUnavailable, Conflict, Unavailable
+from chalicelib.core.tenant.records import Redaction, Transform
+from chalicelib.flow.delivery import attempt
+from chalicelib.flow.hooks import receive
+from chalicelib.flow.jobs import replay
+from chalicelib.flow.messages import RECEIVES_MAX
+from chalicelib.flow.routing import route
+from tests.support import deaths
+from tests.support.off_record import (
     MINUTE,
     begun,
     ends,
@@ -24,16 +34,6 @@ from test_off_record import (
     two_routes,
     waiting,
 )
-
-from chalicelib.core.delivery import breaker
-from chalicelib.core.errors import AuditBroken, AuditUnavailable, Conflict, Unavailable
-from chalicelib.core.tenant.records import Redaction, Transform
-from chalicelib.flow.delivery import attempt
-from chalicelib.flow.hooks import receive
-from chalicelib.flow.jobs import replay
-from chalicelib.flow.messages import RECEIVES_MAX
-from chalicelib.flow.routing import route
-from tests.support import deaths
 from tests.support.races import PATIENCE_S, eventually
 from tests.support.world import START, World, world
 

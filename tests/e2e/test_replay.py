@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,58 +17,11 @@ from chalicelib.core.tenant.records import Contract
 from chalicelib.flow.ask import read
 from chalicelib.flow.jobs import replay, worker
 from chalicelib.flow.pagination import Filter
-from chalicelib.flow.request import Request
 from chalicelib.flow.routing import route
 from chalicelib.runtime import Runtime
 from tests.support import deaths
+from tests.support.replays import KEY, begin, finish, request, work
 from tests.support.world import START, Crash, World, world
-
-KEY = ("key", "key_" + "0" * 26)
-
-
-def request(w: World, seed: str = "request", at: datetime | None = None) -> Request:
-    """Ask as a key of the tenant; with one seed it is one request, tried again."""
-    at = at or w.asked_at  # type: ignore[attr-defined]
-    row = w.runtime.config.tenant(w.tenant)
-    keys = w.runtime.config.keys_of(w.tenant)
-    return Request(w.runtime, row.record, row.version, keys, KEY, None, at, "req_" + "0" * 26, seed.encode())
-
-
-def begin(w: World, outcome: str = "any", seed: str = "request") -> Job:
-    """Begin to replay the destination; who asks tries again when the process dies."""
-    w.asked_at = w.clock  # type: ignore[attr-defined]
-    while True:
-        try:
-            return replay.begin(request(w, seed), w.destination, None, None, outcome)
-        except Crash:
-            w.crashes += 1
-            w.restart()
-
-
-def work(w: World) -> None:
-    """One run of the jobs function; while it rests, time passes."""
-
-    def rest(seconds: float) -> None:
-        w.clock += timedelta(seconds=max(seconds, 0.001))
-
-    w.runtime.sleep = rest
-    try:
-        worker.handle(w.runtime)
-    except Crash:
-        w.crashes += 1
-        w.restart()
-
-
-def finish(w: World, job: Job) -> Job:
-    """Let minutes pass until a job has ended."""
-    for _ in range(60):
-        work(w)
-        w.run(timedelta(minutes=1))
-        found = w.runtime.jobs.get(w.tenant, job.id, w.clock)
-        assert found is not None
-        if found.state not in job_form.OPEN:
-            return found
-    raise AssertionError("the job never ends")
 
 
 def transfers(w: World) -> list[Transfer]:

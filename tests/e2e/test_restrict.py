@@ -11,10 +11,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from test_consents import NOTICE, request
-from test_replay import begin, finish
-from test_roles import Watched, refused
-from test_switches import decided_again, throw
 
 from chalicelib.core import ids
 from chalicelib.core.errors import WaybillError
@@ -27,7 +23,11 @@ from chalicelib.flow.retention import sweep
 from chalicelib.runtime import install
 from chalicelib.store.restriction import Restriction
 from infra.cell import engines
+from tests.support.given_consents import NOTICE, request
 from tests.support.logs import assert_whole, let_seal
+from tests.support.replays import begin, finish
+from tests.support.roles import Watched, refused
+from tests.support.switches import decided_again, throw
 from tests.support.world import CLASSES, Crash, World, world
 
 TEXT = "canary text"

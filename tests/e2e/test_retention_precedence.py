@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_retention import Abroad, abroad, asked, connected, events, held
 
 from chalicelib.core import times
 from chalicelib.core.errors import NotFound, RefusedByLaw
@@ -18,6 +17,7 @@ from chalicelib.core.tenant.legal_holds import HoldActive
 from chalicelib.core.tenant.records import Retention
 from chalicelib.flow.ask import read
 from chalicelib.flow.retention import erase, expiry, legal_holds
+from tests.support.retained import Abroad, abroad, asked, connected, events, held
 from tests.support.world import START
 
 MINIMUM = 180.5

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_off_record import begun, said
-from test_retention import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
 
 from chalicelib.channels.base import Inbound
 from chalicelib.core.errors import Conflict, Unavailable
 from chalicelib.flow.jobs import replay
 from chalicelib.flow.retention import erase, legal_holds
 from chalicelib.flow.routing import route
+from tests.support.off_record import begun, said
+from tests.support.retained import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
 from tests.support.world import START, Crash, World, world
 
 __all__ = ["cell"]

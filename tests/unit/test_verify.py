@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import tarfile
 from collections.abc import Callable
 from datetime import timedelta

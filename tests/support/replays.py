@@ -1,0 +1,58 @@
+"""Replays of a world's transfers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from chalicelib.core import job as job_form
+from chalicelib.core.job import Job
+from chalicelib.flow.jobs import replay, worker
+from chalicelib.flow.request import Request
+from tests.support.world import Crash, World
+
+KEY = ("key", "key_" + "0" * 26)
+
+
+def request(w: World, seed: str = "request", at: datetime | None = None) -> Request:
+    """Ask as a key of the tenant; with one seed it is one request, tried again."""
+    at = at or w.asked_at  # type: ignore[attr-defined]
+    row = w.runtime.config.tenant(w.tenant)
+    keys = w.runtime.config.keys_of(w.tenant)
+    return Request(w.runtime, row.record, row.version, keys, KEY, None, at, "req_" + "0" * 26, seed.encode())
+
+
+def begin(w: World, outcome: str = "any", seed: str = "request") -> Job:
+    """Begin to replay the destination; who asks tries again when the process dies."""
+    w.asked_at = w.clock  # type: ignore[attr-defined]
+    while True:
+        try:
+            return replay.begin(request(w, seed), w.destination, None, None, outcome)
+        except Crash:
+            w.crashes += 1
+            w.restart()
+
+
+def work(w: World) -> None:
+    """One run of the jobs function; while it rests, time passes."""
+
+    def rest(seconds: float) -> None:
+        w.clock += timedelta(seconds=max(seconds, 0.001))
+
+    w.runtime.sleep = rest
+    try:
+        worker.handle(w.runtime)
+    except Crash:
+        w.crashes += 1
+        w.restart()
+
+
+def finish(w: World, job: Job) -> Job:
+    """Let minutes pass until a job has ended."""
+    for _ in range(60):
+        work(w)
+        w.run(timedelta(minutes=1))
+        found = w.runtime.jobs.get(w.tenant, job.id, w.clock)
+        assert found is not None
+        if found.state not in job_form.OPEN:
+            return found
+    raise AssertionError("the job never ends")
