@@ -347,6 +347,18 @@ class TestTls:
         assert (error.value.attempt_code, error.value.sent) == ("timeout", False)
         assert time.monotonic() - started < SOON_S
 
+    def test_handshake_does_not_outlive_the_deadline_when_the_connect_time_is_longer(
+        self, authority: Authority
+    ) -> None:
+        started = time.monotonic()
+
+        with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(DeliveryError) as error:
+            there = target(listener.getsockname()[1], scheme="https")
+            vetted.request(there, "127.0.0.1", "POST", {}, b"", started + 0.4, connect_s=LONG_S, tls=authority.client)
+
+        assert (error.value.attempt_code, error.value.sent) == ("timeout", False)
+        assert time.monotonic() - started < SOON_S
+
     def test_drip_does_not_outlive_the_deadline_when_it_comes_over_tls(self, authority: Authority) -> None:
         started = time.monotonic()
 
