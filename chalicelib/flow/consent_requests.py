@@ -47,10 +47,10 @@ def request(
     if not held or receipt["source"] == source_id(tenant.id) or len(receipt["subjects"]) != 1:
         return
     at, (subject,) = times.parse(entry["at"]), receipt["subjects"]
-    base = facts_now(runtime, snapshot, receipt, document, at, none_given)
+    base = facts_now(runtime, snapshot, receipt["source"], receipt["received_at"], document, at, none_given)
     grounds, decide = grounds_now(snapshot, document, consents), deciding(runtime, tenant.id, base)
     found = by_recipient(
-        wanted(snapshot.configuration, route_of(snapshot, route), base, decide, grounds)
+        wanted(snapshot.configuration, route_of(snapshot, route["route"], route["destination"]), base, decide, grounds)
         for route in held
         if route["route"] in snapshot.configuration.routes
     )

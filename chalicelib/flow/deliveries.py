@@ -1,4 +1,4 @@
-"""Orders: what a stored decision sends on its way, each into its lane."""
+"""Delivery tasks of a stored decision, each with its lane."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from datetime import datetime
 from typing import Any
 
 from ..core import times
+from ..core.delivery.task import DeliveryTask
 from ..core.log import audit
 from ..core.log.transfers import delivery_id
 from ..core.tenant.configuration import Configuration
 from ..store.data import lane_of
 from ..store.queues import Outgoing, body
-from .messages import NO_CONVERSATION, decision_of
+from .messages import NO_CONVERSATION
 
 
 def deliveries(configuration: Configuration, entry: Mapping[str, Any], owner: str, now: datetime) -> list[Outgoing]:
-    """Return what a decision lets through, and what it holds. Nothing once the event has expired.
+    """Return the messages for deliver: one for each task of ``tasks_of``."""
+    tasks = tasks_of(configuration, entry, owner, now)
+    return [Outgoing(body(task.body()), task.lane, task.delivery) for task in tasks]
+
+
+def tasks_of(configuration: Configuration, entry: Mapping[str, Any], owner: str, now: datetime) -> list[DeliveryTask]:
+    """Return a task for each route that a decision allows or holds. There is none once the event has expired.
 
     Args:
         entry: the ``decided`` entry as it stands in the log.
@@ -26,7 +33,7 @@ def deliveries(configuration: Configuration, entry: Mapping[str, Any], owner: st
     if times.parse(entry["expires_at"]) <= now:
         return []
     tenant, conversation = entry["tenant"], entry["receipt"]["conversation"]
-    outgoing = []
+    tasks = []
     for route in entry["routes"]:
         if route["decision"] == "refused":
             continue
@@ -39,27 +46,29 @@ def deliveries(configuration: Configuration, entry: Mapping[str, Any], owner: st
             conversation or _spread(entry["event"]),
             delivery if unordered else None,
         )
-        order = {
-            "v": 1,
-            "tenant": tenant,
-            "source": entry["receipt"]["source"],
-            "event": entry["event"],
-            "conversation": conversation or NO_CONVERSATION,
-            "minute": audit.minute_of(entry["id"]),
-            "owner": owner,
-            "received_at": entry["receipt"]["received_at"],
-            "expires_at": entry["expires_at"],
-            "route": route["route"],
-            "transfer": route["transfer"],
-            "delivery": delivery,
-            "destination": route["destination"],
-            "decided": entry["id"],
-            "log": entry["log"],
-            **decision_of(route),
-            "lane": lane,
-        }
-        outgoing.append(Outgoing(body(order), lane, delivery))
-    return outgoing
+        tasks.append(
+            DeliveryTask(
+                tenant=tenant,
+                source=entry["receipt"]["source"],
+                event=entry["event"],
+                conversation=conversation or NO_CONVERSATION,
+                minute=audit.minute_of(entry["id"]),
+                owner=owner,
+                received_at=entry["receipt"]["received_at"],
+                expires_at=entry["expires_at"],
+                route=route["route"],
+                transfer=route["transfer"],
+                delivery=delivery,
+                destination=route["destination"],
+                decided=entry["id"],
+                log=entry["log"],
+                decision=route["decision"],
+                classes_out=tuple(route["classes_out"]),
+                recipient=route["recipient"],
+                lane=lane,
+            )
+        )
+    return tasks
 
 
 def _spread(event: str) -> str:

@@ -16,7 +16,7 @@ RECEIVES_MAX = 10
 """How often a message is tried: then its queue gives it up, and what follows in its group, if its function could say that
 it failed, goes on."""
 NO_CONVERSATION = "-"
-"""What an order names where its event has no conversation."""
+"""Stands for the conversation of an event that has none."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,3 @@ def send_back(queue: Queue, messages: list[QueueMessage], failed: Mapping[str, f
 def answer(back: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     """Return the partial batch response."""
     return {"batchItemFailures": [{"itemIdentifier": i} for i in back]}
-
-
-def decision_of(route: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an order carries of the decision in force."""
-    return {"decision": route["decision"], "classes_out": route["classes_out"], "recipient": route["recipient"]}

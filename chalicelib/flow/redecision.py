@@ -43,17 +43,14 @@ def consents_of(runtime: Runtime, snapshot: Snapshot, document: Mapping[str, Any
 def facts_now(
     runtime: Runtime,
     snapshot: Snapshot,
-    order: Mapping[str, Any],
+    source_id: str,
+    received_at: str,
     document: Mapping[str, Any],
     now: datetime,
     grounds: Grounds,
 ) -> Facts:
-    """Build the facts of storing an order's event, as the law and the records are now.
-
-    Args:
-        order: names the event's ``source`` and when it was ``received_at``.
-    """
-    tenant, source = snapshot.configuration.tenant, snapshot.configuration.sources[order["source"]]
+    """Build the facts of storing an event of a source, as the law and the records are now."""
+    tenant, source = snapshot.configuration.tenant, snapshot.configuration.sources[source_id]
     people = people_of(tenant, source, document, source.channel in IDS_ARE_NUMBERS)
     base = source_facts(
         snapshot.configuration,
@@ -62,7 +59,7 @@ def facts_now(
         op="store",
         classes=classes_of(document),
         now=now,
-        received_at=times.parse(order["received_at"]),
+        received_at=times.parse(received_at),
         subject=subject_facts(people, tenant, source),
     )
     return with_grounds(base, None, grounds)
@@ -73,23 +70,29 @@ def deciding(runtime: Runtime, tenant: str, base: Facts) -> Decide:
     return asking(runtime.decider.decide, cache(lambda: known(runtime, tenant, base)))
 
 
-def route_of(snapshot: Snapshot, order: Mapping[str, Any]) -> Route:
-    """Return an order's route as it is declared now, leading where the order was to go: the route may lead elsewhere by now."""
-    route = snapshot.configuration.routes[order["route"]]
-    if route.destination == order["destination"]:
+def route_of(snapshot: Snapshot, route_id: str, destination: str) -> Route:
+    """Return a route as it is declared now, but to the destination of the transfer: the route may lead elsewhere by now."""
+    route = snapshot.configuration.routes[route_id]
+    if route.destination == destination:
         return route
-    return route.model_copy(update={"destination": order["destination"]})
+    return route.model_copy(update={"destination": destination})
 
 
 def redecide(
     runtime: Runtime,
     snapshot: Snapshot,
-    order: Mapping[str, Any],
+    route_id: str,
+    destination: str,
     base: Facts,
     grounds: Grounds,
     held_since: datetime | None = None,
 ) -> RouteDecision:
-    """Decide an order's event along its route on the facts of ``facts_again``."""
-    route = route_of(snapshot, order)
+    """Decide on an event along a route to a destination.
+
+    Args:
+        base: the facts that ``facts_now`` has built.
+        held_since: since when the transfer is held; None where it is not.
+    """
+    route = route_of(snapshot, route_id, destination)
     decide = deciding(runtime, snapshot.configuration.tenant.id, base)
     return judge(snapshot.configuration, route, decide(base), base, decide, held_since, grounds)

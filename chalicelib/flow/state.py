@@ -1,4 +1,4 @@
-"""The state of deliveries: what one consistent round trip tells of them, and the decision that is in force."""
+"""The state of deliveries, read in one consistent round trip, and the decision that is in force."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.delivery.retry import Outcome
+from ..core.delivery.task import DeliveryTask
 from ..core.errors import NotFound
 from ..core.ids import EntryId
 from ..core.log import audit
@@ -16,21 +17,27 @@ from ..store.data import EventKey, EventRow
 from ..store.destination_state import StoredState
 from ..store.items import Item, batch_get
 from ..store.snapshot import Snapshot
-from .messages import decision_of
 
 STARTS_UNTIL_S = 25
 """Nothing is started later than this in one invocation; its limit is 60 s."""
 FIRST_ATTEMPTS = 2
-"""How many are looked for of what is not parked: whoever made more has parked it."""
+"""Attempts read of a task that is not parked: after the second attempt a task is parked."""
 ATTEMPTS_MAX = 21
-"""One more than a destination may name waits."""
-
-Order = dict[str, Any]
+"""A destination may name 20 waits between attempts."""
 
 
 @dataclass
 class DeliveryState:
-    """What one round trip tells of a delivery. ``next`` is the decision that has taken the place of the order's."""
+    """What the stores hold about one task.
+
+    Args:
+        row: the event's row; None once it is past its life.
+        data_key: the key that opens the event; None once it is erased.
+        parked: its lane has a head, so that later tasks wait behind the rows of the lane.
+        attempts: the ``attempted`` entries, by number.
+        next: the entry of the decision that has replaced the task's; None while the task's own is in force.
+        expired: an ``expired`` entry has ended the transfer.
+    """
 
     row: EventRow | None = None
     data_key: bytes | None = None
@@ -42,18 +49,18 @@ class DeliveryState:
 
     @property
     def made(self) -> int:
-        """How many attempts the log knows."""
+        """The number of the last attempt in the log; 0 without one."""
         return max(self.attempts, default=0)
 
     @property
     def ended(self) -> bool:
-        """Whether the log has the last word: an end without an attempt, or an attempt that is not followed by another."""
+        """Whether the log holds the transfer's end: ``expired``, or an attempt with a final outcome."""
         last = self.attempts.get(self.made)
         return self.expired or (last is not None and last["outcome"] != Outcome.FAILED)
 
 
 class Batch:
-    """One invocation: its clock, the snapshots it has read, and how destinations were when it last looked."""
+    """One invocation: its clock, the snapshots it has read, and the last known state of destinations."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -80,19 +87,21 @@ class Batch:
         self.load((tenant,))
         return self._snapshots[tenant]
 
-    def health(self, order: Order) -> StoredState:
-        """Return how an order's destination was when this invocation last looked, or what it has made of that since."""
-        return self.healths.get((order["tenant"], order["destination"])) or StoredState()
+    def health(self, task: DeliveryTask) -> StoredState:
+        """Return the state of the task's destination as this invocation last read or changed it."""
+        return self.healths.get((task.tenant, task.destination)) or StoredState()
 
 
-def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, DeliveryState]:
-    """Read events, their keys, lane heads, how destinations are, the first ``attempts`` entries of each order and what ended
-    or replaced its decision: one round trip.
+def look(batch: Batch, tasks: list[DeliveryTask], attempts: int) -> dict[str, DeliveryState]:
+    """Read the state of tasks in one round trip: events, keys, lane heads, destinations, attempts, and later decisions.
 
-    An order may be older than what the log says of it: a crash came between the two, or its platform posted again.
+    The log may be ahead of a task, after a crash or when the platform has posted the event again.
+
+    Args:
+        attempts: how many attempts are read of each task.
 
     Returns:
-        What was found, by transfer.
+        The states by transfer.
     """
     runtime = batch.runtime
     now = runtime.now()
@@ -100,21 +109,21 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Delivery
     keys: list[tuple[str, Mapping[str, Any]]] = []
     named: dict[str, tuple[str, int]] = {}
     later: dict[str, str] = {}
-    for order in orders:
-        keys.append((data, EventKey(order["tenant"], order["event"], order["conversation"]).key))
-        keys.append((people, {"pk": order["owner"]}))
-        if _asks(batch, order):
-            keys.append(runtime.consents.key(order["owner"]))
-        keys.append(runtime.data.lane_keys(order["lane"]))
-        keys.append(runtime.destination_state.key(order["tenant"], order["destination"]))
+    for task in tasks:
+        keys.append((data, EventKey(task.tenant, task.event, task.conversation).key))
+        keys.append((people, {"pk": task.owner}))
+        if _asks(batch, task):
+            keys.append(runtime.consents.key(task.owner))
+        keys.append(runtime.data.lane_keys(task.lane))
+        keys.append(runtime.destination_state.key(task.tenant, task.destination))
         for attempt in range(1, attempts + 1):
-            entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], attempt)
-            named[entry] = (order["transfer"], attempt)
-            keys.extend(log.key(order["tenant"], entry, year) for year in logs_of(order))
-        years = {*logs_of(order), audit.log_of(audit.minute_of(order["decided"]), now)}
-        for name in _later(order):
-            later[name] = order["transfer"]
-            keys.extend(log.key(order["tenant"], name, year) for year in sorted(years))
+            entry = audit.attempt_id(task.decided, task.event, task.transfer, attempt)
+            named[entry] = (task.transfer, attempt)
+            keys.extend(log.key(task.tenant, entry, year) for year in task.all_logs)
+        years = {*task.all_logs, audit.log_of(audit.minute_of(task.decided), now)}
+        for name in _later(task):
+            later[name] = task.transfer
+            keys.extend(log.key(task.tenant, name, year) for year in sorted(years))
     items: dict[str, list[Item]] = {}
     for start in range(0, len(keys), 100):
         for table, rows in batch_get(
@@ -134,17 +143,17 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Delivery
     persons = {item["pk"]: item for item in items.get(people, ())}
     given = {item["pk"]: item for item in items.pop(runtime.consents.table.name, ())}
     found: dict[str, DeliveryState] = {}
-    for order in orders:
-        one = found.setdefault(order["transfer"], DeliveryState())
-        one.parked = order["lane"] in heads
-        _, place = runtime.destination_state.key(order["tenant"], order["destination"])
-        batch.healths[order["tenant"], order["destination"]] = runtime.destination_state.read(healths.get(place["pk"]))
-        stored = events.get(f"{order['tenant']}#{order['event']}")
-        one.row = runtime.data.read_event(stored, now) if stored else None
-        person, snapshot = persons.get(order["owner"]), batch.snapshot(order["tenant"])
+    for task in tasks:
+        state = found.setdefault(task.transfer, DeliveryState())
+        state.parked = task.lane in heads
+        _, place = runtime.destination_state.key(task.tenant, task.destination)
+        batch.healths[task.tenant, task.destination] = runtime.destination_state.read(healths.get(place["pk"]))
+        stored = events.get(f"{task.tenant}#{task.event}")
+        state.row = runtime.data.read_event(stored, now) if stored else None
+        person, snapshot = persons.get(task.owner), batch.snapshot(task.tenant)
         if person is not None and snapshot is not None:
-            one.data_key = runtime.people.read(person, snapshot.keys).key
-        one.consents = runtime.consents.read(given.get(order["owner"]))
+            state.data_key = runtime.people.read(person, snapshot.keys).key
+        state.consents = runtime.consents.read(given.get(task.owner))
     for table, rows in items.items():
         if table not in (data, people):
             for row in rows:
@@ -159,58 +168,49 @@ def look(batch: Batch, orders: list[Order], attempts: int) -> dict[str, Delivery
     return found
 
 
-def _asks(batch: Batch, order: Order) -> bool:
-    """Say whether the person whose event it is may have consented to something."""
-    snapshot = batch.snapshot(order["tenant"])
+def _asks(batch: Batch, task: DeliveryTask) -> bool:
+    """Say whether the event's person may have given a consent."""
+    snapshot = batch.snapshot(task.tenant)
     return snapshot is not None and snapshot.consents
 
 
-def _later(order: Order) -> list[EntryId]:
-    """Name the entries that would take the place of an order's decision, or end what it holds."""
-    minute, event = audit.minute_of(order["decided"]), order["event"]
-    about = f"{order['decided']}\n{order['transfer']}"
+def _later(task: DeliveryTask) -> list[EntryId]:
+    """Return the ids of the entries that would replace the task's decision or end its hold."""
+    minute, event = audit.minute_of(task.decided), task.event
+    about = f"{task.decided}\n{task.transfer}"
     names = [f"decided\n{event}\nrechecked\n{about}"]
-    if order["decision"] == "held":
+    if task.decision == "held":
         released = audit.entry_id(minute, event, f"released\n{about}")
         names += [f"decided\n{event}\n{released}", f"expired\n{about}"]
     return [audit.entry_id(minute, event, name) for name in names]
 
 
-def up_to_date(batch: Batch, order: Order, one: DeliveryState, attempts: int) -> tuple[Order, DeliveryState]:
-    """Bring an order to the decision in force, and what is found of it to all of its attempts."""
-    while one.next is not None or (one.made == attempts < ATTEMPTS_MAX and not one.ended):
-        if one.next is not None:
-            order = following(order, one.next)
+def up_to_date(
+    batch: Batch, task: DeliveryTask, state: DeliveryState, attempts: int
+) -> tuple[DeliveryTask, DeliveryState]:
+    """Bring a task under the decision in force, and read all of its attempts."""
+    while state.next is not None or (state.made == attempts < ATTEMPTS_MAX and not state.ended):
+        if state.next is not None:
+            task = task.under(state.next)
         else:
-            attempts = ATTEMPTS_MAX  # the destination's schedule was longer when they were made
-        one = look(batch, [order], attempts)[order["transfer"]]
-    _read_takes(batch, order, one)
-    return order, one
+            attempts = ATTEMPTS_MAX  # they were made under a longer schedule
+        state = look(batch, [task], attempts)[task.transfer]
+    _read_takes(batch, task, state)
+    return task, state
 
 
-def _read_takes(batch: Batch, order: Order, one: DeliveryState) -> None:
-    """See whether another process, which made the last attempt at the same time, came to another outcome: its is the last word.
+def _read_takes(batch: Batch, task: DeliveryTask, state: DeliveryState) -> None:
+    """Read other takes of the last attempt: a process that made it at the same time and saw another outcome has the last word.
 
-    Only what is to be tried again is asked for: one round trip more for each take.
+    Only an attempt that failed is looked at. Each take costs one more round trip.
     """
     runtime, take = batch.runtime, 0
-    while one.made and not one.ended:
+    while state.made and not state.ended:
         take += 1
-        entry = audit.attempt_id(order["decided"], order["event"], order["transfer"], one.made, take)
-        keys = [runtime.audit.key(order["tenant"], entry, year) for year in logs_of(order)]
+        entry = audit.attempt_id(task.decided, task.event, task.transfer, state.made, take)
+        keys = [runtime.audit.key(task.tenant, entry, year) for year in task.all_logs]
         found = batch_get(runtime.clients.get("dynamodb"), keys, runtime.settings.region)
         rows = [row for rows in found.values() for row in rows]
         if not rows:
             return
-        one.attempts[one.made] = runtime.audit.read_item(rows[0])
-
-
-def following(order: Order, entry: Mapping[str, Any]) -> Order:
-    """Return an order under the decision that has taken the place of its own."""
-    logs = [log for log in logs_of(order) if log != entry["log"]]
-    return {**order, "decided": entry["id"], "log": entry["log"], "logs": logs, **decision_of(entry["routes"][0])}
-
-
-def logs_of(order: Order) -> list[str]:
-    """Return the logs that may hold attempts of an order: its decision's, and those of decisions before the year's turn."""
-    return [*order.get("logs", ()), order["log"]]
+        state.attempts[state.made] = runtime.audit.read_item(rows[0])

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.core import times
 from chalicelib.core.delivery.breaker import AttemptResult
+from chalicelib.core.delivery.task import DeliveryTask, WaitingTask
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.log import audit
 from chalicelib.core.tenant.records import Retry
@@ -21,9 +22,11 @@ from chalicelib.flow.messages import RECEIVES_MAX, QueueMessage
 from chalicelib.flow.routing import route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
+from chalicelib.store.queues import body
 from tests.support import deaths
 from tests.support.breaker import failed
 from tests.support.replays import request
+from tests.support.tasks import task_body
 from tests.support.world import START, World, world
 
 MINUTE = timedelta(minutes=1)
@@ -91,13 +94,13 @@ def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> Non
         failed(w, 10)
         w.clock = START + 2 * MINUTE
         destination = w.runtime.config.get(w.tenant, w.destination).record
-        order: dict[str, Any] = {"tenant": w.tenant, "destination": w.destination, "source": w.source}
+        task = DeliveryTask.from_body(task_body(tenant=w.tenant, destination=w.destination, source=w.source))
         told, *both = [Batch(w.runtime) for _ in range(3)]
         for batch in (told, *both):
             batch.healths[w.tenant, w.destination] = w.runtime.destination_state.get(w.tenant, w.destination)
-            admission.publish_health_events(told, order)  # what is still to be told would have them look again
+            admission.publish_health_events(told, task)  # what is still to be told would have them look again
 
-        leave = [admission.admit(batch, order, destination, woken=True) for batch in both]
+        leave = [admission.admit(batch, task, destination, woken=True) for batch in both]
 
         assert leave[0] is True
         assert isinstance(leave[1], datetime)
@@ -218,10 +221,10 @@ def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_ow
         bad = w.receiver.requests[0][1]["waybill-transfer"]  # m1 came first
         real = deliver.deliver  # type: ignore[attr-defined]
 
-        def faulty(batch: Batch, order: dict[str, Any], *more: Any, **named: Any) -> Any:
-            if order["transfer"] == bad:
+        def faulty(batch: Batch, task: DeliveryTask, *more: Any, **named: Any) -> Any:
+            if task.transfer == bad:
                 raise ZeroDivisionError
-            return real(batch, order, *more, **named)
+            return real(batch, task, *more, **named)
 
         monkeypatch.setattr(deliver, "deliver", faulty)
         w.receiver.answer = lambda _: (204, {})
@@ -322,8 +325,8 @@ def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last
 def test_each_that_waits_gets_tries_of_its_own_when_all_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: Counter[str] = Counter()
 
-    def faulty(_: Batch, order: dict[str, Any], *more: Any, **named: Any) -> Any:
-        tries[order["transfer"]] += 1
+    def faulty(_: Batch, task: DeliveryTask, *more: Any, **named: Any) -> Any:
+        tries[task.transfer] += 1
         raise ZeroDivisionError
 
     with world() as w:
@@ -370,3 +373,19 @@ def test_a_letter_is_there_when_the_process_dies_while_it_gives_up(monkeypatch: 
     assert (letters, codes) == (1, ["dead_letter"])
     for effect in range(1, effects + 1):
         assert given_up(effect)[1:] == (1, ["dead_letter"]), effect
+
+
+def test_stored_bodies_are_the_same_when_they_were_read_and_are_written_again() -> None:
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        for number in range(3):
+            w.post(number)
+        w.inbox.run(route.handle)
+        bodies = [message.body for message in w.outbox.messages]
+        w.run(10 * MINUTE)
+        rows = [json.loads(row["waiting"]["S"]) for row in w.rows("data") if "waiting" in row]
+
+        assert len(bodies) == len(rows) == 3
+        assert [body(DeliveryTask.from_body(json.loads(text)).body()) for text in bodies] == bodies
+        assert [WaitingTask.from_row(row).row() for row in rows] == rows

@@ -144,8 +144,8 @@ def _as_attempted(request: Request, snapshot: Snapshot, document: Mapping[str, A
     runtime, now = request.runtime, request.runtime.now()
     source_of(snapshot.configuration, document)
     grounds = grounds_now(snapshot, document, consents_of(runtime, snapshot, document))
-    order = {"source": document["source"], "received_at": document.get("received_at") or times.text(now)}
-    return facts_now(runtime, snapshot, order, document, now, grounds), grounds
+    received_at = document.get("received_at") or times.text(now)
+    return facts_now(runtime, snapshot, document["source"], received_at, document, now, grounds), grounds
 
 
 def preview(request: Request, document: dict[str, Any], settings: RouteSettings) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""One attempt: decide again, send if that still says yes, and write down what came of it.
+"""One attempt: decide again, send if the event may still leave, and write the outcome.
 
-1 the decision in force → 2 decide again, and write the decision that takes its place → 3 send → 4 ``attempted``.
+1 the decision in force → 2 decide again; write the decision that replaces it → 3 send → 4 ``attempted``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from ...core import times
 from ...core.decide.plan import Facts, PlannedTransfer, RouteDecision, entry_facts, recipient_of, routes_of
 from ...core.decide.retention import hold_ends_at
 from ...core.delivery.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
+from ...core.delivery.task import DeliveryTask
 from ...core.errors import DeliveryError, OurError
 from ...core.log import audit
 from ...core.pattern.redaction import redact
@@ -29,11 +30,11 @@ from ..published import keep_published
 from ..redecision import facts_now, grounds_now, redecide
 from ..rendering import delivery_of, pull_url, render
 from ..seal_requests import notify_sealer
-from ..state import Batch, DeliveryState, Order, following
+from ..state import Batch, DeliveryState
 from . import admission
 
 LOOK_AGAIN = timedelta(hours=1)
-"""How often a held transfer is looked at without being asked for."""
+"""How often a held transfer is decided again without an event that wakes its lane."""
 
 
 @dataclass(frozen=True)
@@ -43,166 +44,164 @@ class Ended:
 
 @dataclass(frozen=True)
 class Waits:
-    """The transfer is to be looked at again ``due_at``; ``order`` is its state from now on.
+    """The transfer waits until ``due_at``; ``task`` is its state from now on.
 
-    ``listed``: it waits for its destination, and is woken as soon as that is back.
+    ``listed``: it waits for its destination, and pump wakes its lane as soon as the destination takes deliveries again.
     """
 
     due_at: datetime
-    order: Order
+    task: DeliveryTask
     attempts: int
     listed: bool = False
 
 
-def delays_of(batch: Batch, order: Order) -> tuple[int, ...]:
-    """Return the waits between the attempts at an order; there are none off the record."""
-    if order.get("otr"):
+def delays_of(batch: Batch, task: DeliveryTask) -> tuple[int, ...]:
+    """Return the waits between the attempts of a task. Off the record there are none."""
+    if task.otr:
         return ()
-    snapshot = batch.snapshot(order["tenant"])
-    destination = snapshot.configuration.destinations.get(order["destination"]) if snapshot else None
+    snapshot = batch.snapshot(task.tenant)
+    destination = snapshot.configuration.destinations.get(task.destination) if snapshot else None
     return destination.retry.delays_s if destination and destination.retry else DEFAULT_DELAYS_S
 
 
 def deliver(
-    batch: Batch, order: Order, one: DeliveryState, held_since: datetime | None, *, woken: bool = False
+    batch: Batch, task: DeliveryTask, state: DeliveryState, held_since: datetime | None, *, woken: bool = False
 ) -> Ended | Waits:
-    """Decide again, and send if that still says yes and the destination takes it now.
+    """Decide again, and send if the event may leave and the destination takes deliveries now.
 
     Args:
-        woken: the order has waited in its lane.
+        woken: the task has waited in its lane.
     """
     runtime = batch.runtime
     now = runtime.now()
-    if order.get("otr"):
-        return _lost(batch, order, one, now)
-    snapshot = batch.snapshot(order["tenant"])
+    if task.otr:
+        return _lost(batch, task, state, now)
+    snapshot = batch.snapshot(task.tenant)
     if snapshot is None:
-        ended = expire(batch, order, "tenant_closed", now)
-        notify_sealer(runtime)  # before its row is gone: nobody reconciles an erased tenant's log
+        ended = expire(batch, task, "tenant_closed", now)
+        notify_sealer(runtime)  # before its row is gone: an erased tenant's log is not reconciled
         return ended
-    if one.row is None:
-        return expire(batch, order, "retention", now)
-    if one.row.sealed is None or one.data_key is None:
-        if one.row.restriction is not None:  # which ended what waited then: this was replayed at the same time
-            _act(batch, order, "erased", one.row.restriction.ground, now)
-        return Ended()  # erased: that act's entry is the end of all that the event had under way
-    destination = snapshot.configuration.destinations.get(order["destination"])
-    route = snapshot.configuration.routes.get(order["route"])
+    if state.row is None:
+        return expire(batch, task, "retention", now)
+    if state.row.sealed is None or state.data_key is None:
+        if state.row.restriction is not None:  # it ended all waiting transfers: this one was replayed at the same time
+            _act(batch, task, "erased", state.row.restriction.ground, now)
+        return Ended()  # erased: that act's entry ends all transfers of the event
+    destination = snapshot.configuration.destinations.get(task.destination)
+    route = snapshot.configuration.routes.get(task.route)
     if destination is None or route is None:
-        if order["decision"] == "held":  # what is not allowed to leave is not attempted
-            return expire(batch, order, "removed", now)
-        return attempted(batch, order, one, "no_destination", 0, (), None, None, now)
-    expires_at = times.parse(order["expires_at"])
+        if task.decision == "held":  # not allowed to leave, hence not attempted
+            return expire(batch, task, "removed", now)
+        return attempted(batch, task, state, "no_destination", 0, (), None, None, now)
+    expires_at = times.parse(task.expires_at)
     if held_since is not None and hold_ends_at(snapshot.configuration.tenant, held_since, expires_at) <= now:
-        return expire(batch, order, "hold_expired", now)  # whatever it would be decided now
-    document = one.row.open(one.data_key, runtime.settings.region)
-    grounds = grounds_now(snapshot, document, one.consents)
-    base = facts_now(runtime, snapshot, order, document, now, grounds)
-    judgement = redecide(runtime, snapshot, order, base, grounds, held_since)
-    if judgement.verdict == "held" and order["decision"] == "held":
-        _held_anew(runtime, snapshot, order, one, document)
-        return _still_held(snapshot, order, judgement, held_since or now, now)
+        return expire(batch, task, "hold_expired", now)  # whatever a new decision would say
+    document = state.row.open(state.data_key, runtime.settings.region)
+    grounds = grounds_now(snapshot, document, state.consents)
+    base = facts_now(runtime, snapshot, task.source, task.received_at, document, now, grounds)
+    judgement = redecide(runtime, snapshot, task.route, task.destination, base, grounds, held_since)
+    if judgement.verdict == "held" and task.decision == "held":
+        _held_anew(runtime, snapshot, task, state, document)
+        return _still_held(snapshot, task, judgement, held_since or now, now)
     # The law's own limit: it counts where the law is changed to a shorter one than the tenant's.
     if held_since is not None and any(r["id"] == "ANY.hold-expired" for r in judgement.rules):
-        return expire(batch, order, "hold_expired", now)
+        return expire(batch, task, "hold_expired", now)
     recipient = recipient_of(snapshot.configuration, destination)
-    wanted = (judgement.verdict, sorted(judgement.classes_out), recipient)
-    while wanted != (order["decision"], order["classes_out"], order["recipient"]):  # again where somebody was faster
-        order = _redecide(batch, order, snapshot, base, judgement, recipient, now)
-        if order["decision"] == "refused":
+    decided = (judgement.verdict, tuple(sorted(judgement.classes_out)), recipient)
+    while decided != (task.decision, task.classes_out, task.recipient):  # again where another process was faster
+        task = _redecide(batch, task, snapshot, base, judgement, recipient, now)
+        if task.decision == "refused":
             return Ended()
-    if order["decision"] == "held":
-        _held_anew(runtime, snapshot, order, one, document)
-        return _still_held(snapshot, order, judgement, now, now)
-    leave = admission.admit(batch, order, destination, woken=woken)
+    if task.decision == "held":
+        _held_anew(runtime, snapshot, task, state, document)
+        return _still_held(snapshot, task, judgement, now, now)
+    leave = admission.admit(batch, task, destination, woken=woken)
     if isinstance(leave, datetime):
-        return Waits(leave, order, one.made, listed=True)
-    return send(batch, order, one, snapshot, destination, document, judgement, probe=leave)
+        return Waits(leave, task, state.made, listed=True)
+    return send(batch, task, state, snapshot, destination, document, judgement, probe=leave)
 
 
 def _held_anew(
-    runtime: Runtime, snapshot: Snapshot, order: Order, one: DeliveryState, document: dict[str, Any]
+    runtime: Runtime, snapshot: Snapshot, task: DeliveryTask, state: DeliveryState, document: dict[str, Any]
 ) -> None:
-    """Ask for a consent where something is held for the first time: by a second look, or by a replay."""
-    if "held_since" in order:
+    """Ask for a consent when a task is held for the first time: decided again, or by a replay."""
+    if task.held_since is not None:
         return
     from .. import consent_requests  # loads what few events need: most are not held
 
-    entry = runtime.audit.get(order["tenant"], order["decided"], order["log"])
+    entry = runtime.audit.get(task.tenant, task.decided, task.log)
     if entry is not None:
-        consent_requests.request(runtime, snapshot, document, entry, one.consents)
+        consent_requests.request(runtime, snapshot, document, entry, state.consents)
 
 
 def _still_held(
-    snapshot: Snapshot, order: Order, judgement: RouteDecision, held_since: datetime, now: datetime
+    snapshot: Snapshot, task: DeliveryTask, judgement: RouteDecision, held_since: datetime, now: datetime
 ) -> Waits:
-    ends_at = hold_ends_at(snapshot.configuration.tenant, held_since, times.parse(order["expires_at"]))
+    ends_at = hold_ends_at(snapshot.configuration.tenant, held_since, times.parse(task.expires_at))
     due_at = min(now + LOOK_AGAIN, ends_at)
     if judgement.retry_at is not None:
         due_at = min(due_at, max(times.parse(judgement.retry_at), now))
-    return Waits(due_at, {**order, "held_since": times.text(held_since)}, 0)
+    return Waits(due_at, replace(task, held_since=times.text(held_since)), 0)
 
 
-def _act(batch: Batch, order: Order, kind: str, reason: str, now: datetime) -> Mapping[str, Any]:
+def _act(batch: Batch, task: DeliveryTask, kind: str, reason: str, now: datetime) -> Mapping[str, Any]:
     entry = audit.act(
         kind,
-        tenant=order["tenant"],
-        minute=order["minute"],
+        tenant=task.tenant,
+        minute=task.minute,
         at=now,
         actor=("service", "deliver"),
-        request=order["decided"],
-        event=order["event"],
-        object=("transfer", order["transfer"]),
+        request=task.decided,
+        event=task.event,
+        object=("transfer", task.transfer),
         reason=reason,
     )
     stored: Mapping[str, Any] = batch.runtime.audit.append(entry).entry
     return stored
 
 
-def _lost(batch: Batch, order: Order, one: DeliveryState, now: datetime) -> Ended:
-    """End what its door has not ended, though it had the time: it may have been sent, and nobody can send it again."""
-    decided = batch.runtime.audit.get(order["tenant"], order["decided"], order["log"])
+def _lost(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime) -> Ended:
+    """End an off-the-record transfer that hooks has not ended in time. It may have been sent; its content is gone."""
+    decided = batch.runtime.audit.get(task.tenant, task.decided, task.log)
     if decided is None:
-        return Ended()  # it was never decided, hence never sent; its platform has posted it again, or will
+        return Ended()  # never decided, hence never sent; its platform posts it again
     if not decided["facts"].get("otr"):
-        return Ended()  # it was on the record when its platform posted it first: that order is on its way
-    if order["decision"] == "held":
-        return expire(batch, order, "off_record", now)
-    attempted(batch, order, one, "lost", 0, tuple(order["classes_out"]), None, None, now)
+        return Ended()  # first posted on the record: that task is on its way
+    if task.decision == "held":
+        return expire(batch, task, "off_record", now)
+    attempted(batch, task, state, "lost", 0, task.classes_out, None, None, now)
     return Ended()
 
 
-def expire(batch: Batch, order: Order, reason: str, now: datetime) -> Ended:
-    """End a transfer that nothing will be sent for."""
-    _act(batch, order, "expired", reason, now)
+def expire(batch: Batch, task: DeliveryTask, reason: str, now: datetime) -> Ended:
+    """End a transfer of which nothing will be sent."""
+    _act(batch, task, "expired", reason, now)
     count("transfers", outcome="expired")
     return Ended()
 
 
 def _redecide(
     batch: Batch,
-    order: Order,
+    task: DeliveryTask,
     snapshot: Snapshot,
     base: Facts,
     judgement: RouteDecision,
     recipient: Mapping[str, Any] | None,
     now: datetime,
-) -> Order:
-    """Write the decision that takes the place of the first, and follow it (or the one that a crash left)."""
-    first = batch.runtime.audit.get(order["tenant"], order["decided"], order["log"])
+) -> DeliveryTask:
+    """Write the decision that replaces the first. Return the task under it, or under the one that a crash left."""
+    first = batch.runtime.audit.get(task.tenant, task.decided, task.log)
     if first is None:
         raise OurError("the decision of a delivery is not in the log")
     by = None
-    if order["decision"] == "held" and judgement.verdict in ("allowed", "redacted"):
-        by = _act(batch, order, "released", "basis_given", now)["id"]
-    planned = PlannedTransfer(
-        order["route"], order["transfer"], order["delivery"], order["destination"], recipient, judgement
-    )
+    if task.decision == "held" and judgement.verdict in ("allowed", "redacted"):
+        by = _act(batch, task, "released", "basis_given", now)["id"]
+    planned = PlannedTransfer(task.route, task.transfer, task.delivery, task.destination, recipient, judgement)
     cause = "released" if by else "rechecked"
     entry = decided_anew(
-        batch.runtime, first, base, (planned,), snapshot, now, cause=cause, by=by, supersedes=order["decided"]
+        batch.runtime, first, base, (planned,), snapshot, now, cause=cause, by=by, supersedes=task.decided
     )
-    return following(order, batch.runtime.audit.append(entry).entry)
+    return task.under(batch.runtime.audit.append(entry).entry)
 
 
 def decided_anew(
@@ -217,11 +216,12 @@ def decided_anew(
     by: str | None = None,
     supersedes: str | None = None,
 ) -> audit.Entry:
-    """Make a later decision on the event of ``first``, for some of its routes. The caller appends it, and follows what
-    then stands in the log.
+    """Make the entry of a later decision on the event of ``first``, for some of its routes.
+
+    The caller appends it, and acts on the entry that then stands in the log.
 
     Args:
-        base: the facts that it was made on.
+        base: the facts of the decision.
     """
     keep_published(runtime, snapshot)
     return audit.decided(
@@ -243,8 +243,8 @@ def decided_anew(
 
 def send(
     batch: Batch,
-    order: Order,
-    one: DeliveryState,
+    task: DeliveryTask,
+    state: DeliveryState,
     snapshot: Snapshot,
     destination: Destination,
     document: dict[str, Any],
@@ -253,17 +253,17 @@ def send(
     probe: bool,
     clients: SendingClients | None = None,
 ) -> Ended | Waits:
-    """Send an event along a route, and write down what came of it.
+    """Send an event along a route once, and write the attempt's entry.
 
     Args:
-        document: all of the event; what may not leave is taken out here.
-        clients: what it is sent through, where that is not what its destination always has.
+        document: the whole event; fields that may not leave are removed here.
+        clients: the clients to send through; the destination's usual ones unless given.
     """
     runtime = batch.runtime
     now = runtime.now()
     if judgement.redact:
         document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
-    route = snapshot.configuration.routes[order["route"]]
+    route = snapshot.configuration.routes[task.route]
     started = runtime.monotonic()
     size, fault, code = None, None, ""
     sent: tuple[str, ...] = judgement.classes_out
@@ -273,17 +273,17 @@ def send(
             snapshot.secrets(destination.id),
             document,
             now,
-            delivery_id=order["delivery"],
-            transfer_id=order["transfer"],
-            event_id=order["event"],
-            tenant_id=order["tenant"],
-            conversation=order["conversation"] if order["conversation"] != NO_CONVERSATION else None,
-            attempt=one.made + 1,
+            delivery_id=task.delivery,
+            transfer_id=task.transfer,
+            event_id=task.event,
+            tenant_id=task.tenant,
+            conversation=task.conversation if task.conversation != NO_CONVERSATION else None,
+            attempt=state.made + 1,
         )
-        link = pull_url(runtime, snapshot, route, order["transfer"], now)
+        link = pull_url(runtime, snapshot, route, task.transfer, now)
         request = render(destination, route.transform.select, document, delivery, link)
         size = len(request.body)
-        clients = clients or clients_of(runtime, order["tenant"], snapshot.keys, destination)
+        clients = clients or clients_of(runtime, task.tenant, snapshot.keys, destination)
         code = of_kind(destination.kind).send(request, clients).code
     except DeliveryError as refusal:
         fault, code = refusal, refusal.attempt_code
@@ -291,12 +291,12 @@ def send(
             sent, size = (), None
     took_ms = int((runtime.monotonic() - started) * 1000)
     retry_after, now = fault.retry_after_s if fault else None, runtime.now()
-    result = attempted(batch, order, one, code, took_ms, sent, size, retry_after, now)
-    if order.get("otr"):
-        return result  # whoever answers a webhook changes nothing but the log
+    result = attempted(batch, task, state, code, took_ms, sent, size, retry_after, now)
+    if task.otr:
+        return result  # hooks changes nothing but the log
     admission.record_result(
         batch,
-        order,
+        task,
         destination,
         code,
         sent=fault is None or fault.sent,
@@ -310,8 +310,8 @@ def send(
 
 def attempted(
     batch: Batch,
-    order: Order,
-    one: DeliveryState,
+    task: DeliveryTask,
+    state: DeliveryState,
     code: str,
     took_ms: int,
     classes: tuple[str, ...],
@@ -319,20 +319,20 @@ def attempted(
     retry_after_s: float | None,
     now: datetime,
 ) -> Ended | Waits:
-    """Write an attempt's entry; whoever finds another outcome already there writes his own as another take."""
-    delays = delays_of(batch, order)
-    made = one.made + 1
+    """Write an attempt's entry. Where another outcome is already there, write this one as the next take."""
+    delays = delays_of(batch, task)
+    made = state.made + 1
     outcome = outcome_of(code, made, delays)
     entry = None
     for take in range(100):
         entry = audit.attempted(
-            tenant=order["tenant"],
+            tenant=task.tenant,
             at=now,
-            decided=order["decided"],
-            log=order["log"],
-            event=order["event"],
-            transfer=order["transfer"],
-            destination=order["destination"],
+            decided=task.decided,
+            log=task.log,
+            event=task.event,
+            transfer=task.transfer,
+            destination=task.destination,
             attempt=made,
             take=take,
             outcome=outcome.value,
@@ -345,5 +345,5 @@ def attempted(
         if stored.new or stored.entry["outcome"] == outcome:
             break
     count("attempts", outcome=outcome.value)
-    due_at = next_attempt(made, delays, outcome, now, order["delivery"], retry_after_s)
-    return Ended() if due_at is None else Waits(due_at, order, made)
+    due_at = next_attempt(made, delays, outcome, now, task.delivery, retry_after_s)
+    return Ended() if due_at is None else Waits(due_at, task, made)

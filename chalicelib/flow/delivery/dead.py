@@ -13,6 +13,7 @@ from typing import Any
 from ...core import times
 from ...core.decide.retention import expires_at
 from ...core.delivery.retry import Outcome
+from ...core.delivery.task import DeliveryTask
 from ...core.envelope import decrypt, unpack
 from ...core.errors import Misconfigured, NotFound, Unavailable, WaybillError
 from ...core.log import audit
@@ -70,11 +71,11 @@ def off_the_record(runtime: Runtime, tenant: str, minute: int, event: str) -> bo
 
 
 def _park(
-    runtime: Runtime, queue: str, order: Mapping[str, Any], group: str, thing: str, minute: int, expires_at: datetime
+    runtime: Runtime, queue: str, letter: Mapping[str, Any], group: str, thing: str, minute: int, expires_at: datetime
 ) -> None:
-    tenant = str(order["tenant"])
+    tenant = str(letter["tenant"])
     values = {
-        "message": body(order),
+        "message": body(letter),
         "group": group,
         "minute": minute,
         "parked_at": times.text(runtime.now()),
@@ -83,9 +84,9 @@ def _park(
     warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
 
 
-def _inbox(runtime: Runtime, message: QueueMessage, order: Mapping[str, Any]) -> None:
-    tenant, event = str(order["tenant"]), str(order["event"])
-    received_at = times.parse(str(order["received_at"]))
+def _inbox(runtime: Runtime, message: QueueMessage, letter: Mapping[str, Any]) -> None:
+    tenant, event = str(letter["tenant"]), str(letter["event"])
+    received_at = times.parse(str(letter["received_at"]))
     try:
         snapshot = runtime.config.snapshot(tenant)
     except NotFound:
@@ -93,7 +94,7 @@ def _inbox(runtime: Runtime, message: QueueMessage, order: Mapping[str, Any]) ->
     minute = times.minute(received_at)
     ends = received_at + timedelta(days=snapshot.configuration.tenant.retention.default_days)
     try:
-        sealed = base64.b64decode(str(order["sealed"]))
+        sealed = base64.b64decode(str(letter["sealed"]))
         document = unpack(decrypt(snapshot.keys.queue, sealed, f"{runtime.settings.region}/{event}"))
         if not document["occurred_at_is_receipt"]:
             minute = times.minute(times.parse(document["occurred_at"]))
@@ -114,50 +115,56 @@ def _inbox(runtime: Runtime, message: QueueMessage, order: Mapping[str, Any]) ->
         reason="dead_letter",
     )
     runtime.audit.append(entry)
-    _park(runtime, "inbox", order, message.group, event, minute, ends)
+    _park(runtime, "inbox", letter, message.group, event, minute, ends)
     # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
     row = runtime.data.event(tenant, event, times.EARLIEST)
     if row is not None and row.sealed is None:
         runtime.data.remove_dead(tenant, "inbox", event)
 
 
-def _outbox(runtime: Runtime, message: QueueMessage, order: Mapping[str, Any]) -> None:
-    if "wake" in order:
-        return  # the lane's head still says that it is due: pump wakes it again
-    give_up(runtime, dict(order), message.group)
+def _outbox(runtime: Runtime, message: QueueMessage, letter: Mapping[str, Any]) -> None:
+    if "wake" in letter:
+        return  # the lane's head is still due: pump wakes the lane again
+    give_up(runtime, letter, message.group)
 
 
-def give_up(runtime: Runtime, order: dict[str, Any], group: str) -> None:
-    """Park a delivery that could not be made, and end it. In that order: whoever finds its end looks at it no more."""
-    ends = times.parse(order["expires_at"])
-    _park(runtime, "outbox", order, group, order["transfer"], order["minute"], ends)
-    batch = Batch(runtime)
-    found = look(batch, [order], ATTEMPTS_MAX)[order["transfer"]]
-    order, found = up_to_date(batch, order, found, ATTEMPTS_MAX)  # a decision that was made meanwhile may be its end
-    open_ = not found.ended and order["decision"] != "refused" and batch.snapshot(order["tenant"]) is not None
-    if open_ and order["decision"] == "held":  # what is not allowed to leave is not attempted
+def give_up(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
+    """Store the dead letter of a delivery, then write its final entry.
+
+    In this order: once the entry exists, no retry looks at the delivery again.
+
+    Args:
+        letter: the body of a delivery task.
+    """
+    ends = times.parse(letter["expires_at"])
+    _park(runtime, "outbox", letter, group, letter["transfer"], letter["minute"], ends)
+    batch, task = Batch(runtime), DeliveryTask.from_body(letter)
+    state = look(batch, [task], ATTEMPTS_MAX)[task.transfer]
+    task, state = up_to_date(batch, task, state, ATTEMPTS_MAX)  # a later decision may have ended it
+    open_ = not state.ended and task.decision != "refused" and batch.snapshot(task.tenant) is not None
+    if open_ and task.decision == "held":  # not allowed to leave, hence not attempted
         entry = audit.act(
             "expired",
-            tenant=order["tenant"],
-            minute=order["minute"],
+            tenant=task.tenant,
+            minute=task.minute,
             at=runtime.now(),
             actor=("service", "dead_outbox"),
-            request=order["decided"],
-            event=order["event"],
-            object=("transfer", order["transfer"]),
+            request=task.decided,
+            event=task.event,
+            object=("transfer", task.transfer),
             reason="dead_letter",
         )
         runtime.audit.append(entry)
     elif open_:
         entry = audit.attempted(
-            tenant=order["tenant"],
+            tenant=task.tenant,
             at=runtime.now(),
-            decided=order["decided"],
-            log=order["log"],
-            event=order["event"],
-            transfer=order["transfer"],
-            destination=order["destination"],
-            attempt=found.made + 1,
+            decided=task.decided,
+            log=task.log,
+            event=task.event,
+            transfer=task.transfer,
+            destination=task.destination,
+            attempt=state.made + 1,
             outcome=Outcome.GAVE_UP.value,
             code="dead_letter",
             took_ms=0,

@@ -1,14 +1,14 @@
-"""Deliver: bring what was allowed to its destination, in lane order, and write down every try.
+"""Deliver: bring allowed events to their destinations, in the order of each lane, and write an entry for every attempt.
 
-For one delivery: 1 look for its own ``attempted`` entries and its lane's head (one consistent round trip for the whole
-batch) → 2 decide again → 3 send → 4 ``attempted`` → 5 park or clean up → 6 acknowledge.
+For one task: 1 read its ``attempted`` entries and its lane's head (one consistent round trip for the whole batch) → 2 decide
+again → 3 send → 4 ``attempted`` → 5 park or clean up → 6 acknowledge.
 
-Deliver, inside a lane's FIFO group, is the only writer of the lane's rows: one writer, hence the order. A lane with a head
-is parked: what arrives is put behind what waits, and only a wake (from pump) drains it. Held transfers wait in their lanes
-like failed ones, so that nothing overtakes them. What has been tried is known from the log alone: rows hold no counters.
+Deliver, inside a lane's FIFO group, is the only writer of the lane's rows, which keeps their order. A lane with a head is
+parked: new tasks are stored behind the waiting ones, and only a wake (from pump) drains the lane. Held transfers wait in
+their lanes like failed ones, so that nothing overtakes them. The log alone says what was tried: rows count no attempts.
 
-A lane whose destination takes nothing now (its breaker is open, it has asked for time, its limit is reached, it is disabled)
-is *listed*: pump wakes it when the destination is back, and otherwise hardly ever.
+A lane whose destination takes no deliveries now (its breaker is open, it has asked for time, its limit is reached, it is
+disabled) is *listed*: pump wakes it when the destination takes deliveries again, and otherwise every few hours.
 """
 
 from __future__ import annotations
@@ -17,36 +17,38 @@ import functools
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...core import times
 from ...core.delivery.retry import Outcome, next_attempt
+from ...core.delivery.task import DeliveryTask, WaitingTask
 from ...core.errors import Unavailable
 from ...observe import count, error
 from ...runtime import Runtime
 from ...store.data import list_of
 from ..messages import RECEIVES_MAX, QueueMessage, send_back
 from ..seal_requests import notify_sealer
-from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, Order, look, up_to_date
+from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
 from .attempt import Ended, Waits, delays_of, deliver
 
 SHORT_WAIT_S = 10
 """The longest first wait that uses the message's visibility instead of a parked row."""
 SHORT_WAITS = 3
-"""How often a message is given back because its destination asks for a few seconds: a queue gives up on what comes back ten
-times."""
+"""How often a message goes back to the queue because its destination asks for a few seconds. The queue gives a message up
+after ten receives."""
 LOOK_AT_LISTED = timedelta(hours=6)
-"""How often a listed lane is looked at without being asked for, so that nothing waits for ever whatever was missed, and what
-expires is ended within the day."""
+"""How often a listed lane is drained without a wake for its destination. A missed wake then delays a lane by hours only, and
+expired tasks end within the day."""
 WAITED_S = 60
-"""What has waited this long in the outbox is parked, so that one slow group cannot stop the cell."""
+"""A task that has waited this long in the outbox is parked, so that one slow group cannot stop the cell."""
 THREADS = 32
 """At most; an invocation has ten lanes, the local cell several invocations at once."""
 
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    # Kept, since making ten threads costs more CPU than the ten deliveries that they make.
+    # Kept: making ten threads costs more CPU than their ten deliveries.
     return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="lane")
 
 
@@ -59,20 +61,20 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     for message in readable:
         lanes.setdefault(message.group, []).append(message)
     try:
-        orders = [dict(m.body) for m in readable if m.body and "wake" not in m.body]
+        tasks = [DeliveryTask.from_body(m.body) for m in readable if m.body and "wake" not in m.body]
         batch.load({str(m.body["tenant"]) for m in readable if m.body})
-        found = look(batch, orders, attempts=FIRST_ATTEMPTS)
+        states = look(batch, tasks, attempts=FIRST_ATTEMPTS)
     except Unavailable as fault:
         error("deliver_failed", fault)
         return send_back(runtime.outbox, messages, {m.id: None for m in messages})
-    except Exception as fault:  # noqa: BLE001  (one of them cannot be read: each lane looks for itself)
+    except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane looks again)
         error("deliver_failed", fault)
-        found = {}
+        states = {}
     if len(lanes) == 1:
-        results = [_lane(batch, group, found) for group in lanes.values()]
+        results = [_lane(batch, group, states) for group in lanes.values()]
     else:
-        running = [_threads().submit(_lane, batch, group, found) for group in lanes.values()]
-        wait(running)  # nothing of this invocation goes on after it, whatever one of the lanes meets
+        running = [_threads().submit(_lane, batch, group, states) for group in lanes.values()]
+        wait(running)  # no thread may go on after the invocation, whatever fails in one
         results = [lane.result() for lane in running]
     for result in results:
         failed.update(result)
@@ -80,48 +82,55 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         notify_sealer(batch.runtime)
     except Unavailable as fault:
         error("notice_not_sent", fault)
-        failed = {m.id: None for m in messages}  # all come back; their entries are found, and nothing is sent again
+        failed = {m.id: None for m in messages}  # all come back; their entries show that they were sent
     return send_back(runtime.outbox, messages, failed)
 
 
-def _lane(batch: Batch, messages: list[QueueMessage], found: Mapping[str, DeliveryState]) -> dict[str, float | None]:
-    """Take one lane's messages in order. Return those that come back, and when each wants to (seconds; None where nobody can
-    say): those that failed for the last time, which stop nothing; one that stopped the lane, and all that nobody looked at."""
+def _lane(batch: Batch, messages: list[QueueMessage], states: Mapping[str, DeliveryState]) -> dict[str, float | None]:
+    """Deliver one lane's messages in order.
+
+    Returns:
+        The messages that must come back, with the seconds until then; None where no time is known. These are messages that
+        failed in their last try, which stop nothing; the message that stopped the lane; and all messages behind it.
+    """
     parked: bool | None = None
     failed: dict[str, float | None] = {}
-    for place, message in enumerate(messages):
-        body = dict(message.body or {})
+    for number, message in enumerate(messages):
+        body = message.body or {}
         try:
             if batch.late:
                 if "wake" in body or not message.is_last_try:
-                    return {**failed, **_in(1, messages[place:])}
-                park(batch, message.sequence, Waits(batch.runtime.now(), body, 0))
+                    return {**failed, **_in(1, messages[number:])}
+                park(batch, message.sequence, Waits(batch.runtime.now(), DeliveryTask.from_body(body), 0))
                 parked = True
                 continue
             if "wake" in body:
                 drain(batch, body["wake"], body["due"])
-                parked, found = None, {}
+                parked, states = None, {}
                 continue
-            if body["transfer"] not in found:  # a wake, or its double, came before it: things are not as they were
-                found = look(batch, [body], attempts=FIRST_ATTEMPTS)
-            one = found[body["transfer"]]
-            found = {transfer: other for transfer, other in found.items() if transfer != body["transfer"]}
-            parked = one.parked if parked is None else parked
-            waits = _first(batch, message, body, one, parked)
+            task = DeliveryTask.from_body(body)
+            if (
+                task.transfer not in states
+            ):  # a wake, or a copy of the message, came before it and has changed the state
+                states = look(batch, [task], attempts=FIRST_ATTEMPTS)
+            state = states[task.transfer]
+            states = {transfer: other for transfer, other in states.items() if transfer != task.transfer}
+            parked = state.parked if parked is None else parked
+            waits = _first(batch, message, task, state, parked)
             if waits is None:
                 continue
             wait_s = (waits.due_at - batch.runtime.now()).total_seconds()
             short = not parked and wait_s <= SHORT_WAIT_S and not message.is_last_try
             if short and _comes_back(waits, wait_s, message.receives):
-                return {**failed, **_in(wait_s, messages[place:])}
+                return {**failed, **_in(wait_s, messages[number:])}
             park(batch, message.sequence, waits)
             parked = True
         except Exception as fault:  # noqa: BLE001  (each lane has its own outcome)
             error("deliver_failed", fault)
             if not message.is_last_try:
-                return {**failed, **_in(None, messages[place:])}
+                return {**failed, **_in(None, messages[number:])}
             failed[message.id] = None
-            parked, found = None, {}
+            parked, states = None, {}
     return failed
 
 
@@ -130,89 +139,87 @@ def _in(wait_s: float | None, messages: list[QueueMessage]) -> dict[str, float |
 
 
 def _comes_back(waits: Waits, wait_s: float, receives: int) -> bool:
-    """Say whether a message that has not long to wait waits in the queue."""
+    """Say whether a message with a short wait goes back to the queue."""
     if waits.listed:
         return wait_s > 0 and receives <= SHORT_WAITS
-    return waits.attempts == 1 and waits.order["decision"] != "held"
+    return waits.attempts == 1 and waits.task.decision != "held"
 
 
-def _first(batch: Batch, message: QueueMessage, order: Order, one: DeliveryState, parked: bool) -> Waits | None:
-    """Deliver a message that is not parked yet; None where its transfer has ended."""
+def _first(batch: Batch, message: QueueMessage, task: DeliveryTask, state: DeliveryState, parked: bool) -> Waits | None:
+    """Deliver a task that is not parked yet. Return None where its transfer has ended."""
     runtime = batch.runtime
     now = runtime.now()
-    if one.made < FIRST_ATTEMPTS:
-        order, one = up_to_date(batch, order, one, FIRST_ATTEMPTS)
-    if one.ended or order["decision"] == "refused":
+    if state.made < FIRST_ATTEMPTS:
+        task, state = up_to_date(batch, task, state, FIRST_ATTEMPTS)
+    if state.ended or task.decision == "refused":
         return None
     if parked:
-        return Waits(now, order, one.made)
-    if one.made >= 2:  # twice tried, not parked: a crash came between the entry and the row
-        return _after(batch, order, one, now)
+        return Waits(now, task, state.made)
+    if state.made >= 2:  # twice tried, not parked: a crash came between the entry and the row
+        return _after(batch, task, state, now)
     overdue = now - times.from_millis(message.sent_ms) > timedelta(seconds=WAITED_S)
-    if one.made == 0 and overdue:
-        return Waits(now, order, 0)
-    result = deliver(batch, order, one, held_since=None)
+    if state.made == 0 and overdue:
+        return Waits(now, task, 0)
+    result = deliver(batch, task, state, held_since=None)
     return result if isinstance(result, Waits) else None
 
 
-def _after(batch: Batch, order: Order, one: DeliveryState, now: datetime) -> Waits:
-    """Work out when an order is due whose last attempt failed and was logged."""
-    delays = delays_of(batch, order)
-    last = one.attempts[one.made]
-    due = next_attempt(one.made, delays, Outcome.FAILED, times.parse(last["at"]), order["delivery"])
-    return Waits(due or now, order, one.made)
+def _after(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime) -> Waits:
+    """Return when a task is due whose last attempt failed and is logged."""
+    delays = delays_of(batch, task)
+    last = state.attempts[state.made]
+    due = next_attempt(state.made, delays, Outcome.FAILED, times.parse(last["at"]), task.delivery)
+    return Waits(due or now, task, state.made)
 
 
 def park(batch: Batch, sequence: str, waits: Waits) -> None:
-    """Put an order into its lane, behind what waits there; the head says when the lane is looked at."""
-    order = waits.order
-    held = order["decision"] == "held"
-    waiting = {**order, "due_at": times.text(waits.due_at)}
-    if held:
-        waiting.setdefault("held_since", times.text(batch.runtime.now()))
-    # The head first: a row without one would be looked at by nobody, a head without a row is removed when it is due.
-    batch.runtime.data.make_head(order["lane"], *_place(batch, waits))
-    batch.runtime.data.park(order["lane"], sequence, waiting, times.parse(order["expires_at"]), held)
+    """Store a task as the last row of its lane. The lane's head says when the lane is drained."""
+    task = waits.task
+    held = task.decision == "held"
+    if held and task.held_since is None:
+        task = replace(task, held_since=times.text(batch.runtime.now()))
+    waiting = WaitingTask(task, times.text(waits.due_at)).row()
+    # The head first: a row without a head would never be drained; a head without a row is removed when it is due.
+    batch.runtime.data.make_head(task.lane, *_place(batch, waits))
+    batch.runtime.data.park(task.lane, sequence, waiting, times.parse(task.expires_at), held)
     count("parked", state="held" if held else "listed" if waits.listed else "retry")
 
 
 def _place(batch: Batch, waits: Waits) -> tuple[datetime, str | None]:
-    """Say when a lane is looked at, and in which list it waits till then."""
+    """Return when a lane is drained next, and the list that it waits in until then."""
     if not waits.listed:
         return waits.due_at, None
-    order = waits.order
-    # Not all of them at once: a destination may have a hundred thousand lanes.
-    spread = timedelta(seconds=zlib.crc32(order["lane"].encode()) % 3600)
+    task = waits.task
+    # Not all lanes at once: a destination may have a hundred thousand.
+    spread = timedelta(seconds=zlib.crc32(task.lane.encode()) % 3600)
     look_at = batch.runtime.now() + LOOK_AT_LISTED + spread
-    return min(look_at, times.parse(order["expires_at"])), list_of(order["tenant"], order["destination"])
+    return min(look_at, times.parse(task.expires_at)), list_of(task.tenant, task.destination)
 
 
 # Draining a lane
 
 
 def drain(batch: Batch, lane: str, due: str) -> None:
-    """Work off a parked lane in order until it is empty, not due, or the time is over.
+    """Deliver a parked lane's tasks in order until the lane is empty, a task is not due, or the time is over.
 
     Args:
-        due: when the lane was due, as pump saw it.
+        due: when the lane was due, as pump has read it.
     """
     runtime = batch.runtime
-    for waiting in runtime.data.waiting(lane):
-        sequence = waiting.pop("sequence")
+    for row in runtime.data.waiting(lane):
+        sequence = row.pop("sequence")
+        waiting = WaitingTask.from_row(row)
         now = runtime.now()
-        due_at = times.parse(waiting["due_at"])
-        # What is held is looked at whenever its lane is woken: a basis may have come before its hour.
-        if batch.late or (due_at > now and waiting["decision"] != "held"):
-            runtime.data.move_head(lane, now if batch.late else due_at, due)
+        # A held task is decided again at each wake: its basis may have come before its time.
+        if batch.late or (waiting.due > now and waiting.task.decision != "held"):
+            runtime.data.move_head(lane, now if batch.late else waiting.due, due)
             return
         result = _waiting_or_given_up(batch, sequence, waiting)
         if isinstance(result, Waits):
-            held = result.order["decision"] == "held"
-            state = {**result.order, "due_at": times.text(result.due_at)}
-            if not held:
-                state.pop("held_since", None)
-            if not result.listed or result.due_at > now or {**state, "due_at": waiting["due_at"]} != waiting:
-                runtime.data.update_waiting(lane, sequence, state, held)
+            held = result.task.decision == "held"
+            task = result.task if held else replace(result.task, held_since=None)
+            if not result.listed or result.due_at > now or WaitingTask(task, waiting.due_at) != waiting:
+                runtime.data.update_waiting(lane, sequence, WaitingTask(task, times.text(result.due_at)).row(), held)
             look_at, listed = _place(batch, result)
             runtime.data.move_head(lane, look_at, due, listed)
             return
@@ -220,45 +227,43 @@ def drain(batch: Batch, lane: str, due: str) -> None:
     runtime.data.remove_head(lane)
 
 
-def _waiting_or_given_up(batch: Batch, sequence: str, waiting: Order) -> Ended | Waits:
-    """Look at one waiting order. One that fails as often as a message may, for a reason of its own, is given up as that is: it
-    would else keep from leaving what waits behind it."""
+def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> Ended | Waits:
+    """Deliver a waiting task. Give it up once it has failed, for a reason of its own, as often as a message may.
+
+    Else it would block the tasks behind it.
+    """
+    task = waiting.task
     try:
         return _waiting(batch, waiting)
     except Unavailable:
-        raise  # no fault of this order
+        raise  # not the task's fault
     except Exception as fault:
-        if waiting.get("otr"):
-            raise  # nothing of it is parked, and its row is gone soon
-        tries = waiting.get("tries", 0) + 1
+        if task.otr:
+            raise  # its content is stored nowhere, and its row expires soon
+        tries = waiting.tries + 1
         if tries < RECEIVES_MAX:
-            batch.runtime.data.update_waiting(
-                waiting["lane"], sequence, {**waiting, "tries": tries}, waiting["decision"] == "held"
-            )
+            row = replace(waiting, tries=tries).row()
+            batch.runtime.data.update_waiting(task.lane, sequence, row, task.decision == "held")
             raise
         from . import dead  # loads what only a dead letter needs
 
         error("deliver_failed", fault)
-        dead.give_up(batch.runtime, _order_of(waiting), waiting["lane"])
+        dead.give_up(batch.runtime, task.body(), task.lane)
         return Ended()
 
 
-def _order_of(waiting: Order) -> Order:
-    return {k: v for k, v in waiting.items() if k not in ("due_at", "tries")}
-
-
-def _waiting(batch: Batch, waiting: Order) -> Ended | Waits:
-    """Look at one waiting order: what the log says of it decides what is next."""
-    order = _order_of(waiting)
-    attempts = len(delays_of(batch, order)) + 1
-    order, one = up_to_date(batch, order, look(batch, [order], attempts)[order["transfer"]], attempts)
-    if one.ended or order["decision"] == "refused":
+def _waiting(batch: Batch, waiting: WaitingTask) -> Ended | Waits:
+    """Deliver a waiting task from where the log says that it is."""
+    attempts = len(delays_of(batch, waiting.task)) + 1
+    state = look(batch, [waiting.task], attempts)[waiting.task.transfer]
+    task, state = up_to_date(batch, waiting.task, state, attempts)
+    if state.ended or task.decision == "refused":
         return Ended()
-    if one.made:
-        waits = _after(batch, order, one, batch.runtime.now())
-        if waits.due_at > batch.runtime.now() and times.parse(waiting["due_at"]) < waits.due_at:
+    if state.made:
+        waits = _after(batch, task, state, batch.runtime.now())
+        if waits.due_at > batch.runtime.now() and waiting.due < waits.due_at:
             return waits  # a crash came between the entry and the row
     held_since = None
-    if order["decision"] == "held":
-        held_since = times.parse(order.get("held_since") or times.text(batch.runtime.now()))
-    return deliver(batch, order, one, held_since, woken=True)
+    if task.decision == "held":
+        held_since = times.parse(task.held_since or times.text(batch.runtime.now()))
+    return deliver(batch, task, state, held_since, woken=True)

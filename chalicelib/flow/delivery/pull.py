@@ -138,7 +138,7 @@ def _judged(
 ) -> RouteDecision:
     """Decide the look as what it is: the whole event goes to the recipient, of the classes that it may have."""
     grounds = grounds_now(snapshot, document, consents_of(runtime, snapshot, document))
-    base = facts_now(runtime, snapshot, receipt, document, now, grounds)
+    base = facts_now(runtime, snapshot, receipt["source"], receipt["received_at"], document, now, grounds)
     decide = deciding(runtime, snapshot.configuration.tenant.id, base)
     whole = route.model_copy(update={"mode": "replicate"})
     return judge(

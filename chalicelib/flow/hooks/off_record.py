@@ -1,17 +1,16 @@
-"""Off the record: what a conversation wants kept nowhere is decided, sent once and forgotten before its platform is answered.
+"""Off the record: decide and send an event once, before its platform is answered, and store its content nowhere.
 
-1 whether the law lets the conversation be off the record → 2 refs, plan → 3 an order for each transfer that ends
-it should this process not → 4 ``decided`` → 5 send once, ``attempted`` → 6 take the order back. Content is in memory and nowhere
-else. Until 4 nothing has left, and a platform that is not answered posts again; whoever finds a decision already there sends
-nothing. What has not ended in ``ENDS_AFTER`` is ended by deliver.
+1 whether the law lets the conversation be off the record → 2 refs, plan → 3 a waiting task for each transfer, which ends
+it if this process does not → 4 ``decided`` → 5 send once, ``attempted`` → 6 remove the waiting task. Content is in memory
+only. Before 4 nothing is sent, and a platform without an answer posts again. A process that finds the decision already
+there sends nothing. Deliver ends transfers that have not ended after ``ENDS_AFTER``.
 
-Loaded for the first conversation that is off the record, and with it all that ``route`` and ``deliver`` need.
+Hooks loads this module for the first conversation that is off the record, and with it the modules of route and deliver.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from ...channels import CHANNELS
 from ...core import times
 from ...core.decide.off_record import forbidden_by
 from ...core.delivery.breaker import Permission, may_send
+from ...core.delivery.task import DeliveryTask, WaitingTask
 from ...core.envelope import unpack
 from ...core.errors import AuditUnavailable, NotFound, WaybillError
 from ...core.event.event import Draft
@@ -33,21 +33,21 @@ from ...runtime import Runtime
 from ...store.data import lane_of
 from ...store.source_cache import SourceContext
 from ..clients import clients_of
-from ..deliveries import deliveries
+from ..deliveries import tasks_of
 from ..delivery.attempt import attempted, expire, send
 from ..messages import QueueMessage
 from ..published import keep_published
 from ..routing.route import Work, find_people, plan_of
 from ..seal_requests import notify_sealer_or_log
-from ..state import Batch, DeliveryState, Order
+from ..state import Batch, DeliveryState
 from .packing import pack_event
 
 ENDS_AFTER = timedelta(seconds=60)
-"""When a transfer is ended for a process that has not ended it: no invocation of the door lasts as long."""
+"""When deliver ends a transfer that hooks has not ended. No invocation of hooks lasts as long."""
 MARGIN_S = 0.5
-"""What is left of the time that a channel gives for what is done after the last attempt."""
+"""Time kept after the last attempt, of the time that a channel gives for an answer."""
 LEAST_S = 1.0
-"""What attempts are given however late it is: a platform that posts again does no harm."""
+"""The least time for attempts, however late it is: a platform that posts again does no harm."""
 THREADS = 16
 _SEQUENCE = "0"
 
@@ -63,16 +63,16 @@ def _threads() -> ThreadPoolExecutor:
 def split(
     runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], off: Collection[str], now: datetime
 ) -> tuple[list[Draft], list[Work]]:
-    """Tell what is on the record from what is off.
+    """Separate drafts on the record from events off the record.
 
-    A conversation that the law lets be on the record only, by now, is on the record, whatever was asked for before.
+    Where the law now forbids it, a conversation is on the record although it has asked to be off.
 
     Args:
         off: the conversations that have asked to be off the record now.
 
     Raises:
-        Unavailable: nobody can say; nothing may be kept or sent.
-        TooLarge: an event that is off the record is over the limit of one that is kept.
+        Unavailable: the store did not answer; nothing may be kept or sent.
+        TooLarge: an event off the record is over the limit for stored events.
     """
     snapshot = runtime.config.snapshot(door.tenant)
     configuration = snapshot.configuration
@@ -84,7 +84,7 @@ def split(
     works = []
     for draft in (draft for draft in drafts if draft.conversation.id in off):
         event, content = pack_event(door, draft, now)
-        message = QueueMessage(event, None, "", "", "", times.millis(now), 1)  # it comes from no queue
+        message = QueueMessage(event, None, "", "", "", times.millis(now), 1)  # not from a queue
         works.append(Work(message, snapshot, {**unpack(content), "otr": True}, now))
     return [draft for draft in drafts if draft.conversation.id not in off], works
 
@@ -94,40 +94,40 @@ def split(
 
 @dataclass(frozen=True)
 class _Transfer:
-    """One event on its only way to one destination."""
+    """One event and its task for one destination."""
 
     work: Work
-    order: Order
+    task: DeliveryTask
 
 
 def take(runtime: Runtime, works: list[Work], started_s: float) -> None:
-    """Decide events, send each transfer once and write down what came of it.
+    """Decide events, send each transfer once and write the attempts' entries.
 
     Args:
-        started_s: when the webhook was begun with, on the monotonic clock.
+        started_s: when the webhook arrived, on the monotonic clock.
 
     Raises:
-        WaybillError: an event is not decided: its platform MUST be told to post again.
+        WaybillError: an event is not decided. Its platform MUST be answered so that it posts again.
     """
     now = runtime.now()
     people = find_people(runtime, works)  # 2
-    # Nothing that is kept will ever lead the sweep to them.
+    # No stored event will lead the sweep to these people.
     for tenant, person in dict.fromkeys((work.tenant, person) for work in works for person in work.people):
         runtime.lifetimes.ask(tenant, person)
     for work in works:
         plan_of(runtime, work, people, now)
     keep_published(runtime, works[0].snapshot)
-    transfers = {work.document["id"]: [_Transfer(work, order) for order in _orders(work, now)] for work in works}
+    transfers = {work.document["id"]: [_Transfer(work, task) for task in _tasks(work, now)] for work in works}
     for transfer in (one for several in transfers.values() for one in several):
-        _end_later(runtime, transfer.order, now)  # 3
+        _end_later(runtime, transfer.task, now)  # 3
     outcomes = runtime.audit.append_many([work.entry for work in works])  # 4
-    unclear = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, AuditUnavailable)]
-    # Once more: what is written and was not answered could else not be sent.
-    for place, again in zip(unclear, runtime.audit.append_many([works[p].entry for p in unclear]), strict=True):
-        outcomes[place] = again
+    unclear = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, AuditUnavailable)]
+    # Once more: an entry may be written though the store did not answer, and only a known entry may be sent.
+    for number, again in zip(unclear, runtime.audit.append_many([works[p].entry for p in unclear]), strict=True):
+        outcomes[number] = again
     fresh = []
     for work, outcome in zip(works, outcomes, strict=True):
-        # Its commitment is of this call alone: what is there already and equal was written by it and not answered.
+        # The commitment is unique to this call: an equal entry that is already there was written by this call.
         if not isinstance(outcome, WaybillError) and (outcome.new or outcome.entry == work.entry):
             fresh += transfers[work.document["id"]]
             count("events", channel=str(work.document["channel"]))
@@ -139,7 +139,7 @@ def take(runtime: Runtime, works: list[Work], started_s: float) -> None:
 
 
 def _until(runtime: Runtime, work: Work, started_s: float) -> float:
-    """Say until when attempts may take, on the monotonic clock."""
+    """Return the end of the time for attempts, on the monotonic clock."""
     within_s = runtime.settings.off_record_s
     limit_s = getattr(CHANNELS[work.document["channel"]], "ANSWER_WITHIN_S", None)
     if limit_s is not None:
@@ -147,33 +147,32 @@ def _until(runtime: Runtime, work: Work, started_s: float) -> float:
     return max(started_s + within_s, runtime.monotonic() + LEAST_S)
 
 
-def _orders(work: Work, now: datetime) -> Iterable[Order]:
-    """Yield what a plan lets through or holds, each in a lane of its own, behind which nothing waits."""
-    for outgoing in deliveries(work.snapshot.configuration, work.entry, work.owner, now):
-        order = json.loads(outgoing.body)
-        lane = lane_of(order["tenant"], order["destination"], order["conversation"], order["delivery"])
-        yield {**order, "lane": lane, "otr": True}
+def _tasks(work: Work, now: datetime) -> Iterable[DeliveryTask]:
+    """Yield a task for each route that a plan allows or holds, each in a lane of its own, where no other task waits."""
+    for task in tasks_of(work.snapshot.configuration, work.entry, work.owner, now):
+        lane = lane_of(task.tenant, task.destination, task.conversation, task.delivery)
+        yield replace(task, lane=lane, otr=True)
 
 
-def _end_later(runtime: Runtime, order: Order, now: datetime) -> None:
+def _end_later(runtime: Runtime, task: DeliveryTask, now: datetime) -> None:
     due_at = now + ENDS_AFTER
-    runtime.data.make_head(order["lane"], due_at)
-    waiting = {**order, "due_at": times.text(due_at)}
-    runtime.data.park(order["lane"], _SEQUENCE, waiting, times.parse(order["expires_at"]), held=False)
+    runtime.data.make_head(task.lane, due_at)
+    row = WaitingTask(task, times.text(due_at)).row()
+    runtime.data.park(task.lane, _SEQUENCE, row, times.parse(task.expires_at), held=False)
 
 
 def _send_all(runtime: Runtime, transfers: list[_Transfer], until_s: float) -> None:
-    """Send to all destinations at once, to each of them in order."""
+    """Send to all destinations at once, and to each in order."""
     batch = Batch(runtime)
     lanes: dict[str, list[_Transfer]] = {}
     for transfer in transfers:
-        lanes.setdefault(transfer.order["destination"], []).append(transfer)
+        lanes.setdefault(transfer.task.destination, []).append(transfer)
     if len(lanes) < 2:
         for lane in lanes.values():
             _lane(batch, lane, until_s)
         return
     running = [_threads().submit(_lane, batch, lane, until_s) for lane in lanes.values()]
-    # Whoever is not done by then is not waited for: what it still writes counts, else deliver writes that it is lost.
+    # Later lanes are not waited for: their entries count if they still write them, else deliver writes ``lost``.
     done, _ = wait(running, timeout=until_s - runtime.monotonic() + MARGIN_S)
     for ended in done:
         ended.result()
@@ -181,37 +180,37 @@ def _send_all(runtime: Runtime, transfers: list[_Transfer], until_s: float) -> N
 
 def _lane(batch: Batch, transfers: list[_Transfer], until_s: float) -> None:
     for transfer in transfers:
-        order = transfer.order
+        task = transfer.task
         try:
             _once(batch, transfer, until_s)  # 5
-            batch.runtime.data.remove_waiting(order["lane"], _SEQUENCE)  # 6
-            batch.runtime.data.remove_head(order["lane"])
+            batch.runtime.data.remove_waiting(task.lane, _SEQUENCE)  # 6
+            batch.runtime.data.remove_head(task.lane)
         except Exception as fault:  # noqa: BLE001  (each transfer has its own outcome; deliver ends it when it is due)
-            error("off_record_failed", fault, transfer=order["transfer"])
+            error("off_record_failed", fault, transfer=task.transfer)
 
 
 def _once(batch: Batch, transfer: _Transfer, until_s: float) -> None:
-    work, order, now = transfer.work, transfer.order, batch.runtime.now()
-    if order["decision"] == "held":
-        expire(batch, order, "off_record", now)
+    work, task, now = transfer.work, transfer.task, batch.runtime.now()
+    if task.decision == "held":
+        expire(batch, task, "off_record", now)
         return
     snapshot = work.snapshot
-    destination = snapshot.configuration.destinations.get(order["destination"])
+    destination = snapshot.configuration.destinations.get(task.destination)
     left_s = until_s - batch.runtime.monotonic()
-    if destination is None or left_s <= 0 or not _takes(batch.runtime, work, order, destination, now):
-        attempted(batch, order, DeliveryState(), "off_record", 0, (), None, None, now)
+    if destination is None or left_s <= 0 or not _takes(batch.runtime, work, task, destination, now):
+        attempted(batch, task, DeliveryState(), "off_record", 0, (), None, None, now)
         return
     assert work.plan is not None
-    judgement = next(t.judgement for t in work.plan.transfers if t.transfer == order["transfer"])
+    judgement = next(t.judgement for t in work.plan.transfers if t.transfer == task.transfer)
     clients = _clients(batch.runtime, work, destination, left_s)
-    send(batch, order, DeliveryState(), snapshot, destination, work.document, judgement, probe=False, clients=clients)
+    send(batch, task, DeliveryState(), snapshot, destination, work.document, judgement, probe=False, clients=clients)
 
 
-def _takes(runtime: Runtime, work: Work, order: Order, destination: Destination, now: datetime) -> bool:
-    """Say whether a destination takes something at this moment, without anything that is kept."""
-    if not destination.enabled or work.snapshot.configuration.routes[order["route"]].mode == "restrict":
+def _takes(runtime: Runtime, work: Work, task: DeliveryTask, destination: Destination, now: datetime) -> bool:
+    """Say whether a destination takes a delivery now. Nothing may be stored to wait for it."""
+    if not destination.enabled or work.snapshot.configuration.routes[task.route].mode == "restrict":
         return False
-    tenant = order["tenant"]
+    tenant = task.tenant
     if may_send(runtime.destination_state.get(tenant, destination.id).state, now) is not Permission.YES:
         return False
     limit = destination.rate_limit_per_s
@@ -222,7 +221,7 @@ def _takes(runtime: Runtime, work: Work, order: Order, destination: Destination,
 
 
 class _TokensOnly:
-    """A destination's memory that gets to know nothing of people; tokens are the destination's own, and are renewed."""
+    """A destination's memory that stores access tokens only: they are the destination's own and tell nothing of people."""
 
     def __init__(self, memory: Memory) -> None:
         self.get, self.claim, self.release = memory.get, memory.claim, memory.release

@@ -203,14 +203,13 @@ def _decided(
     """Decide an event anew along the routes of transfers that have ended."""
     configuration = snapshot.configuration
     planned = []
-    receipt = {"source": first["receipt"]["source"], "received_at": first["receipt"]["received_at"]}
+    receipt = first["receipt"]
     consents = runtime.consents.of_person(owner) if snapshot.consents else ()
     grounds = grounds_now(snapshot, document, consents)
-    base = facts_now(runtime, snapshot, receipt, document, now, grounds)
+    base = facts_now(runtime, snapshot, receipt["source"], receipt["received_at"], document, now, grounds)
     for one in ended:
-        order = {**receipt, "route": one.route, "destination": one.destination}
         transfer = transfer_id(audit.minute_of(first["id"]), one.event, f"{one.route}\n{by}")
-        judgement = redecide(runtime, snapshot, order, base, grounds)
+        judgement = redecide(runtime, snapshot, one.route, one.destination, base, grounds)
         recipient = recipient_of(configuration, configuration.destinations[one.destination])
         planned.append(
             PlannedTransfer(one.route, transfer, delivery_id(transfer), one.destination, recipient, judgement),
