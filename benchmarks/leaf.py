@@ -16,6 +16,7 @@ from typing import Any
 
 from chalicelib.core import ids, times
 from chalicelib.core.log import audit, leaf
+from chalicelib.core.log.entry_types import Entry
 
 AT = datetime(2026, 11, 23, 9, 30, 15, 250_000, tzinfo=UTC)
 CLASSES = ["contact", "content", "identifier", "name", "technical"]
@@ -43,7 +44,7 @@ def _route(number: int) -> dict[str, Any]:
     }
 
 
-def decided(routes: int = 1) -> audit.Entry:
+def decided(routes: int = 1) -> Entry:
     """Make a decision as it is made for each event."""
     return audit.decided(
         tenant=ids.derived("tnt", "a"),
@@ -74,7 +75,7 @@ def decided(routes: int = 1) -> audit.Entry:
     )
 
 
-def attempted(decision: audit.Entry) -> audit.Entry:
+def attempted(decision: Entry) -> Entry:
     """Make an attempt as it is made for each delivery."""
     route = decision["routes"][0]
     return audit.attempted(
@@ -94,7 +95,7 @@ def attempted(decision: audit.Entry) -> audit.Entry:
     )
 
 
-def row_bytes(entry: audit.Entry) -> int:
+def row_bytes(entry: Entry) -> int:
     """Count a row as DynamoDB does: the names and values of its attributes."""
     row = {
         "pk": audit.partition_of(entry["tenant"], entry["id"]),

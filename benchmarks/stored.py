@@ -20,6 +20,7 @@ from typing import Any
 
 from chalicelib.core import ids, times
 from chalicelib.core.log import audit
+from chalicelib.core.log.entry_types import Entry
 from chalicelib.core.log.leaf import inflate
 from chalicelib.core.log.transfers import transfer_id
 from chalicelib.store.data import EventRow
@@ -93,7 +94,7 @@ class Filled:
         gc.collect()
         gc.freeze()  # the engine's dicts are not what the collector has to walk through in a process of ours
 
-    def _like(self, number: int, at: datetime) -> tuple[EventRow, tuple[audit.Entry, audit.Entry]]:
+    def _like(self, number: int, at: datetime) -> tuple[EventRow, tuple[Entry, Entry]]:
         """Make another event like the one that the flow stored, with its decision and its attempt."""
         event, at = ids.derived("evt", str(number)), at.replace(microsecond=0)
         minute = int(at.timestamp()) // 60
@@ -146,10 +147,10 @@ class Filled:
         )
 
 
-def _entry(item: Any) -> audit.Entry | None:
+def _entry(item: Any) -> Entry | None:
     if "leaf" not in item:
         return None
-    entry: audit.Entry = json.loads(inflate(bytes(item["leaf"]["B"])))
+    entry: Entry = json.loads(inflate(bytes(item["leaf"]["B"])))
     return entry
 
 

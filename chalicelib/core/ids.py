@@ -9,21 +9,6 @@ import hashlib
 import hmac
 import re
 from datetime import datetime
-from typing import NewType
-
-TenantId = NewType("TenantId", str)
-SourceId = NewType("SourceId", str)
-DestinationId = NewType("DestinationId", str)
-RouteId = NewType("RouteId", str)
-RecipientId = NewType("RecipientId", str)
-BasisId = NewType("BasisId", str)
-EventId = NewType("EventId", str)
-DeliveryId = NewType("DeliveryId", str)
-TransferId = NewType("TransferId", str)
-EntryId = NewType("EntryId", str)
-KeyId = NewType("KeyId", str)
-SubjectRef = NewType("SubjectRef", str)
-ConversationRef = NewType("ConversationRef", str)
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(a + b for a in ALPHABET for b in ALPHABET)
@@ -62,14 +47,14 @@ def first_bits(digest: bytes, bits: int) -> int:
     return int.from_bytes(digest, "big") >> (len(digest) * 8 - bits)
 
 
-def event_id(id_key: bytes, source: str, dedupe_id: str) -> EventId:
+def event_id(id_key: bytes, source: str, dedupe_id: str) -> str:
     """Name an event so that the same webhook sent twice gives the same id.
 
     First 130 bits of HMAC-SHA-256(tenant's id key, source ‖ 0x00 ‖ dedupe_id): nobody without the key can tell which
     message an id stands for.
     """
     digest = hmac.digest(id_key, source.encode() + b"\0" + dedupe_id.encode("utf-8", "surrogatepass"), "sha256")
-    return EventId("evt_" + encode(first_bits(digest, BITS)))
+    return "evt_" + encode(first_bits(digest, BITS))
 
 
 def derived(prefix: str, *parts: str) -> str:

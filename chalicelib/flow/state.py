@@ -9,7 +9,6 @@ from typing import Any
 from ..core.delivery.retry import Outcome
 from ..core.delivery.task import DeliveryTask
 from ..core.errors import NotFound
-from ..core.ids import EntryId
 from ..core.log import audit
 from ..core.tenant.consents import Consent
 from ..runtime import Runtime
@@ -174,7 +173,7 @@ def _asks(batch: Batch, task: DeliveryTask) -> bool:
     return snapshot is not None and snapshot.consents
 
 
-def _later(task: DeliveryTask) -> list[EntryId]:
+def _later(task: DeliveryTask) -> list[str]:
     """Return the ids of the entries that would replace the task's decision or end its hold."""
     minute, event = audit.minute_of(task.decided), task.event
     about = f"{task.decided}\n{task.transfer}"

@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ..core import times
 from ..core.errors import AuditConflict, AuditUnavailable, Misconfigured, Unavailable, WaybillError, WrongRegion
-from ..core.log.audit import Entry, earlier_logs, minute_of, natural_key, partition_of, shard, subject_of
+from ..core.log.audit import earlier_logs, minute_of, natural_key, partition_of, shard, subject_of
+from ..core.log.entry_types import Entry
 from ..core.log.leaf import VERSION, deflate, leaf
 from .entries import Entries, Key, day_key
 from .items import TRANSIENT, code_of, write

@@ -24,7 +24,8 @@ from botocore.exceptions import ClientError
 
 from ..core import ids, times
 from ..core.errors import AuditBroken, WrongRegion
-from ..core.log.audit import Entry, logs_of, minute_of, partition, partition_of, shard, subject_of
+from ..core.log.audit import logs_of, minute_of, partition, partition_of, shard, subject_of
+from ..core.log.entry_types import Entry
 from ..core.log.leaf import VERSION, inflate, verify_entry
 from ..core.log.transfers import PREFIX_LENGTH, entry_prefix
 from .items import BATCH_GET, Item, batch_get, call, code_of, read, write

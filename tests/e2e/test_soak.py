@@ -13,7 +13,7 @@ import pytest
 import app
 from chalicelib.core.decide import plan
 from chalicelib.core.errors import NotFound
-from chalicelib.core.log.audit import Entry
+from chalicelib.core.log.entry_types import Entry
 from chalicelib.core.tenant import intervals
 from chalicelib.destinations import vetted
 from chalicelib.flow import messages

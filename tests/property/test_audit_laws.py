@@ -12,6 +12,7 @@ from chalicelib.core import times
 from chalicelib.core.errors import AuditBroken
 from chalicelib.core.log import audit, leaf
 from chalicelib.core.log.entry import ACTS, VERDICTS
+from chalicelib.core.log.entry_types import Entry
 from tests.fixtures.audit import made
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
@@ -30,7 +31,7 @@ FACTS = st.dictionaries(
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> audit.Entry:
+def entries(draw: st.DrawFn) -> Entry:
     at = made.AT + timedelta(milliseconds=draw(st.integers(0, 10**9)))
     seed = draw(st.integers(0, 10**6))
     routes = []
@@ -72,7 +73,7 @@ def test_bytes_come_back_when_deflated_and_inflated(data: bytes) -> None:
 
 @settings(max_examples=60)
 @given(entries())
-def test_an_entry_comes_back_when_stored_and_read(entry: audit.Entry) -> None:
+def test_an_entry_comes_back_when_stored_and_read(entry: Entry) -> None:
     data = leaf.leaf(entry)
     stored = leaf.deflate(data)
 
@@ -83,7 +84,7 @@ def test_an_entry_comes_back_when_stored_and_read(entry: audit.Entry) -> None:
 
 @settings(max_examples=60)
 @given(entries(), st.data())
-def test_a_stored_leaf_is_refused_when_it_is_cut_or_has_a_tail(entry: audit.Entry, data: st.DataObject) -> None:
+def test_a_stored_leaf_is_refused_when_it_is_cut_or_has_a_tail(entry: Entry, data: st.DataObject) -> None:
     stored = leaf.deflate(leaf.leaf(entry))
     cut = data.draw(st.integers(0, len(stored) - 1))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.core import ids, times
 from chalicelib.core.log import audit, leaf, seal
+from chalicelib.core.log.entry_types import Entry
 from chalicelib.core.log.note import parse_vkey
 from chalicelib.core.verify import bundle
 from chalicelib.core.verify.stages import Report, Trust, verify
@@ -24,7 +25,7 @@ def an_id(prefix: str, number: int) -> str:
     return ids.derived(prefix, "bulk", str(number))
 
 
-def clones(decided: Mapping[str, Any], attempted: Mapping[str, Any], first: int, end: int) -> Iterator[audit.Entry]:
+def clones(decided: Mapping[str, Any], attempted: Mapping[str, Any], first: int, end: int) -> Iterator[Entry]:
     """Yield decisions and attempts like a pair of an event's, for events of numbers."""
     for number in range(first, end):
         event = an_id("evt", number)
@@ -39,7 +40,7 @@ def clones(decided: Mapping[str, Any], attempted: Mapping[str, Any], first: int,
         yield tried
 
 
-def acts(tenant: str, at: datetime, first: int, end: int) -> Iterator[audit.Entry]:
+def acts(tenant: str, at: datetime, first: int, end: int) -> Iterator[Entry]:
     """Yield acts of numbers that tell of nothing but themselves."""
     for number in range(first, end):
         yield audit.act(
@@ -53,7 +54,7 @@ def acts(tenant: str, at: datetime, first: int, end: int) -> Iterator[audit.Entr
         )
 
 
-def seal_at_once(api: Api, entries: Iterator[audit.Entry], at_once: int = 50_000) -> None:
+def seal_at_once(api: Api, entries: Iterator[Entry], at_once: int = 50_000) -> None:
     """Seal entries of the current log, so many at once."""
     one = sealing.sealed_log(api.runtime, api.made["tenant"], f"{api.clock.at.year:04d}")
     rows: list[seal.EntryRow] = [seal.EntryRow(entry["at"], entry["id"], leaf.canonical(entry)) for entry in entries]

@@ -12,8 +12,8 @@ import pytest
 from chalicelib.core import ids, times
 from chalicelib.core.errors import AuditBroken, Misconfigured
 from chalicelib.core.log import audit, leaf, transfers
-from chalicelib.core.log.audit import Entry
 from chalicelib.core.log.entry import ACTS, MODELS, VERDICTS
+from chalicelib.core.log.entry_types import Entry
 from tests.fixtures.audit import made
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "audit"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .. import times
 from ..law.bases import BasisDocuments
 from ..law.residency import Decision
-from ..log.audit import Entry
 from ..log.entry import VERDICTS
+from ..log.entry_types import Entry
 from ..log.transfers import delivery_id, transfer_id
 from ..pattern.fields import Effort
 from ..tenant.configuration import Configuration

@@ -1,7 +1,7 @@
-"""Audit entries: how they are made, how they are named, and where they belong.
+"""Make log entries, derive their ids, and say which log and partition they belong to.
 
-An entry is a dict of JSON values in the form of ``core.log.entry``. Its id is derived, so that whoever writes the same entry
-again hits the same key::
+An entry is a dict of JSON values (``core.log.entry_types``). Its id is derived from its content, so that writing the same
+entry again hits the same key::
 
     ent_  mmmmmm    hhhhhhhh                  kkkkkkkkkkkk
           minute    SHA-256("e\\n" + event     SHA-256("k\\n" + natural key), 60 bits
@@ -20,18 +20,16 @@ from typing import Any
 
 from .. import ids, times
 from ..errors import Misconfigured
-from ..ids import EntryId
 from .entry import SCHEMA, VERDICTS
+from .entry_types import Act, Attempted, Decided, Entry
 from .transfers import KEPT, entry_prefix
-
-Entry = dict[str, Any]
 
 SHARDS = 8
 _MINUTES = 1 << 30
 
 
 @lru_cache(KEPT)
-def entry_id(minute: int, owner: str, natural_key: str) -> EntryId:
+def entry_id(minute: int, owner: str, natural_key: str) -> str:
     """Derive an entry's id.
 
     Args:
@@ -45,7 +43,7 @@ def entry_id(minute: int, owner: str, natural_key: str) -> EntryId:
     if not 0 <= minute < _MINUTES:
         raise Misconfigured("an audit entry's minute is outside the time that ids can name")
     digest = hashlib.sha256(b"k\n" + natural_key.encode()).digest()
-    return EntryId(f"ent_{entry_prefix(minute, owner)}{ids.encode(ids.first_bits(digest, 60), 12)}")
+    return f"ent_{entry_prefix(minute, owner)}{ids.encode(ids.first_bits(digest, 60), 12)}"
 
 
 def minute_of(entry_id: str) -> int:
@@ -167,9 +165,8 @@ def subject_of(entry: Mapping[str, Any]) -> str | None:
     return entry.get("subject")
 
 
-def _named(minute: int, entry: Entry) -> Entry:
-    entry["id"] = entry_id(minute, owner_of(entry), natural_key(entry))
-    return entry
+def _id_of(minute: int, entry: Entry) -> str:
+    return entry_id(minute, owner_of(entry), natural_key(entry))
 
 
 def decided(
@@ -187,7 +184,7 @@ def decided(
     cause: str = "received",
     by: str | None = None,
     supersedes: str | None = None,
-) -> Entry:
+) -> Decided:
     """Make the entry of one evaluation of an event. Its form is checked where its bytes are made (``core.log.leaf``).
 
     Args:
@@ -198,26 +195,26 @@ def decided(
     Raises:
         Misconfigured: the minute cannot be named, or ``by`` or ``supersedes`` is missing.
     """
-    return _named(
-        minute,
-        {
-            "schema": SCHEMA,
-            "kind": "decided",
-            "log": log_of(minute, at),
-            "tenant": tenant,
-            "at": times.text(at),
-            "event": event,
-            "cause": cause,
-            "by": by,
-            "supersedes": supersedes,
-            "receipt": dict(receipt),
-            "expires_at": times.text(expires_at),
-            "facts": dict(facts),
-            "rules_hash": rules_hash,
-            "config_hash": config_hash,
-            "routes": [dict(route) for route in routes],
-        },
-    )
+    entry: Decided = {
+        "schema": SCHEMA,
+        "id": "",
+        "kind": "decided",
+        "log": log_of(minute, at),
+        "tenant": tenant,
+        "at": times.text(at),
+        "event": event,
+        "cause": cause,
+        "by": by,
+        "supersedes": supersedes,
+        "receipt": dict(receipt),
+        "expires_at": times.text(expires_at),
+        "facts": dict(facts),
+        "rules_hash": rules_hash,
+        "config_hash": config_hash,
+        "routes": [dict(route) for route in routes],
+    }
+    entry["id"] = _id_of(minute, entry)
+    return entry
 
 
 def attempted(
@@ -236,7 +233,7 @@ def attempted(
     classes: Iterable[str] = (),
     size_bytes: int | None = None,
     take: int = 0,
-) -> Entry:
+) -> Attempted:
     """Make the entry of one try at sending.
 
     Args:
@@ -244,35 +241,35 @@ def attempted(
         classes: those that left; none, and ``size_bytes`` None, if nothing was sent.
         take: 0, and one more each time this very attempt turns out to have been made with another outcome.
     """
-    return _named(
-        minute_of(decided),
-        {
-            "schema": SCHEMA,
-            "kind": "attempted",
-            "log": log,
-            "tenant": tenant,
-            "at": times.text(at),
-            "event": event,
-            "decided": decided,
-            "transfer": transfer,
-            "destination": destination,
-            "attempt": attempt,
-            "take": take,
-            "outcome": outcome,
-            "code": code,
-            "classes": sorted(classes),
-            "size_bytes": size_bytes,
-            "took_ms": took_ms,
-        },
-    )
+    entry: Attempted = {
+        "schema": SCHEMA,
+        "id": "",
+        "kind": "attempted",
+        "log": log,
+        "tenant": tenant,
+        "at": times.text(at),
+        "event": event,
+        "decided": decided,
+        "transfer": transfer,
+        "destination": destination,
+        "attempt": attempt,
+        "take": take,
+        "outcome": outcome,
+        "code": code,
+        "classes": sorted(classes),
+        "size_bytes": size_bytes,
+        "took_ms": took_ms,
+    }
+    entry["id"] = _id_of(minute_of(decided), entry)
+    return entry
 
 
-def attempt_id(decided: str, event: str, transfer: str, attempt: int, take: int = 0) -> EntryId:
+def attempt_id(decided: str, event: str, transfer: str, attempt: int, take: int = 0) -> str:
     """Name the entry that an attempt has, or would have."""
     return entry_id(minute_of(decided), event, f"attempted\n{transfer}\n{attempt}\n{take}")
 
 
-def received_id(minute: int, event: str) -> EntryId:
+def received_id(minute: int, event: str) -> str:
     """Name the decision that an event has from its receipt, or would have."""
     return entry_id(minute, event, f"decided\n{event}\n0")
 
@@ -292,7 +289,7 @@ def act(
     before: str | None = None,
     after: str | None = None,
     reason: str | None = None,
-) -> Entry:
+) -> Act:
     """Make the entry of an act.
 
     Args:
@@ -305,25 +302,25 @@ def act(
     Raises:
         Misconfigured: the minute cannot be named.
     """
-    return _named(
-        minute,
-        {
-            "schema": SCHEMA,
-            "kind": kind,
-            "log": log_of(minute, at),
-            "tenant": tenant,
-            "at": times.text(at),
-            "actor": {"kind": actor[0], "id": actor[1]},
-            "event": event,
-            "subject": subject,
-            "object": {"kind": object[0], "id": object[1]} if object else None,
-            "range": dict(range) if range is not None else None,
-            "before": before,
-            "after": after,
-            "reason": reason,
-            "request": request,
-        },
-    )
+    entry: Act = {
+        "schema": SCHEMA,
+        "id": "",
+        "kind": kind,
+        "log": log_of(minute, at),
+        "tenant": tenant,
+        "at": times.text(at),
+        "actor": {"kind": actor[0], "id": actor[1]},
+        "event": event,
+        "subject": subject,
+        "object": {"kind": object[0], "id": object[1]} if object else None,
+        "range": dict(range) if range is not None else None,
+        "before": before,
+        "after": after,
+        "reason": reason,
+        "request": request,
+    }
+    entry["id"] = _id_of(minute, entry)
+    return entry
 
 
 def check(entry: Mapping[str, Any]) -> None:

@@ -210,7 +210,7 @@ class _Entry(_Model):
     at: Time
 
 
-class Decided(_Entry):
+class DecidedModel(_Entry):
     """One evaluation of an event: a decision for every matching route."""
 
     kind: Literal["decided"]
@@ -226,7 +226,7 @@ class Decided(_Entry):
     routes: Annotated[list[RouteEntry], Field(max_length=ROUTES_MAX)]
 
 
-class Attempted(_Entry):
+class AttemptedModel(_Entry):
     """One try at sending."""
 
     kind: Literal["attempted"]
@@ -265,7 +265,7 @@ class CoveredRange(_Model):
     count: Count | None
 
 
-class Act(_Entry):
+class ActModel(_Entry):
     """Something that somebody did, or that ended without an attempt."""
 
     kind: ActKind
@@ -280,5 +280,9 @@ class Act(_Entry):
     request: Token | None
 
 
-MODELS: Mapping[str, type[_Entry]] = {"decided": Decided, "attempted": Attempted, **dict.fromkeys(ACTS, Act)}
+MODELS: Mapping[str, type[_Entry]] = {
+    "decided": DecidedModel,
+    "attempted": AttemptedModel,
+    **dict.fromkeys(ACTS, ActModel),
+}
 """What each kind must look like."""

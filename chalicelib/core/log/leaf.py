@@ -21,8 +21,9 @@ from pydantic import ValidationError
 
 from .. import encoders
 from ..errors import AuditBroken, Misconfigured
-from .audit import Entry, check
+from .audit import check
 from .entry import CONSENT_BYTES, FACTS_BYTES, MODELS
+from .entry_types import Entry
 
 LEAF_BYTES = 65_535
 """The length of an entry in an entry bundle is a 16-bit integer. Source: https://c2sp.org/tlog-tiles (read 2026-11-22)."""

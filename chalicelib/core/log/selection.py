@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .. import ids, times
-from .audit import Entry
+from .entry_types import Entry
 
 # Names are sorted in canonical JSON, and a quotation mark inside a text has a backslash before it: the first ``event`` is the
 # entry's own, since nothing that stands before it has one.

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from .. import times
-from ..ids import TransferId, derived, encode, first_bits
+from ..ids import derived, encode, first_bits
 
 PREFIX_LENGTH = 14
 """Characters of an entry's or a transfer's id that all entries of one event share."""
@@ -31,14 +31,14 @@ def entry_prefix(minute: int, event: str) -> str:
     return encode(minute, 6) + encode(first_bits(digest, 40), 8)
 
 
-def transfer_id(minute: int, event: str, route: str) -> TransferId:
+def transfer_id(minute: int, event: str, route: str) -> str:
     """Name the transfer of an event along a route.
 
     Args:
         minute: the minute of the event's entries.
     """
     digest = hashlib.sha256(f"t\n{event}\n{route}".encode()).digest()
-    return TransferId(f"trf_{entry_prefix(minute, event)}{encode(first_bits(digest, 60), 12)}")
+    return f"trf_{entry_prefix(minute, event)}{encode(first_bits(digest, 60), 12)}"
 
 
 @lru_cache(KEPT)

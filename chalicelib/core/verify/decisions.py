@@ -12,8 +12,8 @@ from .. import times
 from ..errors import AuditBroken
 from ..law.loader import LawRefused, load_pack
 from ..law.residency import Decider
-from ..log.audit import Entry
 from ..log.entry import VERDICTS
+from ..log.entry_types import Entry
 from ..tenant.configuration import Configuration
 from .faults import Faults
 from .form import BundleEvidence, LawDocument

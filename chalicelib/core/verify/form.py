@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from .. import times
 from ..errors import AuditBroken
 from ..log import note, proofs
-from ..log.audit import Entry
+from ..log.entry_types import Entry
 from ..log.leaf import verify_entry
 from ..log.note import Checkpoint, Note, VerifierKey
 from ..log.proofs import ConsistencyProof, InclusionProof

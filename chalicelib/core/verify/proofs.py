@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import AuditBroken
 from ..log import merkle
-from ..log.audit import Entry
+from ..log.entry_types import Entry
 from ..log.merkle import CompactRange
 from ..log.note import Checkpoint, Note, VerifierKey
 from .faults import Faults

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from .. import times
-from ..log.audit import Entry
+from ..log.entry_types import Entry
 from .faults import Faults
 
 GRACE = timedelta(days=2)

@@ -11,6 +11,7 @@ from ...core import times
 from ...core.decide.retention import hold_ends_at
 from ...core.errors import Conflict, Invalid, NotFound, RefusedByLaw
 from ...core.log import audit
+from ...core.log.entry_types import Entry
 from ...core.log.transfers import Transfer, of_entries
 from ...core.tenant.records import RETENTION_DAYS_MAX
 from ...store.data import EventKey, EventRow
@@ -301,17 +302,17 @@ def entries_of_event(request: Request, event: str, wanted: Filter, position: str
         seen = seen or entry["id"] == position
 
 
-def entry(request: Request, entry_id: str) -> dict[str, Any]:
+def entry(request: Request, entry_id: str) -> Entry:
     """Return one entry, whichever year's log holds it.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the tenant's logs have no such entry.
     """
     minute = audit.minute_of(entry_id)
     for log in audit.logs_of(minute, minute, request.runtime.now()):
-        found = request.runtime.audit.get(request.tenant.id, entry_id, log)
-        if found is not None:
-            return found
+        stored: Entry | None = request.runtime.audit.get(request.tenant.id, entry_id, log)
+        if stored is not None:
+            return stored
     raise NotFound("no such entry")
 
 

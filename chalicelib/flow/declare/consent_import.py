@@ -16,7 +16,7 @@ from typing import Any
 
 from ...core import ids
 from ...core.errors import Invalid, NotFound
-from ...core.log.audit import Entry
+from ...core.log.entry_types import Act
 from ...core.tenant.consent_lines import Imported, RefusedLine, WithdrawalLine
 from ...core.tenant.consents import Consent, ConsentSettings, Withdrawal
 from ...store.consents import OF_ONE_PERSON
@@ -45,7 +45,7 @@ def take(request: Request, lines: Sequence[Line]) -> Imported:
     if consents:
         runtime.consents.expect(tenant)
     counted: Counter[str] = Counter()
-    entries: list[Entry] = []
+    entries: list[Act] = []
     open_rows: dict[str, list[Consent]] = {}
     mine = runtime.consents.of_people({person for _, person, _ in consents})
     for number, person, consent in consents:
@@ -146,7 +146,7 @@ def _named(request: Request, given: ConsentSettings, use: str, text: str) -> str
     return ids.sortable("cns", given.given_at, digest)
 
 
-def _entry(request: Request, consent: Consent, made: str, reason: str) -> Entry:
+def _entry(request: Request, consent: Consent, made: str, reason: str) -> Act:
     """Make the entry of a consent or of its withdrawal; its id is derived from theirs, so that each has one entry.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 from ...core import times
 from ...core.errors import Conflict
 from ...core.log import audit
-from ...core.log.audit import Entry
+from ...core.log.entry_types import Act
 from ...core.tenant.consents import Consent, ConsentSettings, Withdrawal, WithdrawalSettings
 from ...core.tenant.records import HOLD_HOURS_MAX
 from ...store.consents import OF_ONE_PERSON
@@ -89,7 +89,7 @@ def withdraw(request: Request, consent_id: str, settings: WithdrawalSettings) ->
     return stored
 
 
-def entry_of(request: Request, consent: Consent, reason: str, at: datetime, by: str) -> Entry:
+def entry_of(request: Request, consent: Consent, reason: str, at: datetime, by: str) -> Act:
     """Make the entry of a consent or of its withdrawal.
 
     Args:

@@ -14,6 +14,7 @@ from ...core import times
 from ...core.decide.off_record import forbidden_by
 from ...core.errors import NotFound, OffRecordForbidden
 from ...core.log import audit
+from ...core.log.entry_types import Act
 from ...core.tenant.intervals import Change, Interval, Intervals, is_off_record, is_open, turned
 from ...core.tenant.operational import source_id
 from ..request import Request
@@ -82,7 +83,7 @@ def _ask(request: Request, source: str) -> None:
 
 
 def _note(request: Request, conversation: str, interval: Interval) -> None:
-    def entry(change: Change, until: datetime | None, reason: str) -> audit.Entry:
+    def entry(change: Change, until: datetime | None, reason: str) -> Act:
         return audit.act(
             "config_changed",
             tenant=request.tenant.id,

@@ -17,6 +17,7 @@ from ...core.delivery.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import DeliveryError, OurError
 from ...core.log import audit
+from ...core.log.entry_types import Decided
 from ...core.pattern.redaction import redact
 from ...core.tenant.records import Destination
 from ...destinations import of_kind
@@ -215,7 +216,7 @@ def decided_anew(
     cause: str,
     by: str | None = None,
     supersedes: str | None = None,
-) -> audit.Entry:
+) -> Decided:
     """Make the entry of a later decision on the event of ``first``, for some of its routes.
 
     The caller appends it, and acts on the entry that then stands in the log.

@@ -156,7 +156,7 @@ def give_up(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
         )
         runtime.audit.append(entry)
     elif open_:
-        entry = audit.attempted(
+        last = audit.attempted(
             tenant=task.tenant,
             at=runtime.now(),
             decided=task.decided,
@@ -169,4 +169,4 @@ def give_up(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
             code="dead_letter",
             took_ms=0,
         )
-        runtime.audit.append(entry)
+        runtime.audit.append(last)

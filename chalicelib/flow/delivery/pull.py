@@ -18,6 +18,7 @@ from ...core.delivery import links
 from ...core.delivery.links import Link
 from ...core.errors import Gone, LinkExpired, LinkUsed, NotFound, RefusedByLaw, TooMany
 from ...core.log import audit
+from ...core.log.entry_types import Act, Entry
 from ...core.log.transfers import Transfer, of_entries
 from ...core.pattern.redaction import redact
 from ...core.tenant.records import Route
@@ -79,7 +80,7 @@ def _genuine(runtime: Runtime, token: str) -> tuple[Link, Snapshot]:
     raise NotFound(_NOTHING)
 
 
-def _entries(runtime: Runtime, link: Link, now: datetime) -> list[audit.Entry]:
+def _entries(runtime: Runtime, link: Link, now: datetime) -> list[Entry]:
     """Return the entries of the event that a link's transfer is about."""
     found = runtime.audit.of_transfer(link.tenant, link.transfer, now)
     decided = (e for e in found if e["kind"] == "decided" and any(r["transfer"] == link.transfer for r in e["routes"]))
@@ -87,7 +88,7 @@ def _entries(runtime: Runtime, link: Link, now: datetime) -> list[audit.Entry]:
     return [e for e in found if e["event"] == event]
 
 
-def _act(link: Link, one: Transfer, now: datetime) -> audit.Entry:
+def _act(link: Link, one: Transfer, now: datetime) -> Act:
     """Make the entry of the one look that a transfer's links are good for: by somebody at its recipient."""
     if one.recipient is None:
         raise Gone("its recipient is not declared")

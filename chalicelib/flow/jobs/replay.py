@@ -23,6 +23,7 @@ from ...core.decide.plan import PlannedTransfer, recipient_of
 from ...core.errors import Conflict, Invalid, NotFound, WaybillError
 from ...core.job import Job
 from ...core.log import audit
+from ...core.log.entry_types import Decided, Entry
 from ...core.log.transfers import Transfer, delivery_id, of_entries, transfer_id
 from ...core.tenant.configuration import Configuration
 from ...runtime import Runtime
@@ -143,13 +144,13 @@ def again(runtime: Runtime, tenant: str, transfer: str, actor: tuple[str, str], 
     )
     by = runtime.audit.append(act).entry["id"]  # 1
     first = next(e for e in entries if e["id"] == old.decided)
-    entry = _decided(runtime, snapshot, first, (old,), opened[old.event], row.owner, by, runtime.now())
-    entry = runtime.audit.append(entry).entry  # 2
+    decision = _decided(runtime, snapshot, first, (old,), opened[old.event], row.owner, by, runtime.now())
+    entry = runtime.audit.append(decision).entry  # 2
     runtime.outbox.send(deliveries(snapshot.configuration, entry, row.owner, runtime.now()))  # 3
     return _read(runtime, tenant, entry["routes"][0]["transfer"])[0]
 
 
-def _read(runtime: Runtime, tenant: str, transfer: str) -> tuple[Transfer, Transfer | None, list[audit.Entry]]:
+def _read(runtime: Runtime, tenant: str, transfer: str) -> tuple[Transfer, Transfer | None, list[Entry]]:
     """Return a transfer, what has replayed it, and the entries of its event."""
     now = runtime.now()
     entries = runtime.audit.of_transfer(tenant, transfer, now)
@@ -162,7 +163,7 @@ def _read(runtime: Runtime, tenant: str, transfer: str) -> tuple[Transfer, Trans
     return one, found.get(one.replayed_by or ""), mine
 
 
-def _is_own(entries: Sequence[audit.Entry], new: Transfer, act: str, actor: tuple[str, str], at: datetime) -> bool:
+def _is_own(entries: Sequence[Entry], new: Transfer, act: str, actor: tuple[str, str], at: datetime) -> bool:
     """Say whether a replay is what this request has made, or is making now beside another one like it."""
     by = next(e["by"] for e in entries if e["kind"] == "decided" and new.id in {r["transfer"] for r in e["routes"]})
     if by != act:
@@ -199,7 +200,7 @@ def _decided(
     owner: str,
     by: str,
     now: datetime,
-) -> audit.Entry:
+) -> Decided:
     """Decide an event anew along the routes of transfers that have ended."""
     configuration = snapshot.configuration
     planned = []
@@ -290,7 +291,7 @@ class _Work:
 
     place: tuple[str, str, str]
     owner: str
-    entry: audit.Entry
+    entry: Entry
 
 
 def step(runtime: Runtime, job: Job) -> Job:

@@ -14,6 +14,7 @@ from ...core import times
 from ...core.errors import NotFound, RefusedByLaw
 from ...core.law.minima import LAYER
 from ...core.log import audit
+from ...core.log.entry_types import Act
 from ...core.log.transfers import of_entries
 from ...core.tenant.legal_holds import HoldActive, covering
 from ...store.data import EventRow
@@ -96,7 +97,7 @@ def _seal(request: Request, row: EventRow, why: Restriction) -> NoReturn:
     raise restricted(why)
 
 
-def _act(request: Request, row: EventRow, kind: str, now: datetime, by: str, ground: str, **about: Any) -> audit.Entry:
+def _act(request: Request, row: EventRow, kind: str, now: datetime, by: str, ground: str, **about: Any) -> Act:
     # Not by the request's id: a repeated request completes the same entries.
     return audit.act(
         kind,

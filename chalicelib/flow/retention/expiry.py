@@ -22,6 +22,7 @@ from typing import Any
 
 from ...core import times
 from ...core.log import audit
+from ...core.log.entry_types import Act
 from ...core.tenant.legal_holds import LegalHold, covering
 from ...core.tenant.records import Source, Tenant
 from ...observe import count, error, info
@@ -215,7 +216,7 @@ def _person(runtime: Runtime, tenant: Tenant, one: Ending) -> None:
         runtime.lifetimes.looked(tenant.id, one)
 
 
-def _ended(tenant: str, ref: str, since: datetime, now: datetime) -> audit.Entry:
+def _ended(tenant: str, ref: str, since: datetime, now: datetime) -> Act:
     return audit.act(
         "expired",
         tenant=tenant,

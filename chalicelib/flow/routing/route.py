@@ -26,6 +26,7 @@ from ...core.errors import Misconfigured, NotFound, WaybillError
 from ...core.event.event import classes_of
 from ...core.law.volumes import asking
 from ...core.log import audit
+from ...core.log.entry_types import Entry
 from ...core.tenant.consents import Consent, grounds_of, none_given, subjects_of
 from ...core.tenant.subject import EventPerson as Located
 from ...core.tenant.subject import people_of, subject_facts
@@ -61,7 +62,7 @@ class Work:
     located: tuple[Located, ...] = ()
     shares: list[Share] = field(default_factory=list)
     volumes: Facts = field(default_factory=dict)
-    entry: dict[str, Any] = field(default_factory=dict)
+    entry: Entry = field(default_factory=dict)
 
     @cached_property
     def classes(self) -> list[str]:
