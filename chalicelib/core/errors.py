@@ -55,7 +55,7 @@ class WaybillError(Exception):
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
@@ -263,7 +263,7 @@ class DeliveryError(WaybillError):
     ) -> None:
         super().__init__(attempt_code)
         self.attempt_code = attempt_code
-        self.may_retry = retryable
+        self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.gone = gone
         self.sent = sent

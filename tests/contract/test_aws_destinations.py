@@ -63,7 +63,7 @@ def test_code_is_the_tables_when_a_service_answers_by_a_word(word: str, code: st
     fault = aws_client.fault_of(refusal(form.format(word), 400))
 
     assert fault.attempt_code == code
-    assert fault.may_retry is (ATTEMPT_CODES[code] is Outcome.FAILED)
+    assert fault.retryable is (ATTEMPT_CODES[code] is Outcome.FAILED)
     assert fault.sent is True
 
 

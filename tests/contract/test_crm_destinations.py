@@ -264,7 +264,7 @@ def test_attempt_is_contended_and_nothing_is_sent_when_somebody_is_making_the_co
 
     error = fault(vendor, Process(rows))
 
-    assert (error.attempt_code, error.may_retry, error.sent) == ("contended", True, False)
+    assert (error.attempt_code, error.retryable, error.sent) == ("contended", True, False)
     assert vendor.asked == []
 
 
@@ -314,7 +314,7 @@ def test_credentials_are_refused_when_the_refresh_token_is_spent(vendor: Vendor)
 
     error = fault(vendor, Process(rows), app=True)
 
-    assert (error.attempt_code, error.may_retry) == ("credentials", False)
+    assert (error.attempt_code, error.retryable) == ("credentials", False)
     assert rows.claims == {} and vendor.contacts == {}
 
 

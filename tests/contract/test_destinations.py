@@ -178,7 +178,7 @@ def test_no_fault_but_render_is_raised_when_the_document_cannot_be_written(kind:
             of_kind(kind).render(document, delivery(kind))
         except DeliveryError as error:
             assert error.attempt_code == "render"
-            assert (error.may_retry, error.sent) == (False, False)
+            assert (error.retryable, error.sent) == (False, False)
             assert not any(text in "".join(traceback.format_exception(error)) for text in hidden(kind))
         else:
             assert fixture(kind)["whole_event"] is False
@@ -202,7 +202,7 @@ def test_send_raises_a_delivery_error_of_a_known_code_when_it_fails(
         module.send(request, clients())
 
     assert error.value.attempt_code == code
-    assert error.value.may_retry == (CODES[code] is Outcome.FAILED)
+    assert error.value.retryable == (CODES[code] is Outcome.FAILED)
     assert error.value.sent is False
     shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
     assert not any(text in shown for text in [*hidden(kind), "10.20.30.40", "127.0.0.1"])

@@ -106,7 +106,7 @@ def test_fault_is_the_tables_when_the_answer_is_not_2xx(
 ) -> None:
     error = fault(script)
 
-    assert (error.attempt_code, error.may_retry, error.retry_after_s) == (code, retried, wait_s)
+    assert (error.attempt_code, error.retryable, error.retry_after_s) == (code, retried, wait_s)
     assert error.gone == (code == "http_410")
     assert error.sent is True
 
@@ -132,7 +132,7 @@ def test_beginning_of_the_answer_is_kept_apart_from_the_text_when_an_attempt_fai
 def test_fault_is_retried_when_no_whole_answer_comes(script: Script | bytes, code: str) -> None:
     error = fault(script, HASTY if code == "timeout" else LOOPBACK)
 
-    assert (error.attempt_code, error.may_retry, error.sent) == (code, True, True)
+    assert (error.attempt_code, error.retryable, error.sent) == (code, True, True)
 
 
 def test_delivery_goes_over_tls_when_the_certificate_names_the_address(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_nothing_connects_when_a_name_points_inside_since_its_creation() -> None
             http.send(made, clients)
 
     assert error.value.attempt_code == "forbidden_address"
-    assert (error.value.may_retry, error.value.sent) == (False, False)
+    assert (error.value.retryable, error.value.sent) == (False, False)
     assert server.requests == []
     assert answers == []
 

@@ -77,7 +77,7 @@ def fault(way: str, root: str, clients: SendingClients = CLIENTS, **changes: Any
         send(way, root, clients, **changes)
     shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
     assert not any(secret in shown for secret in SECRETS)
-    assert error.value.may_retry == (CODES[error.value.attempt_code] is Outcome.FAILED)
+    assert error.value.retryable == (CODES[error.value.attempt_code] is Outcome.FAILED)
     return error.value
 
 

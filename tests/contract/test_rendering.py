@@ -82,7 +82,7 @@ def test_nothing_is_rendered_when_a_select_fails(kind: str, select: str) -> None
     with pytest.raises(DeliveryError) as fault:
         body(kind, select)
 
-    assert (fault.value.attempt_code, fault.value.sent, fault.value.may_retry) == ("render", False, False)
+    assert (fault.value.attempt_code, fault.value.sent, fault.value.retryable) == ("render", False, False)
     assert "the route's select" in fault.value.detail
 
 

@@ -84,7 +84,7 @@ def test_nothing_is_rendered_by_a_kind_with_a_form_of_its_own(kind: str) -> None
     with pytest.raises(DeliveryError) as fault:
         rendered(kind)
 
-    assert (fault.value.attempt_code, fault.value.sent, fault.value.may_retry) == ("render", False, False)
+    assert (fault.value.attempt_code, fault.value.sent, fault.value.retryable) == ("render", False, False)
     assert CANARY not in fault.value.detail
 
 

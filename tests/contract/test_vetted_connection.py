@@ -150,7 +150,7 @@ def test_body_stays_compressed_when_it_is_a_bomb() -> None:
 def test_fault_is_protocol_when_the_answer_is_not_http_or_has_no_end(sent: bytes) -> None:
     error = fault(sent)
 
-    assert (error.attempt_code, error.may_retry, error.sent) == ("protocol", True, True)
+    assert (error.attempt_code, error.retryable, error.sent) == ("protocol", True, True)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_fault_is_protocol_when_the_answer_is_not_http_or_has_no_end(sent: bytes
 def test_fault_is_broken_when_the_connection_ends_before_the_answer(sent: bytes) -> None:
     error = fault(sent)
 
-    assert (error.attempt_code, error.may_retry, error.sent) == ("broken", True, True)
+    assert (error.attempt_code, error.retryable, error.sent) == ("broken", True, True)
 
 
 GENUINE = [
@@ -214,7 +214,7 @@ def test_nothing_outlives_the_deadline_when_a_server_hangs_or_drips(script: Scri
 
     error = fault(script, total_s=0.6)
 
-    assert (error.attempt_code, error.may_retry, error.sent) == ("timeout", True, True)
+    assert (error.attempt_code, error.retryable, error.sent) == ("timeout", True, True)
     assert 0.5 < time.monotonic() - started < SOON_S
 
 
@@ -280,7 +280,7 @@ def test_fault_is_connect_when_nothing_listens() -> None:
     with pytest.raises(DeliveryError) as error:
         vetted.request(target(port), "127.0.0.1", "POST", {}, b"", vetted.deadline_in(LONG_S))
 
-    assert (error.value.attempt_code, error.value.may_retry, error.value.sent) == ("connect", True, False)
+    assert (error.value.attempt_code, error.value.retryable, error.value.sent) == ("connect", True, False)
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +316,7 @@ class TestTls:
     ) -> None:
         error = self.fault(authority.server(*names), authority.client())
 
-        assert (error.attempt_code, error.may_retry, error.sent) == ("tls", True, False)
+        assert (error.attempt_code, error.retryable, error.sent) == ("tls", True, False)
 
     def test_fault_is_tls_when_the_certificate_is_over(self, authority: Authority) -> None:
         error = self.fault(authority.server("hook.example", days=-1), authority.client())

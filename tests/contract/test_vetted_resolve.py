@@ -39,7 +39,7 @@ def test_fault_is_dns_when_there_is_no_answer(error: OSError) -> None:
 
     with pytest.raises(DeliveryError) as raised:
         vetted.resolve(NAME, Policy(), resolver, 3.0)
-    assert (raised.value.attempt_code, raised.value.may_retry, raised.value.sent) == ("dns", True, False)
+    assert (raised.value.attempt_code, raised.value.retryable, raised.value.sent) == ("dns", True, False)
 
     with pytest.raises(DeliveryError):
         vetted.resolve(NAME, Policy(), lambda *_: [], 3.0)

@@ -37,7 +37,8 @@ class Configuration:
     """The part of one tenant's declarations that a plan reads, as of one configuration version.
 
     ``shared_notices`` are the notices on which consents for more than one recipient were given. Entries hold their effect, so
-    the document leaves them out.
+    the document leaves them out. ``declared`` are the bases of a configuration that was read back from its document, where
+    contracts stand among them; None in any other.
     """
 
     tenant: Tenant
@@ -49,6 +50,7 @@ class Configuration:
     bases: Mapping[str, Basis] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
     shared_notices: frozenset[str] = frozenset()
+    declared: BasisDocuments | None = None
 
     @cached_property
     def index(self) -> RouteIndex[str]:
@@ -61,6 +63,8 @@ class Configuration:
     @cached_property
     def basis_documents(self) -> BasisDocuments:
         """Every basis, and every processor's contract as one, as the evaluator reads them."""
+        if self.declared is not None:
+            return self.declared
         contracts = (contract_basis(r) for r in self.recipients.values())
         return BasisDocuments((*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None)))
 

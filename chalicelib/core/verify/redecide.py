@@ -85,7 +85,11 @@ def _read(document: Mapping[str, Any]) -> Configuration:
         for r in document["routes"]
     ]
     switches = [Switch.model_validate({**s, **since, "reason": _SAID_ELSEWHERE}) for s in document.get("switches", ())]
-    configuration = Configuration(
+    # Bases and contracts stand in the document side by side, as the evaluator reads them.
+    bases = BasisDocuments(dict(b) for b in document["bases"])
+    if not all(isinstance(b["id"], str) and isinstance(b["kind"], str) for b in bases):
+        raise ValueError("a basis has an id and a kind")
+    return Configuration(
         tenant,
         0,
         switches={s.id: s for s in switches},
@@ -93,13 +97,8 @@ def _read(document: Mapping[str, Any]) -> Configuration:
         recipients={r.id: r for r in recipients},
         destinations={d.id: d for d in destinations},
         routes={r.id: r for r in routes},
+        declared=bases,
     )
-    # Bases and contracts stand in the document side by side, as the evaluator reads them.
-    bases = BasisDocuments(dict(b) for b in document["bases"])
-    if not all(isinstance(b["id"], str) and isinstance(b["kind"], str) for b in bases):
-        raise ValueError("a basis has an id and a kind")
-    configuration.__dict__["basis_documents"] = bases
-    return configuration
 
 
 def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts | None:
