@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ class ShownEntry(Schema):
     index: int | None
 
 
-def _shown(entry: dict[str, Any], index: int | None = None) -> dict[str, Any]:
+def _shown(entry: Mapping[str, Any], index: int | None = None) -> dict[str, Any]:
     return {"entry": entry, "log": entry["log"], "index": index}
 
 
