@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from decimal import Decimal
@@ -9,6 +10,26 @@ from typing import Any
 
 from ..core.errors import InvalidPattern
 from ..core.pattern.compiler import Pattern
+from .json_lines import EXITS, answer_lines
+from .parser import CommandParser
+
+_EXAMPLE = """{"pattern": {"kind": ["message"]}, "event": {"kind": "message"}}"""
+
+
+def arguments(parser: CommandParser) -> None:
+    """Add the command's help."""
+    parser.explain(
+        "JSON lines on standard input. Each line is an object with `pattern` and `event`. Each gets one JSON line on "
+        'standard output: {"match": true}, {"match": false}, or {"error": {"path", "reason"}}. No network, no store.',
+        _EXAMPLE,
+        EXITS,
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    return answer_lines(answer)
 
 
 def answer(line: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import binascii
 import json
@@ -16,6 +17,30 @@ from ..channels.fields import Json, parse_json
 from ..core import times
 from ..core.errors import MalformedPayload
 from ..core.event.event import Draft, complete
+from .json_lines import EXITS, answer_lines
+from .parser import CommandParser
+
+_EXAMPLE = r"""{"channel": "telegram", "headers": {"x-telegram-bot-api-secret-token": "s3cret"},
+ "secret": {"secret_token": "s3cret"}, "body": "{}", "now": "2026-03-02T09:50:00Z"}
+  (in one line)"""
+
+
+def arguments(parser: CommandParser) -> None:
+    """Add the command's help."""
+    parser.explain(
+        "JSON lines on standard input. Each line is an object: `channel`, `method` (POST), `url`, `headers`, `query`, "
+        "`body` or `body_base64`, `secret` (the channel's own fields, {} for none), and `now`, the time of receipt. "
+        "Each gets one JSON line on standard output, with `verdict`, `reply`, `events`, `ignored` and `error`. "
+        "No network, no store.",
+        _EXAMPLE,
+        EXITS,
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    return answer_lines(answer, write)
 
 
 class _BadLine(Exception):

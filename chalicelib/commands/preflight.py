@@ -5,11 +5,14 @@ Reads its file and the law files, and nothing else: no network, no store, no cre
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
@@ -18,7 +21,7 @@ from .. import law as laws
 from ..channels import CHANNELS
 from ..core import times
 from ..core.decide.plan import Cell
-from ..core.errors import WrongRegion
+from ..core.errors import WaybillError, WrongRegion
 from ..core.event.event import DataClass
 from ..core.explain.readiness import readiness
 from ..core.law.loader import Law
@@ -45,6 +48,8 @@ from ..core.tenant.records import (
     Transform,
 )
 from ..core.validation import of_validation
+from .decide import load
+from .parser import CommandParser
 
 T = TypeVar("T", bound=BaseModel)
 EXITS: Mapping[str, int] = {"allowed": 0, "redacted": 0, "held": 1, "refused": 2}
@@ -55,6 +60,40 @@ _TABLES: Mapping[str, str] = {
     "cell": "one table", "tenant": "one table", "at": "a time", "source": "tables", "recipient": "tables", "basis": "tables",
     "route": "tables",
 }  # fmt: skip
+
+
+def arguments(parser: CommandParser) -> None:
+    """Add the command's options and help."""
+    parser.usage_code = WRONG
+    parser.add_argument("routes", type=Path, metavar="PLAN.toml", help="the planned flows")
+    parser.add_law()
+    parser.add_json()
+    parser.explain(
+        "One TOML file with the tables cell, tenant, source, recipient, basis and route; each has the fields of the "
+        "API call (docs/cli.md has a whole file). The clock is read where the file has no `at`. No network, no store.",
+        '[[route]]\nname = "support"\nrecipient = "crm"\nsubjects = ["DE", "FR"]\n'
+        'classes = ["identifier", "name", "content"]\npurpose = "customer_support"',
+        {
+            0: "all flows may be sent, or redacted",
+            1: "one is held",
+            2: "one is refused",
+            3: "the file, the rules or the usage are wrong; standard error names each fault",
+        },
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    try:
+        law = load(arguments.law)
+        plan = read(arguments.routes.read_text(encoding="utf-8"), datetime.now(UTC))
+    except (WaybillError, WrongFile, OSError, UnicodeDecodeError) as error:
+        print(f"waybill preflight: {error}", file=sys.stderr)
+        return WRONG
+    report = examine(plan, law)
+    print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else as_text(report))
+    return exit_code(report)
 
 
 class WrongFile(Exception):

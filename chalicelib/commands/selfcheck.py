@@ -1,16 +1,52 @@
-"""``waybill selfcheck``: which rules of the law files are to be looked at again, and which nobody can be sure of."""
+"""``waybill selfcheck``: which rules of the law files need a new check, and which have an unsure reading."""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ..core.law.loader import Law
 from ..core.law.rules import Rule
+from .decide import load_or_report
+from .parser import RULES_DO_NOT_LOAD, CommandParser
 
 STALE = timedelta(days=90)
-"""A rule that was compared with its source longer ago is to be compared again."""
+"""A rule whose last comparison with its source is older needs a new one."""
+
+
+def arguments(parser: CommandParser) -> None:
+    """Add the command's options and help."""
+    parser.add_law()
+    parser.add_argument(
+        "--today",
+        type=date.fromisoformat,
+        metavar="DATE",
+        help="the day of the check, such as 2026-11-30 (default: today)",
+    )
+    parser.add_json()
+    parser.explain(
+        "Only the rule files; standard input is not read. No network, no store.",
+        "waybill selfcheck --today 2026-11-30",
+        {
+            0: "no rule is stale",
+            1: f"a rule was not compared with its source for {STALE.days} days",
+            2: "wrong usage, or the rule files do not load",
+        },
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    law = load_or_report("selfcheck", arguments.law)
+    if law is None:
+        return RULES_DO_NOT_LOAD
+    report = examine(law, arguments.today or datetime.now(UTC).date())
+    print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else as_text(report))
+    return exit_code(report)
 
 
 def examine(law: Law, today: date) -> dict[str, Any]:

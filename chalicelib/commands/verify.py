@@ -1,9 +1,11 @@
-"""``waybill verify``: what a person or a program is told of a bundle of evidence. Reads its arguments and nothing else."""
+"""``waybill verify``: verify an evidence bundle and report the faults. Reads its arguments and nothing else."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import mmap
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +18,62 @@ from ..core.log.note import WITNESS, VerifierKey
 from ..core.verify.decisions import NOT_REDECIDED
 from ..core.verify.faults import MALFORMED, STAGES
 from ..core.verify.stages import Report, Trust, verify
+from .parser import CommandParser
 
 SHOWN_MAX = 20
 """Faults of one kind that are listed one by one."""
+
+
+USAGE = 64
+"""The exit code for wrong usage; those from 1 to 4 belong to faults of the bundle."""
+
+
+def arguments(parser: CommandParser) -> None:
+    """Add the command's options and help."""
+    parser.usage_code = USAGE
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE.tar", help="the evidence bundle")
+    parser.add_argument("--vkey", action="append", default=[], help="trust this key of the log; may be repeated")
+    parser.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="VKEY",
+        help="a witness whose cosignature counts; may be repeated",
+    )
+    parser.add_argument(
+        "--quorum", type=int, default=0, metavar="N", help="the number of these witnesses that must have cosigned"
+    )
+    parser.add_argument("--seen", metavar="FILE", help="a checkpoint that you kept: the log must continue it")
+    parser.add_argument(
+        "--now", metavar="TIME", help="judge open transfers at this time (default: the latest time in the bundle)"
+    )
+    parser.add_json()
+    parser.explain(
+        "One evidence bundle: the tar that the API's /v1/audit/bundle makes. Nothing else is read but the arguments: no "
+        "network, no clock, no installed rule files.",
+        "waybill verify evidence.tar --vkey audit.waybill.example/eu-central-1/tnt_.../2026+1f2e3d4c+AQ...",
+        {
+            0: "the bundle's content is in the log, complete, and follows from the rules",
+            1: "a proof is bad",
+            2: "incomplete",
+            3: "a decision does not follow from the rules",
+            4: "malformed, or the file cannot be read",
+            USAGE: "wrong usage, or the file of another argument cannot be read",
+        },
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    try:
+        trusted = trust(arguments.vkey, arguments.witness, arguments.quorum, arguments.seen, arguments.now)
+    except BadArgument as error:
+        print(f"waybill verify: {error}", file=sys.stderr)
+        return USAGE
+    report = of_file(arguments.bundle, trusted)
+    print(as_json(report) if arguments.json else as_text(report))
+    return report.code
 
 
 class BadArgument(Exception):

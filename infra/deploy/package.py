@@ -23,7 +23,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from .template import CONFIG, ROOT, Cell, Document, UnknownStage, cell_of, fill, fragment, policy
+from .template import ROOT, Cell, Document, UnknownStage, cell_of, fill, fragment, policy, stages
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (read 2026-11-22)
 UNZIPPED_LIMIT_BYTES: Final = 250 * 1024 * 1024
@@ -292,7 +292,7 @@ def check() -> list[str]:
     from cfnlint import api as cfnlint  # a development tool, of which a deployment knows nothing
 
     faults = []
-    for stage in json.loads(CONFIG.read_text("utf-8"))["stages"]:
+    for stage in stages():
         with tempfile.TemporaryDirectory(prefix="waybill-check-") as scratch:
             try:
                 made = package(stage, Path(scratch), requirements=False)
@@ -307,7 +307,7 @@ def check() -> list[str]:
 
 def warnings() -> list[str]:
     """Return what is not wrong yet but will be."""
-    cell = cell_of(next(iter(json.loads(CONFIG.read_text("utf-8"))["stages"])))
+    cell = cell_of(next(iter(stages())))
     return list(year_warnings(fragment(cell), datetime.now(UTC).date()))
 
 
@@ -321,9 +321,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="check the templates of all stages instead")
     arguments = parser.parse_args()
     if arguments.check:
-        for line in warnings():
-            print(f"warning: {line}", file=sys.stderr)
-        faults = check()
+        try:
+            for line in warnings():
+                print(f"warning: {line}", file=sys.stderr)
+            faults = check()
+        except UnknownStage as fault:
+            faults = [str(fault)]
         print("\n".join(faults or ["the templates of all stages are sound"]))
         return 1 if faults else 0
     if arguments.out is None:

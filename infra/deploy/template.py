@@ -70,7 +70,21 @@ class Key:
 
 
 class UnknownStage(LookupError):
-    """A stage that ``.chalice/config.json`` does not have."""
+    """A stage that ``.chalice/config.json`` does not have, or no such file: an installed waybill has none."""
+
+
+def stages() -> dict[str, Document]:
+    """Read the stages of ``.chalice/config.json``, by name.
+
+    Raises:
+        UnknownStage: There is no such file.
+    """
+    if not CONFIG.exists():
+        raise UnknownStage(
+            f"packaging and deploying need a checkout: an installed waybill has no {CONFIG.relative_to(ROOT)}"
+        )
+    found: dict[str, Document] = json.loads(CONFIG.read_text("utf-8"))["stages"]
+    return found
 
 
 def cell_of(stage: str) -> Cell:
@@ -79,10 +93,10 @@ def cell_of(stage: str) -> Cell:
     Raises:
         UnknownStage: The file has no such stage.
     """
-    stages = json.loads(CONFIG.read_text("utf-8"))["stages"]
-    if stage not in stages:
-        raise UnknownStage(f"no stage {stage!r} in {CONFIG.relative_to(ROOT)}; there are: {', '.join(sorted(stages))}")
-    names = stages[stage]["environment_variables"]
+    found = stages()
+    if stage not in found:
+        raise UnknownStage(f"no stage {stage!r} in {CONFIG.relative_to(ROOT)}; there are: {', '.join(sorted(found))}")
+    names = found[stage]["environment_variables"]
     return Cell(names["WAYBILL_CELL"], names["WAYBILL_REGION"], names["WAYBILL_COUNTRY"])
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-import cli
 from chalicelib import settings
+from infra.commands import main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -111,8 +111,7 @@ def test_every_setting_has_its_line_and_no_other_has() -> None:
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    (group,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
-    return dict(group.choices)
+    return {name: main.command_parser(name) for name in main.COMMANDS}
 
 
 def section(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.commands.decide import explained
+from chalicelib.commands.explain import explained
 from chalicelib.core.explain.explanation import explain
 from chalicelib.core.law.residency import decide
 from chalicelib.law import installed

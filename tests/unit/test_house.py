@@ -215,6 +215,32 @@ def test_requirements_are_pinned_exactly_and_as_the_constraints_say(name: str) -
         assert operators == [("==", pins()[canonicalize_name(requirement.name)])], str(requirement)
 
 
+def extras() -> dict[str, set[str]]:
+    """Return the pins of the project's dependencies ("") and of each extra, with those of the extras that it includes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    found: dict[str, set[str]] = {"": set(project["dependencies"])}
+    for name, texts in project["optional-dependencies"].items():
+        included = [found[extra] for text in texts for extra in Requirement(text).extras if text.startswith("waybill[")]
+        found[name] = {t for t in texts if not t.startswith("waybill[")}.union(*included)
+    return found
+
+
+def test_the_project_depends_on_what_the_requirement_files_pin() -> None:
+    pinned = {name: {str(r) for r in requirements(name)} for name in ALL}
+    packages = {name: {str(Requirement(text)) for text in texts} for name, texts in extras().items()}
+
+    assert packages[""] | packages["cell"] == pinned["requirements.txt"]
+    assert packages["serve"] - packages["cell"] == pinned["requirements-serve.txt"]
+    assert packages["local"] | packages["report"] <= set().union(*pinned.values())
+    assert packages["verify"] == set()
+
+
+def test_what_builds_the_wheel_is_what_the_tests_build_it_with() -> None:
+    system = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]
+
+    assert set(system["requires"]) <= {str(r) for r in requirements("requirements-dev.txt")}
+
+
 def closure(roots: list[Requirement]) -> set[str]:
     """Everything that is installed for these requirements."""
     todo, seen = list(roots), set()
@@ -235,7 +261,7 @@ def closure(roots: list[Requirement]) -> set[str]:
 def test_everything_that_is_required_indirectly_is_pinned() -> None:
     needed = closure([r for name in ALL for r in requirements(name)])
 
-    assert needed - set(pins()) <= {"pip", "setuptools"}
+    assert needed - set(pins()) <= {"pip"}
     assert set(pins()) - needed == set()
 
 

@@ -1,0 +1,1 @@
+"""The ``waybill`` command, and those of its commands that run a cell or ask one."""

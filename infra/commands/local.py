@@ -1,0 +1,54 @@
+"""``waybill local``: run a whole cell in one process, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from chalicelib.commands.parser import CommandParser
+
+from .numbers import port, seconds
+
+
+def arguments(parser: CommandParser) -> None:
+    """Add the command's options and help."""
+    parser.add_argument("--port", type=port, default=0, help="the port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--engine", default="moto", help="moto, ministack or the URL of a running engine (%(default)s)")
+    parser.add_argument("--region", default="eu-central-1", help="home region (default: %(default)s)")
+    parser.add_argument("--country", help="country of the home region (default: from the region map)")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="where ministack keeps its state (default: nowhere)")
+    parser.add_argument(
+        "--pump-s", type=seconds, default=5, help="seconds between looks at waiting lanes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seal-s", type=seconds, default=5, help="longest wait of an entry until it is sealed (default: %(default)s s)"
+    )
+    parser.explain(
+        "HTTP requests on 127.0.0.1: webhooks and the tenant API. Standard input is not read. When the cell serves, "
+        "standard output gets one line of JSON with `url` and `operator_key`; logs go to standard error.",
+        "waybill local --port 8080",
+        {
+            0: "stopped by SIGINT or SIGTERM",
+            1: "the cell cannot start; standard error says why",
+            2: "wrong usage, or the packages of waybill[local] are not installed",
+        },
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    # Imported late: it needs the packages of an extra, which the help does not.
+    from ..cell import local
+
+    return local.serve(
+        local.Options(
+            port=arguments.port,
+            engine=arguments.engine,
+            region=arguments.region,
+            country=arguments.country,
+            state=arguments.state,
+            pump_s=arguments.pump_s,
+            seal_s=arguments.seal_s,
+        )
+    )
