@@ -55,7 +55,7 @@ def docs(call: ApiCall) -> EndpointResponse:
 
 @meta.endpoint("GET", "/docs/errors", scope=None)
 def errors(call: ApiCall) -> EndpointResponse:
-    """Say what each error code means."""
+    """List the error codes with their meaning."""
     rows = "".join(
         f'<dt id="{code}"><code>{code}</code> ({status})</dt><dd>{escape(text)}</dd>'
         for code, (status, text) in sorted(codes().items())
@@ -67,7 +67,14 @@ def errors(call: ApiCall) -> EndpointResponse:
 
 
 def codes() -> dict[str, tuple[int, str]]:
-    """Return every error code with its status and what it means, from the error tree itself."""
+    """Return every error code with its status and meaning, from the error tree itself."""
+    # Classes outside ``core.errors`` are part of the tree only once their modules are loaded.
+    from ..core.law import loader  # noqa: F401
+    from ..core.tenant import legal_holds  # noqa: F401
+    from ..destinations import address  # noqa: F401
+    from ..flow.jobs import replay  # noqa: F401
+    from . import bodies  # noqa: F401
+
     found: dict[str, tuple[int, str]] = {}
     waiting: list[type[WaybillError]] = [RequestError, RefusedByLaw, OurError]
     while waiting:

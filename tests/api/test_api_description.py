@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,13 @@ def test_every_error_code_is_documented_with_its_status() -> None:
     told = {m[1]: int(m[2]) for m in re.finditer(r"^### (\w+)\n(\d{3})", text, re.MULTILINE)}
 
     assert told == {code: status for code, (status, _) in meta.codes().items()}
+
+
+def test_every_error_code_is_listed_by_a_process_that_has_answered_nothing_else() -> None:
+    code = "from chalicelib.api import meta; print(*sorted(meta.codes()))"
+    fresh = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert fresh.stdout.split() == sorted(meta.codes())
 
 
 def test_documentation_shows_no_path_that_is_not_there() -> None:
