@@ -1,6 +1,6 @@
-"""Dead letters: end what a queue gave up on with an entry, then park it for a person.
+"""Dead letters: end each message that a queue gave up with an entry, then park it for a person.
 
-Nothing ends without an entry. A consumer that cannot append leaves the message where it is.
+Nothing ends without an entry. A consumer that cannot append leaves the message in its queue.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def off_the_record(runtime: Runtime, tenant: str, minute: int, event: str) -> bo
         minute: that of the event's entries.
 
     Raises:
-        Unavailable: nobody can say.
+        Unavailable: the store did not answer.
     """
     first = audit.received_id(minute, event)
     entries = runtime.audit.of_event(tenant, minute, event, runtime.now())
@@ -116,7 +116,7 @@ def _inbox(runtime: Runtime, message: QueueMessage, letter: Mapping[str, Any]) -
     )
     runtime.audit.append(entry)
     _park(runtime, "inbox", letter, message.group, event, minute, ends)
-    # Only now: whoever erases it removes the letter last, so one of the two sees the other's work.
+    # Only now: an erasure removes the letter last, so one of the two sees the other's work.
     row = runtime.data.event(tenant, event, times.EARLIEST)
     if row is not None and row.sealed is None:
         runtime.data.remove_dead(tenant, "inbox", event)

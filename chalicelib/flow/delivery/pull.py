@@ -1,10 +1,10 @@
-"""Pull: give the recipient of a route that restricts the event that it was told of, once, where the law lets it see it now.
+"""Pull: give the recipient of a ``restrict`` route the event of its notice, once, if the law allows it now.
 
     1 the token → 2 the transfer and its event → 3 decide, as things are now → 4 ``viewed`` → 5 the content
 
-4 is what makes it once: the entry's id follows from the transfer, whichever attempt's link was pulled, and of two who write
-it at once one is first. A refusal at 3 uses nothing up. A death between 4 and 5 does: the log then says that somebody may
-have looked, and a replay of the transfer makes a new link.
+Step 4 makes it once: the entry's id follows from the transfer, regardless of the attempt whose link was pulled. Of two
+concurrent pulls one writes the entry first. A refusal at 3 uses nothing up. A crash between 4 and 5 does: the log then
+says that the recipient may have looked, and a replay of the transfer makes a new link.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from ...store.snapshot import Snapshot
 from ..redecision import consents_of, deciding, facts_now, grounds_now
 
 _REQUEST = "pull"
-"""Stands in the act for a request, as an act's key is made of it: there is one for each transfer."""
+"""Takes the place of a request id in the act, as an act's key contains one: each transfer has one such act."""
 _NOTHING = "there is nothing at this address, or not any more"
 _REPLAY = "; whoever runs the route can replay the transfer, which sends a new link"
 
 
 def content(runtime: Runtime, token: str) -> dict[str, Any]:
-    """Return the event that a link leads to, having written that its recipient looked at it.
+    """Return the event that a link leads to, after writing that its recipient looked at it.
 
     Raises:
         NotFound: it is no link of a tenant of this cell.
         LinkExpired: its time is over.
         LinkUsed: it, or another link of its transfer, has given its content.
-        Gone: the content is there no more, or does not go that way any more.
+        Gone: the content was erased or has expired, or its route or destination has changed since.
         RefusedByLaw: the recipient may not see it now.
         TooMany: the tenant's links are pulled too fast.
-        AuditUnavailable: it is not known to be written that it was looked at.
+        AuditUnavailable: the entry of the look may not have been written.
     """
     link, snapshot = _genuine(runtime, token)  # 1
     if not runtime.admit(f"pull#{link.tenant}", runtime.settings.key_rate_per_s):
@@ -89,7 +89,7 @@ def _entries(runtime: Runtime, link: Link, now: datetime) -> list[Entry]:
 
 
 def _act(link: Link, one: Transfer, now: datetime) -> Act:
-    """Make the entry of the one look that a transfer's links are good for: by somebody at its recipient."""
+    """Make the entry of the one look that a transfer's links allow; its actor is the recipient."""
     if one.recipient is None:
         raise Gone("its recipient is not declared")
     return audit.act(
@@ -137,7 +137,7 @@ def _judged(
     receipt: Mapping[str, Any],
     now: datetime,
 ) -> RouteDecision:
-    """Decide the look as what it is: the whole event goes to the recipient, of the classes that it may have."""
+    """Decide the look as a transfer of the whole event to the recipient, limited to the classes that it may have."""
     grounds = grounds_now(snapshot, document, consents_of(runtime, snapshot, document))
     base = facts_now(runtime, snapshot, receipt["source"], receipt["received_at"], document, now, grounds)
     decide = deciding(runtime, snapshot.configuration.tenant.id, base)

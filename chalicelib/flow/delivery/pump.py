@@ -29,7 +29,7 @@ HEALTH = "health#"
 
 @dataclass
 class Listed:
-    """A destination whose time has come: what waits for it, and how many of that are woken a second."""
+    """A destination that is due: its listed lanes, and how many of them are woken a second."""
 
     tenant: str
     destination: str
@@ -40,7 +40,7 @@ class Listed:
 
 
 def handle(runtime: Runtime) -> int:
-    """Wake every due lane, then for the rest of the minute what waits for its destination. Return how many were woken."""
+    """Wake every due lane, then the listed lanes for the rest of the minute. Return how many were woken."""
     started = runtime.monotonic()
     now = runtime.now()
     destinations: list[str] = []
@@ -78,7 +78,7 @@ def _listed(runtime: Runtime, now: datetime, started: float, destinations: list[
     """Wake listed lanes, second by second, as long as there are any and this run may last. Return how many were woken."""
 
     def in_time(_: object) -> bool:
-        # Asked before each: there may be thousands, and what is left is due in the next run.
+        # Asked before each: there may be thousands, and the rest is due in the next run.
         return runtime.monotonic() - started < UNTIL_S
 
     found = (_open(runtime, name, now) for name in takewhile(in_time, destinations))
@@ -107,7 +107,7 @@ def _open(runtime: Runtime, name: str, now: datetime) -> Listed | None:
 
 
 def _a_second(runtime: Runtime, one: Listed, now: datetime) -> int:
-    """Wake a destination's lanes for a second. What is not sent, or not noted, is for the next run."""
+    """Wake a destination's lanes for a second. After a failure the next run does the rest."""
     try:
         return _woken(runtime, one, now)
     except Unavailable as fault:
@@ -128,5 +128,5 @@ def _woken(runtime: Runtime, one: Listed, now: datetime) -> int:
 
 
 def _looked(state: BreakerState, found: bool, now: datetime) -> BreakerState:
-    # What has changed since, such as the time of the next probe, stands.
+    # A state that has changed since, such as the time of the next probe, stays.
     return breaker.checked(state, found, now) if breaker.wakes(state, now)[0] else state

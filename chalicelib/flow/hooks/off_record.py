@@ -89,7 +89,7 @@ def split(
     return [draft for draft in drafts if draft.conversation.id not in off], works
 
 
-# What is done with them
+# Deciding and sending them
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _takes(runtime: Runtime, work: Work, task: DeliveryTask, destination: Destin
     return limit is None or runtime.destination_state.take_turn(tenant, destination.id, limit, now, 0) is not None
 
 
-# What they are sent through
+# Clients to send through
 
 
 class _TokensOnly:

@@ -1,8 +1,8 @@
-"""The keys that platforms publish: fetched from their own hosts only, over the vetted connection, and kept for a while.
+"""The keys that platforms publish: fetched from their own hosts only, over the vetted connection, and cached for a while.
 
-A channel says what a request needs (``keys_needed``); here it is had, or the webhook is answered 503 so that the platform
-posts again. Nothing is ever taken unverified for want of a key. The address may come out of an unverified request, so
-neither it nor how often it changes is trusted: hosts are a table, and fetches are few.
+A channel names the keys that a request needs (``keys_needed``). This module fetches them, or the webhook is answered 503
+so that the platform posts again. No request is ever accepted unverified because a key is missing. The address may come
+from an unverified request, so it is not trusted, and neither is how often it changes: hosts are a table, fetches are few.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what sends is loaded by ``fetch``
 
 HOSTS = frozenset({"login.botframework.com", "www.googleapis.com"})
 HOST_FORMS = (re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?"),)
-"""The platforms' own hosts, exactly or by form. Nothing else is called, whoever names it."""
+"""The platforms' own hosts, exactly or by form. No other host is called, even if a request names it."""
 
 LIFETIME_S = 6 * 3600.0
 REFRESH_S = 60.0  # for a key that is not among those known: it may be new, or made up
@@ -33,7 +33,7 @@ KEPT_MAX = 32
 RESOLVE_S, CONNECT_S, TOTAL_S = 1.5, 2.0, 4.0  # the platform waits for its answer meanwhile
 
 Fetch = Callable[[str], bytes]
-"""Returns what is at an address. Raises ``Unavailable``."""
+"""Returns the body at an address. Raises ``Unavailable``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _Kept:
 
 
 class PublishedKeys:
-    """What was fetched, in this process. ``monotonic`` is a clock of seconds."""
+    """The keys that this process has fetched. ``monotonic`` is a clock of seconds."""
 
     def __init__(self, fetch: Fetch, monotonic: Callable[[], float]) -> None:
         self._fetch = fetch
@@ -132,7 +132,7 @@ def _certificate(content: bytes) -> tuple[Any, frozenset[str]]:
 
 
 READERS: dict[str, Callable[[bytes], tuple[Any, frozenset[str]]]] = {"jwks": _key_set, "signing_cert": _certificate}
-"""By the secret's field: reads what was fetched, and the names of the keys in it."""
+"""By the secret's field: parses the fetched body and returns the names of its keys."""
 
 
 def is_own(url: str) -> bool:
@@ -148,7 +148,7 @@ def is_own(url: str) -> bool:
 
 
 def fetch(clients: SendingClients, url: str) -> bytes:
-    """Get what is at a platform's own address, over the vetted connection; the cell's local exceptions do not count.
+    """Fetch the body at a platform's own address, over the vetted connection; the cell's local exceptions do not count.
 
     Raises:
         Unavailable: another host, no answer in time, or anything but a whole 200.
@@ -175,7 +175,7 @@ _OF: list[tuple[Runtime, PublishedKeys]] = []
 
 
 def of(runtime: Runtime) -> PublishedKeys:
-    """Return what this process has fetched for its shell; another shell begins anew."""
+    """Return the keys that this process has fetched for its shell; another shell starts empty."""
     if not _OF or _OF[0][0] is not runtime:
         _OF[:] = [(runtime, PublishedKeys(lambda url: fetch(runtime.destination_clients, url), runtime.monotonic))]
     return _OF[0][1]

@@ -1,8 +1,8 @@
-"""Receive: judge a webhook, and answer its platform once its events are durable at home.
+"""Receive: check a webhook, and answer its platform once its events are durable at home.
 
 1 size and type → 2 source → 3 throttle → 4 keys, verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
 Until 6 nothing is kept; a crash before 7 makes the platform post again, and the same events get the same ids.
-What is off the record is left out of 5 and 6, and brought where it may go before 7 (``off_record``).
+Events off the record skip 5 and 6, and are sent to their destinations before 7 (``off_record``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .packing import pack_event
 BODY_LIMIT_BYTES = 1024 * 1024
 """Of a channel that does not say more (``BODY_LIMIT_BYTES`` of its module)."""
 BODY_MAX_BYTES = 5 * 1024 * 1024
-"""Of any channel: what a function is given is at most 6 MB."""
+"""For any channel: Lambda gives a function at most 6 MB."""
 CONTENT_TYPES = (
     "application/json",
     "application/x-www-form-urlencoded",
@@ -60,7 +60,7 @@ def _inadmissible(request: Inbound) -> Reply | None:
 
 
 def handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
-    """Take one webhook. Never raises; what goes wrong on our side is answered 503, so that the platform posts again."""
+    """Receive one webhook. Never raises; a fault of ours is answered 503, so that the platform posts again."""
     try:
         return _handle(runtime, source, request)
     except Exception as fault:  # noqa: BLE001  (the door's edge: every fault is logged and answered)

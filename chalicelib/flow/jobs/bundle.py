@@ -1,9 +1,9 @@
-"""Evidence bundles: a job that copies what is sealed of a log into one tar, which anyone can verify.
+"""Evidence bundles: a job that copies the sealed entries of a log into one tar, which anyone can verify.
 
-The checkpoint is fixed when the bundle is asked for, so that the log may grow meanwhile. Then, a piece at a time: 1 look
-which events the query touches (only where it names a person or a destination) → 2 collect the entries, a part object for
-some thousand, each with its proof in a selection → 3 list the members with their hashes → 4 upload the tar. Whatever a piece
-writes follows from the job and its cursor alone: one that is done twice, even by two processes at once, writes the same bytes.
+The checkpoint is fixed when the bundle is requested, so that the log may grow meanwhile. Then, a piece at a time: 1 find
+the events that the query touches (only if it names a person or a destination) → 2 collect the entries, a part object for
+some thousand, each with its proof in a selection → 3 list the members with their hashes → 4 upload the tar. Each piece's
+output depends only on the job and its cursor: a piece that runs twice, even at the same time, writes the same bytes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from . import bundle_members, requests
 from .bundle_members import PART_BYTES, entries_part, grounds_part, proofs_part
 
 FULL_MAX = 1_000_000
-"""Entries of a full bundle: their hash is one piece, since no library lets go on with a digest in another process."""
+"""Entries of a full bundle: one piece hashes them all, since no library can continue a digest in another process."""
 SELECTED_MAX = 50_000
 """Entries of a selection, each of which has a file of its own."""
 PIECE_TILES = 64
 GROUP_TILES = 8
-"""So many tiles, each of 256 entries, are read before what they hold is looked at."""
+"""So many tiles, each of 256 entries, are read before their entries are filtered."""
 LINK_S = 900
 
 
@@ -44,7 +44,7 @@ LINK_S = 900
 
 
 def begin(request: Request, log: str | None, mode: str, query: Query) -> Job:
-    """Begin to make a bundle of what is sealed now.
+    """Start a bundle of the entries that are sealed now.
 
     Args:
         log: the year's; the current one unless given.
@@ -131,14 +131,14 @@ def step(runtime: Runtime, job: Job) -> Job:
 
     Raises:
         Invalid: the selection holds more entries than it may.
-        AuditBroken: what is stored is not what was signed.
-        Unavailable: something did not answer; the piece can be done again.
+        AuditBroken: the stored entries differ from the signed ones.
+        Unavailable: a store did not answer; the piece can be done again.
     """
     size, query = job.asked["size"], Query.from_document(job.asked["query"] or {})
     looks = query.looks_around
     cursor = Cursor(**json.loads(job.cursor)) if job.cursor else Cursor("look" if looks else "collect")
     after, told = STEPS[cursor.step](runtime, job, cursor, Selection(query))
-    # What a query looks around for is read twice.
+    # The entries from which a query finds its events are read twice.
     read = {"look": after.at, "collect": after.at + size * looks}.get(after.step, size + size * looks)
     return replace(
         job,
@@ -152,7 +152,7 @@ def step(runtime: Runtime, job: Job) -> Job:
 
 
 Done = tuple[Cursor, Mapping[str, Any]]
-"""How far a piece has come, and what it adds to the job's summary."""
+"""The progress of a piece, and its additions to the job's summary."""
 
 
 def _look(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -> Done:
@@ -175,7 +175,7 @@ def _events_part(job: Job, number: int) -> str:
 
 
 def _collect(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -> Done:
-    """Collect the entries of the next piece, all of them or what the query selects, each with its proof."""
+    """Collect the entries of the next piece, all or those that the query selects, each with its proof."""
     size, one = job.asked["size"], _log(runtime, job)
     signed = opened(runtime, one, bundle_members.checkpoint(one, size))
     chooses = job.asked["mode"] == "selection"
@@ -229,7 +229,7 @@ def _wanted(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) ->
 
 def _proof(node: merkle.Node, checkpoint: note.Note, signed: note.Checkpoint, index: int, leaf: bytes) -> bytes:
     proof = merkle.inclusion_proof(index, signed.size, node)
-    # What is read back is checked before it is given away: a damaged object is our fault to find.
+    # Check the data read back before giving it away: a damaged object is ours to find.
     merkle.verify_inclusion(index, signed.size, merkle.leaf_hash(leaf), proof, signed.root)
     return str(proofs.InclusionProof(index, tuple(proof), checkpoint)).encode()
 

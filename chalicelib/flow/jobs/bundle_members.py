@@ -1,7 +1,7 @@
-"""The members of an evidence bundle, and their tar: what is in it besides the entries, and its upload in parts.
+"""The members of an evidence bundle, and their tar: the files besides the entries, and the upload in parts.
 
-The list of members is made once, as an object named by its own hash: what it says cannot change between two pieces, even if
-a law file or a configuration is published meanwhile.
+The list of members is made once, as an object named by its own hash. It cannot change between two pieces, even if a law
+file or a configuration is published meanwhile.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def grounds_part(job: Job, number: int) -> str:
 
 
 def plan(runtime: Runtime, one: SealedLog, job: Job, parts: int, count: int) -> tuple[str, dict[str, Any]]:
-    """Make the list of a bundle's members. Return its key, and what the tenant is told of it.
+    """Make the list of a bundle's members. Return its key, and the summary for the tenant.
 
     Args:
         parts: how many objects hold the entries.
@@ -67,7 +67,7 @@ def plan(runtime: Runtime, one: SealedLog, job: Job, parts: int, count: int) -> 
 
     Raises:
         AuditBroken: the log cannot be read back.
-        Unavailable: something does not answer.
+        Unavailable: a store did not answer.
     """
     size, full = job.asked["size"], job.asked["mode"] == "full"
     small: dict[str, bytes] = {
@@ -154,7 +154,7 @@ def _sizes(one: SealedLog, size: int) -> list[int]:
 
 
 def upload(runtime: Runtime, job: Job, place: str, upload: str, tags: Sequence[str]) -> tuple[list[str], bool]:
-    """Upload the next parts of a bundle's tar. Return the tags of all that are uploaded, and whether that is the whole.
+    """Upload the next parts of a bundle's tar. Return the tags of all uploaded parts, and whether the upload is complete.
 
     Args:
         place: the key of the list.
@@ -162,7 +162,7 @@ def upload(runtime: Runtime, job: Job, place: str, upload: str, tags: Sequence[s
         tags: those of the parts that are uploaded.
 
     Raises:
-        Unavailable: the bucket does not answer, or knows the upload no more.
+        Unavailable: the bucket does not answer, or no longer knows the upload.
     """
     done = list(tags)
     tar = _Tar(len(done) * PART_BYTES)
@@ -187,7 +187,7 @@ class _Tar:
         self.at = 0
 
     def take(self, piece: bytes) -> bytes:
-        """Pass over a piece. Return what of it is behind ``start``."""
+        """Skip to ``start``. Return the part of the piece after it."""
         self.at += len(piece)
         return piece[max(0, len(piece) - max(0, self.at - self.start)) :]
 

@@ -1,8 +1,8 @@
-"""Replay: send again what has ended, or what was dead-lettered. A replay is an act, a new decision and a new transfer.
+"""Replay: send an ended transfer or a dead letter again. A replay is an act, a new decision and a new transfer.
 
-A transfer is replayed once: its act's id follows from its own, so that two requests at once, or one that is tried again,
-end as one. Who wants it sent once more replays the replay. A job replays many under one act; what it decides of an event
-is named by that act, so that a piece that is done twice decides and sends once.
+A transfer is replayed once: its act's id follows from its own, so that two concurrent or repeated requests have one
+effect. To send it once more, replay the replay. A job replays many under one act. Its decision on an event is named by
+that act, so that a piece that runs twice decides and sends once.
 
 An inbox letter goes back to the inbox; route decides its event again and names the act.
 """
@@ -40,16 +40,16 @@ from ..seal_requests import notify_sealer_or_log
 from . import requests
 
 ENDED = ("rejected", "gave_up", "refused", "expired", "delivered")
-"""What can be replayed, while the content of the event is there."""
+"""The outcomes that can be replayed, while the content of the event is stored."""
 OUTCOMES: Mapping[str, tuple[str, ...]] = {**{o: (o,) for o in ENDED}, "any": (*ENDED, "erased")}
-"""What a job looks for, by what it was asked; erased ones only to say that they are gone."""
+"""The outcomes that a job looks for, by the requested one; erased ones only to report that they are gone."""
 WAITING = ("pending", "held")
 PAGE = 25
 """Events in one piece of a job; twice as many at most."""
 RATE_PER_S = 50
-"""Replays of one job: what comes in meanwhile goes out beside them."""
+"""Replays of one job: new deliveries go out beside them."""
 _REQUEST = "replay"
-"""Stands in the act for a request or job, as an act's key is made of it: there is one for each transfer."""
+"""Takes the place of a request or job id in the act, as an act's key contains one: each transfer has one such act."""
 
 
 class AlreadyReplayed(Conflict):
@@ -65,10 +65,10 @@ def letters(runtime: Runtime, tenant: str) -> Iterator[Item]:
 
 
 def redrive(runtime: Runtime, tenant: str, letter: Item, actor: tuple[str, str]) -> None:
-    """Send one dead letter on its way again, then forget it. Running it twice sends it once.
+    """Send one dead letter on its way again, then delete it. Running it twice sends it once.
 
     Raises:
-        Conflict: what it is about is gone: expired, erased, said off the record, or its route or destination removed.
+        Conflict: its event expired, was erased or was off the record, or its route or destination was removed.
     """
     order = json.loads(letter["message"])
     if letter["queue"] == "inbox":
@@ -108,10 +108,10 @@ def _inbox(runtime: Runtime, order: Mapping[str, Any], letter: Item, actor: tupl
 def again(runtime: Runtime, tenant: str, transfer: str, actor: tuple[str, str], at: datetime, reason: str) -> Transfer:
     """Replay a transfer that has ended; return the new one, which may be refused or held.
 
-    1 the act → 2 the decision → 3 the outbox. Asked again it completes what is missing and returns the same transfer.
+    1 the act → 2 the decision → 3 the outbox. A repeated request completes the missing steps and returns the same transfer.
 
     Args:
-        at: when it was asked; a second try of the same request has the first one's.
+        at: when it was requested; a second try of the same request has the first one's.
 
     Raises:
         NotFound: there is no such transfer.
@@ -151,7 +151,7 @@ def again(runtime: Runtime, tenant: str, transfer: str, actor: tuple[str, str], 
 
 
 def _read(runtime: Runtime, tenant: str, transfer: str) -> tuple[Transfer, Transfer | None, list[Entry]]:
-    """Return a transfer, what has replayed it, and the entries of its event."""
+    """Return a transfer, its replay if there is one, and the entries of its event."""
     now = runtime.now()
     entries = runtime.audit.of_transfer(tenant, transfer, now)
     events = {e["event"] for e in entries if e["kind"] == "decided" for r in e["routes"] if r["transfer"] == transfer}
@@ -201,7 +201,7 @@ def _decided(
     by: str,
     now: datetime,
 ) -> Decided:
-    """Decide an event anew along the routes of transfers that have ended."""
+    """Decide an event again along the routes of transfers that have ended."""
     configuration = snapshot.configuration
     planned = []
     receipt = first["receipt"]
@@ -222,7 +222,7 @@ def _decided(
 
 
 def begin(request: Request, destination: str, after: datetime | None, before: datetime | None, outcome: str) -> Job:
-    """Begin to replay what was to go to a destination and came to an outcome.
+    """Start to replay a destination's transfers that have one outcome.
 
     Args:
         after: events received from then on; as long ago as the tenant keeps events unless given.
@@ -295,18 +295,18 @@ class _Work:
 
 
 def step(runtime: Runtime, job: Job) -> Job:
-    """Replay what is to be replayed of the next page of events, in order of receipt.
+    """Replay the matching transfers of the next page of events, in order of receipt.
 
     Raises:
-        Conflict: the destination was removed. What this job had decided by then is on its way to its end all the same.
+        Conflict: the destination was removed. The replays that this job had decided by then still go on to their end.
         NotFound: the tenant was closed.
-        Unavailable: something did not answer; the page can be done again.
+        Unavailable: a store did not answer; the page can be done again.
     """
     asked = job.asked
     snapshot = runtime.config.snapshot(job.tenant)
     position = job.cursor or asked["after"]
     page, following = runtime.jobs.events(job.tenant, position, times.parse(asked["before"]), PAGE)
-    # As of long ago, so that rows whose life is over are read, too: what is gone is told.
+    # As of long ago, so that expired rows are read, too, and the summary can report them as gone.
     rows = runtime.data.events([key for key, _ in page], times.EARLIEST)
     opened = _opened(runtime, snapshot, list(rows.values()))
     counted: Counter[str] = Counter()
@@ -354,7 +354,7 @@ def _work(
     place: tuple[str, str, str],
     counted: Counter[str],
 ) -> list[_Work]:
-    """Say what is to be decided of one event, if anything; count what is passed over."""
+    """Select the transfers of one event to decide again, if any; count the skipped ones."""
     now = runtime.now()
     tenant, event = row.key.tenant, row.key.event
     entries = runtime.audit.of_event(tenant, row.minute, event, now)

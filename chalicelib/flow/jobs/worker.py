@@ -1,8 +1,8 @@
-"""Jobs: show them, and each minute work off those that are due, a piece at a time.
+"""Jobs: show them, and each minute work on the due ones, a piece at a time.
 
-A piece is bounded (some seconds at most) and may be done twice: 1 take the job by its lease → 2 the piece → 3 save how far
-it is, and let go. A process that dies between 1 and 3 leaves a lease, after which another does the piece again. In each
-round every tenant gets one piece at most, so that many jobs of one do not keep another waiting.
+A piece is bounded (some seconds at most) and may run twice: 1 take the job by its lease → 2 the piece → 3 save its
+progress, and release it. A process that dies between 1 and 3 leaves a lease; after it another process repeats the piece.
+In each round every tenant gets one piece at most, so that many jobs of one do not delay another.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEASE = timedelta(seconds=120)
 REST_S = 5
 """The longest that a run waits for a job that is nearly due."""
 LOST_S = 0.2
-"""What a run waits where all that the index showed was taken already: it follows the table within moments."""
+"""How long a run waits if other runs have taken all jobs that the index showed: the index follows the table within moments."""
 DUE_A_ROUND = 200
 
 Step = Callable[[Runtime, Job], Job]
@@ -41,11 +41,11 @@ class JobKind:
     """A kind of job.
 
     Args:
-        step: loads what does one piece. It MUST be bounded and end alike when done twice; it returns the job with its
-            ``cursor``, ``done`` and ``summary`` moved on, ``due_at`` where it wants a rest, and ``state`` done at the end.
-            It raises a ``RequestError`` where no further try can help.
-        scope: what a key needs to see such a job.
-        url: loads what links to the result of one that is done, or says that it is gone; None where there is no result.
+        step: loads the function that does one piece. It MUST be bounded and have the same effect when run twice. It returns
+            the job with its ``cursor``, ``done`` and ``summary`` moved on, ``due_at`` if it needs a pause, and ``state``
+            done at the end. It raises a ``RequestError`` if no further try can help.
+        scope: the scope that a key needs to see such a job.
+        url: loads the function that links to the result of a done job, or says that it is gone; None if there is no result.
     """
 
     step: Callable[[], Step]
@@ -112,7 +112,7 @@ def url_of(runtime: Runtime, job: Job) -> str | None:
 
 
 def handle(runtime: Runtime) -> int:
-    """Work on due jobs until none is, or the time is over. Return how many pieces were done."""
+    """Work on due jobs until none is left, or the time is over. Return how many pieces were done."""
     started = runtime.monotonic()
     done = 0
     while (left_s := UNTIL_S - (runtime.monotonic() - started)) > 0:
@@ -169,7 +169,7 @@ def _piece(runtime: Runtime, due: Due) -> bool:
 
 
 def _tried(runtime: Runtime, job: Job) -> Job:
-    if job.tries > jobs.DEATHS_MAX:  # whoever tried last did not live to say so
+    if job.tries > jobs.DEATHS_MAX:  # the last process that tried died before it could say so
         return jobs.tried(job, "internal", runtime.now())
     try:
         step: Step = KINDS[job.kind].step()

@@ -1,8 +1,8 @@
-"""Route: plan each event, write the decision, keep the event, send what is allowed on its way.
+"""Route: plan each event, write the decision, keep the event, queue its allowed transfers.
 
 1 refs, first sight → 2 plan → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a request for a
-consent where that would lift a hold → 6 acknowledge. A crash after any of them leaves what a second run completes: ids are
-derived, writes are insert-if-absent, and who finds a decision already there follows the stored one.
+consent if that would lift a hold → 6 acknowledge. After a crash a second run completes the missing steps: ids are
+derived, writes are insert-if-absent, and a run that finds a stored decision follows it.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
 
 
 def _in_order(messages: list[QueueMessage], works: list[Work], failed: Mapping[str, BaseException]) -> list[Work]:
-    """Leave out what follows a failed message in its group, so that order survives."""
+    """Leave out the messages after a failed one in its group, so that order survives."""
     back = set(with_followers(messages, failed))
     return [work for work in works if work.message.id not in back]
 
@@ -193,7 +193,7 @@ def _request_consents(runtime: Runtime, work: Work, failed: dict[str, BaseExcept
 
 
 def _end_expired(runtime: Runtime, works: list[Work], now: datetime, failed: dict[str, BaseException]) -> None:
-    """End what came too late: an event that waited in its queue for longer than it lives, or was replayed after that."""
+    """End an event that came too late: it outlived its time in the queue, or was replayed after that time."""
     late = [
         w
         for w in works
@@ -218,7 +218,7 @@ def _end_expired(runtime: Runtime, works: list[Work], now: datetime, failed: dic
 
 
 def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
-    """Find or make the people and conversations of events, where they are and what they have consented to, and count them."""
+    """Find or make the people and conversations of events, with their places and consents, and count them."""
     now = runtime.now()
     wanted, sources = {}, {}
     for work in works:
@@ -234,7 +234,7 @@ def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
         wanted.update(dict.fromkeys(work.people, ("subject", keys)))
         wanted[place] = ("conversation", keys)
         _locate(runtime, work, now)
-    # What one person has agreed to is no ground for the others whom an event is about.
+    # One person's consent is no basis for the other people of an event.
     asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
     tally = Tally(runtime)
     counters = tally.keys(share for work in works for share in work.shares)
@@ -247,7 +247,7 @@ def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
 
 
 def _locate(runtime: Runtime, work: Work, now: datetime) -> None:
-    """Say where an event's people are, and for what they count."""
+    """Say where an event's people are, and for which counts."""
     configuration, document = work.snapshot.configuration, work.document
     source = configuration.sources.get(document["source"])
     if source is not None:
@@ -263,7 +263,7 @@ def _read(
     counters: list[tuple[str, dict[str, str]]],
     tally: Tally,
 ) -> list[Item]:
-    """Read in one round trip who is known, what they have consented to, and how many people were counted."""
+    """Read known people, their consents, and the count of people, in one round trip."""
     table = runtime.people.table.name
     places: list[tuple[str, Mapping[str, Any]]] = [(table, {"pk": pk}) for pk in wanted]
     places += [*(runtime.consents.key(work.owner) for work in asked), *counters]
@@ -280,7 +280,7 @@ def _read(
 
 
 def plan_of(runtime: Runtime, work: Work, people: Mapping[str, PersonRow], now: datetime) -> None:
-    """Plan an event, and make the entry that tells of the plan.
+    """Plan an event, and make the entry of the plan.
 
     Raises:
         Misconfigured: the event's source is gone.
@@ -315,7 +315,7 @@ def plan_of(runtime: Runtime, work: Work, people: Mapping[str, PersonRow], now: 
         warning("patterns_undecided", tenant=work.tenant, event_id=document["id"])
         count("patterns_undecided")
     plain = canonical(document)
-    # Off the record nobody can ever show what it was: the salt is kept nowhere.
+    # Off the record no one can ever prove the content: the salt is not stored.
     salt_of = runtime.random(32) if document["otr"] else people[work.owner].key
     work.entry = audit.decided(
         tenant=work.tenant,
@@ -345,7 +345,7 @@ def plan_of(runtime: Runtime, work: Work, people: Mapping[str, PersonRow], now: 
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
-    """Return the bytes of an event that its commitment is made of: keys sorted, no white space, UTF-8."""
+    """Return the bytes of an event that its commitment covers: keys sorted, no white space, UTF-8."""
     return encoders.ordered(document).encode()
 
 

@@ -116,7 +116,7 @@ def inclusion(request: Request, entry: Mapping[str, Any], size: int | None) -> s
     signed = opened(runtime, one, text)
     node = one.node(seal.size)
     proof = merkle.inclusion_proof(index, signed.size, node)
-    # What is read back is checked before it is given away: a damaged object is our fault to find.
+    # Check the data read back before giving it away: a damaged object is ours to find.
     merkle.verify_inclusion(index, signed.size, merkle.leaf_hash(leaf.leaf(entry)), proof, signed.root)
     return str(proofs.InclusionProof(index, tuple(proof), note.parse_note(text)))
 

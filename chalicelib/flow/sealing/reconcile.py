@@ -1,8 +1,8 @@
-"""Reconcile: find entries that wait longer to be sealed than they may, and tell the sealer of them once more.
+"""Reconcile: find entries that wait longer to be sealed than they may, and queue another seal request for them.
 
-A notice can be lost with the process that was to send it. Each day each tenant's entries of the two days before are compared
-with its logs, and with them every 28th of the days further back, so that four weeks go round them all. What is sealed costs
-reads; what is not is counted, which alarms, and sealed.
+A seal request can be lost with the process that was to send it. Each day each tenant's entries of the two days before
+are compared with its logs, and with them every 28th of the days further back, so that four weeks cover all days.
+Sealed entries cost reads only. Unsealed ones are counted, which raises an alarm, and sealed.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def reconcile(runtime: Runtime, tenant: Tenant) -> int:
 
 
 def tell_all(runtime: Runtime, tenant: str, now: datetime) -> None:
-    """Tell the sealer of all that a tenant's log got in the last days, sealed or not: nobody looks at it again.
+    """Queue seal requests for all that a tenant's log got in the last days, sealed or not: no later run looks at it again.
 
     Raises:
-        Unavailable: to be tried again.
+        Unavailable: try again later.
     """
     today = times.minute(now.astimezone(UTC)) // _DAY
     for day in range(today - RECENT_DAYS, today + 1):

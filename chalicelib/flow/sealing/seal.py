@@ -2,10 +2,10 @@
 
 For one log: 1 publish the last seal, if a crash left it unpublished → 2 read the dirty buckets → 3 sort, extend the tree →
 4 write the batch, **commit** by inserting the seal → 5 full tiles and entry bundles → 6 sign, write ``checkpoints/{size}`` →
-7 put ``checkpoint``. Each step can be run again; before 4's commit a crash leaves an orphan batch, after it the next run
-finishes. Of two sealers at once one inserts the seal, and the other begins anew.
+7 put ``checkpoint``. Each step can be repeated; before 4's commit a crash leaves an orphan batch, after it the next run
+finishes. Of two concurrent sealers one inserts the seal, and the other starts again.
 
-Whatever contradicts what was signed before is not signed: a log that stands still and alarms is better than one that forks.
+A state that contradicts an earlier signature is not signed: a log that stops and raises an alarm is better than a fork.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...store.seal_requests import ReceivedSealRequest
 ENTRIES = 256
 """So many waiting entries are sealed at once, however young."""
 LAG = timedelta(seconds=5)
-"""What is younger is left for the next seal: another writer's clock may be a little behind."""
+"""Younger entries are left for the next seal: another writer's clock may be a little behind."""
 UNTIL_S = 45
 HIDDEN_S = 60
 EMPTY = 3
@@ -85,14 +85,14 @@ def interval(runtime: Runtime, minutes: int | None) -> timedelta:
 def seal_log(
     runtime: Runtime, tenant: str, log: str, buckets: Iterable[str], batch_entries: int = seal.BATCH_ENTRIES
 ) -> bool:
-    """Seal what some buckets hold. Return False if entries are left that were too young.
+    """Seal the entries of some buckets. Return False if entries are left that were too young.
 
     Args:
         batch_entries: at most so many in one seal.
 
     Raises:
-        AuditBroken: what is stored contradicts itself; nothing is signed.
-        AuditUnavailable: to be tried again.
+        AuditBroken: the stored data contradict themselves; nothing is signed.
+        AuditUnavailable: try again later.
     """
     one = sealed_log(runtime, tenant, log)
     buckets = list(buckets)
@@ -106,7 +106,7 @@ def seal_log(
             made, data = seal.integrate(last, rows[:batch_entries], horizon)  # 3
             runtime.evidence.put(one.prefix + made.batch, data)  # 4
             if not one.seals.insert(tenant, log, made):
-                break  # another sealer was first: what it sealed is not known here
+                break  # another sealer was first: its seal is not known here
             publish(runtime, one, made)
             count("entries_sealed", made.count)
             last, rows = made, rows[batch_entries:]
@@ -148,10 +148,10 @@ def _unsealed(
 
 
 def publish(runtime: Runtime, one: SealedLog, made: Seal) -> None:
-    """Publish a seal: 5 what its decisions rest on, tiles and bundles that are full now, 6 the signed checkpoint, 7 the newest one's place.
+    """Publish a seal: 5 the files its decisions rest on, newly full tiles and bundles, 6 the signed checkpoint, 7 ``checkpoint``.
 
     Raises:
-        AuditBroken: the seal does not follow from what was signed before; it is not signed.
+        AuditBroken: the seal does not follow from the last signed one; it is not signed.
     """
     if runtime.published.get((one.tenant, one.log), -1) >= made.size:
         return
@@ -164,7 +164,7 @@ def publish(runtime: Runtime, one: SealedLog, made: Seal) -> None:
         text = _sign(runtime, one, made, newest)
         runtime.evidence.put(f"{one.prefix}checkpoints/{made.size}", text, NOTE_TYPE)
         if not runtime.evidence.replace(name, text, NOTE_TYPE, version):
-            # Another sealer is at this log. What it wrote there may be older or newer: look again.
+            # Another sealer works on this log. The object it wrote there may be older or newer: look again.
             publish(runtime, one, made)
     elif _signed(runtime, one, made.size) != bytes.fromhex(made.root):
         raise AuditBroken("another tree of this size was signed")
@@ -187,10 +187,10 @@ def _publish_tiles(runtime: Runtime, one: SealedLog, made: Seal) -> None:
 
 
 def _sign(runtime: Runtime, one: SealedLog, made: Seal, newest: note.Checkpoint | None) -> bytes:
-    """Sign the checkpoint of a seal, after reading the seal itself and checking that it continues what was signed.
+    """Sign the checkpoint of a seal, after reading the seal itself and checking that it continues the signed log.
 
     Args:
-        newest: what stands in the place of the newest checkpoint.
+        newest: the object stored as the newest checkpoint.
     """
     if one.seals.get(one.tenant, one.log, made.first) != made:
         raise AuditBroken("a seal is not the one that was inserted")
