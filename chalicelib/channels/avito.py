@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
-from .base import Ignored, Inbound, Reply, UrlTokenSecret
+from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import (
     Json,
     coordinate,
@@ -24,15 +24,13 @@ from .fields import (
     mapping,
     optional_id,
     parse_json,
-    require_token,
     seconds,
     text,
     word,
 )
 
 KIND = "avito"
-ANSWER_WITHIN_S = 2
-URL_TOKEN = True
+CAPABILITIES = Capabilities(answer_within_s=2, url_token=True)
 MESSAGE = "message"
 NOBODY = (None, "0")  # Avito itself
 
@@ -61,7 +59,7 @@ def verify(request: Inbound, secret: Secret) -> None:
         NotGenuine: the token is missing or wrong, or the message is of another account.
         MalformedPayload: an account was declared and the body is not what Avito sends.
     """
-    require_token(request.query, secret.url_token)
+    verify_url_token(request, secret)
     if secret.account_id is not None:
         account = optional_id(_value(parse_json(request.body)).get("user_id"))
         if account is not None and account != secret.account_id:

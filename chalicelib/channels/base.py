@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Draft
+from .fields import same
 
 Verdict = Literal["accepted", "handshake", "ignored", "rejected", "malformed"]
 
@@ -72,6 +73,16 @@ class UrlTokenSecret(Secret):
     url_token: SecretText
 
 
+def verify_url_token(request: Inbound, secret: UrlTokenSecret) -> None:
+    """Compare the token in the address: ``verify`` of channels whose platform proves nothing.
+
+    Raises:
+        NotGenuine: it is missing or wrong.
+    """
+    if not same(request.query.get("token"), secret.url_token):
+        raise NotGenuine("the token in the address is missing or wrong")
+
+
 class KeyRequest(NamedTuple):
     """Keys that a platform publishes and ``verify`` needs: the secret's field they belong into, and where they are.
 
@@ -83,14 +94,27 @@ class KeyRequest(NamedTuple):
     name: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What sets a channel apart from the usual one.
+
+    Args:
+        body_limit_bytes: the largest request that the channel accepts.
+        keeps_raw: an event always stores the platform's own object, because it means nothing without it.
+        answer_within_s: how long the platform waits for an answer, where that is less than ten seconds.
+        url_token: the platform proves nothing, so the channel's ``Secret`` is a ``UrlTokenSecret``.
+    """
+
+    body_limit_bytes: int = 1024 * 1024
+    keeps_raw: bool = False
+    answer_within_s: float | None = None
+    url_token: bool = False
+
+
 class Channel(Protocol):
     """Satisfied by a module.
 
-    A module may also have ``BODY_LIMIT_BYTES``, where its requests may be over 1 MiB; ``KEEPS_RAW = True``: its events
-    are nothing without the platform's own object; ``ANSWER_WITHIN_S``, where its platform waits for less than ten seconds; and
-    ``URL_TOKEN = True``: its platform proves nothing, so its ``Secret`` is a ``UrlTokenSecret``.
-
-    And these functions, of a request and a secret:
+    A module may also have these functions, of a request and a secret:
 
     - ``keys_needed`` returns a ``KeyRequest`` for what ``verify`` will need beyond the secret, or None. It sees an
       unverified request and decides nothing.
@@ -101,6 +125,7 @@ class Channel(Protocol):
     """
 
     KIND: ClassVar[str]
+    CAPABILITIES: ClassVar[Capabilities]
     Secret: ClassVar[type[BaseModel]]
 
     @staticmethod

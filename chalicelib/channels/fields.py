@@ -299,16 +299,6 @@ def require_header(headers: Mapping[str, str], name: str, expected: str) -> None
         raise NotGenuine("the proof of origin is missing or wrong")
 
 
-def require_token(query: Mapping[str, str], expected: str) -> None:
-    """Raise unless the address that was called holds the source's token.
-
-    Raises:
-        NotGenuine: it does not.
-    """
-    if not same(query.get("token"), expected):
-        raise NotGenuine("the token in the address is missing or wrong")
-
-
 def hmac_sha256(key: str, *parts: bytes) -> str:
     """Return the HMAC-SHA-256 of the parts, in lower-case hexadecimal."""
     return hmac.digest(key.encode(), b"".join(parts), "sha256").hex()

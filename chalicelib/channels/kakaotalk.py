@@ -11,28 +11,19 @@ from collections.abc import Iterator, Mapping
 
 from ..core.errors import MalformedPayload
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
-from .base import Ignored, Inbound, Reply, UrlTokenSecret
-from .fields import Json, clean, compact, id_, mapping, parse_json, require_token, text, word
+from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
+from .fields import Json, clean, compact, id_, mapping, parse_json, text, word
 
 KIND = "kakaotalk"
-ANSWER_WITHIN_S = 5
-URL_TOKEN = True
+CAPABILITIES = Capabilities(answer_within_s=5, url_token=True)
 Secret = UrlTokenSecret
+verify = verify_url_token
 JSON = {"Content-Type": "application/json"}
 TYPED = "TEXT_INPUT"
 PRESSED = ("_MESSAGE", "_BLOCK")  # CARD_BUTTON, LIST_ITEM, LISTMENU and QUICKREPLY_BUTTON, each in both ways
 MEDIA: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
 
 Item = Draft | Ignored
-
-
-def verify(request: Inbound, secret: UrlTokenSecret) -> None:
-    """Compare the token in the address.
-
-    Raises:
-        NotGenuine: it is missing or wrong.
-    """
-    require_token(request.query, secret.url_token)
 
 
 def challenge(request: Inbound, secret: UrlTokenSecret) -> Reply | None:

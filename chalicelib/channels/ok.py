@@ -10,24 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
-from .base import Ignored, Inbound, Reply, UrlTokenSecret
-from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, require_token, text, word
+from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
+from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, text, word
 
 KIND = "ok"
-ANSWER_WITHIN_S = 5
-URL_TOKEN = True
+CAPABILITIES = Capabilities(answer_within_s=5, url_token=True)
 Secret = UrlTokenSecret
+verify = verify_url_token
 
 Item = Draft | Ignored
-
-
-def verify(request: Inbound, secret: UrlTokenSecret) -> None:
-    """Compare the token in the address.
-
-    Raises:
-        NotGenuine: it is missing or wrong.
-    """
-    require_token(request.query, secret.url_token)
 
 
 def challenge(request: Inbound, secret: UrlTokenSecret) -> Reply | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import MalformedPayload
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender, Status
-from .base import Ignored, Inbound, Reply, UrlTokenSecret
+from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import (
     Json,
     compact,
@@ -25,27 +25,18 @@ from .fields import (
     optional_id,
     parse_json,
     phone,
-    require_token,
     text,
     word,
 )
 
 KIND = "signal"
-URL_TOKEN = True
+CAPABILITIES = Capabilities(url_token=True)
 Secret = UrlTokenSecret
+verify = verify_url_token
 GROUP_CHANGED = "UPDATE"
 TYPES: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
 
 Item = Draft | Ignored
-
-
-def verify(request: Inbound, secret: UrlTokenSecret) -> None:
-    """Compare the token in the address.
-
-    Raises:
-        NotGenuine: it is missing or wrong.
-    """
-    require_token(request.query, secret.url_token)
 
 
 def challenge(request: Inbound, secret: UrlTokenSecret) -> Reply | None:

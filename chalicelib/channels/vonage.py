@@ -28,7 +28,7 @@ from ..core.event.event import (
     StatusError,
 )
 from . import base, jwt
-from .base import Ignored, Inbound, Reply, SecretText
+from .base import Capabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     clean,
@@ -48,6 +48,7 @@ from .fields import (
 )
 
 KIND = "vonage"
+CAPABILITIES = Capabilities()
 ISSUER = "Vonage"
 WINDOW_S = 300
 

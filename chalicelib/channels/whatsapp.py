@@ -22,7 +22,7 @@ from ..core.event.event import (
     Status,
     StatusError,
 )
-from .base import Ignored, Inbound
+from .base import Capabilities, Ignored, Inbound
 from .fields import (
     Json,
     compact,
@@ -41,6 +41,7 @@ from .meta import Secret, acknowledge, challenge, entries, verify
 __all__ = ["KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
 
 KIND = "whatsapp"
+CAPABILITIES = Capabilities()
 OBJECT = "whatsapp_business_account"
 
 Item = Draft | Ignored

@@ -108,20 +108,34 @@ class SendingClients:
     aws: Aws | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kind can do. The usual one writes a form of its own, in the format ``standard``, unsigned.
+
+    Args:
+        selects: the body is the document as ``select`` leaves it, any JSON value.
+        formats: the formats that a destination may have.
+        memory: sending uses the stored state of the destination, ``SendingClients.memory``.
+        signs: deliveries are signed with the destination's secrets, so a tenant is shown them.
+    """
+
+    selects: bool = False
+    formats: tuple[str, ...] = ("standard",)
+    memory: bool = False
+    signs: bool = False
+
+
 class DestinationKind(Protocol):
     """Satisfied by a module. A request is the kind's own type: what ``render`` makes and ``send`` takes; it has a ``body``.
 
-    A module that says nothing else writes a form of its own (no ``select``), in the format ``standard``, unsigned:
+    A module may also have a function:
 
-    - ``SELECTS = True``: what ``render`` is given is the body's content as it is, any JSON value;
-    - ``FORMATS``: the formats that a destination may have;
-    - ``MEMORY = True``: it is given ``Clients.memory``, that of the destination being sent to;
-    - ``SIGNS = True``: it signs with the destination's secrets, so that a tenant is shown them;
     - ``prove(config, external_id, session, clients) -> Proof``: it acts under a role of the tenant's, which has to demand the
       destination's external id; the destination is disabled until that is proved.
     """
 
     KIND: ClassVar[str]
+    CAPABILITIES: ClassVar[Capabilities]
     Config: ClassVar[type[BaseModel]]
 
     @staticmethod

@@ -22,11 +22,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from . import base, calls, contacts, text, tokens, vetted
 from .address import URL_MAX
-from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "bitrix24"
-MEMORY = True
+CAPABILITIES = Capabilities(memory=True)
 
 TOKEN_URL = "https://oauth.bitrix24.tech"  # noqa: S105  (an address)
 REFRESH_KEEP_S = 180 * 86_400

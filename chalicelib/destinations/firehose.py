@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from . import aws
-from .base import Delivery, DeliveryReceipt, SendingClients
+from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
 
 KIND = "firehose"
-SELECTS = True
+CAPABILITIES = Capabilities(selects=True)
 # 1,000 KiB of data, the line's end included.
 CALL = aws.AwsCall("firehose", "put_record", limit_bytes=1_024_000, usual_bytes=1_024_000)
 

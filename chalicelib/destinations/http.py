@@ -19,12 +19,12 @@ from ..core.delivery.retry import Outcome
 from ..core.errors import DeliveryError, Invalid
 from . import base, cloudevents, handshake, vetted
 from .address import URL_MAX, ForbiddenAddress, check_url
-from .base import Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
 
 KIND = "http"
-SELECTS = True
-SIGNS = True
-FORMATS = ("standard", "cloudevents_structured", "cloudevents_binary")
+CAPABILITIES = Capabilities(
+    selects=True, signs=True, formats=("standard", "cloudevents_structured", "cloudevents_binary")
+)
 USER_AGENT = "Waybill/1"
 
 HEADERS_MAX = 20

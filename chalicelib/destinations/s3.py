@@ -14,10 +14,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, StringConstraints
 
 from . import aws
-from .base import Delivery, DeliveryReceipt, SendingClients
+from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
 
 KIND = "s3"
-SELECTS = True
+CAPABILITIES = Capabilities(selects=True)
 # 5 GiB in one call, far over what an event can hold.
 CALL = aws.AwsCall("s3", "put_object", limit_bytes=5_368_709_120, usual_bytes=5_368_709_120)
 TAKEN = frozenset({"PreconditionFailed"})

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from . import aws
-from .base import Delivery, DeliveryReceipt, SendingClients
+from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
 
 KIND = "sns"
-SELECTS = True
+CAPABILITIES = Capabilities(selects=True)
 # 1 MiB of body and attributes where the topic's MaximumMessageSize allows it, which is 256 KiB unless it was raised.
 CALL = aws.AwsCall("sns", "publish", limit_bytes=1_048_576, usual_bytes=262_144)
 

@@ -13,9 +13,9 @@ from ..store.memory import DestinationMemory
 
 
 def clients_of(runtime: Runtime, tenant: str, keys: TenantKeys, destination: Destination) -> SendingClients:
-    """Return the clients for one attempt; of a module that says ``MEMORY = True`` with what is remembered there."""
+    """Return the clients for one attempt; with the destination's memory where its kind uses one."""
     clients = runtime.destination_clients
-    if not getattr(of_kind(destination.kind), "MEMORY", False):
+    if not of_kind(destination.kind).CAPABILITIES.memory:
         return clients
     memory = DestinationMemory(runtime.data.table, keys, tenant, destination.id, runtime.now, runtime.random)
     return replace(clients, memory=memory)

@@ -72,7 +72,7 @@ def delivery_of(
 
 def selects(kind: str) -> bool:
     """Return whether a kind sends its input as it is: a route's selection, a notice; other kinds write a form of their own."""
-    return bool(getattr(destinations.of_kind(kind), "SELECTS", False))
+    return bool(destinations.of_kind(kind).CAPABILITIES.selects)
 
 
 def pull_url(runtime: Runtime, snapshot: Snapshot, route: Route, transfer: str, now: datetime) -> str | None:

@@ -129,7 +129,7 @@ def test_address_has_no_token_when_the_platform_proves_itself(tenant: Api) -> No
 
 
 def test_channel_has_a_token_exactly_when_it_says_so() -> None:
-    said = {kind for kind in CHANNELS if getattr(CHANNELS[kind], "URL_TOKEN", False)}
+    said = {kind for kind in CHANNELS if CHANNELS[kind].CAPABILITIES.url_token}
 
     assert {kind for kind in CHANNELS if issubclass(CHANNELS[kind].Secret, UrlTokenSecret)} == said
     assert said >= {"ok", "avito"}

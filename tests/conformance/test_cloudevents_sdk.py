@@ -97,7 +97,7 @@ def test_header_value_is_the_specifications_example_when_it_is_encoded() -> None
     assert "ce-datacontenttype" not in sent.headers
 
 
-@pytest.mark.parametrize("name", http.FORMATS)
+@pytest.mark.parametrize("name", http.CAPABILITIES.formats)
 def test_libraries_accept_both_signatures_in_every_format(name: str) -> None:
     sent = request(format=name)
 

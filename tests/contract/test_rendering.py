@@ -97,4 +97,4 @@ def test_nothing_is_rendered_when_a_kind_with_its_own_form_is_given_a_select(kin
 
 def test_kinds_that_send_the_event_take_a_select() -> None:
     assert SELECTING == ["eventbridge", "firehose", "http", "kinesis", "s3", "sns", "sqs"]
-    assert [kind for kind in KINDS if hasattr(of_kind(kind), "FORMATS")] == ["http"]
+    assert [kind for kind in KINDS if of_kind(kind).CAPABILITIES.formats != ("standard",)] == ["http"]

@@ -15,7 +15,6 @@ from chalicelib.core.delivery import signature
 from chalicelib.core.errors import DeliveryError
 from chalicelib.core.tenant.records import Destination
 from chalicelib.destinations import KINDS, of_kind
-from chalicelib.destinations.http import FORMATS
 from chalicelib.flow import rendering
 from tests.support.canary_event import CANARY, EVENT
 from tests.support.destination_kinds import fixture
@@ -24,7 +23,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 URL = "https://cell.example/pull/" + "0" * 84
 SELECTING = sorted(kind for kind in KINDS if rendering.selects(kind))
 WRITING = sorted(set(KINDS) - set(SELECTING))
-ALL = [(kind, form) for kind in SELECTING for form in getattr(of_kind(kind), "FORMATS", ("standard",))]
+ALL = [(kind, form) for kind in SELECTING for form in of_kind(kind).CAPABILITIES.formats]
 
 
 def rendered(kind: str, form: str = "standard", **changes: Any) -> Any:
@@ -90,4 +89,4 @@ def test_nothing_is_rendered_by_a_kind_with_a_form_of_its_own(kind: str) -> None
 
 def test_all_kinds_and_formats_are_asked() -> None:
     assert {kind for kind, _ in ALL} | set(WRITING) == set(KINDS)
-    assert {form for kind, form in ALL if kind == "http"} == set(FORMATS)
+    assert {form for kind, form in ALL if kind == "http"} == set(of_kind("http").CAPABILITIES.formats)

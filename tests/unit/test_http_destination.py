@@ -145,7 +145,7 @@ PAIR, PAIR_BEFORE = signature.make_pair(b"\x03" * 32), signature.make_pair(b"\x0
 SECRET_BEFORE = signature.make_secret(b"\x05" * 24)
 
 
-@pytest.mark.parametrize("name", http.FORMATS)
+@pytest.mark.parametrize("name", http.CAPABILITIES.formats)
 @pytest.mark.parametrize(
     ("scheme", "signed_with"),
     [

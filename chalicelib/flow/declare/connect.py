@@ -80,7 +80,7 @@ def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tu
     if channel not in CHANNELS:
         raise invalid("body.channel", "unknown_channel", f"use one of: {', '.join(sorted(CHANNELS))}")
     module, token = CHANNELS[channel], None
-    if getattr(module, "URL_TOKEN", False):
+    if module.CAPABILITIES.url_token:
         if "url_token" in given:
             raise invalid(f"{loc}.url_token", "made_here", "leave it out: the cell makes the token")
         token = base64.urlsafe_b64encode(request.bytes_for("url_token")).rstrip(b"=").decode()

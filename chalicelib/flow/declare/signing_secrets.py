@@ -24,8 +24,6 @@ from ...core.tenant.records import DestinationSettings
 from ..request import Request
 from .configure import invalid
 
-STANDARD = ("standard",)
-
 
 def check_format(settings: DestinationSettings) -> None:
     """Refuse a format that a kind does not send.
@@ -33,7 +31,7 @@ def check_format(settings: DestinationSettings) -> None:
     Raises:
         Invalid: no such kind, or not one of its formats.
     """
-    formats = getattr(destinations.of_kind(settings.kind), "FORMATS", STANDARD)
+    formats = destinations.of_kind(settings.kind).CAPABILITIES.formats
     if settings.format not in formats:
         text = f"a destination of kind {settings.kind} has the format {' or '.join(formats)}"
         raise invalid("body.format", "not_of_this_kind", text)
@@ -71,7 +69,7 @@ def public_keys(kind: str, sealed: Mapping[str, Any], now: datetime) -> list[str
 
 
 def _signs(kind: str) -> bool:
-    return bool(getattr(destinations.of_kind(kind), "SIGNS", False))
+    return bool(destinations.of_kind(kind).CAPABILITIES.signs)
 
 
 def agreed(request: Request, settings: DestinationSettings, config: Any) -> str | None:

@@ -141,7 +141,7 @@ def take(runtime: Runtime, works: list[Work], started_s: float) -> None:
 def _until(runtime: Runtime, work: Work, started_s: float) -> float:
     """Return the end of the time for attempts, on the monotonic clock."""
     within_s = runtime.settings.off_record_s
-    limit_s = getattr(CHANNELS[work.document["channel"]], "ANSWER_WITHIN_S", None)
+    limit_s = CHANNELS[work.document["channel"]].CAPABILITIES.answer_within_s
     if limit_s is not None:
         within_s = min(within_s, limit_s - MARGIN_S)
     return max(started_s + within_s, runtime.monotonic() + LEAST_S)

@@ -23,7 +23,7 @@ def pack_event(door: SourceContext, draft: Draft, now: datetime) -> tuple[str, b
         TooLarge: the event is over the limit even without the platform's own object.
     """
     event = ids.event_id(door.keys.ids, door.source.id, draft.dedupe_id)
-    keeps_raw = door.source.keep_raw or getattr(CHANNELS[door.source.channel], "KEEPS_RAW", False)
+    keeps_raw = door.source.keep_raw or CHANNELS[door.source.channel].CAPABILITIES.keeps_raw
 
     def document_of(draft: Draft) -> bytes:
         whole = complete(

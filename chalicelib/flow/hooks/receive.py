@@ -26,8 +26,6 @@ from ...store.source_cache import SourceContext
 from . import platform_keys
 from .packing import pack_event
 
-BODY_LIMIT_BYTES = 1024 * 1024
-"""Of a channel that does not say more (``BODY_LIMIT_BYTES`` of its module)."""
 BODY_MAX_BYTES = 5 * 1024 * 1024
 """For any channel: Lambda gives a function at most 6 MB."""
 CONTENT_TYPES = (
@@ -78,7 +76,7 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     if not runtime.admit(source, runtime.settings.source_rate_per_s):  # 3
         return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
     channel = CHANNELS[door.source.channel]
-    if len(request.body) > getattr(channel, "BODY_LIMIT_BYTES", BODY_LIMIT_BYTES):
+    if len(request.body) > channel.CAPABILITIES.body_limit_bytes:
         return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
     secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
     published = platform_keys.of(runtime)
