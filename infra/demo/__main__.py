@@ -74,8 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"\n{table(lines, out.isatty())}\n", file=out)
     print(
-        "Held events wait, encrypted, at most 72 hours for their basis; refused ones never leave. Every line is in the log,\n"
-        "which two programs have verified and of which no byte can be altered unseen.",
+        "Held events wait, encrypted, at most 72 hours for their basis; refused events never leave. Every line is in the log.\n"
+        "Two programs have verified the log: they detect a change of any byte.",
         file=out,
     )
     return 0

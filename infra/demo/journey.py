@@ -100,7 +100,7 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A legal person behind a destination, and what is expected of sending to it."""
+    """A legal person behind a destination, and the decision expected for it."""
 
     name: str
     country: str
@@ -160,7 +160,7 @@ class Line:
 
 @dataclass
 class Made:
-    """What the journey has set up for one situation."""
+    """The resources that the journey has created for one situation."""
 
     situation: Situation
     tenant: Tenant
@@ -171,7 +171,7 @@ class Made:
 
 
 Prove = Callable[[list[Made], Say, float], None]
-"""What goes on where the journey ends, with so many seconds to wait for each thing."""
+"""Runs at the end of the journey, with the number of seconds to wait for each result."""
 
 
 def _set_up(api: Gateway, operator: Tenant, sink: Sink, situation: Situation) -> Made:
@@ -302,7 +302,7 @@ def _lines(made: Made, timeout_s: float) -> list[Line]:
 
 
 def _check_sink(sink: Sink, made: Made, say: Say) -> int:
-    """Return how many deliveries came in; only what was allowed or redacted may have come, once each."""
+    """Return how many deliveries came in; only allowed or redacted events may have come, once each."""
     arrived = 0
     for number, recipient in enumerate(made.situation.recipients):
         name = next(n for n in sink.secrets if n.endswith(f"-{number}") and n in _names(sink, made))
@@ -326,7 +326,7 @@ PULL_GROUNDS: tuple[Json, ...] = (
 
 
 def _pull(made: Made, name: str, told: list[Json], say: Say) -> None:
-    """Pull each event that a recipient was told of: in vain, then once, its grounds being declared, and in vain again."""
+    """Pull each event of a notice: first refused, then given once its grounds are declared, then refused as used."""
     if any(set(data) != {"id", "kind", "pull_url"} for data in told):
         raise JourneyError(f"{name} received more than links")
     paths = ["/pull/" + data["pull_url"].rpartition("/pull/")[2] for data in told]
@@ -390,14 +390,14 @@ def run(
         now = int(time.time())
         for each in made:
             _post(hooks, each, now, say)
-        say("Every transfer comes to its end")
+        say("Every transfer ends")
         lines = [line for each in made for line in _lines(each, timeout_s)]
         arrived = sum(_check_sink(sink, each, say) for each in made)
         say(
             f"  {arrived} deliveries arrived, each once, each signed; {sink.refused} with a signature that does not verify"
         )
         entries = sum(_check_log(each) for each in made)
-        say(f"  {entries} log entries: one decision for each event, every hash is that of its bytes")
+        say(f"  {entries} log entries: one decision for each event, each hash matches its bytes")
         if sink.refused:
             raise JourneyError("a delivery's signature did not verify")
         if not all(line.as_expected for line in lines):

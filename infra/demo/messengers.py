@@ -1,4 +1,4 @@
-"""What five messengers post: signed webhooks with a person's message, and the secrets that their consoles show."""
+"""Five messengers' posts: signed webhooks with a person's message, and the secrets that their consoles show."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ POSTS: Mapping[str, Callable[[Json, int, int], Post]] = {
 
 
 def new_secret(channel: str) -> Json:
-    """Make up what a messenger's console would show."""
+    """Make up the data that a messenger's console would show."""
     token = secrets.token_hex(16)
     return {
         "telegram": {"secret_token": token},

@@ -34,7 +34,7 @@ def run(made: Iterable[Made], say: Say, timeout_s: float) -> None:
     say("The log is sealed")
     for each in made:
         _wait(f"{each.situation.name}: the log is not sealed", timeout_s, lambda each=each: _sealed(each))  # type: ignore[misc]
-    say("Each tenant fetches its log as a bundle, and two programs verify it, offline, by the log's key alone")
+    say("Each tenant fetches its log as a bundle, and two programs verify it, offline, with only the log's key")
     jobs = {
         each.situation.name: each.tenant("POST", "/v1/audit/bundle", {"mode": "full"}, expect=(202,)) for each in made
     }
@@ -75,7 +75,7 @@ def _done(made: Made, job: str) -> Any:
 
 
 def _verified(path: Path, vkey: str, expected: int, what: str) -> str:
-    """Run both verifiers. Return what the first one reports.
+    """Run both verifiers. Return the first one's report.
 
     Raises:
         JourneyError: one of them ends with another code than expected.
@@ -101,8 +101,8 @@ def _forge(path: Path, tar: bytes, vkey: str, say: Say) -> None:
     _verified(path, vkey, MALFORMED, "one altered byte")
     told, fits = (hashlib.sha256(data[first:end]).hexdigest().encode() for data in (tar, forged))
     path.write_bytes(bytes(forged).replace(told, fits, 1))
-    report = _verified(path, vkey, PROOF_BAD, "one altered byte that the manifest agrees with")
-    say("  One byte of an entry altered in a copy: both refuse it, also where the manifest is made to agree with it")
+    report = _verified(path, vkey, PROOF_BAD, "one altered byte with a matching manifest")
+    say("  One byte of an entry altered in a copy: both refuse it, even with a matching manifest")
     for line in report.splitlines():
         if line.startswith(("NOT OK", "[")):
             say(f"    {line}")

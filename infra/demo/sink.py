@@ -13,7 +13,7 @@ from .messengers import Json
 
 
 class Sink:
-    """A recipient's server on loopback: it accepts what is signed with its secret, and nothing else."""
+    """A recipient's server on loopback: it accepts only requests signed with its secret."""
 
     def __init__(self) -> None:
         self.received: dict[str, list[Json]] = {}
