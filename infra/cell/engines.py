@@ -42,7 +42,7 @@ class Engine:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -63,7 +63,7 @@ def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
             region_name=region,
             max_pool_connections=pool,
             retries={"mode": "standard"},
-            user_agent="waybill-local",  # told nothing, the SDK works its own out for every call
+            user_agent="waybill-local",  # without a setting the SDK computes its own for every call
         )
         with _making:
             return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
@@ -73,7 +73,7 @@ def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
 
 @contextlib.contextmanager
 def mocked() -> Iterator[None]:
-    """Have moto answer every client of this process, without what it does at length for nothing."""
+    """Make moto answer every client of this process, without its slow, useless work."""
     from moto import mock_aws
 
     from .moto import answers, keys, queues, tables

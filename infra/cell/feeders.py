@@ -65,7 +65,7 @@ def feed_once(
     sequence: Sequence | None = None,
     wait_s: int = 0,
 ) -> int:
-    """Give one batch of a queue to its handler, and delete what it took. Return how many messages there were.
+    """Give one batch of a queue to its handler, and delete the messages that it took. Return how many messages there were.
 
     Args:
         wait_s: how long the queue may wait for a first message before it answers that there is none.
@@ -100,9 +100,9 @@ def feed_until(
     sequence: Sequence | None = None,
     wait_s: int = 0,
 ) -> Callable[[], None]:
-    """Return what a thread runs that feeds a handler until ``stopping``. The batch in hand is always finished.
+    """Return the function of a thread that feeds a handler until ``stopping``. It always finishes the batch in progress.
 
-    A queue that does not answer is asked again after a while, ever longer up to ``TROUBLE_MAX_S``.
+    If a queue does not answer, the thread asks again after a pause, which grows up to ``TROUBLE_MAX_S``.
     """
 
     def run() -> None:
@@ -125,7 +125,7 @@ def feed_until(
 
 
 def clock(stopping: threading.Event, period_s: float, run: Callable[[], Any]) -> Callable[[], None]:
-    """Return what a thread runs that calls ``run`` every ``period_s`` until ``stopping``. A fault is logged, and time goes on."""
+    """Return the function of a thread that calls ``run`` every ``period_s`` until ``stopping``. It logs a fault and goes on."""
 
     def tick() -> None:
         while not stopping.wait(period_s):

@@ -45,7 +45,7 @@ HANDLERS = {"inbox": "route", "outbox": "deliver", "inbox-dead": "dead_inbox", "
 
 @dataclass(frozen=True)
 class Options:
-    """What ``waybill local`` is told."""
+    """The options of ``waybill local``."""
 
     port: int = 0
     engine: str = "moto"
@@ -80,7 +80,7 @@ class Cell:
 
 
 def make_resources(engine: Engine, cell: str, region: str, country: str) -> None:
-    """Make the cell's key, tables, buckets and queues from ``resources.json``; what is there already stays."""
+    """Make the cell's key, tables, buckets and queues from ``resources.json``; existing ones stay."""
     make_stores(engine, cell, region, country)
     making.make_queues(engine.make_client("sqs", region), template.queues(cell, region, country, engine.account))
 

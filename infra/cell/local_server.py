@@ -86,7 +86,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
 
 def _length(text: str, base: int) -> int:
-    """Read a length; a negative one would have the door read until the client is gone."""
+    """Read a length; a negative one would make the server read until the client closes the connection."""
     length = int(text.strip() or "0", base)
     if length < 0:
         raise ValueError("a length is never negative")
@@ -134,7 +134,7 @@ class LocalServer(ThreadingHTTPServer):
     def answer_request(
         self, method: str, target: str, headers: list[tuple[str, str]], body: bytes | None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Answer one request; ``body`` None is one that was too large to keep."""
+        """Answer one request; ``body`` is None if it was too large to keep."""
         parts = urlsplit(target)
         if parts.path.startswith("/exports/") and method == "GET":
             return self._exported(parts.path.removeprefix("/exports/"), parts.query)

@@ -1,4 +1,4 @@
-"""Making a cell's tables, queues and bucket through their APIs, where no template does; what is there already stays."""
+"""Make a cell's tables, queues and bucket through their APIs, for homes without a template; existing ones stay."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make_bucket(s3: Any, bucket: Bucket) -> None:
 
 
 def lock_bucket(s3: Any, name: str, mode: str, years: int) -> None:
-    """Have a bucket keep every version of every object for some years; in mode ``COMPLIANCE`` nobody can undo it."""
+    """Make a bucket keep every version of every object for some years; in mode ``COMPLIANCE`` no one can undo it."""
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     retention = {"Mode": mode, "Years": years}
     s3.put_object_lock_configuration(
@@ -60,7 +60,7 @@ def lock_bucket(s3: Any, name: str, mode: str, years: int) -> None:
 
 
 def expire_in_bucket(s3: Any, name: str, days: int) -> None:
-    """Have a bucket remove everything after some days, unfinished uploads too."""
+    """Make a bucket remove everything after some days, unfinished uploads too."""
     rule = {
         "ID": "expire",
         "Status": "Enabled",

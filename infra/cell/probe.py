@@ -21,10 +21,10 @@ OBJECT = "checks/written-once"
 
 
 def check(cell: Runtime) -> None:
-    """Ask the home of a cell.
+    """Check the home of a cell.
 
     Raises:
-        Misconfigured: something is not there, or does not do what is needed; the text names it and what to do.
+        Misconfigured: a resource is missing, or lacks a needed ability; the text names it and the remedy.
     """
     _keys(cell)
     for what, ask in (("tables", _tables), ("queues", _queues), ("buckets", _bucket)):
@@ -93,7 +93,7 @@ def _bucket(cell: Runtime) -> None:
 def _write_once(s3: Any, bucket: str) -> bool:
     """Write an object unless it is there. Return whether the bucket took it."""
     body = b"written once\n"
-    checksum = base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()  # what is locked needs one
+    checksum = base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()  # a locked object needs one
     try:
         s3.put_object(Bucket=bucket, Key=OBJECT, Body=body, ContentMD5=checksum, IfNoneMatch="*")
     except ClientError as fault:

@@ -1,4 +1,4 @@
-"""moto's answers, without working out anew for each of them what moto's classes are made of.
+"""moto's answers, without inspecting moto's classes again for each call.
 
 For every call moto lists the methods of the class that answers it, and tries several names for every member that an answer
 may have. Both follow from the service's description alone.

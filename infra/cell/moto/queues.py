@@ -1,8 +1,8 @@
-"""moto's FIFO queues with the search put right: moto looks at each message some dozen times for every one that is sent or taken.
+"""moto's FIFO queues with a faster search: moto looks at each message some dozen times for every send or receive.
 
-With a thousand messages waiting a receipt takes moto most of a second. What may be received is found here in one look, and the
-numbers of messages, which SQS calls approximate, are not counted for every call. Several messages of a group that were given
-back together come again in their order; moto gives out the last one first.
+With a thousand messages waiting, a receipt takes moto most of a second. Here one pass finds the receivable messages, and
+the numbers of messages, which SQS calls approximate, are not counted for every call. Several messages of a group that
+were given back together come again in their order; moto gives out the last one first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Queue(models.Queue):
 
     @property
     def messages(self) -> list[models.Message]:
-        """What may be received now: visible, and of a group of which nothing is in flight."""
+        """The messages that may be received now: visible, and of a group without a message in flight."""
         if not self.fifo_queue:
             return super().messages
         now_ms = unix_time_millis()
@@ -32,7 +32,7 @@ class Queue(models.Queue):
         return self._busy(unix_time_millis()) if self.fifo_queue else super().pending_message_groups
 
     def _busy(self, now_ms: float) -> set[str]:
-        # moto forgets what is back one by one, while it gives it out, and so passes over all but the last of a group.
+        # moto frees returned messages one by one while it gives them out, and so skips all but the last of a group.
         self._pending_messages -= {m for m in self._pending_messages if m.visible_at < now_ms}
         return {m.group_id for m in self._pending_messages if m.group_id is not None}
 

@@ -48,7 +48,7 @@ class Table(Slow):
         return partition.values() if self.range_key_attr else [partition] if partition else []
 
     def all_items(self) -> list[Any]:
-        """Return what is looked at: every item but within a query."""
+        """Return the items to examine: every item, but within a query only the sought ones."""
         return super().all_items() if self._sought is None else self._sought
 
 
