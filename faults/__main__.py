@@ -80,7 +80,7 @@ def _counts(counted: Counter[str]) -> str:
 
 
 def report(outcome: Outcome, engine: str, events: int) -> str:
-    """Return what is said of a round in which the promise was broken."""
+    """Return the report of a round in which the promise was broken."""
     kinds = Counter(b.promise for b in outcome.broken)
     told: list[str] = []
     for promise in kinds:

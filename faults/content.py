@@ -1,4 +1,4 @@
-"""What owners do with what has come: they have it erased, kept and sent again."""
+"""Owners' acts on stored content: erase it, hold it, send it again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def replay_all(owners: Owners, tenant: Tenant) -> bool:
 
 
 def hold(owners: Owners, tenant: Tenant) -> bool:
-    """Place a legal hold on a conversation, try to erase what it is on, and release it or leave it standing."""
+    """Place a legal hold on a conversation, try to erase the held content, and release the hold or leave it."""
     listed = owners.listed(tenant, "/v1/events?limit=20")
     there = [event["id"] for event in listed if event["id"] not in tenant.erased]
     if not there:

@@ -29,7 +29,7 @@ def is_off(entry: Entry) -> bool:
 
 @dataclass
 class Transfer:
-    """A transfer as the log tells of it."""
+    """A transfer, as the log records it."""
 
     id: str
     event: str
@@ -46,7 +46,7 @@ class Transfer:
         return any(d["cause"] == "replayed" for d in self.decisions)
 
     def verdict(self, decision: Entry) -> str:
-        """Return what a decision said of this transfer."""
+        """Return a decision's part about this transfer."""
         return str(next(r["decision"] for r in decision["routes"] if r["transfer"] == self.id))
 
     @property
@@ -117,7 +117,7 @@ class Evidence:
             self.taken[event], self.taken_at[event] = (tenant, source), tick
             self.places[event] = place
             channel = next((s.channel for s in self.tenants[tenant].sources if s.id == source), "")
-            # What is off the record is sent by the door: no order is promised for it.
+            # The door sends events off the record: no order is promised for them.
             if channel and channel not in WITHOUT_CONVERSATION and event not in self.off:
                 self.groups[event] = group
 
@@ -127,7 +127,7 @@ class Evidence:
         return thing is None or (thing["kind"] == "transfer" and thing["id"] == transfer.id)
 
     def broken(self, promise: str, transfer: Transfer, detail: str, *others: Transfer) -> Broken:
-        """Tell a transfer's story, and of others that it met."""
+        """Report a transfer's history, and those of the transfers that it met."""
         lines: list[story.Line] = []
         for one in (transfer, *others):
             told = [story.of_entry(e, self.tick(e)) for e in (*one.decisions, *one.attempts, *one.acts)]

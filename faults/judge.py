@@ -22,12 +22,12 @@ from .world import REGION
 
 ENDS = ("delivered", "rejected", "gave_up")
 Promise = Callable[[Evidence], Iterator[Broken]]
-"""Yields each thing of which a promise was broken."""
+"""Yields one report for each broken promise."""
 
 
 @dataclass
 class Seen:
-    """What the judge read."""
+    """The records that the judge read."""
 
     ends: Counter[str] = field(default_factory=Counter)
     digest: str = ""
@@ -88,7 +88,7 @@ def ended(evidence: Evidence) -> Iterator[Broken]:
         ends = {outcome for _, outcome in terminal}
         expiries = [a for a in transfer.acts if a["kind"] == "expired"]
         if transfer.replayed:
-            expiries = [a for a in expiries if a["reason"] != "dead_letter"]  # that end is what a replay takes back
+            expiries = [a for a in expiries if a["reason"] != "dead_letter"]  # a replay reverses that end
         if transfer.in_force == "refused":
             ends.add("refused")
         elif expiries and not terminal:
@@ -158,12 +158,12 @@ def ordered(evidence: Evidence) -> Iterator[Broken]:
 
 
 def received(evidence: Evidence) -> Iterator[Broken]:
-    """What is delivered by the log was received, and what was received is in the log; one id, one valid signature."""
+    """Each delivery in the log was received, and each received one is in the log; one id, one valid signature."""
     for transfer in evidence.transfers.values():
         delivered = [a for a in transfer.attempts if a["outcome"] == "delivered"]
         if delivered and not any(r.status is not None for r in transfer.requests):
             yield evidence.broken("received", transfer, "is delivered by the log and was never received")
-        # A process that died after sending leaves it to the next attempt to be told; what is over has no next one.
+        # A process that died after sending leaves the report to the next attempt; an expired transfer has no next attempt.
         over = transfer.in_force == "refused" or transfer.acts or evidence.closed(transfer.tenant)
         if transfer.requests and not transfer.attempts and not over:
             yield evidence.broken("received", transfer, "was received and has no attempt in the log")
@@ -178,7 +178,7 @@ def received(evidence: Evidence) -> Iterator[Broken]:
 
 
 def lawful(evidence: Evidence) -> Iterator[Broken]:
-    """Nothing is sent before its decision is written, or after one that forbids it, or what a destination is barred from."""
+    """Nothing is sent before its decision is written, after one that forbids it, or while the tenant forbids it."""
     for transfer in evidence.transfers.values():
         destination = evidence.destinations.get(transfer.destination)
         said = [(evidence.tick(d), transfer.verdict(d)) for d in transfer.decisions]
@@ -199,7 +199,7 @@ def lawful(evidence: Evidence) -> Iterator[Broken]:
 
 
 def limited(evidence: Evidence) -> Iterator[Broken]:
-    """A destination gets no more than its limit, in any ten seconds by the clocks of those who send."""
+    """A destination gets no more than its limit, in any ten seconds by the senders' clocks."""
     for receiver in evidence.receivers.all.values():
         if receiver.limit_per_s is None:
             continue
@@ -280,6 +280,6 @@ def _text(row: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def judge(evidence: Evidence, promises: Iterable[Promise]) -> tuple[list[Broken], Seen]:
-    """Judge a round that has come to rest. Return each promise that was broken, and what was read."""
+    """Judge a round that has come to rest. Return each broken promise, and the records read."""
     broken = [found for promise in promises for found in promise(evidence)]
     return broken, Seen(_ends(evidence), _digest(evidence))

@@ -33,7 +33,7 @@ class Life:
 
 
 class Lives:
-    """Lets the events of a round that has come to rest end, and looks at what is stored now and then."""
+    """Ends the events of a round that has come to rest, and checks the stored rows now and then."""
 
     def __init__(self, world: World, owners: Owners, storm: Weather) -> None:
         self.world, self.owners, self.storm = world, owners, storm
@@ -68,7 +68,7 @@ class Lives:
         self.world.scheduler.run((when - START).total_seconds())
 
     def _stored(self) -> tuple[dict[str, Life], dict[str, str]]:
-        """Return the events that have a row, and as whom or what the log knows each that has a key."""
+        """Return the events that have a row, and the names by which the log knows each that has a key."""
         tables, prefix = self.world.tables, f"waybill-{CELL}"
         found = {}
         for row in tables.rows(f"{prefix}-data"):
@@ -84,7 +84,7 @@ class Lives:
         return life.conversation in self._tenants[life.tenant].held
 
     def _look(self) -> None:
-        """Whatever was there and is alive or held is there, unless it was erased."""
+        """Every event that was stored and is alive or held is still stored, unless it was erased."""
         stored, people = self._stored()
         self.seen = self.seen or stored
         alive = self.world.now() + SLACK
@@ -123,6 +123,6 @@ class Lives:
                 continue
             if event in stored:
                 yield Broken("gone", event, f"is stored, though its life ended at {times.text(life.ends_at)}")
-            # What is about nobody is under its conversation's key, which goes with the tenant.
+            # An event about no person is under its conversation's key, which goes with the tenant.
             if life.owner not in held and people.get(life.owner or "", "").startswith("sub_"):
                 yield Broken("gone", event, "is of somebody whose key is there, and nothing else")

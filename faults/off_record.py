@@ -1,4 +1,4 @@
-"""Conversations that are off the record for a while: what is said meanwhile is decided, sent at most once, and kept nowhere."""
+"""Conversations that are off the record for a while: their events are decided, sent at most once, and stored nowhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tenants import Span, Tenant, Unrecorded
 from .world import LIMIT_S
 
 SETTLE = EFFECT + timedelta(seconds=2 * LIMIT_S["hooks"])
-"""After so long nobody is at work who did not look."""
+"""After so long, no process that has not read the change is still at work."""
 SOME = 3
 
 
@@ -102,9 +102,9 @@ def _marked(evidence: Evidence, event: str, first: Mapping[str, Any]) -> str:
         return "is off the record, and its conversation was not yet" if off else ""
     over = span.ended is not None and tick > span.ended
     if not over and not (span.begun < span.since < tick and (span.until is None or tick < span.until)):
-        return ""  # somebody was changing it
+        return ""  # another process was changing it
     received_at = times.parse(receipt["received_at"])
-    # Whose clock is late ends an interval in what is the past for others, who saw it open.
+    # A process with a late clock ends an interval in the past of others, which saw it open.
     covered = any(
         since <= received_at and (not over or until is None or received_at < until) for since, until in mark.intervals
     )

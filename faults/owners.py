@@ -1,4 +1,4 @@
-"""Tenants: what they declare at the API, and how they change their minds while events are on their way."""
+"""Tenants: their declarations at the API, and their changes while events are on their way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 class Declined(Exception):
-    """The API said no to what the harness asked for, and not for a fault's sake."""
+    """The API refused the harness's request, and not because of a fault."""
 
 
 class Owners:
@@ -167,7 +167,7 @@ class Owners:
     # Changing their minds
 
     def live(self, tenant: Tenant, pauses_s: list[float]) -> None:
-        """Have a tenant change something now and then. A task."""
+        """Make a tenant change something now and then. A task."""
         self.busy += 1
         try:
             for pause_s in pauses_s:
@@ -181,12 +181,12 @@ class Owners:
             self.busy -= 1
 
     def some(self, tenant: Tenant) -> Destination | None:
-        """Return one of a tenant's destinations; None where none is left."""
+        """Return one of a tenant's destinations; None if none is left."""
         there = [d for d in tenant.destinations if not d.deleted]
         return self.random.choice(there) if there else None
 
     def wait(self, seconds: float) -> None:
-        """Let some of so many seconds go by."""
+        """Wait for a part of so many seconds."""
         self.world.scheduler.pause(self.random.uniform(0.2, 1) * seconds)
 
     def _barred(
@@ -220,16 +220,16 @@ class Owners:
         return True
 
     def lose_contract(self, tenant: Tenant) -> bool:
-        """Let a contract be missing for a while: what goes there is held."""
+        """Remove a contract for a while: events for its recipient are held."""
         recipient = self.random.choice(sorted(tenant.recipients))
         theirs = [d for d in tenant.destinations if d.recipient == recipient]
         put = functools.partial(self._put, tenant, recipient)
-        # A link is of no person, and asks for no contract; what it leads to does.
+        # A link holds no personal data, and needs no contract; the event it leads to does.
         self._barred(theirs, lambda: put(contract=None), put, links=True)
         return True
 
     def narrow_classes(self, tenant: Tenant) -> bool:
-        """Let a recipient get less for a while."""
+        """Give a recipient fewer classes for a while."""
         recipient = self.random.choice(sorted(tenant.recipients))
         self._put(tenant, recipient, classes=[c for c in CLASSES if c != "name"])
         self.wait(300)
@@ -308,7 +308,7 @@ class Owners:
         return True
 
     def switch_route(self, tenant: Tenant) -> bool:
-        """Disable a route for a while: what comes meanwhile does not match."""
+        """Disable a route for a while: events do not match it meanwhile."""
         chosen = self.some(tenant)
         if chosen is None:
             return False
@@ -332,7 +332,7 @@ class Owners:
         return True
 
     def change_hands(self, tenant: Tenant) -> bool:
-        """Have a destination belong to another recipient."""
+        """Move a destination to another recipient."""
         chosen = self.some(tenant)
         if chosen is None:
             return False
@@ -369,7 +369,7 @@ class Owners:
         return True
 
     def heal(self) -> None:
-        """Enable again what was disabled: everything may end. A task."""
+        """Enable everything that was disabled, so that every transfer can end. A task."""
         for tenant in self.tenants:
             for destination in tenant.destinations:
                 if tenant.closed is None and not destination.deleted:

@@ -1,4 +1,4 @@
-"""Messengers: people who write, and platforms that post it until it is taken, at times once more later."""
+"""Messengers: people who write, and platforms that post each message until it is accepted, sometimes once more later."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass
 class Person:
-    """Who writes to a source, in a conversation of their own. ``accepted`` are the numbers taken, in their order."""
+    """A person who writes to a source, in a conversation of their own. ``accepted`` are the accepted numbers, in their order."""
 
     source: Source
     number: int
@@ -143,7 +143,7 @@ WITHOUT_CONVERSATION = frozenset({"standard_webhooks"})
 
 
 def new_secret(channel: str, randomness: bytes) -> Json:
-    """Make up what a messenger's console would show."""
+    """Make up the data that a messenger's console would show."""
     token = randomness.hex()
     return {
         "telegram": {"secret_token": token},
@@ -166,7 +166,7 @@ class Platforms:
         self.busy = 0
 
     def write(self, person: Person, pauses_s: list[float]) -> None:
-        """Have a person write now and then. A task."""
+        """Make a person write now and then. A task."""
         self.busy += 1
         try:
             for pause_s in pauses_s:

@@ -19,13 +19,13 @@ from .tenants import LINK_HOURS
 from .world import SKEW_S, Context, World
 
 HABITS = ((0.5,), (0.5, 40.0), (0.5, 0.5), (5.0, 5.0), (900.0,), (3000.0, 3000.0), (LINK_HOURS * 3600 + 600.0,), ())
-"""When somebody pulls, in seconds after a link came."""
+"""When a link is pulled, in seconds after it came."""
 TRIES = 3
 
 
 @dataclass(frozen=True)
 class Pull:
-    """One request for what a link leads to, from tick to tick; ``sent_at`` is when the link came."""
+    """One request for a link's content, from tick to tick; ``sent_at`` is when the link came."""
 
     transfer: str
     sent_at: datetime
@@ -50,7 +50,7 @@ class Pulls:
         self.all: list[Pull] = []
 
     def told(self, request: Request) -> None:
-        """Have a link pulled, if a request holds one."""
+        """Pull the link of a request, if it holds one."""
         data = json.loads(request.body)["data"]
         if "pull_url" in data:
             path = data["pull_url"].partition(PATH)
@@ -73,7 +73,7 @@ class Pulls:
 
 
 def judged(evidence: Evidence, made: Iterable[Pull]) -> Iterator[Broken]:
-    """Content is given at most once a transfer, in time, by right, and as the log tells; nothing of it was sent before."""
+    """Content is given at most once a transfer, in time, with a right to it, and as the log says; none was sent before."""
     pulls: dict[str, list[Pull]] = {}
     for pull in made:
         pulls.setdefault(pull.transfer, []).append(pull)
@@ -114,7 +114,7 @@ def _pulled(evidence: Evidence, transfer: Transfer, pulls: list[Pull]) -> Iterat
 
 
 def _unanswered(evidence: Evidence, pull: Pull) -> bool:
-    """Say whether a write was done during a pull and not answered: who asks again finds it, and cannot tell whose it is."""
+    """Say whether a write during a pull was done but not answered: a repeated pull finds it and cannot tell whose it is."""
     told = (f for f in evidence.world.faults.told if f.kind == "lost_answer" and f.where.startswith("api "))
     return any(pull.began <= fault.tick <= pull.ended for fault in told)
 

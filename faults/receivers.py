@@ -1,6 +1,6 @@
-"""Destinations: what they answer, what they have seen. They stand where a vetted connection would be made.
+"""Destinations: their answers, and the requests that they got. They replace the vetted connection.
 
-Connections themselves, real ones that hang, break and lie, are the business of ``tests/contract/test_vetted_connection.py``.
+Connections themselves, real ones that hang, break and lie, are tested in ``tests/contract/test_vetted_connection.py``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ REFUSALS = ("http_400", "http_404", "http_422", "http_301", "http_413")
 
 
 class Receivers:
-    """Every destination of a world, by the path of its address. ``heard`` is told of what each took."""
+    """Every destination of a world, by the path of its address. ``heard`` is called with each accepted request."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -55,7 +55,7 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What a round came to. ``broken`` tells each promise that was broken; empty is as it should be."""
+    """The result of a round. ``broken`` lists the broken promises; it should be empty."""
 
     seed: int
     events: int = 0
@@ -173,7 +173,7 @@ class Round:
         return lambda: self.platforms.write(person, pauses)
 
     def _minute(self) -> None:
-        """Run what the clock brings, each skipped or doubled at times."""
+        """Run the scheduled functions, each sometimes skipped or doubled."""
         world = self.world
         for name, minutes in SCHEDULES.items():
             if self._minutes % minutes:
@@ -197,7 +197,7 @@ class Round:
                 raise RuntimeError("the storm does not end: platforms or owners wait for ever")
 
     def _calm(self) -> None:
-        """Let time run on until nothing waits; minutes in which nothing is due are left out."""
+        """Advance time until nothing waits; skip minutes in which nothing is due."""
         world = self.world
         end_s = world.scheduler.now_s + CALM_DAYS * 86_400
         self._minutes = 0
@@ -217,9 +217,9 @@ class Round:
                 self._run(wait_s, "calm")
 
     def _reconciled(self) -> None:
-        """Let the hours go by in which entries are found whose notice was lost with the process that was to send it.
+        """Advance the hours in which reconcile finds entries whose seal request was lost with its process.
 
-        There is no fault any more: what fails now would fail for ever.
+        Faults are off by now: a failure now would last for ever.
         """
         before = len(self.world.unhandled)
         for _ in range(RECONCILED_HOURS):
@@ -230,15 +230,17 @@ class Round:
         self.failed.update(self.world.unhandled[before:])
 
     def _reconciled_further_back(self) -> None:
-        """Let the days go by in which entries of days long gone are found; only the hours at which a tenant's turn comes.
+        """Advance the days in which reconcile finds entries of past days; only the hours at which a tenant's turn comes.
 
-        A sweep that ends a life, or a person of whom nothing is left, may append to a day that is weeks back.
+        A sweep that ends an event's lifetime, or deletes a person with nothing left, may append to a day that is weeks back.
         """
         if not sealed.waiting(self.world):
             return
         world = self.world
         before = len(world.unhandled)
-        self._run(3600 - (world.now().minute + 30) % 60 * 60, "sealing")  # amid an hour, whatever a clock is ahead
+        self._run(
+            3600 - (world.now().minute + 30) % 60 * 60, "sealing"
+        )  # in the middle of an hour, even with a clock that is ahead
         for _ in range(RECONCILED_DAYS * 24):
             if any(reconcile.due(tenant.id, world.now()) for tenant in self.owners.tenants):
                 for name in ("sweep", "seal"):
@@ -251,9 +253,9 @@ class Round:
         self.failed.update(world.unhandled[before:])
 
     def next_due(self) -> datetime | None:
-        """Return when the next lane, job or destination is to be looked at; None where no lane and no job waits.
+        """Return when the next lane, job or destination is due; None if no lane and no job waits.
 
-        A destination that fails is looked at for ever, whether anything waits for it or not.
+        A failing destination is due for ever, with or without waiting transfers.
         """
         found: list[str] = []
         waits = False
@@ -267,7 +269,7 @@ class Round:
         return times.parse(min(found)) if waits else None
 
     def _redrive(self) -> None:
-        """Have a person send every dead letter on its way again. A letter whose event is gone stays."""
+        """Make a person replay every dead letter. A letter whose event is gone stays."""
         world = self.world
 
         def redrive() -> None:

@@ -1,4 +1,4 @@
-"""The sealed log as an outsider meets it: a full bundle made of the bucket's objects alone, and what verifying it says."""
+"""The sealed log as an outsider gets it: a full bundle made from the bucket's objects alone, and its verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of a broken promise: ids, times and codes only, never content."""
+"""The report of a broken promise: ids, times and codes only, never content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEAR_TICKS = 25
 
 @dataclass(frozen=True)
 class Broken:
-    """A promise that was not kept, of one thing, and what happened around it."""
+    """A promise broken for one object, and the object's story."""
 
     promise: str
     thing: str
@@ -26,14 +26,14 @@ class Broken:
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that happened."""
+    """One line of a story, at its tick."""
 
     tick: int
     text: str
 
 
 def of_entry(entry: Mapping[str, Any], tick: int) -> Line:
-    """Tell of an entry."""
+    """Describe an entry."""
     kind, at = entry["kind"], entry["at"]
     if kind == "attempted":
         what = f"attempt {entry['attempt']}.{entry['take']} {entry['outcome']} {entry['code']}"
@@ -46,7 +46,7 @@ def of_entry(entry: Mapping[str, Any], tick: int) -> Line:
 
 
 def of_request(tick: int, at: datetime, status: int | None, began: int) -> Line:
-    """Tell of a request that reached a destination."""
+    """Describe a request that reached a destination."""
     return Line(tick, f"request {at:%H:%M:%S.%f}"[:-3] + f" answered {status} (invocation began at tick {began})")
 
 

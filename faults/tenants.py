@@ -1,4 +1,4 @@
-"""Tenants as the judge has to know them: what is theirs, and when what was in force."""
+"""Tenants as the judge needs to know them: their objects, and when each declaration was in force."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINK_HOURS = 1
 class Span:
     """When something was in force, in ticks: surely within (``since``, ``until``), perhaps a little longer (``begun``, ``ended``).
 
-    ``links``: a time in which nothing may be sent still lets through what a route that restricts tells of.
+    ``links``: while nothing may be sent, the links of a ``restrict`` route still pass.
     """
 
     begun: int
@@ -46,7 +46,7 @@ class Destination:
 
 @dataclass
 class Unrecorded:
-    """When a conversation was off the record: in ticks, and as the cell told of it."""
+    """When a conversation was off the record: in ticks, and as the cell reported it."""
 
     span: Span
     intervals: list[tuple[datetime, datetime | None]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""How bad things are: the odds of every fault, drawn anew for each round and left behind at its end."""
+"""The odds of every fault, drawn again for each round and dropped at its end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ODDS = Weather(
     message_twice=0.05, early_return=0.03, late_poll=0.05,
     webhook_twice=0.08, skewed_clock=0.3, cold_start=0.05, pump_skipped=0.2, pump_doubled=0.15, answer_fault=0.25,
 )  # fmt: skip
-"""What a round of middling weather has."""
+"""The odds of a round with average faults."""
 
 
 def draw(randomness: random.Random) -> Weather:
@@ -57,7 +57,7 @@ class Fault:
 
 
 class Faults:
-    """Draws and remembers what goes wrong."""
+    """Draws the faults and records them."""
 
     def __init__(self, randomness: random.Random, weather: Weather) -> None:
         self.weather = weather

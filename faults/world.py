@@ -41,7 +41,7 @@ START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 CELL, REGION, COUNTRY = "local", "eu-central-1", "DE"
 OPERATOR_KEY = "wb_operator_soak"
 LIMIT_S = {"hooks": 29.0, "api": 29.0, "pump": 60.0, "jobs": 60.0, "seal": 300.0, "sweep": 600.0}
-"""How long a function may run; those that queues feed have a minute."""
+"""How long a function may run; functions fed by queues have a minute."""
 FEEDERS = {"inbox": 3, "outbox": 4, "inbox-dead": 1, "outbox-dead": 1}
 SKEW_S = 150.0
 POLL_S = 0.3
@@ -49,7 +49,7 @@ TICK = {
     "version": "0", "id": "", "account": "", "region": REGION, "detail": {}, "detail-type": "Scheduled Event",
     "source": "aws.events", "time": "", "resources": [],
 }  # fmt: skip
-"""What a schedule gives its function.
+"""The event that a schedule gives its function.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html (read 2026-11-22).
 """
@@ -202,11 +202,11 @@ class World:
         self._dies(where)
 
     def effect(self, service: str, operation: str, arguments: Mapping[str, Any], act: Callable[[], Any]) -> Any:
-        """Do what shows outside: the process may be gone before it and behind it.
+        """Do an external effect; the process may die before or after it.
 
         Raises:
-            Killed: it is.
-            Exception: what the call came to.
+            Killed: the process died.
+            Exception: the call's own error.
         """
         where = f"{service}.{operation}"
         self.tick += 1
@@ -224,10 +224,10 @@ class World:
             self.begun.setdefault(entry, self.process.began if self.process is not None else self.tick)
 
     def invoke(self, kind: str, handler: Callable[[], Any], limit_s: float | None = None) -> Any:
-        """Run a function's handler in the running task. Return its answer; None where the process died.
+        """Run a function's handler in the running task. Return its answer; None if the process died.
 
         Raises:
-            Exception: what the handler let through: Lambda calls that a failed invocation.
+            Exception: an error that the handler raised: a failed invocation, to Lambda.
         """
         task = self.scheduler.current
         assert task is not None
@@ -257,7 +257,7 @@ class World:
     # Queues
 
     def _hear(self, queue: Fifo, message: QueuedMessage) -> None:
-        """Keep what was put into a queue, to be searched; and which events were taken, in their order."""
+        """Keep each message of a queue, to be searched; and the accepted events, in their order."""
         self.moved.write(f"{message.body}\n{message.group}\n{message.deduplication}\n")
         if queue.name == "inbox":
             order = json.loads(message.body)
@@ -265,7 +265,7 @@ class World:
 
     def _teller(self, name: str) -> Callable[[float], None]:
         def told(at_s: float) -> None:
-            # A mapping's pollers see a message a moment later, with what has come meanwhile.
+            # A mapping's pollers see a message a moment later, together with newer ones.
             due = max(at_s + POLL_S, self.scheduler.now_s + POLL_S, self._late.get(name, 0.0))
             known = self._told.get(name)
             if known is None or due < known:
@@ -275,7 +275,7 @@ class World:
         return told
 
     def _feed(self, name: str, due_s: float) -> None:
-        """Give what may be received to the queue's function, as its mapping does."""
+        """Give the receivable messages to the queue's function, as its mapping does."""
         if self._told.get(name) != due_s:
             return  # an earlier look took its place
         del self._told[name]
