@@ -84,7 +84,7 @@ class Fifo:
         return self.add(body, group, deduplication, now_s)
 
     def add(self, body: str, group: str, deduplication: str, now_s: float) -> str:
-        """Add a message and return its id, whatever was sent before: redrive knows no deduplication."""
+        """Add a message and return its id, regardless of earlier messages: redrive knows no deduplication."""
         self.sent += 1
         message = QueuedMessage(body, group, deduplication, f"{self.name}-{self.sent}", self.sent, now_s, now_s)
         self._groups.setdefault(group, deque()).append(message)

@@ -18,7 +18,7 @@ class Killed(BaseException):
 
 
 class Task:
-    """What runs: its place in simulated time, and whatever its owner wants to know of it (``context``)."""
+    """A running task: its place in simulated time, and data of its owner (``context``)."""
 
     def __init__(self, scheduler: Scheduler, context: Any) -> None:
         self.context = context
@@ -46,11 +46,11 @@ class Task:
             self._scheduler.leave(self)
 
     def give(self, work: Callable[[], Any]) -> None:
-        """Say what is run when the baton comes."""
+        """Set the function that runs when the baton comes."""
         self._work = work
 
     def hand_over(self) -> None:
-        """Let this task run until it waits or ends. Called by the scheduler."""
+        """Run this task until it waits or ends. Called by the scheduler."""
         self._baton.release()
 
     def wait(self) -> None:
@@ -65,7 +65,7 @@ class Task:
 
 
 class Scheduler:
-    """The clock, and who runs when."""
+    """The clock, and the order in which tasks run."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -97,7 +97,7 @@ class Scheduler:
         self._main.release()
 
     def pause(self, seconds: float) -> None:
-        """Let simulated time pass for the running task. The harness itself takes no time.
+        """Advance simulated time for the running task. The harness itself takes no time.
 
         Raises:
             Killed: the task's deadline has come, or it was cancelled.
@@ -110,7 +110,7 @@ class Scheduler:
         if late and task.deadline_s is not None:
             until = max(task.deadline_s, self.now_s)
         if (not self._heap or self._heap[0][0] > until) and until <= self._limit_s:
-            self.now_s = until  # nobody else has anything to do before
+            self.now_s = until  # no other task is due before
         else:
             self.at(until, lambda: self._hand_over(task))
             self._stand(task)
@@ -177,10 +177,10 @@ class Scheduler:
         return future
 
     def run(self, until_s: float, stop: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass.
+        """Advance time.
 
         Raises:
-            BaseException: what broke a task other than its death: a fault of the harness.
+            BaseException: an error that broke a task, other than its death: a fault of the harness.
         """
         self._limit_s = until_s
         while self._heap and self._heap[0][0] <= until_s and not stop():
@@ -194,7 +194,7 @@ class Scheduler:
 
     @property
     def next_s(self) -> float | None:
-        """When the next thing is to be done; None where nothing is."""
+        """When the next task is due; None if there is none."""
         return self._heap[0][0] if self._heap else None
 
     def close(self) -> None:
@@ -223,7 +223,7 @@ class Threads:
         pass
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Yield what a function returns of each. The harness itself, which takes no time, calls one after another."""
+        """Yield a function's result for each. The harness itself, which takes no time, calls one after another."""
         if self._scheduler.current is None:
             yield from map(function, items)
             return

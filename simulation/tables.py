@@ -86,7 +86,7 @@ class Tables:
 
 
 class Served:
-    """DynamoDB of an engine behind a wire, as it is. ``appended`` is as in ``Tables``."""
+    """DynamoDB of an engine over the network, unchanged. ``appended`` is as in ``Tables``."""
 
     def __init__(self, engine: Engine, region: str, appended: Appended) -> None:
         self._raw = engine.make_client("dynamodb", region)
