@@ -14,8 +14,8 @@ import time
 
 from infra.cell import local
 
-STAGES = {"process_request_thread": "receive", "inbox": "route", "outbox": "deliver", "lane": "deliver"}
-"""Which stage's work the threads do whose names contain this: the door's, the feeders', and deliver's own."""
+STAGES = {"server": "receive", "waitress": "receive", "inbox": "route", "outbox": "deliver", "lane": "deliver"}
+"""Which stage's work the threads do whose names contain this: the server's, the feeders', and deliver's own."""
 
 
 def cpu_s(known: dict[int, tuple[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The local cell: engine, HTTP door, queues and clock of a whole cell in one process, feeding the handlers of ``app.py``.
+"""The local cell: engine, HTTP server, queues and clock of a whole cell in one process, feeding the handlers of ``app.py``.
 
 ``make run`` starts it. Handlers get the events that Lambda would give them; nothing of the product knows that it is local,
 but for one operator setting: destinations may name loopback addresses as literals.
@@ -36,10 +36,14 @@ from ..deploy import template
 from . import engines, making
 from .engines import Engine
 from .feeders import FEEDERS, Sequence, clock, feed_until
-from .local_server import LocalServer
+from .local_server import ExportLinks
+from .wsgi import App, Server
 
 CELL = "local"
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+THREADS = 16
+BODY_BYTES = 64 * 1024 * 1024
+"""How much of a body the server reads before it answers that the body is too large, so that the client reads the answer."""
 HANDLERS = {"inbox": "route", "outbox": "deliver", "inbox-dead": "dead_inbox", "outbox-dead": "dead_outbox"}
 
 
@@ -153,17 +157,17 @@ def running(options: Options) -> Iterator[Cell]:
         os.environ["WAYBILL_CELL"] = CELL
         import app
 
-        server = LocalServer(("127.0.0.1", options.port), app.app)
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+        served = App(app.app)
+        server = Server(served, "127.0.0.1", options.port, threads=THREADS, body_bytes=BODY_BYTES)
+        served.exports = ExportLinks(server.url, lambda key: runtime.exports.get(key))
         runtime = Runtime(
-            Settings(**{**vars(settings), "hooks_url": url}),
+            Settings(**{**vars(settings), "hooks_url": server.url}),
             Clients(settings.region, make=engine.make_client),
-            link=server.link,
+            link=served.exports.link,
         )
-        server.export = lambda key: runtime.exports.get(key)
         install(runtime)
-        cell = Cell(url, operator_key, engine, runtime, threading.Event())
-        threads = [threading.Thread(target=server.serve_forever, args=(0.1,), name="door")]
+        cell = Cell(server.url, operator_key, engine, runtime, threading.Event())
+        threads: list[threading.Thread] = []
         for name, number in FEEDERS.items():
             handler = getattr(app, HANDLERS[name])
             sequence = None if engine.sequences else Sequence()
@@ -182,12 +186,14 @@ def running(options: Options) -> Iterator[Cell]:
         for thread in threads:
             thread.daemon = True
             thread.start()
+        server.start()
         try:
             yield cell
         finally:
             cell.stopping.set()
-            server.shutdown()
-            server.server_close()
+            served.stopping.set()
+            served.finish(15)
+            server.stop()
             for thread in threads:
                 thread.join(15)
             install(None)

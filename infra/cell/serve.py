@@ -1,6 +1,6 @@
 """A cell as one process without Lambda: ``waybill serve``, for homes without an AWS region.
 
-It serves the door, feeds the queues' handlers and keeps the clocks. Any number of such processes may run side by side.
+It serves HTTP, feeds the queues' handlers and keeps the clocks. Any number of such processes may run side by side.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -31,7 +30,7 @@ from chalicelib.store.engines import profile
 from ..deploy import template
 from . import making, probe
 from .feeders import FEEDERS, Handler, clock, feed_until
-from .wsgi import App
+from .wsgi import App, Server
 
 HANDLERS = {
     "inbox": route.handle,
@@ -42,15 +41,15 @@ HANDLERS = {
 WAIT_S = 4
 """How long a queue waits for a first message; a stop takes as long at most where there is nothing to do."""
 FINISH_S = 90
-"""How long the work in progress may take at a stop: a batch of deliveries ends within a minute."""
+"""How long what is in hand may take at a stop: a batch of deliveries ends within a minute."""
 HOUR_S = 3600
 BODY_BYTES = 8 * 1024 * 1024
-"""How much of a body the server reads, in memory only; the door itself answers bodies above its own limit."""
+"""How much of a body the server reads, in memory only. The application refuses a body over its own, lower limit."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of ``waybill serve``."""
+    """What ``waybill serve`` is told."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -59,7 +58,7 @@ class Options:
 
 
 class JsonLines(logging.Formatter):
-    """Other packages' log lines as JSON, without the text of exceptions: it may contain data of requests."""
+    """Other packages' log lines as JSON, without the text of exceptions: it may show what was in hand."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
@@ -77,7 +76,7 @@ def _log() -> None:
 
 
 def init(lock: str) -> int:
-    """Make the cell's tables, queues and bucket at its home; existing ones stay. Return the exit code."""
+    """Make the cell's tables, queues and bucket at its home; what is there stays. Return the exit code."""
     try:
         cell = runtime()
         make(cell, lock)
@@ -112,7 +111,7 @@ def make(cell: Runtime, lock: str) -> None:
 
 
 def check() -> int:
-    """Check the settings, and the abilities of the cell's home. Return the exit code."""
+    """Check the settings, and what the cell's home can do. Return the exit code."""
     try:
         cell = runtime()
         probe.check(cell)
@@ -147,9 +146,7 @@ def _handler(cell: Runtime, run: Callable[[Runtime, list[messages.QueueMessage]]
 
 
 def serve(options: Options) -> int:
-    """Serve a cell until SIGTERM or SIGINT, then finish the work in progress. Return the exit code."""
-    from waitress.server import create_server
-
+    """Serve a cell until SIGTERM or SIGINT, then finish what is in hand. Return the exit code."""
     _log()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -157,39 +154,30 @@ def serve(options: Options) -> int:
     try:
         cell = runtime()
         probe.check(cell)
-        app = gateway.Threaded(app_name="waybill")
-        register(app)
-        door = App(app)
-        server: Any = create_server(
-            door,
-            host=options.host,
-            port=options.port,
-            threads=options.threads,
-            ident=None,
-            max_request_body_size=BODY_BYTES,
-            inbuf_overflow=2 * BODY_BYTES,  # a webhook's body is never written to a disk
-            clear_untrusted_proxy_headers=True,
-        )
+        api = gateway.Threaded(app_name="waybill")
+        register(api)
+        app = App(api)
+        server = Server(app, options.host, options.port, threads=options.threads, body_bytes=BODY_BYTES)
     except (WaybillError, OSError) as fault:
         return _refused(fault)
     stopping = threading.Event()
     threads = workers(cell, stopping, options.clock_s)
-    for thread in (*threads, threading.Thread(target=server.run, name="door", daemon=True)):
+    for thread in threads:
         thread.start()
+    server.start()
     settings = cell.settings
-    url = f"http://{options.host}:{server.effective_port}"
-    info("serving", url=url, engine=settings.engine, region=settings.region, country=settings.country)
+    info("serving", url=server.url, engine=settings.engine, region=settings.region, country=settings.country)
     while not stop.wait(0.5):
         pass
     info("stopping")
-    door.stopping.set()
+    app.stopping.set()
     stopping.set()
-    done = door.finish(FINISH_S)
+    done = app.finish(FINISH_S)
     for thread in threads:
         thread.join(FINISH_S)
         done = done and not thread.is_alive()
-    # The door ends with the process: its own thread, in the middle of waiting, would stumble over being closed from here.
+    server.stop()
     if not done:
-        error("stopped_in_the_middle", TimeoutError())  # unfinished messages come back to another process
+        error("stopped_in_the_middle", TimeoutError())  # what was in hand comes back to another process
     info("stopped")
     return 0 if done else 1

@@ -1,23 +1,34 @@
-"""The door of ``waybill serve``: webhooks and the tenant API as one WSGI application, without a framework around webhooks."""
+"""The HTTP server of a cell without API Gateway: webhooks and the tenant API as one WSGI application, served by waitress.
+
+``waybill local`` and ``waybill serve`` use it. Webhooks pass no framework.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import responses
 from typing import Any
 
 from chalice import Chalice
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import create_server
 
 from chalicelib.api import gateway
 from chalicelib.flow.hooks import http_event, receive
 from chalicelib.observe import error
 from chalicelib.runtime import runtime
 
-from .local_server import BODY_MAX_BYTES, answer_request
+from .local_server import BODY_MAX_BYTES, ExportLinks, answer_request
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+NEVER = 1 << 62
 _PLAIN = {"content-type": "text/plain; charset=utf-8"}
 
 
@@ -29,15 +40,18 @@ def hooks(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class App:
-    """Answers requests, in as many threads as there are. Once ``stopping`` is set it takes nothing any more: 503.
+    """Answers requests, in as many threads as there are. Once ``stopping`` is set it answers 503 to each new one.
 
     Args:
-        app: the tenant API; where threads share the door, one that threads can share.
+        api: the tenant API. One that threads cannot share answers one request at a time.
     """
 
-    def __init__(self, app: Chalice) -> None:
+    def __init__(self, api: Chalice) -> None:
         self.stopping = threading.Event()
-        self._app = app
+        self.exports: ExportLinks | None = None
+        self._app = api
+        shared = isinstance(api, gateway.Threaded)
+        self._turn = contextlib.nullcontext() if shared else threading.Lock()
         self._in_hand = 0
         self._changed = threading.Condition()
 
@@ -47,7 +61,7 @@ class App:
             self._in_hand += 1
         try:
             status, headers, body = self._answer(environ)
-        except Exception as fault:  # noqa: BLE001  (the door's edge: every fault is logged and answered)
+        except Exception as fault:  # noqa: BLE001  (the server's edge: every fault is logged and answered)
             error("request_failed", fault)
             status, headers, body = 500, _PLAIN, b"internal error"
         finally:
@@ -62,8 +76,11 @@ class App:
     def _answer(self, environ: Environ) -> tuple[int, Mapping[str, str], bytes]:
         if self.stopping.is_set():
             return 503, {**_PLAIN, "retry-after": "5"}, b"stopping; ask again"
+        path, _, query = environ["REQUEST_URI"].partition("?")
+        if self.exports is not None and path.startswith("/exports/") and environ["REQUEST_METHOD"] == "GET":
+            return self.exports.answer(path.removeprefix("/exports/"), query)
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        # The server has read the body before it asks us; one that is too large is left where it is.
+        # waitress has read the body before it calls us; one that is too large stays where it is.
         body = environ["wsgi.input"].read(length) if length <= BODY_MAX_BYTES else None
         return answer_request(
             environ["REQUEST_METHOD"], environ["REQUEST_URI"], list(_headers(environ)), body, hooks, self._api
@@ -72,10 +89,11 @@ class App:
     def _api(
         self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes | None
     ) -> Mapping[str, Any]:
-        return gateway.handle(self._app, method, path, query, headers, body)
+        with self._turn:
+            return gateway.handle(self._app, method, path, query, headers, body)
 
     def finish(self, within_s: float) -> bool:
-        """Wait for the requests in hand. Return False if some are still there when the time is up."""
+        """Wait for the requests in hand. Return False if some are still there when the time is over."""
         with self._changed:
             return self._changed.wait_for(lambda: self._in_hand == 0, within_s)
 
@@ -87,3 +105,61 @@ def _headers(environ: Environ) -> Iterator[tuple[str, str]]:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             yield name.replace("_", "-").title(), environ[name]
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as fault:  # of an address that is none; waitress would close the connection without an answer
+            raise ParsingError("the address cannot be read") from fault
+
+
+class _Log(logging.LoggerAdapter[logging.Logger]):
+    """Leaves out the path that a request is of: it may hold a secret."""
+
+    def process(self, msg: str, kwargs: Any) -> tuple[str, Any]:
+        return msg.partition(" while serving ")[0], kwargs
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+    logger = _Log(HTTPChannel.logger)
+
+
+class Server:
+    """waitress around an application. It logs no request.
+
+    Args:
+        port: 0 for a free one.
+        body_bytes: how much of a body is read, in memory only. A larger body is answered before it is read.
+    """
+
+    def __init__(self, app: App, host: str, port: int, *, threads: int, body_bytes: int) -> None:
+        self._sockets: dict[int, Any] = {}
+        self._server: Any = create_server(
+            app,
+            map=self._sockets,
+            host=host,
+            port=port,
+            threads=threads,
+            ident=None,
+            max_request_body_size=body_bytes,
+            inbuf_overflow=NEVER,  # no body is written to a disk, and no answer
+            outbuf_overflow=NEVER,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._server.channel_class = _Channel
+        self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
+        self.url = f"http://{host}:{self._server.effective_port}"
+
+    def start(self) -> None:
+        """Serve in a thread, until ``stop``."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close all connections and the address."""
+        # By the thread that waits for them: it would stumble over sockets that another one closes.
+        self._server.trigger.pull_trigger(functools.partial(wasyncore.close_all, self._sockets))
+        self._thread.join()
+        self._server.task_dispatcher.shutdown()

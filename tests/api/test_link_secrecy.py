@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import http.client
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from waitress.server import create_server
 
 import app
 from chalicelib.core import ids
 from chalicelib.core.delivery import links
 from chalicelib.core.errors import AuditUnavailable
-from chalicelib.runtime import Runtime
 from infra.cell import wsgi
-from infra.cell.local_server import LocalServer
 from tests.support.api_cell import Api
 
 
@@ -29,41 +27,17 @@ def token(api: Api) -> str:
 
 
 @contextmanager
-def local_door(runtime: Runtime) -> Iterator[tuple[str, int]]:
-    server = LocalServer(("127.0.0.1", 0), app.app)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
+def served(application: Any) -> Iterator[tuple[str, int]]:
+    server = wsgi.Server(application, "127.0.0.1", 0, threads=1, body_bytes=1000)
+    server.start()
     try:
-        yield "127.0.0.1", server.server_address[1]
+        yield "127.0.0.1", int(server.url.rpartition(":")[2])
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.stop()
 
 
-@contextmanager
-def served_door(runtime: Runtime) -> Iterator[tuple[str, int]]:
-    server: Any = create_server(wsgi.App(app.app), host="127.0.0.1", port=0, threads=1, ident=None)
-
-    def run() -> None:
-        with suppress(OSError):  # its socket is closed while it waits
-            server.run()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield "127.0.0.1", server.effective_port
-    finally:
-        server.close()
-        thread.join(5)
-
-
-Doors = Callable[[Runtime], Any]
-
-
-@pytest.mark.parametrize("door", [local_door, served_door])
 def test_no_line_holds_the_token_whatever_becomes_of_the_request(
-    tenant: Api, door: Doors, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: Any
+    tenant: Api, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: Any
 ) -> None:
     logger = logging.getLogger(
         "waybill"
@@ -81,7 +55,7 @@ def test_no_line_holds_the_token_whatever_becomes_of_the_request(
     def dying(*_: Any) -> Any:
         raise ValueError(secret)
 
-    with door(tenant.runtime) as (host, port):
+    with served(wsgi.App(app.app)) as (host, port):
         for of_transfer in (None, broken, dying):
             with monkeypatch.context() as patch:
                 if of_transfer is not None:
@@ -97,3 +71,23 @@ def test_no_line_holds_the_token_whatever_becomes_of_the_request(
     assert "api_failed" in written
     assert secret not in written
     assert secret[-ids.LENGTH :] not in written
+
+
+def test_no_line_holds_the_token_when_the_client_does_not_wait_for_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def endless(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        while True:
+            yield bytes(1000)
+            time.sleep(0.001)
+
+    caplog.set_level(logging.INFO)
+    with served(endless) as address:
+        with socket.create_connection(address) as client:
+            client.sendall(b"GET /pull/canary HTTP/1.1\r\n\r\n")
+            client.recv(1)
+        until = time.monotonic() + 300
+        while "disconnected" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.01)
+
+    assert "disconnected" in caplog.text
+    assert "canary" not in caplog.text

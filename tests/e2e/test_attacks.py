@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+import app
 from chalicelib.core import ids, times
 from chalicelib.core.event.event import DataClass
 from chalicelib.core.tenant.records import Contract, Destination, Recipient, Retry
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
-from infra.cell import local_server
+from infra.cell import wsgi
 from tests.support.world import CLASSES, SECRET, START, Receiver, World, world
 
 HOUR = timedelta(hours=1)
@@ -266,15 +267,14 @@ def test_neighbours_are_delivered_when_an_order_of_a_batch_cannot_be_read() -> N
     ids=["negative length", "negative chunk", "no address"],
 )
 def test_refused_at_once_when_a_request_has_no_sense(request_head: str) -> None:
-    server = local_server.LocalServer(("127.0.0.1", 0), None)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    server = wsgi.Server(wsgi.App(app.app), "127.0.0.1", 0, threads=1, body_bytes=1000)
+    server.start()
 
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=60) as client:
         client.sendall(request_head.encode())
         answer = client.recv(100)
 
-    server.shutdown()
-    server.server_close()
+    server.stop()
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 
-from infra.cell.local_server import LocalServer
+import app
+from infra.cell import wsgi
+from infra.cell.local_server import ExportLinks
+
+
+def links(url: str) -> ExportLinks:
+    return ExportLinks(url, lambda key: f"content of {key}".encode())
 
 
 @pytest.fixture
-def door() -> Iterator[LocalServer]:
-    server = LocalServer(("127.0.0.1", 0), None)
-    server.export = lambda key: f"content of {key}".encode()
-    thread = Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def door() -> Iterator[ExportLinks]:
+    served = wsgi.App(app.app)
+    server = wsgi.Server(served, "127.0.0.1", 0, threads=1, body_bytes=1000)
+    served.exports = links(server.url)
+    server.start()
+    yield served.exports
+    server.stop()
 
 
 def fetched(link: str) -> tuple[int, bytes, str | None]:
@@ -33,7 +36,7 @@ def fetched(link: str) -> tuple[int, bytes, str | None]:
             return refused.code, refused.read(), None
 
 
-def test_the_object_is_given_under_its_name_when_the_link_is_good(door: LocalServer) -> None:
+def test_the_object_is_given_under_its_name_when_the_link_is_good(door: ExportLinks) -> None:
     link = door.link("bundles/job_1.tar", "log.tar", 900)
 
     assert fetched(link) == (200, b"content of bundles/job_1.tar", 'attachment; filename="log.tar"')
@@ -43,7 +46,7 @@ def test_the_object_is_given_under_its_name_when_the_link_is_good(door: LocalSer
     ("old", "new"),
     [("job_1", "job_2"), ("log.tar", "other.tar"), ("expires=", "expires=9"), ("mac=", "mac=0"), ("key=", "no=")],
 )
-def test_nothing_is_given_when_the_link_was_altered(door: LocalServer, old: str, new: str) -> None:
+def test_nothing_is_given_when_the_link_was_altered(door: ExportLinks, old: str, new: str) -> None:
     link = door.link("bundles/job_1.tar", "log.tar", 900)
 
     status, body, _ = fetched(link.replace(old, new))
@@ -51,13 +54,11 @@ def test_nothing_is_given_when_the_link_was_altered(door: LocalServer, old: str,
     assert (status, b"content" in body) == (403, False)
 
 
-def test_nothing_is_given_when_the_link_is_too_old(door: LocalServer) -> None:
+def test_nothing_is_given_when_the_link_is_too_old(door: ExportLinks) -> None:
     assert fetched(door.link("bundles/job_1.tar", "log.tar", -1))[0] == 403
 
 
-def test_nothing_is_given_when_another_door_made_the_link(door: LocalServer) -> None:
-    other = LocalServer(("127.0.0.1", 0), None)
-    link = other.link("bundles/job_1.tar", "log.tar", 900)
-    other.server_close()
+def test_nothing_is_given_when_another_door_made_the_link(door: ExportLinks) -> None:
+    url = door.link("bundles/job_1.tar", "log.tar", 900).partition("/exports/")[0]
 
-    assert fetched(link.replace(f":{other.server_address[1]}/", f":{door.server_address[1]}/"))[0] == 403
+    assert fetched(links(url).link("bundles/job_1.tar", "log.tar", 900))[0] == 403

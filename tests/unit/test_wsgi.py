@@ -1,9 +1,11 @@
-"""The door of ``waybill serve``: requests in threads, what is too large, a fault of ours, and the end."""
+"""The HTTP server of a cell without API Gateway: requests in threads, bodies that are too large, our faults, the stop."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -117,6 +119,20 @@ def test_end_waits_for_the_request_in_hand(door: wsgi.App, monkeypatch: pytest.M
 
     thread.join(60)
     assert answers[0][2] == b"done"
+
+
+def test_nobody_answers_at_the_address_once_the_server_has_stopped(door: wsgi.App) -> None:
+    server = wsgi.Server(door, "127.0.0.1", 0, threads=1, body_bytes=1000)
+    server.start()
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+
+    with socket.create_connection(address, timeout=60) as idle:
+        server.stop()
+
+        with contextlib.suppress(ConnectionResetError):  # where the server had not taken the connection yet
+            assert idle.recv(1) == b""
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=60)
 
 
 def test_each_thread_sees_its_own_request() -> None:
