@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 TENANT = ids.derived("tnt", "a")
 
 
-def act(number: int, ms: int = 0, **given: Any) -> dict[str, Any]:
+def act(number: int, ms: int = 0, **given: Any) -> Mapping[str, Any]:
     at = AT + timedelta(milliseconds=ms)
     return audit.act(
         "viewed", tenant=TENANT, minute=times.minute(AT), at=at, actor=given.get("actor", ("key", "k")),

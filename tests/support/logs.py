@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -148,7 +148,7 @@ def tiles_are_those_of(found: dict[str, bytes], entries: list[bytes]) -> None:
     assert {name: data for name, data in found.items() if name.startswith("tile/")} == wanted
 
 
-def act(w: World, number: int, at: datetime | None = None, minute: datetime | None = None) -> dict[str, Any]:
+def act(w: World, number: int, at: datetime | None = None, minute: datetime | None = None) -> Mapping[str, Any]:
     """An entry that needs nothing else: somebody looked at something."""
     at = at or w.clock
     return audit.act(
@@ -162,7 +162,7 @@ def act(w: World, number: int, at: datetime | None = None, minute: datetime | No
     )
 
 
-def append(w: World, *entries: dict[str, Any], tell_too: bool = True) -> None:
+def append(w: World, *entries: Mapping[str, Any], tell_too: bool = True) -> None:
     """Append entries, and tell the sealer."""
     outcomes = w.runtime.audit.append_many(entries)
     assert [o for o in outcomes if isinstance(o, Exception)] == []

@@ -472,7 +472,7 @@ class World:
                 limit=250,
                 start=start,
             )
-            found.extend(page.entries)
+            found.extend(dict(entry) for entry in page.entries)
             start = page.next
             if start is None:
                 return found
