@@ -1,1 +1,1 @@
-"""What a cell costs, each figure beside its budget and its floor: ``python -m benchmarks``."""
+"""The costs of a cell, each figure beside its budget and its floor: ``python -m benchmarks``."""

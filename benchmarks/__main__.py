@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure what a cell costs, print it, and write ``benchmarks/out.json``."""
+"""``python -m benchmarks``: measure the costs of a cell, print them, and write ``benchmarks/out.json``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""AWS calls and write request units of an event, warm, in batches of ten, as they are made on ministack.
+"""AWS calls and write request units of an event, warm, in batches of ten, as measured on ministack.
 
-The calls of Lambda's queue mapping (receive, delete) are AWS's own. The people are known. The rows
-that say which minutes of the log hold entries are shared by all events of a minute: they have a row of their own.
+The calls of Lambda's queue mapping (receive, delete) are AWS's own. The people are known. All events of a minute share the
+rows that say which minutes of the log hold entries, so these rows have a line of their own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PARTS = ("decided", "decided, index subject", "attempted", "event", "event, inde
 
 @dataclass(frozen=True)
 class Counted:
-    """What one warm batch of ten events took."""
+    """The calls, units and bytes of one warm batch of ten events."""
 
     calls: Mapping[str, float]
     operations: Mapping[str, Mapping[str, int]]
@@ -44,7 +44,7 @@ class Counted:
 
 
 def part_of(table: str, item: units.Item) -> str:
-    """Name what a row is: the kind of its audit entry, a bucket row of a minute, or the event."""
+    """Name a row: the kind of its audit entry, a bucket row of a minute, or the event."""
     if "-audit-" not in table:
         return "event"
     if "leaf" not in item:

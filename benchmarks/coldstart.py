@@ -1,7 +1,7 @@
-"""What a cold start costs: from spawning a function's process to its first answer, against its dependencies alone.
+"""The cost of a cold start: from spawning a function's process to its first answer, against its dependencies alone.
 
 Each function runs in a fresh interpreter under Lambda's own runtime client, which asks a small Runtime API here for its
-one event. AWS is a stub that knows nothing, so that hooks answers 404 and the API 401 after their first look-up. The floor
+one event. AWS is a stub without data, so that hooks answers 404 and the API 401 after their first look-up. The floor
 is the same process with a handler that imports the same packages, makes one model, one logger and the same client, and
 nothing of ours.
 
@@ -55,7 +55,7 @@ def handler(event, context):
     session.client("dynamodb", config=Config(retries={"mode": "standard"}))
     return {"statusCode": 404, "headers": {}, "body": Model(name="x").model_dump_json()}
 """
-"""What both functions cannot do without: the names that they import from packages, and one of each thing made of them."""
+"""The floor of both functions: the names that they import from packages, and one object of each class."""
 
 UNKNOWN_SOURCE = "src_" + "0" * 26
 UNKNOWN_KEY = "Bearer wb_live_" + "x" * 43
@@ -89,7 +89,7 @@ def api_event() -> dict[str, Any]:
 
 @dataclass
 class _Spawn:
-    """One process: the event it is given, and when and what it answered."""
+    """One process: its event, its answer and the answer's time."""
 
     event: dict[str, Any]
     answered: threading.Event = field(default_factory=threading.Event)
@@ -104,7 +104,7 @@ class _Server(ThreadingHTTPServer):
     spawn: _Spawn
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a process that was ended while it waited; anything else is told."""
+        """Ignore the broken connection of a process that was ended while it waited; report any other error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -141,7 +141,7 @@ class _RuntimeApi(BaseHTTPRequestHandler):
         self._say(200, json.dumps(spawn.event).encode(), headers)
 
     def do_POST(self) -> None:
-        """Take an answer or an error, or answer as AWS for what nobody has."""
+        """Accept an answer or an error, or answer as AWS does for a missing item."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.startswith("/2018-06-01/runtime/"):
             spawn = self.server.spawn

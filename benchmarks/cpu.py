@@ -1,7 +1,7 @@
 """Our own CPU an event, receive to delivery: botocore replaced by dicts that answer at once, the network by a 204.
 
-The clients' own time is taken off. The figure is that of the best batch of ten: the others measure the machine. The floor is
-what no version of this could do without: JSON, HMAC and AES over the same bytes, once a stage.
+The clients' own time is subtracted. The figure is that of the best batch of ten: the others measure the machine. The floor
+is the work that no version can avoid: JSON, HMAC and AES over the same bytes, once a stage.
 """
 
 from __future__ import annotations

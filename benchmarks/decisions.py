@@ -1,4 +1,4 @@
-"""What a decision costs, fresh and kept, over the facts of the commonest flow."""
+"""The cost of a decision, fresh and cached, over the facts of the commonest flow."""
 
 from __future__ import annotations
 

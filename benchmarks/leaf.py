@@ -1,4 +1,4 @@
-"""What an audit entry costs: bytes of its row, and CPU to make, store and read it.
+"""The cost of an audit entry: bytes of its row, and CPU to make, store and read it.
 
 Run it with ``python -m benchmarks.leaf``. ``run`` returns the results that ``make bench`` collects. The floor of the CPU
 figures is the bare work: ``json.dumps`` or ``json.loads``, and zlib with the same dictionary.

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.load``: how much the local cell takes, how soon it delivers, and what an event costs as the stores fill.
+"""``python -m benchmarks.load``: the local cell's throughput and delay, and the cost of an event as the stores fill.
 
-The cell is a process of its own (``served``), posted to over HTTP and delivering to a sink here; nothing leaves 127.0.0.1.
-Webhooks come first as fast as a few connections can post, then at half of the pace that the cell was seen to keep, each due at
-its own moment: what an event waited because an earlier one was slow counts as its own. How many, and for how long, is bounded.
+The cell is a process of its own (``served``), which gets posts over HTTP and delivers to a sink here; nothing leaves
+127.0.0.1. First a few connections post webhooks as fast as they can, then at half of the pace that the cell kept. Each of
+these is due at its own moment: a delay caused by an earlier slow event counts. Number and duration are bounded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 class LoadError(Exception):
-    """The cell did not do what it was to do."""
+    """The cell did not do its work."""
 
 
 class Sink:
@@ -165,7 +165,7 @@ def declare(ready: dict[str, Any], sink_url: str) -> str:
 
 @dataclass
 class Phase:
-    """What one phase came to. Times are of the monotonic clock, in seconds; events are known by their numbers."""
+    """The result of one phase. Times are of the monotonic clock, in seconds; an event's id is its number."""
 
     began: float
     due: dict[int, float] = field(default_factory=dict)
@@ -240,7 +240,7 @@ def _post(
     connection.connect()
     headers = {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": SECRET}
     ready.wait()
-    ready.wait()  # between the two the cell has told its CPU, and the clock has started
+    ready.wait()  # between the two the cell has reported its CPU, and the clock has started
     first = numbers.start - numbers.start % CONNECTIONS
     for number in numbers:
         due = phase.began + (number - first) * gap_s if gap_s else time.monotonic()
@@ -256,14 +256,14 @@ def _post(
         else:
             phase.refused[answer.status] += 1
     ready.wait()
-    ready.wait()  # the connection stays until the cell has told its CPU: its thread there would be gone
+    ready.wait()  # keep the connection until the cell has reported its CPU: its thread there would be gone
     connection.close()
 
 
 def play(
     cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: float, say: Say, post_s: float = POST_S
 ) -> Phase:
-    """Post so many events, from number ``first`` on, and wait until what was taken has come."""
+    """Post so many events, from number ``first`` on, and wait until every accepted event has come."""
     ready = threading.Barrier(CONNECTIONS + 1)
     phase = Phase(began=0.0)
     came = len(sink.came)
@@ -342,7 +342,7 @@ def table(phases: Sequence[tuple[str, Phase]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Load each engine, then measure the cost by what is stored. Return 1 if something taken was lost or came out of order."""
+    """Load each engine, then measure the cost by stored events. Return 1 if an accepted event was lost or came out of order."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("--events", type=int, default=500, help="webhooks in each phase (500)")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="which engine; both, if none is named")

@@ -1,4 +1,4 @@
-"""What a cell costs at list prices (``prices.json``): a million delivered events at full batches, and an idle month.
+"""The cost of a cell at list prices (``prices.json``): a million delivered events at full batches, and an idle month.
 
 Counted: calls, write and read units, bytes logged. Assumed, since no machine here is Lambda: how long functions run, and the
 lines that Lambda itself logs. Without the free tier.
@@ -60,7 +60,7 @@ def cost(quantities: Quantities, of: Prices) -> dict[str, float]:
 
 
 def per_event(counted: Counted, minute_rows: float) -> dict[str, float]:
-    """Return what one delivered event takes."""
+    """Return the amounts that one delivered event uses."""
     invocations = {"receive": 1.0, "route": 1 / warm.BATCH, "deliver": 1 / warm.BATCH}
     sends = sum(
         count for stage in warm.STAGES for name, count in counted.operations[stage].items() if name.startswith("send_")
@@ -79,7 +79,7 @@ def per_event(counted: Counted, minute_rows: float) -> dict[str, float]:
 
 
 def idle_month() -> dict[str, float]:
-    """Return what a cell takes in a month in which nothing happens, counted in its own template."""
+    """Return the amounts that an idle cell uses in a month, counted in its own template."""
     found = template.resources(warm.CELL, warm.REGION, warm.COUNTRY)
     kinds = [resource.get("Type") for resource in found.values()]
     minutes = MONTH_S / 60

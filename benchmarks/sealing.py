@@ -1,6 +1,6 @@
-"""What sealing costs: CPU for an entry, and what a proof reads of a large log.
+"""The cost of sealing: CPU for an entry, and the reads of a proof in a large log.
 
-The rate is that of what a sealer does with each entry: inflate its row, find its place, hash it, write the batch. Reading
+The rate covers a sealer's work on each entry: inflate its row, find its place, hash it, write the batch. Reading
 tables and writing objects are calls, which are counted elsewhere. The floor is the bare work: zlib and one hash.
 """
 
@@ -49,7 +49,7 @@ def _rate(work: Callable[[], Any], number: int, repeats: int) -> float:
 
 
 def proof_cost(size: int) -> tuple[int, int]:
-    """Return how many hashes the longest of some proofs in a log of a size has, and how many tiles it is made of."""
+    """Return the largest number of hashes, and of tiles read, of some proofs in a log of a size."""
     hashes, read = 0, 0
     for index in (0, size // 3, size - 1):
         asked: set[tiles.Tile] = set()

@@ -1,4 +1,4 @@
-"""The local cell as a process of its own that tells what CPU its threads have taken: ``python -m benchmarks.served moto``.
+"""The local cell as a process of its own that reports the CPU of its threads: ``python -m benchmarks.served moto``.
 
 Its first line on standard output is that of ``waybill local``. It answers each line on standard input with one more: seconds
 of CPU since it started, by stage. It ends when standard input does.
@@ -19,10 +19,10 @@ STAGES = {"server": "receive", "waitress": "receive", "inbox": "route", "outbox"
 
 
 def cpu_s(known: dict[int, tuple[str, float]]) -> dict[str, float]:
-    """Return the CPU by stage; what no stage's thread has taken (pump, seal, the engine's server) is ``other``.
+    """Return the CPU by stage; the CPU outside the stages' threads (pump, seal, the engine's server) is ``other``.
 
     Args:
-        known: what each thread was seen to have taken before; threads that have ended keep what they had then.
+        known: each thread's CPU at the last call; ended threads keep their last value.
     """
     for thread in threading.enumerate():
         stage = next((stage for part, stage in STAGES.items() if part in thread.name), None)

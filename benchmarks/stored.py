@@ -1,8 +1,8 @@
-"""What an event costs when little and when much is stored: calls, key lookups, write units and our own CPU.
+"""The cost of an event with few and with many stored events: calls, key lookups, write units and our own CPU.
 
-The stores are filled through their own methods, with rows of the form that the flow has just written there; then a
-thousand events go through receive, route and deliver, and are counted. The engine is ``memory``, which knows gets and inserts by
-key and nothing else: a query or a scan on an event's way would end the run.
+The stores are filled through their own methods, with rows of the form that the flow has just written there. Then a
+thousand events go through receive, route and deliver, and are counted. The engine is ``memory``, which knows gets and
+inserts by key and nothing else: a query or a scan on an event's way would end the run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one event took with so many stored."""
+    """The cost of one event with so many stored."""
 
     stored: int
     calls: float
@@ -92,7 +92,7 @@ class Filled:
                 raise RuntimeError("a store did not take what it was to be filled with")
             self.stored += len(numbers)
         gc.collect()
-        gc.freeze()  # the engine's dicts are not what the collector has to walk through in a process of ours
+        gc.freeze()  # in a process of ours the collector does not have to walk through the engine's dicts
 
     def _like(self, number: int, at: datetime) -> tuple[EventRow, tuple[Entry, Entry]]:
         """Make another event like the one that the flow stored, with its decision and its attempt."""
@@ -155,7 +155,7 @@ def _entry(item: Any) -> Entry | None:
 
 
 def costs(sizes: Sequence[int], events: int, say: Say) -> list[Cost]:
-    """Measure at each size, from the smallest on. ``say`` is told what is being done."""
+    """Measure at each size, from the smallest on. ``say`` gets progress messages."""
     filled, found = Filled(), []
     for size in sorted(sizes):
         began = time.monotonic()

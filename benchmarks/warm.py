@@ -53,7 +53,7 @@ MakeClient = Callable[[str, str], Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One call of AWS: in which stage, and what was asked."""
+    """One call of AWS: its stage, operation and arguments."""
 
     stage: str
     operation: str
@@ -62,7 +62,7 @@ class Call:
 
 @dataclass
 class Meter:
-    """What the calls were, and the CPU that the clients took for them, which is not ours."""
+    """The recorded calls, and the CPU of the clients for them, which is not ours."""
 
     stage: str = "declare"
     calls: list[Call] = field(default_factory=list)
