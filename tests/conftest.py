@@ -33,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def loggers() -> Iterator[None]:
-    """Have the cell's logger as it was before each test: enabled, told of, with its own streams."""
+    """Restore the cell's logger after each test: enabled, propagating, with its own handlers."""
     logger, disable = logging.getLogger("waybill"), logging.root.manager.disable
     before = logger.disabled, logger.propagate, logger.level, list(logger.handlers)
     yield

@@ -15,7 +15,7 @@ from tests.support.api_cell import Api, Clock
 from tests.support.planted import nothing_planted_in_a_log
 
 PLANTED = (b"privacy@nord.example", b"dpo@crm.example", b"GmbH", b"s3cret", b"shop bot")
-"""What the cell's tenants declare and no entry may hold: contacts, legal names, secrets, names of things."""
+"""Texts that the cell's tenants declare and no entry may hold: contacts, legal names, secrets, names of objects."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Answers over the API: who held what, who got it, who is accountable by name, and what proves each line."""
+"""Answers over the API: holders, recipients, accountable parties by name, and the proof of each line."""
 
 from __future__ import annotations
 

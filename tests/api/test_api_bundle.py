@@ -14,7 +14,7 @@ from chalicelib.core.verify import bundle
 from tests.support.api_cell import Api
 from tests.support.sealed import FULL, ask, content, entries, flow, made, sealed, tar_of, told, verified, worked
 
-# What it holds
+# Its content
 
 
 def test_all_that_is_sealed_is_proved_when_a_full_bundle_is_asked_for(tenant: Api) -> None:

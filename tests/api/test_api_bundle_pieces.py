@@ -42,7 +42,7 @@ def long(cell: Api) -> Api:
     sealed(api)
     decided = next(e for e in entries(api) if e["kind"] == "decided")
     attempted = next(e for e in entries(api) if e["event"] == decided["event"] and e["kind"] == "attempted")
-    # What a seal holds need not be what the table holds: both are read by the log alone.
+    # A seal may hold entries that the table does not: a bundle reads the log alone.
     seal_at_once(api, clones(decided, attempted, 0, 200))
     seal_at_once(api, acts(api.made["tenant"], api.clock.at, 0, LONG), at_once=230)
     return api
@@ -176,7 +176,7 @@ def test_a_bundle_is_made_once_when_two_processes_work_on_it_at_once(tenant: Api
         quick = runtime.jobs.take(Due(own, job["id"], again.at, again.seen), again.at + timedelta(seconds=1))
         assert quick is not None
         after = making.step(runtime, quick)
-        late = making.step(runtime, slept)  # who lost its lease goes on all the same
+        late = making.step(runtime, slept)  # a process that lost its lease goes on all the same
         assert runtime.jobs.save(after)
         assert not runtime.jobs.save(late)
         if after.state == "done":
@@ -186,7 +186,7 @@ def test_a_bundle_is_made_once_when_two_processes_work_on_it_at_once(tenant: Api
 
 
 class Watched(Exports):
-    """An exports bucket that remembers what was read."""
+    """An exports bucket that records each read."""
 
     def __init__(self, real: Exports) -> None:
         self.__dict__.update(real.__dict__)

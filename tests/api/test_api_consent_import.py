@@ -1,4 +1,4 @@
-"""Consents from a file: each line by itself, each once, however often it comes."""
+"""Consents from a file: each line on its own, each once, even when repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API says of itself, and what the documentation says of it."""
+"""The API's own description, and the documentation of it."""
 
 from __future__ import annotations
 

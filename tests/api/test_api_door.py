@@ -1,4 +1,4 @@
-"""Who may ask, what a request must be, and what comes back where it is not."""
+"""Authentication, the required form of a request, and the errors for anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints, keys and proofs over the API: what an outsider is given checks with nothing but a verifier key."""
+"""Checkpoints, keys and proofs over the API: an outsider can check them with nothing but a verifier key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def entries(api: Api) -> list[dict[str, Any]]:
 
 
 def sealed(api: Api) -> None:
-    """Let the time pass after which what waits is sealed."""
+    """Advance the time until waiting entries are sealed."""
     api.clock.at += timedelta(minutes=10)
     seal.handle(api.runtime)
 
 
 def more(api: Api) -> None:
-    """Do something that the log tells of."""
+    """Do something that the log records."""
     body = {"kind": "instruction", "valid_from": "2026-01-01", "valid_until": None, "evidence": "sha256:" + "ab" * 32}
     assert api.call("POST", "/v1/bases", body).status == 201
 

@@ -16,7 +16,7 @@ NOBODY = "trf_" + "0" * 26
 
 
 def refused(tenant: Api, number: int = 1) -> list[dict[str, Any]]:
-    """Return the transfers of events that nobody was granted, newest first; the recipient is granted by now."""
+    """Return transfers that were refused for want of a granted recipient, newest first; it is granted by now."""
     tenant.connect({**RECIPIENT, "granted": False})
     for n in range(number):
         tenant.hook(f"m{n}", n + 1, chat=n)

@@ -1,4 +1,4 @@
-"""Legal holds over the API: what they keep from being erased, and what the log says of them."""
+"""Legal holds over the API: the content that they protect from erasure, and their entries in the log."""
 
 from __future__ import annotations
 

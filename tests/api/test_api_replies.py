@@ -1,4 +1,4 @@
-"""Idempotency keys: the same request again, whatever happened to the first try."""
+"""Idempotency keys: a repeated request, after any fate of the first try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mode restrict at the API: what is refused, what is shown, and what the law is asked."""
+"""Mode restrict at the API: refusals, answers, and the questions to the law."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def route(api: Api, **changes: Any) -> dict[str, Any]:
 
 
 def restrict(api: Api) -> str:
-    """Have the first flow's route restrict; return its path."""
+    """Make the first flow's route restrict; return its path."""
     path = f"/v1/routes/{api.made['route']}"
     changed = api.call("PATCH", path, {"mode": "restrict"})
     assert changed.status == 200, changed.text

@@ -128,7 +128,7 @@ def test_nothing_is_stored_when_a_new_destinations_role_is_anybodys(door: Door, 
     if enabled:
         assert (answer.status, answer.json["errors"][0]["code"]) == (422, "role_open")
         assert stored == []
-    else:  # it is not asked before it is to be enabled
+    else:  # the role is not checked before the destination is to be enabled
         assert (answer.status, answer.json["disabled_because"]) == (201, None)
         assert door.enable(answer.json).status == 422
 

@@ -1,4 +1,4 @@
-"""Destinations' formats, signatures, consent and tests, through the API; and what a route selects."""
+"""Destinations' formats, signatures, consent and tests, through the API; and a route's selection."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_destination_is_not_enabled_when_it_agrees_no_more(tenant: Api) -> None:
     assert tenant.get(path).json["enabled"] is False
 
 
-# What a route selects
+# A route's selection
 
 ROUTE = {"name": "some", "pattern": {"kind": ["message"]}, "purpose": "customer_support", "mode": "replicate"}
 

@@ -1,4 +1,4 @@
-"""Reports: asked over HTTP, every proof checked, written in two languages, and nobody's name taken at its word."""
+"""Reports: requested over HTTP, every proof checked, written in two languages, and no name taken on trust."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ VECTORS = [
     ("\u2028\u2029\u20ac", '"\u2028\u2029\u20ac"'.encode()),
     ("\u0061\u0308", '"\u0061\u0308"'.encode()),  # never composed
     ("\U0001f600", '"\U0001f600"'.encode()),
-    # UTF-16 puts D83D DE00 before FB33 and FFFF, code points put it behind
+    # UTF-16 sorts D83D DE00 before FB33 and FFFF, code points sort it after them
     (
         {"\ufb33": 1, "\U0001f600": 2, "\uffff": 3, "\u20ac": 4, "\r": 5, "\u0080": 6, "\u00f6": 7, "1": 8},
         '{"\\r":5,"1":8,"\u0080":6,"\u00f6":7,"\u20ac":4,"\U0001f600":2,"\ufb33":1,"\uffff":3}'.encode(),

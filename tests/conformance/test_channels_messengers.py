@@ -1,4 +1,4 @@
-"""Channels against independent readers: what the platforms' own libraries sign or verify and read, ours does too."""
+"""Channels against independent readers: our channels agree with the platforms' own libraries on signatures and content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we send in the two CloudEvents formats is what the SDK of the CloudEvents project reads, and signed as ever."""
+"""The SDK of the CloudEvents project reads our requests in both CloudEvents formats, and their signatures stay valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ed25519 by the vectors of RFC 8032, and what must never pass, by both verifiers; a third implementation signs."""
+"""Ed25519 by the vectors of RFC 8032, and forgeries that must fail, in both verifiers; a third implementation signs."""
 
 from __future__ import annotations
 

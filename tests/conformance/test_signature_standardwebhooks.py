@@ -1,4 +1,4 @@
-"""What we send is what an independent receiver's library accepts."""
+"""An independent receiver's library accepts our requests."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ INSERTS = {"partiql": "batch_execute_statement", "put": "put_item"}
 
 
 class Recorder:
-    """A client that notes every call, and lets a test answer instead of the engine."""
+    """A client that records every call, and lets a test answer instead of the engine."""
 
     def __init__(self, client: Any, answer: Callable[[str, dict[str, Any]], Any] | None = None) -> None:
         self.meta = client.meta

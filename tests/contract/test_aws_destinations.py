@@ -1,4 +1,4 @@
-"""How the AWS kinds act: sessions of roles, one attempt code for each fault, sizes, regions, what each call carries."""
+"""How the AWS kinds act: sessions of roles, one attempt code for each fault, sizes, regions, and the content of each call."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_nothing_goes_to_another_region_when_a_bucket_says_that_it_is_there(buck
 
     config = of_kind("s3").Config(role_arn=ROLE, bucket=bucket, region="eu-central-1")
     codes = []
-    for _ in range(2):  # what the first answer taught the client is not used by the second
+    for _ in range(2):  # the second attempt does not use anything that the client learned from the first answer
         with pytest.raises(DeliveryError) as error:
             sent("s3", clients, config=config)
         codes.append(error.value.attempt_code)
@@ -394,7 +394,7 @@ def test_configuration_is_refused_when_the_account_is_unknown_or_the_cells_own(k
     assert maker.made == []
 
 
-# What each call carries
+# The content of each call
 
 
 def call_of(kind: str, **changes: Any) -> tuple[str, dict[str, Any]]:

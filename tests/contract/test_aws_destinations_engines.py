@@ -1,7 +1,7 @@
-"""The AWS kinds against services that keep what they are sent: moto in this process, ministack where it is found.
+"""The AWS kinds against services that store the data sent to them: moto in this process, ministack if it is found.
 
 Neither knows trust policies; proofs of roles are in ``test_aws_destinations.py``. moto has no throttling and no entries
-that fail: those are made by a hook on the client.
+that fail: a hook on the client makes those.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _numbers = iter(range(1, 10_000))
 
 @functools.cache
 def _maker(url: str | None) -> Maker:
-    """Return the one that makes every client of an engine: a new one reads the SDK's descriptions anew."""
+    """Return the one session that makes every client of an engine: a new one reads the SDK's descriptions again."""
     return Maker(url)
 
 
@@ -258,7 +258,7 @@ def test_code_is_not_found_when_the_bucket_is_not_there(tenant: Tenant) -> None:
 
 
 class Interrupted:
-    """Makes clients whose service answers otherwise, as the wire would have it."""
+    """Makes clients whose service answers with another reply, set before sending."""
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.status, self.body, self.headers = status, body, headers

@@ -1,4 +1,4 @@
-"""Calls to services: what a status comes to, what is sent along, and what is known of having been sent."""
+"""Calls to services: the error for each status, the parts of a request, and whether it was surely sent."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def test_channel_is_asked_in_order_when_a_request_is_genuine(case: Case) -> None
 
 
 class Untouchable:
-    """A body that fails whoever looks at it."""
+    """A body whose every use fails."""
 
     def __getattribute__(self, name: str) -> Any:
         raise AssertionError("the body was looked at")

@@ -105,7 +105,7 @@ def messages(vendor: Chatwoot) -> list[dict[str, Any]]:
 
 
 def asked(vendor: Chatwoot) -> list[str]:
-    """Return what was asked, without the account's part of the path."""
+    """Return the requests, without the account's part of the path."""
     return [f"{r.method} {r.path.removeprefix('/api/v1/accounts/3')}" for r in vendor.requests]
 
 
@@ -315,7 +315,7 @@ def test_one_contact_and_one_message_are_there_when_any_step_failed_and_was_trie
         answer = vendor.answer
 
         def breaks(request: Request) -> Reply:
-            reply = answer(request)  # done, and nobody hears of it
+            reply = answer(request)  # done, but its answer is lost
             return Reply(503, {}) if len(vendor.requests) == broken + 1 else reply
 
         vendor.answer = breaks  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The store of consents, on every engine: what one person has given is the union of all writes, and a withdrawal stays."""
+"""The store of consents, on every engine: a person's consents are the union of all writes, and a withdrawal stays."""
 
 from __future__ import annotations
 

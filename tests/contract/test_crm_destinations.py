@@ -1,4 +1,4 @@
-"""What every CRM kind keeps to: one contact for a person, and a message once, whatever goes wrong."""
+"""The rules of every CRM kind: one contact for a person, and a message once, with any fault."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Overtaken(Process):
 def test_contact_is_not_made_again_when_another_made_it_between_the_look_and_the_claim(vendor: Vendor) -> None:
     rows = Rows()
     vendor.lag_s = 60
-    vendor.__dict__["_by_ref"] = lambda ref: None  # not even what is read directly
+    vendor.__dict__["_by_ref"] = lambda ref: None  # not even a contact that is read directly
 
     send(vendor, Overtaken(rows, "contact:", lambda: send(vendor, Process(rows), 1)), 2)
 

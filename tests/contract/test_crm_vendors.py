@@ -1,4 +1,4 @@
-"""What is each CRM's own: its words for what went wrong, its mark-up, its search."""
+"""The peculiarities of each CRM: its error messages, its mark-up, its search."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""What every destination kind keeps to. A kind takes part by its line in ``KINDS``, its fixture and its page.
+"""The rules of every destination kind. A kind takes part by its line in ``KINDS``, its fixture and its page.
 
 A fixture, ``tests/fixtures/destinations/{kind}.json``:
 
 | field | holds |
 |---|---|
 | ``config`` | a configuration that breaks no rule |
-| ``secrets`` | what stands in it and may never be shown |
+| ``secrets`` | the secrets in it, which may never be shown |
 | ``refused_configs`` | configurations that break a rule of ``Config``; ``s-e-c-r-e-t`` in them may not be shown |
-| ``refused_places`` | what ``Config`` takes but nothing is sent to: refused by ``check`` and by each attempt; may be empty |
-| ``whole_event`` | whether the request carries the whole event, or what the kind makes of it |
+| ``refused_places`` | places that ``Config`` accepts but ``check`` and each attempt refuse; may be empty |
+| ``whole_event`` | whether the request carries the whole event, or the kind's own rendering of it |
 | ``renewed`` | whether a request names the time of its attempt, so that a later one differs (its body never does) |
 
-How sending fails before anything is sent is a table here, ``FAILURES``; a kind that is not in it connects to a host.
+``FAILURES`` is the table of failures before anything is sent; a kind that is not in it connects to a host.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ AWS_FAILURES: tuple[Failure, ...] = (
     ("no credentials", aws(faults.NoCredentialsError()), "unavailable"),
 )
 FAILURES: Mapping[str, tuple[Failure, ...]] = dict.fromkeys(AWS_KINDS, AWS_FAILURES)
-"""Per kind that connects to no host of its own: what goes wrong before anything is sent, and the code of the attempt."""
+"""Per kind that connects to no host of its own: the faults before anything is sent, and the code of the attempt."""
 WORKING: Mapping[str, tuple[Callable[[], SendingClients], ...]] = dict.fromkeys(AWS_KINDS, (aws(),))
 """Per kind of ``FAILURES``: clients that its configuration is taken with at creation."""
 

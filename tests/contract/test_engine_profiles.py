@@ -1,4 +1,4 @@
-"""Homes outside AWS: what a profile forbids is refused, and the cell's resources are made and queues work within it."""
+"""Homes outside AWS: calls that a profile forbids are refused, and the cell's resources and queues work within it."""
 
 from __future__ import annotations
 

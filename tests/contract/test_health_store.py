@@ -92,7 +92,7 @@ def test_lanes_are_listed_in_order_until_they_are_moved(data: DataStore) -> None
     dues = dict(found)
     data.move_head(lanes[0], NOW + SECOND, dues[lanes[0]])
     data.move_head(lanes[1], NOW + SECOND, dues[lanes[1]], place)
-    data.move_head(lanes[1], NOW, "another time")  # somebody has moved it since
+    data.move_head(lanes[1], NOW, "another time")  # another process has moved it since
     assert data.wake_at(lanes[2], NOW)
 
     assert [lane for lane, _ in data.listed(tenant, destination)] == [lanes[1]]

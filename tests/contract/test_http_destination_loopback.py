@@ -1,4 +1,4 @@
-"""The http kind against real servers: what each answer comes to, and that a name is judged anew at each attempt."""
+"""The http kind against real servers: the attempt code of each answer, and a new check of the name at each attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sweep remembers, and the end of rows and people, on every engine."""
+"""The sweep's own rows, and the end of rows and people, on every engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded engine's keys: what each wraps is its own, though they share what they do not use."""
+"""The embedded engine's keys: each wraps data for itself only, though they share their unused parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded engine's FIFO queues: one batch of a group at a time, and a search that does not grow with what waits."""
+"""The embedded engine's FIFO queues: one batch of a group at a time, and a search time independent of the waiting messages."""
 
 from __future__ import annotations
 

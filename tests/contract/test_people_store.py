@@ -70,7 +70,7 @@ def test_a_person_is_found_by_the_ref_until_the_row_is_gone(rows: Table) -> None
     assert people.of_ref(tenant, person.ref) is None
 
     people.find_or_make({place: ("subject", KEYS)})
-    assert people.of_ref(tenant, person.ref) is None  # the same person is somebody else by now
+    assert people.of_ref(tenant, person.ref) is None  # the place has a new person by now
 
 
 def test_scope_of_a_person_is_the_channel_and_of_a_conversation_the_source() -> None:

@@ -1,4 +1,4 @@
-"""What every destination kind makes of a test's example and of what a route selects."""
+"""Every destination kind's rendering of a test's example, and of a route's selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every destination kind sends along a route that restricts: a notice in its own envelope, and nothing of anybody."""
+"""The request of every destination kind on a ``restrict`` route: a notice in its own envelope, without personal data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rendered(kind: str, form: str = "standard", **changes: Any) -> Any:
 
 
 def everything(request: Any) -> str:
-    """All that leaves: the body, and what stands around it."""
+    """Everything that leaves: the body, and the headers or arguments."""
     around = request.headers if hasattr(request, "headers") else request.arguments
     return str(json.dumps(dict(around), default=str) + request.body.decode())
 

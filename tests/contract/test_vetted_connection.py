@@ -1,4 +1,4 @@
-"""The vetted connection against real servers: what it sends, how long it waits, what it takes for an answer."""
+"""The vetted connection against real servers: its requests, its time limits, the answers it accepts."""
 
 from __future__ import annotations
 

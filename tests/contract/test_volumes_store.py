@@ -35,7 +35,7 @@ def met(rows: Table, tenant: str, *who: str) -> list[str]:
 
 
 def nobody(crossing: Crossing) -> None:
-    """Tell nobody."""
+    """Do nothing with a crossing."""
 
 
 def test_each_person_counts_once_for_each_counter(data: Table, rows: Table) -> None:

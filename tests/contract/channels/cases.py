@@ -1,4 +1,4 @@
-"""The channel fixtures: reading them, running them, and comparing what came of them with what was expected."""
+"""The channel fixtures: read them, run them, and compare the results with the expected ones."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ NESTED = "@nested@"
 
 
 def damaged(case: Case, chance: random.Random) -> dict[str, Any]:
-    """Return a fixture whose body was damaged and which was then signed anew."""
+    """Return a fixture whose body was damaged and which was then signed again."""
     fixture = copy.deepcopy(dict(case.fixture))
     body = raw_body(fixture)
     if fixture["method"] == "GET" and fixture["query"]:

@@ -1,7 +1,7 @@
-"""What all channels can do, as the two tables of ``docs/channels/README.md``.
+"""The abilities of all channels, as the two tables of ``docs/channels/README.md``.
 
-``python -m tests.contract.channels.matrix`` writes them anew. With kinds behind it, it first signs the fixtures of these
-anew, except those whose proof is meant to be wrong (``rejected-``, ``stale-``).
+``python -m tests.contract.channels.matrix`` writes the tables again. With kinds as arguments, it first signs the fixtures of
+these again, except those whose proof is meant to be wrong (``rejected-``, ``stale-``).
 """
 
 from __future__ import annotations

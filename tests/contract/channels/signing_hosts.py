@@ -19,7 +19,7 @@ Fixture = dict[str, Any]
 
 
 def _followed_by(value: bytes) -> Callable[[re.Match[bytes]], bytes]:
-    """Return a replacement that keeps the first group and puts a value behind it."""
+    """Return a replacement that keeps the first group and appends a value."""
     return lambda found: bytes(found[1]) + value
 
 

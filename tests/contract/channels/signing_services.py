@@ -114,7 +114,7 @@ def _vonage(fixture: Fixture, secret: Secret) -> None:
         return
     fixture["query"].pop("sig", None)
     fixture["query"]["timestamp"] = str(now)
-    # Half a surrogate pair arrives as a replacement character, and that is what is read.
+    # Half a surrogate pair arrives as a replacement character, and the channel reads that.
     fields = {name: re.sub("[\ud800-\udfff]", "\ufffd", value) for name, value in fixture["query"].items()}
     text = "".join(f"&{name}={fields[name].replace('&', '_').replace('=', '_')}" for name in sorted(fields))
     method = secret.get("signature_method", "sha256")
@@ -167,7 +167,7 @@ def _email_ses(fixture: Fixture, secret: Secret) -> None:
 
 
 def sealed(content: bytes, secret: Secret, app_id: str | None = None) -> str:
-    """Encrypt as WeChat does, with a constant for what is random there."""
+    """Encrypt as WeChat does, with a constant in place of its random bytes."""
     key = base64.b64decode(secret["encoding_aes_key"] + "=")
     plain = b"0123456789abcdef" + len(content).to_bytes(4) + content + (app_id or secret["app_id"]).encode()
     padding = 32 - len(plain) % 32

@@ -1,4 +1,4 @@
-"""The readers of untrusted values: what each takes, what each refuses, and that no other fault ever comes out."""
+"""The readers of untrusted values: the values they accept, the values they refuse, and that no other error comes out."""
 
 from __future__ import annotations
 

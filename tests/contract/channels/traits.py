@@ -1,4 +1,4 @@
-"""What is true of each channel: what its tests must cover and what its documentation says."""
+"""The traits of each channel, which its tests must cover and its documentation must state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Traits:
-    """What must be tested of a channel, and what its row in the documentation says.
+    """The traits that a channel's tests must cover, and the channel's row in the documentation.
 
     Args:
         signs_body: the proof covers every byte of the body.
@@ -263,4 +263,4 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-"""Every word that the platform's documentation names for a thing that happens in a conversation."""
+"""Every word of the platform's documentation for an occurrence in a conversation."""
