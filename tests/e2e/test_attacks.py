@@ -1,4 +1,4 @@
-"""What somebody could try who knows how the flow works: changes, crashes and repeats at the worst moment."""
+"""Attacks by a person who knows how the flow works: changes, crashes and repeats at the worst moment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _destination(w: World, recipient: str, url: str) -> str:
 
 
 def _sent_and_refused(w: World) -> None:
-    """Have a first message fail, then be refused on the second look."""
+    """Make a first message fail, then be refused at its second attempt."""
     w.receiver.answer = lambda _: (503, {})
     w.post(1, at=START)
     w.run(timedelta(seconds=2))

@@ -1,4 +1,4 @@
-"""Events that go to a queue of a tenant's AWS account: where the queue is decides, whoever its recipient is."""
+"""Events that go to a queue of a tenant's AWS account: the queue's place decides, for any recipient."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def told(receiver: Receiver) -> list[tuple[str, dict[str, Any]]]:
 
 
 def tell_to(w: World, receiver: Receiver | None = None) -> str:
-    """Route what the cell tells to a receiver, or to the world's own destination."""
+    """Route the cell's own events to a receiver, or to the world's own destination."""
     at, destination = w.clock, w.destination
     config = w.runtime.config
     if receiver is not None:
@@ -63,14 +63,14 @@ def ends(w: World) -> Counter[str]:
     found = Counter(e["transfer"] for e in w.of_kind("attempted") if e["outcome"] != "failed")
     acts = w.of_kind("expired")
     found.update(e["object"]["id"] for e in acts if e["object"] is not None)
-    over = {e["event"] for e in acts if e["object"] is None}  # the end of whatever an event still has under way
+    over = {e["event"] for e in acts if e["object"] is None}  # ends every transfer that the event still has under way
     left = {r["transfer"] for e in w.of_kind("decided") if e["event"] in over for r in e["routes"]}
     found.update(left - found.keys())
     return found
 
 
 def all_ended_once_in_order(w: World, texts: list[list[str]]) -> None:
-    """Every transfer has one end, every lane (given by its texts) its order, and nothing is left behind."""
+    """Every transfer has one end, every lane (given by its texts) its order, and no row is left over."""
     transfers = {r["transfer"] for e in w.of_kind("decided") for r in e["routes"]}
     assert ends(w) == dict.fromkeys(transfers, 1)
     arrived = list(dict.fromkeys(w.receiver.texts()))
@@ -307,7 +307,7 @@ def test_the_tenant_is_told_once_when_a_destination_is_gone() -> None:
 def test_system_events_cause_none_when_their_own_destination_fails() -> None:
     with world() as w:
         w.connect()
-        tell_to(w)  # what is told of the destination goes to the destination itself
+        tell_to(w)  # events about the destination go to the destination itself
         w.receiver.answer = lambda _: (503, {})
         for number in range(12):
             w.post(number, chat=100 + number)
@@ -323,7 +323,7 @@ def test_system_events_cause_none_when_their_own_destination_fails() -> None:
 
 @contextmanager
 def by_hand(w: World) -> Iterator[None]:
-    """What the test does is not what the cell does: nothing fails here."""
+    """Switch faults off for the test's own acts: they are not the cell's."""
     failing, crash_at = w.failing, w.crash_at
     w.failing, w.crash_at = (lambda name: None), None
     yield
@@ -358,7 +358,7 @@ def _limited(w: World) -> None:
 
 
 def _disabled(w: World) -> None:
-    """The destination was failing for five days when the first message comes; somebody enables it later."""
+    """The destination was failing for five days when the first message comes; its owner enables it later."""
     w.receiver.answer = lambda _: (503, {}) if w.clock < START + MINUTE else (204, {})
     with by_hand(w):
         for hour in range(-150, 0, 30):
@@ -397,7 +397,7 @@ def test_each_transfer_ends_once_in_order_when_the_process_dies_at_any_effect(jo
         w.effects.clear()
         JOURNEYS[journey](w)
         all_ended_once_in_order(w, LANES)
-        # Dying behind an effect is dying before the next one.
+        # Dying after an effect is dying before the next one.
         effects = [
             n for n, name in enumerate(w.effects, 1) if not name.startswith("after ") and not name.endswith(".sent")
         ]

@@ -1,4 +1,4 @@
-"""A tenant that closed: its end disturbs nobody else's, whoever dies meanwhile, and nothing of it goes on for ever."""
+"""A tenant that closed: its end disturbs no other tenant's, survives crashes, and stops all its work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def close(w: World) -> str:
 
 
 def swept(w: World, hours: int) -> None:
-    """Let the hourly clock ring; a process that dies is another one the next hour."""
+    """Run the hourly clock; a process that dies is replaced the next hour."""
     for _ in range(hours):
         w.clock += HOUR
         try:

@@ -1,4 +1,4 @@
-"""A hold that a person's consent could lift is told to the tenant once a day, whoever tells it and whoever dies."""
+"""The tenant gets one notice a day of a hold that a person's consent could lift, from any process and after any crash."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_one_is_told_a_day_for_each_person_and_recipient(cell: World) -> None:
     connect(cell)
     for number, chat in enumerate((100, 100, 200, 100)):
         cell.post(number, chat=chat)
-        cell.run(timedelta(minutes=7))  # longer than a queue remembers what it was sent
+        cell.run(timedelta(minutes=7))  # longer than a queue remembers deduplication ids
 
     assert len(told(cell)) == len({asked["subject"] for asked in told(cell)}) == 2
 

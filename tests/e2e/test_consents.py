@@ -1,4 +1,4 @@
-"""Consents over the whole cell: one releases what waits for it, and what ends it changes the next attempt."""
+"""Consents over the whole cell: one releases the transfers that wait for it, and its end changes the next attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tenant was told has changed has changed for every process, whatever became of the one that was asked first."""
+"""A change reported to a tenant holds for every process, whatever happened to the first process asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a destination's state must outlive: a configuration of another time, a process that dies, two that ask at once."""
+"""A destination's state survives an old configuration, a process that dies, and two processes at once."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_that_it_was_disabled_is_in_the_log_once_when_the_process_dies_at_any_ef
 
             assert w.crashes == 1
             record = w.runtime.config.get(w.tenant, w.destination).record
-            if record.disabled_because is None:  # what it answered was not written down
+            if record.disabled_because is None:  # its answer was not written
                 continue
             assert (record.enabled, record.disabled_because) == (False, "gone")
             acts = w.of_kind("config_changed")
@@ -98,7 +98,7 @@ def test_one_of_two_makes_the_probe_when_both_have_seen_that_it_is_time() -> Non
         told, *both = [Batch(w.runtime) for _ in range(3)]
         for batch in (told, *both):
             batch.healths[w.tenant, w.destination] = w.runtime.destination_state.get(w.tenant, w.destination)
-            admission.publish_health_events(told, task)  # what is still to be told would have them look again
+            admission.publish_health_events(told, task)  # pending notices would make both read the state again
 
         leave = [admission.admit(batch, task, destination, woken=True) for batch in both]
 
@@ -245,7 +245,7 @@ def test_what_waits_goes_on_when_an_order_before_it_fails_for_a_reason_of_its_ow
 
 @pytest.mark.parametrize("first_wait_s", [1, 5])
 def test_nothing_behind_a_message_is_lost_when_it_waits_a_moment_in_its_last_try(first_wait_s: int) -> None:
-    """Each message's short wait brings all those behind it back once more."""
+    """Each message's short wait returns all later messages once more."""
     tried: Counter[str] = Counter()
 
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What is promised of the flow, under faults: nothing lost, nothing reordered, nothing sent without a decision."""
+"""The promises of the flow, under faults: nothing lost, nothing reordered, nothing sent without a decision."""
 
 from __future__ import annotations
 
@@ -391,7 +391,7 @@ def test_ended_with_an_entry_when_a_message_is_dead_lettered(queue: str) -> None
 
 
 def _dead_letter(w: World) -> None:
-    """Have the last message of the outbox dead-lettered, whatever was done with it."""
+    """Dead-letter the last message of the outbox, in any state."""
     (held,) = w.outbox.messages
     w.dead_outbox.fifo.add(held.body, held.group, held.deduplication, w.now_s)
 

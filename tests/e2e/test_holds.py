@@ -1,4 +1,4 @@
-"""Holds over the whole cell: how long what waits for a ground waits, and that nothing leaves when that is over."""
+"""Holds over the whole cell: how long a transfer waits for a ground, and that nothing leaves after that."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def cell() -> Iterator[World]:
-    """A cell whose recipient has no contract: what is for it is held."""
+    """A cell whose recipient has no contract: its transfers are held."""
     with world() as made:
         made.connect(recipient={"contract": None})
         yield made
 
 
 def declare(cell: World, hours: int) -> None:
-    """Change how long transfers of the tenant wait, and have what waits looked at, as the API does."""
+    """Change how long transfers of the tenant wait, and wake the waiting ones, as the API does."""
     row = cell.runtime.config.tenant(cell.tenant)
     cell.runtime.config.replace_tenant(row.record.model_copy(update={"hold_hours": hours}), row.version)
     for lane, _ in list(cell.runtime.data.held(cell.tenant)):

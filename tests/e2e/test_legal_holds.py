@@ -1,4 +1,4 @@
-"""Legal holds over the whole cell: what they keep, from whom, and that it goes when they are released."""
+"""Legal holds over the whole cell: the content that they keep, the acts that they stop, and the end at their release."""
 
 from __future__ import annotations
 
@@ -104,13 +104,13 @@ def test_a_closed_tenant_is_not_erased_while_a_hold_stands(cell: World) -> None:
     cell.post(1)
     cell.settle()
     hold = held(cell, "conversation")
-    row = cell.runtime.config.tenant(cell.tenant)  # closed by somebody who did not see the hold in time
+    row = cell.runtime.config.tenant(cell.tenant)  # closed by an operator who did not see the hold in time
     cell.runtime.config.replace_tenant(row.record.model_copy(update={"state": "closed"}), row.version)
 
     sweep.handle(cell.runtime)
     standing = cell.runtime.config.tenant(cell.tenant).record.state
     legal_holds.release(asked(cell), hold)
-    for _ in range(2):  # first what the hold has kept
+    for _ in range(2):  # first the content that the hold has kept
         sweep.handle(cell.runtime)
 
     assert standing == "closed"

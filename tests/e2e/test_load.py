@@ -1,4 +1,4 @@
-"""``make load``, tiny: that it judges what it sees, that a loaded cell delivers all in order, and that what is stored costs nothing."""
+"""``make load``, tiny: it judges its observations, a loaded cell delivers all in order, and stored events cost nothing."""
 
 from __future__ import annotations
 

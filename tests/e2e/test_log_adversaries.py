@@ -1,7 +1,7 @@
-"""Who notices what is done to a log by somebody who has rights that nobody should have. Each test names who.
+"""Detection of tampering by an adversary with rights that no one should have. Each test names the detector.
 
-Before the seal no proof covers a row: there it is the roles (which cannot), the stream's tripwire (which copies what was there),
-or nobody. Afterwards it is the sealer, which refuses to sign; the cell, which checks what it gives away; or the auditor.
+Before the seal no proof covers a row. There the roles prevent it, the stream's tripwire copies the old row, or nothing
+detects it. Afterwards there is the sealer, which refuses to sign; the cell, which checks its answers; or the auditor.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TABLE = "waybill-test-audit-2026"
 
 
 class Intruder:
-    """Somebody with every right to the tables and the bucket, past all roles and policies."""
+    """An adversary with every right to the tables and the bucket, past all roles and policies."""
 
     def __init__(self, w: World) -> None:
         self.w = w
@@ -64,7 +64,7 @@ class Intruder:
         return sorted(rows, key=lambda r: r["sk"]["S"])[place]
 
     def put(self, row: dict[str, Any]) -> None:
-        """Write a row; what the table's stream would tell of it is kept."""
+        """Write a row; the test keeps the table's stream record of it."""
         old = self.db.put_item(TableName=TABLE, Item=row, ReturnValues="ALL_OLD").get("Attributes")
         self.tell("MODIFY" if old else "INSERT", row, old)
 
@@ -92,7 +92,7 @@ class Intruder:
         self.s3.put_object(Bucket=BUCKET, Key=f"logs/{self.w.tenant}/2026/{name}", Body=data)
 
     def paged(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Let the tripwire see what its mapping lets through; return the keys that it names."""
+        """Give the tripwire the records that its mapping passes; return the keys that it names."""
         seen = [c for c in self.changes if c["eventName"] in ("MODIFY", "REMOVE")]
         monkeypatch.setenv("WAYBILL_EVIDENCE_BUCKET", BUCKET)
         monkeypatch.setattr(tripwire, "client", lambda: self.s3)
@@ -159,7 +159,7 @@ def test_the_tripwire_notices_when_a_row_is_deleted_before_it_is_sealed(monkeypa
 
         let_seal(w)
 
-        # Nobody else can: the log is whole without it.
+        # Nothing else can: the log is whole without it.
         assert faults(w) == (0, set()) and len(leaves(w)) == 2
         assert intruder.paged(monkeypatch) == [gone["sk"]["S"]]
         (copy,) = kept_copies(w)
@@ -227,7 +227,7 @@ def test_the_sealer_notices_when_a_row_is_made_rubbish_before_it_is_sealed(
 
 def test_nobody_notices_when_an_entry_is_invented_by_a_role_that_may_insert() -> None:
     with waiting_cell() as (w, _):
-        append(w, act(w, 77))  # well-formed: what a function writes is not proved, only that it stays
+        append(w, act(w, 77))  # well-formed: the log proves only that an entry stays, not that it is true
 
         let_seal(w)
 
@@ -285,7 +285,7 @@ def test_the_sealer_refuses_when_the_last_seal_is_deleted() -> None:
         before = of_log(w)
         intruder.delete(intruder.seal_row(-1))
 
-        append(w, act(w, 900, at=w.clock - timedelta(minutes=16)))  # it sorts before what was sealed then
+        append(w, act(w, 900, at=w.clock - timedelta(minutes=16)))  # it sorts before entries that were sealed then
         w.seal_requests.again()
         w.clock += timedelta(minutes=10)
         buckets = sorted({r["pk"]["S"].partition("#")[2] for r in w.rows("audit-2026") if "leaf" in r})
@@ -319,7 +319,7 @@ def test_the_sealer_refuses_when_the_last_seal_says_another_tree(
         after = of_log(w)
         assert sizes(after) == ([3, 6] if refused else [3, 6, 7])
         assert {n: after[n] for n in before if n != "checkpoint"} == {n: before[n] for n in before if n != "checkpoint"}
-        assert faults(w) == (0, set()) or refused  # what no root rests on is harmless to the proofs
+        assert faults(w) == (0, set()) or refused  # an object that no root rests on is harmless to the proofs
         assert intruder.paged(monkeypatch) == [row["sk"]["S"]]
 
 
@@ -385,13 +385,13 @@ def test_the_sealer_refuses_when_a_checkpoint_of_another_key_is_put_in_the_newes
         more(w)
 
         assert sizes(of_log(w)) == [3, 6]
-        # An auditor who pinned the log's key does not know the other one.
+        # An auditor who pinned the log's key does not know the other key.
         assert faults(w)[0] == 1 and "unsigned" in faults(w)[1]
 
 
 def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key() -> None:
     with sealed_cell() as (w, intruder):
-        mine = tar(w)  # what the auditor keeps
+        mine = tar(w)  # the auditor's own copy
         seen = of_log(w)["checkpoint"]
         rows = [EntryRow(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
         assert verify(mine, Trust(vkeys=(key(w),))).code == 0
@@ -400,7 +400,7 @@ def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key(
         fork, data = seal.integrate(None, rows[1:], w.clock)
         intruder.replace(fork.batch, data)
         assert w.runtime.seals.insert(w.tenant, "2026", fork)
-        # Who has the key as well signs whatever he likes.
+        # An adversary with the key as well can sign anything.
         signed = _checkpoint(w, w.runtime.signer, fork.size, bytes.fromhex(fork.root))
         for name in ("checkpoint", f"checkpoints/{fork.size}"):
             intruder.replace(name, signed)
@@ -410,7 +410,7 @@ def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key(
         alone = verify(tar(w), Trust(vkeys=(key(w),)))
         compared = verify(tar(w), Trust(vkeys=(key(w),), seen=_seen(seen)))
 
-        assert alone.code == 0  # by itself a fork is a log like any other
+        assert alone.code == 0  # alone, a fork is a log like any other
         assert (compared.code, {f.name for f in compared.faults}) == (2, {"seen_ahead"})
 
 
@@ -443,11 +443,11 @@ def test_the_sealer_goes_on_or_refuses_when_a_checkpoint_is_gone(name: str) -> N
         if name == "checkpoint":
             assert_whole(w)
         else:
-            assert sizes(of_log(w)) == [3]  # it stands still: what was signed can no longer be read
+            assert sizes(of_log(w)) == [3]  # it stops: the signed objects can no longer be read
 
 
 def test_the_bucket_alone_is_the_log_when_a_closed_years_table_is_dropped() -> None:
-    """Harmless for what is sealed: batches and signed checkpoints say which entries the log has, and in which order."""
+    """Harmless for sealed entries: batches and signed checkpoints fix the log's entries and their order."""
     with sealed_cell() as (w, intruder):
         told = leaves(w)
         orphan = tiles.bundle([leaf.leaf(act(w, 99))])  # left by a sealer that died before it committed

@@ -1,7 +1,7 @@
-"""A change of one fact changes the next attempt of what is already on its way: parked after a failure, or held.
+"""A change of one fact changes the next attempt of a transfer on its way: parked after a failure, or held.
 
-Each row of the tables is one fact. What is asserted is always the same: the second decision rests on the rules named, nothing
-was sent, and an auditor who makes all decisions again from the sealed log finds no fault.
+Each row of the tables is one fact. The assertions are always the same: the second decision rests on the rules named,
+nothing was sent, and an auditor who repeats all decisions from the sealed log finds no fault.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Change:
     """One fact that changes while a delivery waits.
 
     Args:
-        before: what is declared in addition, before anything is sent; ``then`` what happens while it waits.
-        rules: what the second decision rests on; ``verdict`` what it is.
+        before: additional declarations, before anything is sent; ``then`` happens while it waits.
+        rules: the rules of the second decision; ``verdict`` is its verdict.
     """
 
     verdict: str
@@ -137,7 +137,7 @@ CHANGES: dict[str, Change] = {
     "the recipient moves abroad": Change("held", ["EU.44"], moved_abroad),
     "a switch is thrown": Change("refused", ["TENANT.switch"], switched_off),
 }  # fmt: skip
-"""What changes; those that refuse change what is held, too."""
+"""The changes; those that refuse also change held transfers."""
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def newest(cell: World) -> dict[str, Any]:
 
 
 def asked(cell: World) -> dict[str, Any]:
-    """What the API says that the newest event's next attempt would come to."""
+    """The API's forecast for the newest event's next attempt."""
     route = cell.runtime.config.get(cell.tenant, cell.route).record
     return decisions.explain_route(request(cell), read.content(request(cell), newest(cell)["event"]), route)
 

@@ -117,7 +117,7 @@ def test_lost_and_said_so_and_found_nowhere_when(trouble: str, capfd: pytest.Cap
 
 
 def _dead_letter(w: World, at: Any) -> None:
-    """Post it on the record, and let the queue give it up before it is routed."""
+    """Post it on the record, and make the queue give it up before it is routed."""
     w.failing = lambda name: Unavailable("down") if name in ("before PutItem", "before UpdateItem") else None
     said(w, at=at)
     for _ in range(RECEIVES_MAX):
@@ -164,7 +164,7 @@ def test_a_letter_is_not_sent_but_forgotten_when_the_event_was_decided_off_the_r
 
 
 def _promise(w: World) -> None:
-    """One decision; what it let through was sent at most once, and the log knows how it ended."""
+    """One decision; each allowed transfer was sent at most once, and its end is in the log."""
     (entry,) = [e for e in w.of_kind("decided") if e["facts"].get("otr")]
     told = ends(w)
     assert len(told) == len(entry["routes"]) == 1
@@ -261,7 +261,7 @@ def test_cut_off_in_time_for_the_platform_when_a_destination_is_slow() -> None:
         assert line(w, ("U1", "secret-text")).status == 200
 
         took_s = time.monotonic() - began
-        eventually(lambda: waiting(w) == [])  # what is not done in time is finished after the answer
+        eventually(lambda: waiting(w) == [])  # unfinished work is finished after the answer
         released.set()
         assert took_s < PATIENCE_S / 3  # LINE waits for two seconds; this machine may be busy
         assert sorted(ends(w)) == [("allowed", "delivered", "http_204"), ("allowed", "gave_up", "timeout")]
@@ -314,7 +314,7 @@ def test_what_was_decided_is_sent_when_another_event_of_its_webhook_could_not_be
 
         assert (statuses, calls[:2]) == ([503, 200], [2, 1])
         assert len(w.receiver.requests) == 2
-        assert [e["outcome"] for e in w.of_kind("attempted")].count("delivered") == 3  # with what came before
+        assert [e["outcome"] for e in w.of_kind("attempted")].count("delivered") == 3  # with the earlier ones
 
 
 def test_what_is_on_the_record_goes_on_when_its_second_order_fails_again_and_again(

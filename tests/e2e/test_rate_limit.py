@@ -20,7 +20,7 @@ LIMIT, EVENTS, CHATS = 10, 40, 16
 
 
 class Simultaneous(World):
-    """A world whose invocations run at once. Each effect takes up to 30 ms; for two of each five seconds, nobody wakes."""
+    """A world with concurrent invocations. Each effect takes up to 30 ms; no lane is woken in two of each five seconds."""
 
     def start(self, engine: engines.Engine) -> None:
         self.scheduler = Scheduler()

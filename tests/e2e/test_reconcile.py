@@ -1,4 +1,4 @@
-"""A notice that is lost: the day's reconciliation finds what it told of, counts it, and has it sealed."""
+"""A lost seal request: the day's reconciliation finds its entries, counts them, and gets them sealed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.world import START, World, world
 
 
 def sweep_a_day(w: World) -> None:
-    """Let the hourly clock ring for a day; the sealer's rings after each."""
+    """Run the hourly clock for a day, and the sealer's after each hour."""
     for _ in range(24):
         w.clock += timedelta(hours=1)
         sweep.handle(w.runtime)

@@ -1,4 +1,4 @@
-"""Replays and jobs under faults: each once, in order, whatever dies between."""
+"""Replays and jobs under faults: each once, in order, after a crash at any point."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def transfers(w: World) -> list[Transfer]:
 
 
 def again(w: World, transfer: str) -> Transfer:
-    """Replay one transfer; who asks tries again when the process dies."""
+    """Replay one transfer; try again when the process dies."""
     at = w.clock
     while True:
         try:
@@ -41,7 +41,7 @@ def again(w: World, transfer: str) -> Transfer:
 
 
 def rejected(w: World, number: int, chats: int = 1, **changes: Any) -> None:
-    """Have a destination turn down so many messages, then take what comes."""
+    """Make a destination reject so many messages, then accept the next ones."""
     w.connect(**changes)
     w.receiver.answer = lambda _: (400, {})
     for n in range(1, number + 1):
@@ -222,7 +222,7 @@ def test_each_is_replayed_once_when_the_process_dies_at_any_effect(part: int) ->
             assert w.crashes == 1
             assert sorted(set(texts)) == names(1, 2, 3, 4), f"died at effect {number}"
             ids = {h["webhook-id"] for _, h, _, _ in w.receiver.requests}
-            assert len(ids) == 4  # what was sent and not yet written is sent again under its name
+            assert len(ids) == 4  # a request that was sent but not yet written is sent again under its id
             assert job.state == "done"
             assert (job.done, job.summary["replayed"]) == (4, 4)
             assert len(w.of_kind("replayed")) == 1
@@ -384,7 +384,7 @@ def test_job_fails_with_its_code_when_a_piece_fails_again_and_again(monkeypatch:
 
         assert ended.error is not None
         assert (ended.state, ended.error["code"], ended.done) == ("failed", "misconfigured", 1)
-        assert len(tries) == 3 + job_form.TRIES_MAX  # what went on begins to count anew
+        assert len(tries) == 3 + job_form.TRIES_MAX  # the count of tries starts again after progress
         assert tries[1] - tries[0] >= job_form.WAITS_S[0]
 
 

@@ -1,4 +1,4 @@
-"""Mode restrict over the whole cell: a notice is delivered, and its recipient pulls the event once, where the law lets it."""
+"""Mode restrict over the whole cell: a notice is delivered, and its recipient pulls the event once, if the law allows it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cell() -> Iterator[World]:
 
 
 def told(cell: World, number: int = 1, **changes: Any) -> str:
-    """Connect a route that restricts, have a person write, and return the link that its recipient was sent."""
+    """Connect a ``restrict`` route, make a person write, and return the link that its recipient got."""
     cell.connect(**{"route": RESTRICTED, **changes})
     cell.post(number, text=TEXT)
     cell.settle()

@@ -1,4 +1,4 @@
-"""What is over is gone: moto runs no TTL, so that whatever leaves a table here the sweep has deleted."""
+"""Expired rows are deleted: moto runs no TTL, so the sweep has deleted every row that leaves a table here."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_sources_with_lives_of_their_own_are_looked_at_when_theirs_are_over(cell
     first = len(events(cell))
     swept(cell, START + 9 * DAY + HOUR)
 
-    assert first == 2  # nobody has said, nor seen, that any event lives for three days
+    assert first == 2  # no declaration and no entry says that any event lives for three days
     assert events(cell) == []
 
 
@@ -254,7 +254,7 @@ def _ended(crash_at: int | None) -> tuple[list[str], Any]:
             except Crash:
                 cell.restart()
         effects = list(cell.effects)
-        assert cell.crash_at is None or cell.crash_at > len(effects)  # threads may have joined what they had to tell
+        assert cell.crash_at is None or cell.crash_at > len(effects)  # threads may have joined their seal requests
         acts = sorted(e["subject"] for e in cell.of_kind("expired"))
         left = [r for r in cell.rows("data") if "#ending" in r["pk"]["S"]]
         return effects, (
@@ -363,7 +363,7 @@ def test_a_replay_ends_when_content_is_sealed_before_it_is_decided() -> None:
         cell.run(timedelta(hours=74), every=HOUR)
 
         def sealed(name: str) -> None:
-            """Somebody else has the content erased as soon as the replay, which has read it, appends."""
+            """Erase the content as soon as the replay, which has read it, appends."""
             cell.failing = lambda name: None
             with pytest.raises(RefusedByLaw):
                 erase.erase(asked(cell), entry["event"], "subject_request")

@@ -28,7 +28,7 @@ MOMENTS = [0.5, 1.5, 2.6, 3.5, 5.5, 9.5, 100.5, 179.5, 182.5, 190.5]
 
 @dataclass(frozen=True)
 class Case:
-    """What a tenant says, whether the law has a minimum for it, and what is done when."""
+    """A tenant's retention, whether the law has a minimum for it, and the acts with their times."""
 
     days: int
     minimum: bool
@@ -47,7 +47,7 @@ CASES = st.builds(
 
 
 def reference(case: Case) -> list[str]:
-    """What is to be seen of the content after each act, and in the end."""
+    """The expected state of the content after each act, and in the end."""
     seen, end, holds, sealed, gone = list[str](), max(case.days, MINIMUM if case.minimum else 0), 0, False, False
     for at, act in (*case.acts, (200.0, "look")):
         gone = gone or (end <= at and holds == 0)
@@ -90,7 +90,7 @@ def real(cell: Abroad, case: Case) -> list[str]:
 
 
 def swept(cell: Abroad) -> None:
-    """What a sweep does to content, without what else it does."""
+    """Run the part of a sweep that concerns content."""
     expiry.handle(cell.runtime, [cell.runtime.config.tenant(cell.tenant).record], lambda: 1.0)
 
 

@@ -53,7 +53,7 @@ def _asked(w: Watched) -> Asked:
 
 
 def _seal(w: Watched) -> None:
-    """Everything that waits, a full tile and what the reconciliation looks through."""
+    """Seal all waiting entries and a full tile, then reconcile."""
     append(w, *(act(w, n) for n in range(300)), tell_too=False)
     w.acting("api", lambda: notify_sealer(w.runtime))
     for _ in range(3):

@@ -23,7 +23,7 @@ from tests.support.world import START, Crash, World, world
 
 
 def everything(w: World, log: str = "2026") -> None:
-    """Seal what waits, however often it takes."""
+    """Seal all waiting entries, in as many seals as needed."""
     w.seal_requests.again()
     for _ in range(4):
         let_seal(w)
@@ -31,7 +31,7 @@ def everything(w: World, log: str = "2026") -> None:
     assert_whole(w, log)
 
 
-# What is sealed, and when
+# Which entries are sealed, and when
 
 
 def test_a_journey_is_one_whole_log_when_it_is_sealed() -> None:
@@ -180,7 +180,7 @@ def _full_tile(w: World) -> None:
 
 
 def append_safely(w: World, first: int, end: int) -> None:
-    """Append as who is told by a queue: a process that dies is run again."""
+    """Append as a queue's consumer does: a process that dies is run again."""
     at = w.clock
     while True:
         try:
@@ -195,7 +195,7 @@ def _steps(w: World) -> list[int]:
     """The effects of sealing, by number. Dying after one is dying before the next."""
     names = ("before PutObject", "before Sign", "notices.")
     at = {n for n, name in enumerate(w.effects, 1) if name.startswith(names)}
-    # The seal's own row is the PutItem behind the batch.
+    # The seal's own row is the PutItem after the batch.
     for n, name in enumerate(w.effects, 1):
         if name == "after PutObject" and w.effects[n : n + 1] == ["before PutItem"]:
             at |= {n + 1, n + 2}

@@ -40,12 +40,12 @@ def replaced(thing: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def only(change: str) -> contextlib.AbstractContextManager[None]:
-    """Have tenants change nothing but one thing."""
+    """Let tenants make only this one change."""
     return replaced(rounds, "CHANGES", {change: rounds.CHANGES[change]})
 
 
 def calm() -> contextlib.AbstractContextManager[None]:
-    """Have nothing fail, so that what is to be caught is there whatever is drawn."""
+    """Switch all faults off, so that the broken promise shows with any seed."""
     return replaced(weather.Faults, "draws", lambda *_: False)
 
 

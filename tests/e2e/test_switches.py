@@ -1,4 +1,4 @@
-"""A kill switch over the whole cell: the next attempt is refused, whatever waits, and the log can be decided again."""
+"""A kill switch over the whole cell: the next attempt is refused, in any state, and the log can be decided again."""
 
 from __future__ import annotations
 

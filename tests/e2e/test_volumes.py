@@ -1,4 +1,4 @@
-"""People are counted, and what a law makes of their number changes with it: in route, at the next attempt, and in the log."""
+"""People are counted, and a law that depends on their number follows it: in route, at the next attempt, and in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.logs import let_seal, tar
 from tests.support.world import World, raw, world
 
 NUMBER = "8613800138000"
-"""A number that must be nowhere but in what is sealed."""
+"""A number that may appear only in sealed content."""
 
 
 def declare(cell: World, **source: Any) -> None:
@@ -68,7 +68,7 @@ def decided_again(cell: World, entry: dict[str, Any]) -> list[str]:
 
 
 def told(cell: World) -> list[tuple[str, str, int]]:
-    """Return what was told of thresholds, as the cell's own events were delivered."""
+    """Return the threshold notices among the delivered events of the cell."""
     own = [b["data"] for _, _, b, s in cell.receiver.requests if s == 204 and b["data"]["channel"] == "waybill"]
     return [(e["native_kind"], e["raw"]["threshold"], e["raw"]["count"]) for e in own]
 
@@ -206,12 +206,12 @@ def test_a_threshold_is_told_though_the_process_dies_after_counting() -> None:
 
         assert counted
         told_to = [e for e in cell.effects if e == "inbox.sent"]
-        assert len(told_to) == 2  # the person's event, and what is told
+        assert len(told_to) == 2  # the person's event, and the notice
         assert cell.runtime.volumes.get([place(cell, "RU")])[place(cell, "RU")] == {"subjects_ytd": 900}
 
 
 def _dies_counted(cell: World, after: int) -> bool:
-    """Let route die at an effect; say whether it had just counted."""
+    """Crash route at an effect; say whether it had just counted."""
     cell.crash_at = len(cell.effects) + after
     cell.clock += timedelta(minutes=10)
     cell.inbox.run(route.handle)

@@ -48,7 +48,7 @@ def test_every_delivery_would_be_refused_when_a_draft_forbids_the_messenger(tmp_
     (tmp_path / "draft").mkdir()
     (tmp_path / "draft" / "de_draft.toml").write_text(FORBIDS, encoding="utf-8")
 
-    capsys.readouterr()  # what the cell logged
+    capsys.readouterr()  # the cell's log lines
 
     def asked(law: str, bundle: str) -> int:
         return cli.main(["what-if", "--law", str(tmp_path / law), "--bundle", str(tmp_path / bundle), "--json"])

@@ -162,7 +162,7 @@ def test_a_person_of_whom_nothing_may_be_stored_ends(cell: World) -> None:
 
 
 def joined(cell: World, number: int, *ids: int) -> None:
-    """People who never write come into a group."""
+    """People who never write join a group."""
     message = {
         "message_id": number, "date": int(cell.clock.timestamp()), "chat": {"id": -5, "type": "group", "title": "g"},
         "from": {"id": 9, "is_bot": False, "first_name": "Canary"},

@@ -55,7 +55,7 @@ def route(api: Api, name: str, recipient: dict[str, Any], url: str, **settings: 
 
 
 def sealed(api: Api) -> None:
-    """Let the time pass after which what waits is sealed."""
+    """Advance the time until waiting entries are sealed."""
     api.clock.at += timedelta(minutes=10)
     seal.handle(api.runtime)
 

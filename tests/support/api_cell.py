@@ -44,7 +44,7 @@ US_RECIPIENT = {**RECIPIENT, "legal_name": "Far Inc", "entity_country": "US", "p
 
 @dataclass
 class Answer:
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: dict[str, str]
@@ -161,7 +161,7 @@ class Api:
         return ids
 
     def hook(self, text: str = "hello", number: int = 1, chat: int = 77) -> None:
-        """Post a Telegram message and have it routed; nothing is delivered yet."""
+        """Post a Telegram message and route it; nothing is delivered yet."""
         import app
 
         update = {
@@ -181,7 +181,7 @@ class Api:
         self.feed("inbox", app.route)
 
     def deliver(self) -> None:
-        """Have the outbox worked off; nobody listens, so that attempts fail."""
+        """Process the outbox; no receiver listens, so that attempts fail."""
         import app
 
         self.feed("outbox", app.deliver)

@@ -10,7 +10,7 @@ from tests.support.api_cell import ALL_CLASSES, Api
 
 
 def person(tenant: Api) -> str:
-    """Let a person write to the tenant, and return the person's ref."""
+    """Make a person write to the tenant, and return the person's ref."""
     tenant.connect()
     tenant.hook()
     entries = tenant.get("/v1/audit/entries", kind="decided").json["data"]

@@ -1,4 +1,4 @@
-"""What the tests of the CRM kinds share: deliveries, a memory of several processes, and processes that die."""
+"""Shared parts of the tests of the CRM kinds: deliveries, a memory of several processes, and processes that die."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Rows:
 
 class Process:
     """A process's memory. It dies at its ``dies_at``-th call, before or after the effect, or before it puts a pair of
-    tokens; what is dead does nothing more."""
+    tokens; a dead process does nothing more.
+    """
 
     def __init__(self, rows: Rows, dies_at: int | None = None, after: bool = False, loses_tokens: bool = False) -> None:
         self.rows, self.dies_at, self.after, self.loses_tokens = rows, dies_at, after, loses_tokens

@@ -59,7 +59,7 @@ GUARDRAILS = template.guardrails(CELL)
 # The questions
 
 _BOTO = botocore.session.get_session()
-# Calls that are authorised under the names of what they do.
+# Calls that are authorised under the names of their effects.
 NOT_ACTIONS = {
     "BatchExecuteStatement",
     "ExecuteStatement",
@@ -95,7 +95,7 @@ DYNAMODB = sorted(
 )
 KMS = sorted(_BOTO.get_service_model("kms").operation_names)
 SQS = sorted(_BOTO.get_service_model("sqs").operation_names)
-# Calls that are authorised under the names of what they do, and actions without a call of that name.
+# Calls that are authorised under the names of their effects, and actions without a call of that name.
 # Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html (read 2026-11-22)
 ONLY_S3_ACTIONS = {
     "BypassGovernanceRetention",

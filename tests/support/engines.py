@@ -41,7 +41,7 @@ _prefixes = itertools.count(1)
 
 @functools.cache
 def session() -> boto3.session.Session:
-    """Return the session that makes every client of the tests: a new one reads the SDK's descriptions anew."""
+    """Return the session that makes every client of the tests: a new one reads the SDK's descriptions again."""
     return boto3.session.Session()
 
 
@@ -130,7 +130,7 @@ def found() -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

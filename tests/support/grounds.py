@@ -1,4 +1,4 @@
-"""Random situations of consents: a configuration with one flow, and what one person has agreed to."""
+"""Random situations of consents: a configuration with one flow, and one person's consents."""
 
 from __future__ import annotations
 

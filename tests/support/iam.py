@@ -1,6 +1,6 @@
-"""Evaluate IAM policies as AWS does within one account: explicit deny, then what the organisation lets through, then an allow.
+"""Evaluate IAM policies as AWS does within one account: explicit deny, then the organisation's limit, then an allow.
 
-Only what our documents use is known. Anything else, an unknown condition operator above all, fails instead of being guessed.
+Only the elements of our documents are known. Anything else, above all an unknown condition operator, fails.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html (read 2026-11-22)
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 Document = Mapping[str, Any]
 
-# What an organisation attaches to every account unless told otherwise.
+# An organisation attaches this to every account by default.
 FULL_ACCESS: Document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 _ELEMENTS = {"Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
@@ -35,7 +35,7 @@ class UnknownElement(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """One call: who does what to what, in which circumstances. A context value is a string or, for a key of many values, a tuple."""
+    """One call: its principal, action, resource and context. A context value is a string or, for a multivalued key, a tuple."""
 
     principal: str
     action: str

@@ -149,7 +149,7 @@ def tiles_are_those_of(found: dict[str, bytes], entries: list[bytes]) -> None:
 
 
 def act(w: World, number: int, at: datetime | None = None, minute: datetime | None = None) -> Mapping[str, Any]:
-    """An entry that needs nothing else: somebody looked at something."""
+    """An entry that needs nothing else: a look at something."""
     at = at or w.clock
     return audit.act(
         "viewed",
@@ -163,7 +163,7 @@ def act(w: World, number: int, at: datetime | None = None, minute: datetime | No
 
 
 def append(w: World, *entries: Mapping[str, Any], tell_too: bool = True) -> None:
-    """Append entries, and tell the sealer."""
+    """Append entries, and send their seal requests."""
     outcomes = w.runtime.audit.append_many(entries)
     assert [o for o in outcomes if isinstance(o, Exception)] == []
     if tell_too:
@@ -171,6 +171,6 @@ def append(w: World, *entries: Mapping[str, Any], tell_too: bool = True) -> None
 
 
 def let_seal(w: World, minutes: float = 10) -> None:
-    """Let the time pass after which what waits is sealed."""
+    """Advance the time until waiting entries are sealed."""
     w.clock += timedelta(minutes=minutes)
     w.seal()

@@ -29,7 +29,7 @@ SECRET_WORDS = (
     b"+4915155500",
     b"900900",
 )
-"""What is in the message of ``said``: text, names, file, chat, phone, message id."""
+"""The content of the message of ``said``: text, names, file, chat, phone, message id."""
 
 
 def asked(w: World, **changes: Any) -> Request:
@@ -43,7 +43,7 @@ def asked(w: World, **changes: Any) -> Request:
 
 
 def said(w: World, number: int = 1, text: str = "secret-text", chat: int = 4455667788, at: Any = None) -> Reply:
-    """Somebody says what nobody may find: one text, two names, a user name, a phone number and a file."""
+    """Post a secret message: one text, two names, a user name, a phone number and a file."""
     person = {"id": chat, "is_bot": False, "first_name": "Canary", "last_name": "Hidden", "username": "secret-name"}
     message = {
         "message_id": 900900 + number, "date": int((at or w.clock).timestamp()), "chat": {"id": chat, "type": "private"},
@@ -63,7 +63,7 @@ def conversation(w: World) -> str:
 
 
 def off(w: World, on_record: bool = False) -> str:
-    """Have the conversation off the record, and wait until that counts."""
+    """Take the conversation off the record, and wait until that counts."""
     ref = conversation(w)
     conversations.turn(asked(w), ref, not on_record)
     w.clock += EFFECT
@@ -71,7 +71,7 @@ def off(w: World, on_record: bool = False) -> str:
 
 
 def begun(w: World, chat: int = 4455667788, **declared: Any) -> str:
-    """A conversation that is off the record from now on; what came before holds nothing secret."""
+    """A conversation that is off the record from now on; its earlier messages hold nothing secret."""
     w.connect(**declared)
     w.post(1, text="hello", chat=chat)
     w.run(MINUTE)
@@ -80,7 +80,7 @@ def begun(w: World, chat: int = 4455667788, **declared: Any) -> str:
 
 
 def everything(w: World, capture: str = "") -> dict[str, bytes]:
-    """All that there is of the cell outside its processes' memory: tables, queues, buckets, what was logged and counted."""
+    """All data of the cell outside its processes' memory: tables, queues, buckets, logs and metrics."""
     from chalicelib.core.log import leaf
 
     found = {"logged": capture.encode()}
@@ -103,7 +103,7 @@ def everything(w: World, capture: str = "") -> dict[str, bytes]:
 
 
 def _opened(w: World, row: dict[str, Any]) -> bytes:
-    """An event's row, read as whoever has all the keys reads it: what is sealed is at rest, too."""
+    """An event's row, read with all the keys: sealed content is stored content, too."""
     if not row["pk"]["S"].startswith(f"{w.tenant}#evt_") or "body" not in row:
         return b""
     stored = w.runtime.data.event(w.tenant, row["pk"]["S"].partition("#")[2], w.clock)
@@ -113,7 +113,7 @@ def _opened(w: World, row: dict[str, Any]) -> bytes:
 
 
 def nowhere(w: World, capture: str = "", words: tuple[bytes, ...] = SECRET_WORDS) -> None:
-    """Nothing of what was said off the record is anywhere, and no event of it either."""
+    """No words said off the record are stored anywhere, and no event of them either."""
     found = everything(w, capture)
     assert [
         (place, word) for place, text in found.items() for word in words if word in text and b"hello" not in text

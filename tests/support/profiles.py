@@ -1,4 +1,4 @@
-"""Engine profiles put over an engine: what the profile's engine lacks is refused, and its limits are kept.
+"""Engine profiles put over an engine: calls that the profile's engine lacks are refused, and its limits are kept.
 
 The clients stay genuine: a hook looks at the arguments of each call before it is sent, and refuses as the engine would.
 """

@@ -22,7 +22,7 @@ def request(w: World, seed: str = "request", at: datetime | None = None) -> Requ
 
 
 def begin(w: World, outcome: str = "any", seed: str = "request") -> Job:
-    """Begin to replay the destination; who asks tries again when the process dies."""
+    """Start to replay the destination; try again when the process dies."""
     w.asked_at = w.clock  # type: ignore[attr-defined]
     while True:
         try:
@@ -47,7 +47,7 @@ def work(w: World) -> None:
 
 
 def finish(w: World, job: Job) -> Job:
-    """Let minutes pass until a job has ended."""
+    """Advance minutes until a job has ended."""
     for _ in range(60):
         work(w)
         w.run(timedelta(minutes=1))

@@ -59,14 +59,14 @@ def asked(cell: World, number: int = 1) -> Request:
 
 
 def swept(cell: World, until: datetime) -> None:
-    """Let time pass; the cell sweeps in its last three hours."""
+    """Advance time; the cell sweeps in its last three hours."""
     for hours in (2, 1, 0):
         cell.clock = until - hours * HOUR
         sweep.handle(cell.runtime)
 
 
 def events(cell: World) -> list[dict[str, Any]]:
-    """The rows of what people sent; what the cell itself tells the tenant is not looked at here."""
+    """The rows of people's messages, without the cell's own events to the tenant."""
     sent = {e["event"] for e in decided(cell)}
     return [row for row in cell.rows("data") if row["pk"]["S"].partition("#")[2] in sent]
 

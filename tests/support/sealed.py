@@ -41,7 +41,7 @@ def clones(decided: Mapping[str, Any], attempted: Mapping[str, Any], first: int,
 
 
 def acts(tenant: str, at: datetime, first: int, end: int) -> Iterator[Entry]:
-    """Yield acts of numbers that tell of nothing but themselves."""
+    """Yield acts that hold nothing but their numbers."""
     for number in range(first, end):
         yield audit.act(
             "viewed",
@@ -67,7 +67,7 @@ def seal_at_once(api: Api, entries: Iterator[Entry], at_once: int = 50_000) -> N
 
 
 def sealed(api: Api) -> None:
-    """Let the time pass after which what waits is sealed."""
+    """Advance the time until waiting entries are sealed."""
     api.clock.at += timedelta(minutes=10)
     sealing.handle(api.runtime)
 
@@ -83,7 +83,7 @@ def ask(api: Api, **asked: Any) -> dict[str, Any]:
 
 
 def worked(api: Api, job: dict[str, Any]) -> dict[str, Any]:
-    """Work the jobs off; return this one as it is then. Who sleeps has the clock go on."""
+    """Work on all jobs until done; return this one's last state. A sleeping job advances the clock."""
     api.runtime.sleep = lambda seconds: setattr(api.clock, "at", api.clock.at + timedelta(seconds=seconds))
     worker.handle(api.runtime)
     return dict(api.get(f"/v1/jobs/{job['id']}").json)

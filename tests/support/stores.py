@@ -1,4 +1,4 @@
-"""What the contract tests of the stores share: tables on an engine, a key service, and records to store."""
+"""Shared parts of the stores' contract tests: tables on an engine, a key service, and records to store."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Ticks:
 
 
 def new_id(prefix: str) -> str:
-    """Name something that no test has named yet; later ones sort behind."""
+    """Make a name that no test has used yet; later ones sort after it."""
     return ids.sortable(prefix, NOW, (next(_numbers) << 6).to_bytes(11, "big"))
 
 

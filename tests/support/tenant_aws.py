@@ -16,11 +16,11 @@ REGION = "eu-central-1"
 CELL_ACCOUNT = "111122223333"
 EXTERNAL_ID = "wbx_0000000000000000000000000000000000000000000000000000"
 SAID = "s-a-i-d c-o-n-t-e-n-t"
-"""What a service says of a fault: it may hold anything, and is never to be shown."""
+"""A service's error text: it may hold anything, and may never be shown."""
 
 
 def refusal(code: str, status: int = 400, operation: str = "Any") -> ClientError:
-    """What a client raises for an answer that is no success."""
+    """The error that a client raises for an unsuccessful answer."""
     answer: Any = {"Error": {"Code": code, "Message": SAID}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, operation)
 
@@ -77,7 +77,7 @@ class Service:
 
 @dataclass
 class Maker:
-    """Makes the fakes; remembers what was made for whom."""
+    """Makes the fakes; records for whom each was made."""
 
     sts: Sts
     service: Service

@@ -170,7 +170,7 @@ class NoticeQueue(SealRequestQueue):
 
 
 class CountedSigner:
-    """The cell's key, every use of which is an effect. It remembers what it signed."""
+    """The cell's key, every use of which is an effect. It records each signature."""
 
     def __init__(self, world: World, inner: Signer) -> None:
         self.world, self.inner = world, inner
@@ -188,7 +188,7 @@ class CountedSigner:
 
 
 class Receiver:
-    """A destination on loopback that answers what it is told to."""
+    """A destination on loopback that gives the answers set by a test."""
 
     def __init__(self) -> None:
         self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda body: (204, {})
@@ -282,7 +282,7 @@ class World:
         return client
 
     def _without_wire(self, call: Callable[[str, Any], Any], region: str) -> Callable[[str, Any], Any]:
-        """Have moto's tables asked as the soak does: two thirds of what a call takes is the way there and back."""
+        """Call moto's tables directly, as the soak does: the way there and back takes two thirds of a call."""
         tables = Tables(self.engine, region, lambda *_: None)
 
         def asked(operation: str, arguments: Any) -> Any:
@@ -315,7 +315,7 @@ class World:
         )
         self.runtime.signer = CountedSigner(self, signer.from_file(Path(SEED)))
 
-    # What is declared
+    # Declarations
 
     def connect(self, **changes: Any) -> None:
         """Declare a tenant whose messages go to one recipient in the EU. ``changes`` alter the records' fields."""
@@ -403,7 +403,7 @@ class World:
                 self.restart()
 
     def step(self) -> bool:
-        """Run what is ready now; False if nothing was."""
+        """Run the tasks that are ready now; False if there was none."""
         done = self.inbox.run(route.handle) + self.outbox.run(deliver.handle)
         done += self.dead_inbox.run(dead.handle_inbox) + self.dead_outbox.run(dead.handle_outbox)
         return done > 0
@@ -431,7 +431,7 @@ class World:
         raise AssertionError("the queues never come to rest")
 
     def run(self, duration: timedelta, every: timedelta = timedelta(minutes=1)) -> None:
-        """Let time pass: queues are served as messages become visible, pump runs each minute that it finds a due lane in."""
+        """Advance time: queues are served as messages become visible, pump runs each minute that it finds a due lane in."""
         end = self.clock + duration
         next_pump = self.clock
         seen, due = -1, ""
@@ -451,10 +451,10 @@ class World:
                 return
             self.clock = soon
 
-    # What is to be seen
+    # Observations
 
     def next_due(self) -> str:
-        """When the first lane is due, as the index has it; "~", which is behind every time, where none waits."""
+        """When the first lane is due, by the index; "~", which sorts after every time, if none waits."""
         pages = self.engine.make_client("dynamodb", REGION).get_paginator("scan")
         found = pages.paginate(TableName="waybill-test-data", IndexName="due")
         return min((row["due_at"]["S"] for page in found for row in page["Items"]), default="~")
@@ -490,14 +490,14 @@ class World:
 
 
 def raw(row: dict[str, Any]) -> bytes:
-    """A row as bytes, to search for what must not be there."""
+    """A row as bytes, to search for forbidden text."""
     return json.dumps(row, default=lambda b: base64.b64encode(b).decode()).encode() + b"".join(
         v["B"] for v in row.values() if "B" in v
     )
 
 
 CANARIES = (b"Canary", b"privacy@nord.example", b"dpo@crm.example", b"Nord GmbH", b"hook-secret", SECRET.encode())
-"""What every world is given and no entry may hold: a person's name, contacts, a legal name, secrets."""
+"""Texts that every world uses and no entry may hold: a person's name, contacts, a legal name, secrets."""
 
 
 @contextmanager
