@@ -1,4 +1,4 @@
-"""Laws of asking for consents: who gives exactly what was asked for helps the transfer on, and nothing is asked in vain."""
+"""Laws of asking for consents: a person who gives exactly the requested consents helps the transfer on; none is useless."""
 
 from __future__ import annotations
 

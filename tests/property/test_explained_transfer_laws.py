@@ -1,4 +1,4 @@
-"""What the API explains of a transfer is what a route is decided by, whatever is stored and whatever is delivered."""
+"""The API's explanation of a transfer agrees with the decision on its route, for any stored data and any delivery."""
 
 from __future__ import annotations
 

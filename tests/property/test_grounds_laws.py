@@ -1,4 +1,4 @@
-"""Laws of consents and switches: less agreed to, or more stopped, never loosens; what an entry keeps decides the same."""
+"""Laws of consents and switches: fewer consents, or more switches, never loosen; an entry's stored consents decide the same."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def change(at: datetime) -> Change:
 
 
 def run(changes: list[tuple[int, bool]]) -> list[tuple[datetime, bool, Intervals, Intervals]]:
-    """Each change with what was before and after it, in order of time."""
+    """Each change with the states before and after it, in order of time."""
     at, found = NOW, list[tuple[datetime, bool, Intervals, Intervals]]()
     intervals: Intervals = ()
     for wait_ms, off_record in changes:

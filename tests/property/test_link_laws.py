@@ -1,4 +1,4 @@
-"""Laws of pull links: no other text is one, and nothing that belongs to anybody is ever in what is sent with one."""
+"""Laws of pull links: no other text is a link, and no personal data is ever in a request that carries one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_text_that_nobody_made_opens_anything(text: str) -> None:
     assert not opens(b"\7" * 32, text)
 
 
-# What is sent
+# The request sent
 
 PERSONAL = [field.path for field in FIELDS if field.data_class is not DataClass.TECHNICAL and "*" not in field.path]
 

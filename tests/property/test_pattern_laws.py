@@ -345,7 +345,7 @@ def reversed_keys(node: Any) -> Any:
 
 
 def paths(node: dict[str, Any], prefix: str = "") -> list[str]:
-    """Every path of a pattern, as often as it stands there."""
+    """Every path of a pattern, with repetitions."""
     listed = []
     for key, value in node.items():
         if key == "$or":

@@ -1,4 +1,4 @@
-"""Laws of the evaluator: whatever the facts, unknown is never yes, and more law or less evidence never loosens."""
+"""Laws of the evaluator: for any facts, unknown is never yes, and more law or less evidence never loosens."""
 
 from __future__ import annotations
 

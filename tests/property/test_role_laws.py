@@ -1,4 +1,4 @@
-"""Who answers: whatever the facts, one party is accountable for a duty under a law, and never another's own duty."""
+"""Laws of accountability: for any facts, one party is accountable for a duty under a law, and never for another's own duty."""
 
 from __future__ import annotations
 

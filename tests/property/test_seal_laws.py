@@ -1,4 +1,4 @@
-"""Laws of sealing: whatever is sealed in whatever pieces checks, in order, as one tree; nothing else does."""
+"""Laws of sealing: any entries sealed in any pieces check, in order, as one tree; nothing else does."""
 
 from __future__ import annotations
 

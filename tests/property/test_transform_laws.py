@@ -72,7 +72,7 @@ expressions = st.recursive(simple, grown, max_leaves=12)
 
 
 def made(expression: str, document: dict[str, Any]) -> tuple[str, str]:
-    """Return what comes of an expression: what it makes, or how it ends."""
+    """Return the result of an expression: its value, or its error."""
     try:
         return "made", json.dumps(transform.apply(transform.compile(expression), document))
     except InvalidTransform as refusal:

@@ -1,7 +1,7 @@
-"""A counter is the number of different people, whatever comes twice, at once, or half-way; and each threshold is told.
+"""A counter is the number of different people, with any repeats, races and crashes; and each threshold is published.
 
 Several processes count at once: at any of one's calls another may run, and at any call a process may die, before it or after
-it. Whoever died is run again, as a queue does.
+it. A process that died is run again, as a queue does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic, their counts and the form of what they write. Never how long anything takes."""
+"""The benchmarks' arithmetic, their counts and the form of their output. Never how long anything takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``waybill consents import``: a file of any size, in pieces, again without harm, and what is refused by its line."""
+"""``waybill consents import``: a file of any size, in pieces, repeated without harm; a refused line is named by its number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY = "wb_canary"
 
 
 class Cell:
-    """A cell that refuses lines which say so, and answers with what it was told to first."""
+    """A cell that refuses lines which say so, and gives its prepared answers first."""
 
     def __init__(self) -> None:
         self.first: list[tuple[int, dict[str, str]]] = []

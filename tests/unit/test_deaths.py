@@ -1,4 +1,4 @@
-"""The sample of effects at which tests have a process die."""
+"""The sample of effects at which tests crash a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``waybill decide``: every line is answered, whatever it is."""
+"""``waybill decide``: every line is answered, even a malformed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documentation is tested: what there is has its line, what is named exists, every link leads somewhere.
+"""The documentation agrees with the code: each object has its line, each named object exists, each link has a target.
 
 Pages that are checked elsewhere: channels and destinations in their contract suites, the API and its errors in
 ``test_api_description.py``, law in ``test_law.py``, attempt codes in ``test_retry_docs.py``.
@@ -89,11 +89,11 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert [name_of(p) for p in PAGES if p not in seen] == []
 
 
-# What is named exists, what exists is named
+# Every documented name exists, and every existing name is documented
 
 
 def words(page: str, start: str = "") -> set[str]:
-    """Return what stands in backquotes on a page."""
+    """Return the texts in backquotes on a page."""
     return {w for w in re.findall(r"`([^`\n]+)`", text(page)) if w.startswith(start)}
 
 

@@ -1,4 +1,4 @@
-"""What an engine must be able to do, and which settings a cell may not stand on it with."""
+"""The abilities that an engine must have, and the settings that a cell may not have with it."""
 
 from __future__ import annotations
 

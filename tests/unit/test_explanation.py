@@ -1,4 +1,4 @@
-"""The explanation of a decision: it tells the decision's own story, in values that name nobody."""
+"""The explanation of a decision: it follows the decision's own steps, in values without personal data."""
 
 from __future__ import annotations
 

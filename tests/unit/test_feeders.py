@@ -1,4 +1,4 @@
-"""Feeding a queue's handler and keeping a clock: what was taken is deleted, what was not comes back, faults do not end it."""
+"""Feeding a queue's handler, and the clock: accepted messages are deleted, others come back, faults do not end it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def message(name: str) -> dict[str, Any]:
 
 
 class FakeQueue:
-    """Hands out batches; raises what is an exception among them. After the last it ends the run."""
+    """Hands out batches, and raises the exceptions among them. After the last it ends the run."""
 
     def __init__(self, *batches: Any) -> None:
         self.batches = list(batches)
@@ -44,7 +44,7 @@ class FakeQueue:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged, of which nothing may tell what was in hand."""
+    """Return the log lines, which may hold nothing of the messages in progress."""
     assert SECRET not in str([vars(record) for record in caplog.records])
     return [record.getMessage() for record in caplog.records if record.name == "waybill"]
 

@@ -1,4 +1,4 @@
-"""The abuse-protection handshake: what is asked, and which answers agree."""
+"""The abuse-protection handshake: its request, and the answers that agree."""
 
 from __future__ import annotations
 

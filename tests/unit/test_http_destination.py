@@ -1,4 +1,4 @@
-"""The http kind: its configuration, and what goes over the wire."""
+"""The http kind: its configuration, and its requests on the wire."""
 
 from __future__ import annotations
 

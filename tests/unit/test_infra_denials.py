@@ -1,7 +1,7 @@
-"""What nobody may, whatever else he is given: each layer that keeps evidence where and as it is, by itself.
+"""What no principal may do, even with all other rights: each layer that keeps evidence in its place and unchanged, alone.
 
-The layers are a role's own denials, the audit tables' policy, the keys' and the account's. Each is asked alone, of somebody who
-is allowed everything else, against a table that stands here by hand.
+The layers are a role's own denials, the audit tables' policy, the keys' and the account's. Each is asked alone, for a
+principal that is allowed everything else, against a table that stands here by hand.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.support.deployed import (
 )
 from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 
-# What is denied to whoever is allowed everything else
+# Denials to a principal that is allowed everything else
 
 CHANGES_ENTRIES = "PutItem UpdateItem DeleteItem BatchWriteItem PartiQLUpdate PartiQLDelete PartiQLSelect".split()
 _TOUCHES_TABLE = (
@@ -60,7 +60,7 @@ Denied = set[tuple[str, str]]
 
 
 def _denied_to_role(document: Mapping[str, Any], role: str) -> Denied:
-    """What a role is denied though it be given everything, by its own policy alone."""
+    """The calls that a role's own policy denies, though the role is allowed everything."""
     calls = [(f"dynamodb:{a}", r, HERE) for a in DYNAMODB for r in (DATA, *AUDIT, INDEXES["subject"])]
     calls += [(f"kms:{a}", k, HERE) for a in KMS for k in (CELL_KEY, AUDIT_KEY)]
     calls += [("dynamodb:GetItem", CONFIG, ELSEWHERE)]
@@ -108,7 +108,7 @@ def _denied_by_key(document: Mapping[str, Any], _: str = "") -> Denied:
 
 
 def _denied_by_bucket(document: Mapping[str, Any], _: str = "") -> Denied:
-    """What the bucket's policy denies: an action on the bucket, an object, or a log's newest checkpoint."""
+    """The bucket policy's denials: an action on the bucket, an object, or a log's newest checkpoint."""
     ways = {
         "": TLS,
         " once": {**TLS, "s3:if-none-match": "*"},
@@ -213,7 +213,7 @@ GUARDED_ELSEWHERE = [
     ("kinesis:CreateStream", "*"),
     ("logs:CreateLogGroup", "*"),
 ]
-# Global services answer from us-east-1; without them nobody could sign in or be billed.
+# Global services answer from us-east-1; without them no one could sign in or be billed.
 LEFT_ELSEWHERE = [
     (f"{service}:Anything", "*")
     for service in "account budgets ce health iam organizations route53 sso sts support".split()
@@ -256,7 +256,7 @@ DENIED_BY_GUARDRAILS: Denied = {
     *((f"{ADMIN} {a}", f"{EDGE[1]}{ENDPOINTS['EDGE']}") for a in EDGE[0]),
 }
 
-# layer: its document, what it denies, the table
+# layer: its document, its denials, the table
 LAYERS: dict[str, tuple[Any, Any, str, Any]] = {
     **{
         f"role {role}": (POLICIES[role], _denied_to_role, role, DENIED_TO_ROLES)
@@ -321,7 +321,7 @@ def test_a_verdict_changes_when_any_one_deny_is_removed(layer: str) -> None:
 
 def test_every_role_denies_the_same_when_their_policies_are_compared() -> None:
     def denials(role: str) -> list[Mapping[str, Any]]:
-        # NoRoleOfOurs stands only where a role of somebody else's may be assumed, NoEvents at the hook door: test_policies.py
+        # Only roles that may assume a tenant's role have NoRoleOfOurs, and only the hook door has NoEvents: test_policies.py
         # asks them.
         own = ("NoRoleOfOurs", "NoEvents")
         return [s for s in statements(POLICIES[role]) if s["Effect"] == "Deny" and s["Sid"] not in own]

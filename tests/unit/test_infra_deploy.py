@@ -1,4 +1,4 @@
-"""What deploying and rehearsing refuse before they touch anything, and what the emulator is given."""
+"""The refusals of deploying and rehearsing before they touch anything, and the emulator's input."""
 
 from __future__ import annotations
 

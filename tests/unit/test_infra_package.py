@@ -1,4 +1,4 @@
-"""A packaged stage is what it must be, and each fault that could be packaged is found."""
+"""A packaged stage has the required form, and each fault that could be packaged is found."""
 
 from __future__ import annotations
 

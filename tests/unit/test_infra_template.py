@@ -1,4 +1,4 @@
-"""What a cell consists of: the shape of its tables, queues and keys, and the arguments that make them elsewhere."""
+"""The parts of a cell: the shape of its tables, queues and keys, and the arguments that make them elsewhere."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_stage_is_refused_when_it_is_unknown() -> None:
 
 
 class Bucket:
-    """An S3 client that keeps what is put, once."""
+    """An S3 client that keeps each object, once."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}

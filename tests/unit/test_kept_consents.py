@@ -1,4 +1,4 @@
-"""What an entry keeps of consents is read only in the form that it is written in."""
+"""An entry's stored consents are read only in the form that they are written in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loader: what it refuses, what it makes of the installed files."""
+"""The loader: its refusals, and its reading of the installed files."""
 
 from __future__ import annotations
 

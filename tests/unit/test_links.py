@@ -1,4 +1,4 @@
-"""Pull links: what a token says, and that nobody without the tenant's key makes one."""
+"""Pull links: the content of a token, and that no one without the tenant's key can make one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tenants' keys under a key file: what one tenant's context wraps, no other opens; the file is its owner's alone."""
+"""Tenants' keys under a key file: no other tenant's context unwraps a tenant's data; only the file's owner can read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tables of cases cannot say: bounds, places, explanations, and how much work a match is."""
+"""Patterns, beyond the tables of cases: bounds, places, explanations, and the work of a match."""
 
 from __future__ import annotations
 

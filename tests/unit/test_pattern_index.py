@@ -1,4 +1,4 @@
-"""The index looks at what can match and at little else, whatever the number of routes."""
+"""The index looks at possible matches and at little else, for any number of routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of the README shows what the demo prints, and needs nothing besides itself."""
+"""The picture of the README shows the demo's output, and needs nothing besides itself."""
 
 from __future__ import annotations
 

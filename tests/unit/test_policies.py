@@ -1,4 +1,4 @@
-"""What each role may do, read from the documents that are deployed.
+"""The rights of each role, read from the documents that are deployed.
 
 The tables stand here by hand. A verdict that differs from its table, in either direction, fails.
 """
@@ -39,12 +39,12 @@ from tests.support.deployed import (
 )
 from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 
-# What a role may do: resource, then actions. Nothing else.
+# A role's rights: resource, then actions. Nothing else.
 
 _APPEND = {**dict.fromkeys(AUDIT, "PartiQLInsert GetItem BatchGetItem Query"), INDEXES["subject"]: "Query"}
 _DEAD: dict[str, str] = {CONFIG: "GetItem Query", **_APPEND}
 MAY_DYNAMODB: dict[str, dict[str, str]] = {
-    # The door's own: CONFIG without Query, PEOPLE's GetItem. The rest is for what is off the record.
+    # The door's own: CONFIG without Query, PEOPLE's GetItem. The rest is for events off the record.
     "hooks": {
         CONFIG: "GetItem BatchGetItem Query",
         PEOPLE: "GetItem BatchGetItem PutItem UpdateItem",
@@ -105,7 +105,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
 _EVERYWHERE: dict[str, str] = {"tripwire": "ListStreams"}
 
 _RECEIVE = "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueAttributes"
-# Who gives messages back asks for the queue's address.
+# A function that gives messages back asks for the queue's address.
 _GIVE_BACK = _RECEIVE + " GetQueueUrl"
 _SEND = "GetQueueUrl SendMessage"
 MAY_SQS: dict[str, dict[str, str]] = {
@@ -168,7 +168,7 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
 }
 
 
-# Who acts under roles of tenants': proves them, and sends under them.
+# Functions that act under tenants' roles: they prove the roles, and send under them.
 MAY_ASSUME = {"api", "deliver", "hooks"}
 
 

@@ -1,4 +1,4 @@
-"""Profiles as pure values: what answers spell out, and what the law says of it at each profile's home."""
+"""Profiles as pure values: the declarations that their answers make, and the law's verdict at each profile's home."""
 
 from __future__ import annotations
 

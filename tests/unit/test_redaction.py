@@ -1,4 +1,4 @@
-"""Redaction: what goes, what stays, and that nothing slips through."""
+"""Redaction: the removed and the kept parts, and that nothing slips through."""
 
 from __future__ import annotations
 

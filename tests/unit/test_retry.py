@@ -1,4 +1,4 @@
-"""The schedule of attempts, and what each attempt code comes to."""
+"""The schedule of attempts, and the outcome of each attempt code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages about retries say what the code does: the attempt codes, and the schedule."""
+"""Pages about retries agree with the code: the attempt codes, and the schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second verifier has word lists of its own: they hold what the log's form holds, and nothing else."""
+"""The second verifier's own word lists hold the words of the log's form, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``waybill selfcheck``: which rules are to be looked at again."""
+"""``waybill selfcheck``: the rules that are due for review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: what is missing or wrong is named, and a cell runs in its own region and country only."""
+"""Settings: missing or wrong ones are named, and a cell runs in its own region and country only."""
 
 from __future__ import annotations
 

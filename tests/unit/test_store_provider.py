@@ -1,4 +1,4 @@
-"""What an entry does not tell of the store no rule may ask for; live decisions are told it."""
+"""No rule may use a fact of the store that entries do not hold; live decisions get it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chalicelib.store.region import Clients
 
 
 def test_no_installed_rule_asks_for_the_engine_of_the_store() -> None:
-    # A decision is made again from its entry, which does not hold the engine: whoever writes such a rule adds it there.
+    # A decision is repeated from its entry, which lacks the engine: the author of such a rule must add it to the entry.
     asking = [id for id, row in laws.installed().rows.items() if "store.provider" in json.dumps(row, default=str)]
 
     assert asking == []

@@ -113,7 +113,7 @@ def test_call_names_the_cause_when_there_are_no_credentials() -> None:
 
 
 def writes(table: Table) -> list[Any]:
-    """Make each conditional write; return what it returns."""
+    """Make each conditional write; return the results."""
     key = {"pk": "p"}
     return [
         table.insert(key),

@@ -1,4 +1,4 @@
-"""What the entries of an event say of its transfers."""
+"""An event's transfers, as its entries describe them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``select``: what it makes of an event, what is refused at once, and the bounds that hold whatever it says."""
+"""``select``: its results for an event, its immediate refusals, and the bounds that hold for any expression."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_hostile_expression_is_cut_or_ends_within_its_steps(name: str) -> None:
     except TransformFailed as cut:
         assert cut.reason in ("work", "size")
 
-    # The bound is counted, not timed; this only says that a step is worth what it is taken for.
+    # The bound is counted, not timed; this checks only that a step is as cheap as assumed.
     assert time.process_time() - began < 2
 
 

@@ -244,7 +244,7 @@ DECISION: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 
 def everything(log: Log, place: int, *, decision: str = "allowed") -> None:
-    """Let through what was held, by the rules of another route."""
+    """Allow a held transfer, by the rules of another route."""
     route(log, place).update(decision=decision, rules=route(log)["rules"], classes_out=route(log)["classes_out"])
     log.attempt(log.entries[0], place)
 

@@ -53,7 +53,7 @@ def test_a_tar_is_not_written_when_names_or_lengths_are_wrong(members: list[Bund
 
 
 class Sparse:
-    """A file of ten gigabytes that is zero but for what is put into it."""
+    """A file of ten gigabytes of zeros, except for the given pieces."""
 
     def __init__(self, pieces: dict[int, bytes], size: int) -> None:
         self.pieces, self.size = pieces, size

@@ -1,4 +1,4 @@
-"""What must stay 0 in both verifiers, and what the reader's own arguments find."""
+"""The counts that must stay 0 in both verifiers, and the findings from the reader's own arguments."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def extra() -> bytes:
 
 
 def of(*steps: Callable[[Log, dict[str, Any]], object], at: Any = AT, days: int = 20) -> bytes:
-    """A log of one event that nothing was sent of, but for what the steps add."""
+    """A log of one event of which nothing was sent, except by the added steps."""
     log = Log()
     decision = log.event("open", at, expires_at=at + timedelta(days=days))
     for step in steps:
@@ -179,7 +179,7 @@ def test_a_transfer_is_missed_when_it_has_no_end_in_time(
     assert run(main, bundle(), tmp_path, *arguments) == 2
 
 
-# What the reader brings
+# The reader's arguments
 
 
 def seen(tmp: Path, size: int, root: bytes | None = None, **given: Any) -> tuple[str, str]:
@@ -273,7 +273,7 @@ def test_a_bundle_is_malformed_when_it_cannot_be_read(main: Main, tmp_path: Path
     assert main([str(tmp_path)]) == 4
 
 
-# What is told
+# The report
 
 
 def test_the_report_tells_what_was_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -329,7 +329,7 @@ def test_all_faults_are_told_when_there_are_several(tmp_path: Path, capsys: pyte
     assert names >= {"foreign", "gap", "rule_ref"}
 
 
-# What it stands on
+# The form of the law
 
 
 def test_a_law_is_the_same_when_it_is_loaded_from_its_own_form() -> None:

@@ -51,7 +51,7 @@ effect = "deny"
 
 
 class Past:
-    """Transfers that were decided by the installed law, as the log tells of them."""
+    """Transfers that were decided by the installed law, as the log describes them."""
 
     def __init__(self) -> None:
         self.entries: list[Any] = []
