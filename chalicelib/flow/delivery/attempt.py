@@ -96,7 +96,7 @@ def deliver(
         return attempted(batch, task, state, "no_destination", 0, (), None, None, now)
     expires_at = times.parse(task.expires_at)
     if held_since is not None and hold_ends_at(snapshot.configuration.tenant, held_since, expires_at) <= now:
-        return expire(batch, task, "hold_expired", now)  # whatever a new decision would say
+        return expire(batch, task, "hold_expired", now)  # regardless of a new decision
     document = state.row.open(state.data_key, runtime.settings.region)
     grounds = grounds_now(snapshot, document, state.consents)
     base = facts_now(runtime, snapshot, task.source, task.received_at, document, now, grounds)
@@ -175,7 +175,7 @@ def _lost(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime)
 
 
 def expire(batch: Batch, task: DeliveryTask, reason: str, now: datetime) -> Ended:
-    """End a transfer of which nothing will be sent."""
+    """End a transfer without sending anything."""
     _act(batch, task, "expired", reason, now)
     count("transfers", outcome="expired")
     return Ended()

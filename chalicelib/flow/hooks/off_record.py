@@ -207,7 +207,7 @@ def _once(batch: Batch, transfer: _Transfer, until_s: float) -> None:
 
 
 def _takes(runtime: Runtime, work: Work, task: DeliveryTask, destination: Destination, now: datetime) -> bool:
-    """Say whether a destination takes a delivery now. Nothing may be stored to wait for it."""
+    """Say whether a destination accepts a delivery now. Nothing may be stored to wait for it."""
     if not destination.enabled or work.snapshot.configuration.routes[task.route].mode == "restrict":
         return False
     tenant = task.tenant
@@ -221,7 +221,7 @@ def _takes(runtime: Runtime, work: Work, task: DeliveryTask, destination: Destin
 
 
 class _TokensOnly:
-    """A destination's memory that stores access tokens only: they are the destination's own and tell nothing of people."""
+    """A destination's memory that stores access tokens only: they are the destination's own and hold no personal data."""
 
     def __init__(self, memory: Memory) -> None:
         self.get, self.claim, self.release = memory.get, memory.claim, memory.release

@@ -127,7 +127,7 @@ def _named(runtime: Runtime, job: Job, number: int, data: bytes) -> Iterator[tup
 
 
 def _earlier(runtime: Runtime, one: SealedLog, size: int) -> dict[str, bytes]:
-    """Return earlier checkpoints and their consistency proofs: all of them where there are few, else spread evenly."""
+    """Return earlier checkpoints and their consistency proofs: all if there are few, else some, spread evenly."""
     head = note.parse_note(checkpoint(one, size))
     signed = opened(runtime, one, checkpoint(one, size))
     node = functools.cache(one.node(size))
@@ -180,7 +180,7 @@ def upload(runtime: Runtime, job: Job, place: str, upload: str, tags: Sequence[s
 
 
 class _Tar:
-    """Where in the tar its writer is. What ends before ``start`` is uploaded: zeros stand in for it, and nothing is read."""
+    """The writer's position in the tar. Content that ends before ``start`` is uploaded already: zeros replace it, unread."""
 
     def __init__(self, start: int) -> None:
         self.start = start

@@ -164,7 +164,7 @@ def _read(runtime: Runtime, tenant: str, transfer: str) -> tuple[Transfer, Trans
 
 
 def _is_own(entries: Sequence[Entry], new: Transfer, act: str, actor: tuple[str, str], at: datetime) -> bool:
-    """Say whether a replay is what this request has made, or is making now beside another one like it."""
+    """Say whether this request made a replay, or is making it now beside a concurrent copy of itself."""
     by = next(e["by"] for e in entries if e["kind"] == "decided" and new.id in {r["transfer"] for r in e["routes"]})
     if by != act:
         return False
@@ -186,7 +186,7 @@ def _opened(runtime: Runtime, snapshot: Snapshot, rows: Sequence[EventRow]) -> d
 
 
 def _leads(configuration: Configuration, one: Transfer) -> bool:
-    """Say whether a transfer's way is still there."""
+    """Say whether a transfer's route and destination still exist."""
     route = configuration.routes.get(one.route)
     return route is not None and route.enabled and one.destination in configuration.destinations
 
@@ -287,7 +287,7 @@ def _summary(asked: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, 
 
 @dataclass(frozen=True)
 class _Work:
-    """An event of a page: its decision, made or to be made, and where it stands in the order."""
+    """An event of a page: its decision, stored or new, and its place in the order."""
 
     place: tuple[str, str, str]
     owner: str

@@ -24,9 +24,9 @@ from ..seal_requests import notify_sealer_or_log
 from . import requests
 
 UNTIL_S = 45
-"""No piece is begun later than this in one run."""
+"""The latest time, in a run, at which a piece may start."""
 LEASE = timedelta(seconds=120)
-"""Longer than a run may take: what lives never loses its lease."""
+"""Longer than a run may take: a live process never loses its lease."""
 REST_S = 5
 """The longest that a run waits for a job that is nearly due."""
 LOST_S = 0.2
@@ -78,7 +78,7 @@ KINDS: dict[str, JobKind] = {
     "replay": JobKind(step=_replay, scope="read"),
     "bundle": JobKind(step=_bundle, scope="audit", url=_bundle_url),
 }
-"""What there is to do. Each is loaded when it is needed."""
+"""The kinds of jobs. Each is loaded when it is needed."""
 
 
 # Showing
@@ -103,7 +103,7 @@ def listed(request: Request, position: str, scopes: tuple[str, ...]) -> Iterator
 
 
 def url_of(runtime: Runtime, job: Job) -> str | None:
-    """Return a fresh link to a job's result, which needs no key and lives 15 minutes; None where there is nothing to get."""
+    """Return a fresh link to a job's result, which needs no key and lives 15 minutes; None if there is no result."""
     link = KINDS[job.kind].url
     return link()(runtime, job) if link is not None and job.state == "done" else None
 

@@ -52,7 +52,7 @@ class Work:
     document: dict[str, Any]
     received_at: datetime
     packed: bytes = b""
-    """The document as its message brought it, which is as it is stored; empty where it is stored nowhere."""
+    """The document as its message brought it, in the form that is stored; empty if the event is stored nowhere."""
     minute: int = 0
     people: list[str] = field(default_factory=list)
     conversation: str | None = None
@@ -71,7 +71,7 @@ class Work:
 
     @property
     def keeps(self) -> bool:
-        """Whether the event is stored: as the decision in the log has it, which refuses every route where it is not."""
+        """Whether the event is stored. If not, the decision in the log refuses every route."""
         return any(r["decision"] != "refused" for r in self.entry["routes"]) or (
             self.plan is not None and self.plan.keep
         )

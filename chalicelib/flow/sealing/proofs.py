@@ -28,7 +28,7 @@ def current_log(now: datetime) -> str:
 
 
 def newest(runtime: Runtime, one: SealedLog) -> tuple[Seal, bytes] | None:
-    """Return the newest seal whose checkpoint is published, with the checkpoint; None where there is none.
+    """Return the newest seal whose checkpoint is published, with the checkpoint; None if there is none.
 
     Raises:
         AuditUnavailable: the bucket does not answer.

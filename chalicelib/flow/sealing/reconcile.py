@@ -33,12 +33,12 @@ _DAY = 24 * 60
 
 
 def due(tenant: str, now: datetime) -> bool:
-    """Say whether this is the hour of a tenant's day."""
+    """Say whether a tenant's daily run is due in this hour."""
     return hashlib.sha256(tenant.encode()).digest()[0] % 24 == now.astimezone(UTC).hour
 
 
 def days(tenant: Tenant, now: datetime) -> Iterator[int]:
-    """Yield the days, since 1970, that are looked at today."""
+    """Yield the days, since 1970, to compare today."""
     today = times.minute(now.astimezone(UTC)) // _DAY
     first = max(today - BACK_DAYS, times.minute(tenant.created_at.astimezone(UTC)) // _DAY - 1)
     yield from (
@@ -96,7 +96,7 @@ def _chunks(runtime: Runtime, one: SealedLog, day: int, limit: str) -> Iterator[
             try:
                 at = seal.row(entry_id, one.tenant, one.log, leaf).at
             except AuditBroken:
-                count("audit_broken")  # no proof will ever cover it: this goes on saying so
+                count("audit_broken")  # no proof will ever cover it: every run counts it again
                 continue
             if at < limit:
                 chunk[entry_id] = at, bucket

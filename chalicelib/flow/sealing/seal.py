@@ -30,7 +30,7 @@ LAG = timedelta(seconds=5)
 UNTIL_S = 45
 HIDDEN_S = 60
 EMPTY = 3
-"""A queue that answers without waiting has not looked at all of its servers: so many empty answers are believed."""
+"""SQS short polling samples servers; only this many empty answers in a row mean that the queue is empty."""
 TRIES = 8
 NOTE_TYPE = "text/plain; charset=utf-8"
 
@@ -135,7 +135,7 @@ def _unsealed(
             except AuditBroken as fault:
                 error("audit_row_broken", fault, tenant=one.tenant, log=one.log, entry=entry_id)
                 count("audit_broken")
-                continue  # no proof will cover it: the reconciliation goes on naming it
+                continue  # no proof will cover it: reconcile names it in every run
             if row.at > limit:
                 young = True
             else:
