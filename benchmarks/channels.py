@@ -1,6 +1,6 @@
-"""What judging one webhook costs, channel by channel, beside parsing the same body and one HMAC over it.
+"""The cost of judging one webhook, channel by channel, beside parsing the same body and one HMAC over it.
 
-The floor parses JSON, a form or XML, as the body is: what any receiver has to do.
+The floor parses JSON, a form or XML, as the body is: no receiver can do less.
 """
 
 from __future__ import annotations

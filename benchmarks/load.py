@@ -210,7 +210,7 @@ class Phase:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the smallest value that so many percent of them do not exceed; 0 where there are none."""
+    """Return the smallest value that so many percent of them do not exceed; 0 if there are none."""
     if not ordered:
         return 0.0
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

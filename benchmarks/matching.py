@@ -1,4 +1,4 @@
-"""What matching costs: one six-field pattern, and the routes of a tenant that has 10,000 of them.
+"""The cost of matching: one six-field pattern, and the routes of a tenant that has 10,000 of them.
 
 Run it with ``python -m benchmarks.matching``. ``run`` returns the results that ``make bench`` collects.
 """

@@ -39,7 +39,7 @@ POLL_S = 20
 Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html (read 2026-11-22).
 """
 IDLE_METRICS = ("wakes", "tenants_erased")
-"""What pump and sweep count whether or not anything happens."""
+"""The metrics that pump and sweep count in every run."""
 PUMP_QUERIES = 8
 PUMP_RUN_S = 0.1
 PUMP_GB = 0.25

@@ -23,7 +23,7 @@ class Result:
 
     @property
     def kept(self) -> bool | None:
-        """Whether the budget is kept; None where there is none."""
+        """Whether the budget is kept; None if there is none."""
         if self.budget is None:
             return None
         return self.value <= self.budget if self.sense == "max" else self.value >= self.budget

@@ -1,4 +1,4 @@
-"""What DynamoDB counts: bytes of items and of their index entries, and the write request units of both. Pure.
+"""DynamoDB's accounting: bytes of items and of their index entries, and the write request units of both. Pure.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html (read 2026-11-22).
 """

@@ -44,7 +44,7 @@ COUNTRY = "DE"
 CELL = "bench"
 BATCH = 10
 TICK = timedelta(microseconds=1300)
-"""How far the clock goes on each time it is read: no two events come at one instant, so that nothing is spared by that."""
+"""The clock's step at each reading: no two events share an instant, so that no write is saved by that."""
 STAGES = ("receive", "route", "deliver")
 CLASSES = ("identifier", "contact", "name", "content", "media", "location", "behaviour", "technical")
 TEXT = "The parcel that you announced for Monday has not come yet. Could you tell me where it is? Number 4711-0815. "
@@ -240,7 +240,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Have every request to a destination answered 204 at once, without a connection."""
+    """Answer every request to a destination with 204 at once, without a connection."""
     real = vetted.request
     vetted.request = lambda *_arguments, **_named: vetted.HttpResponse(204, {}, b"", False)
     try:
