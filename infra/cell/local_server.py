@@ -1,4 +1,4 @@
-"""What API Gateway does for a cell that has none: which API answers a request, in which form, and links to jobs' results."""
+"""API Gateway's work for a cell without one: which API answers a request, in which form, and links to jobs' results."""
 
 from __future__ import annotations
 

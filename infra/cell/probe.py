@@ -1,4 +1,4 @@
-"""Asking a home's engine, queues and bucket whether they do what their profile says, before a cell stands on them."""
+"""Check that a home's engine, queues and bucket work as their profile says, before a cell uses them."""
 
 from __future__ import annotations
 

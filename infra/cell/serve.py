@@ -39,9 +39,9 @@ HANDLERS = {
     "outbox-dead": dead.handle_outbox,
 }
 WAIT_S = 4
-"""How long a queue waits for a first message; a stop takes as long at most where there is nothing to do."""
+"""How long a queue waits for a first message; with nothing to do, a stop takes as long at most."""
 FINISH_S = 90
-"""How long what is in hand may take at a stop: a batch of deliveries ends within a minute."""
+"""How long the work in progress may take at a stop: a batch of deliveries ends within a minute."""
 HOUR_S = 3600
 BODY_BYTES = 8 * 1024 * 1024
 """How much of a body the server reads, in memory only. The application refuses a body over its own, lower limit."""
@@ -49,7 +49,7 @@ BODY_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Options:
-    """What ``waybill serve`` is told."""
+    """The options of ``waybill serve``."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -58,7 +58,7 @@ class Options:
 
 
 class JsonLines(logging.Formatter):
-    """Other packages' log lines as JSON, without the text of exceptions: it may show what was in hand."""
+    """Other packages' log lines as JSON, without the text of exceptions: it may contain data of requests."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
@@ -76,7 +76,7 @@ def _log() -> None:
 
 
 def init(lock: str) -> int:
-    """Make the cell's tables, queues and bucket at its home; what is there stays. Return the exit code."""
+    """Make the cell's tables, queues and bucket at its home; existing ones stay. Return the exit code."""
     try:
         cell = runtime()
         make(cell, lock)
@@ -111,7 +111,7 @@ def make(cell: Runtime, lock: str) -> None:
 
 
 def check() -> int:
-    """Check the settings, and what the cell's home can do. Return the exit code."""
+    """Check the settings, and the abilities of the cell's home. Return the exit code."""
     try:
         cell = runtime()
         probe.check(cell)
@@ -146,7 +146,7 @@ def _handler(cell: Runtime, run: Callable[[Runtime, list[messages.QueueMessage]]
 
 
 def serve(options: Options) -> int:
-    """Serve a cell until SIGTERM or SIGINT, then finish what is in hand. Return the exit code."""
+    """Serve a cell until SIGTERM or SIGINT, then finish the work in progress. Return the exit code."""
     _log()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -178,6 +178,6 @@ def serve(options: Options) -> int:
         done = done and not thread.is_alive()
     server.stop()
     if not done:
-        error("stopped_in_the_middle", TimeoutError())  # what was in hand comes back to another process
+        error("stopped_in_the_middle", TimeoutError())  # unfinished messages come back to another process
     info("stopped")
     return 0 if done else 1

@@ -80,7 +80,7 @@ class App:
         if self.exports is not None and path.startswith("/exports/") and environ["REQUEST_METHOD"] == "GET":
             return self.exports.answer(path.removeprefix("/exports/"), query)
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        # waitress has read the body before it calls us; one that is too large stays where it is.
+        # waitress has read the body before it calls us; a body over the limit is left unread.
         body = environ["wsgi.input"].read(length) if length <= BODY_MAX_BYTES else None
         return answer_request(
             environ["REQUEST_METHOD"], environ["REQUEST_URI"], list(_headers(environ)), body, hooks, self._api
@@ -111,7 +111,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
-        except ValueError as fault:  # of an address that is none; waitress would close the connection without an answer
+        except ValueError as fault:  # an invalid address; waitress would close the connection without an answer
             raise ParsingError("the address cannot be read") from fault
 
 

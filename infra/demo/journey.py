@@ -33,7 +33,7 @@ class JourneyError(Exception):
 
 @dataclass(frozen=True)
 class Gateway:
-    """A base address, and the ``Host`` that goes with it where that is another."""
+    """A base address, and its ``Host`` header if that differs."""
 
     url: str
     host: str | None = None
@@ -376,10 +376,10 @@ def run(
     """Make the whole journey and return the table's rows.
 
     Args:
-        prove: goes on from here, when all transfers have ended.
+        prove: runs at the end, when all transfers have ended.
 
     Raises:
-        JourneyError: something is not as it should be.
+        JourneyError: a result differs from the expected one.
     """
     sink = Sink()
     try:

@@ -25,10 +25,10 @@ MALFORMED, PROOF_BAD = 4, 1
 
 
 def run(made: Iterable[Made], say: Say, timeout_s: float) -> None:
-    """Have every tenant's log proved, and altered copies refused.
+    """Prove every tenant's log, and check that altered copies are refused.
 
     Raises:
-        JourneyError: something is not as it should be.
+        JourneyError: a result differs from the expected one.
     """
     made = list(made)
     say("The log is sealed")

@@ -19,7 +19,7 @@ _try = XFormedAttributePicker.get_possible_keys
 
 @contextlib.contextmanager
 def remembered() -> Iterator[None]:
-    """Have moto remember both until the block ends."""
+    """Make moto remember both until the block ends."""
     responses.method_names_from_class = functools.cache(method_names_from_class)  # type: ignore[attr-defined]
     XFormedAttributePicker.get_possible_keys = _names  # type: ignore[assignment,method-assign]
     try:

@@ -16,7 +16,7 @@ from moto.kms.utils import KeySpec, generate_private_key
 
 @contextlib.contextmanager
 def drawn_once() -> Iterator[None]:
-    """Have all symmetric keys share the RSA key that they do not use, until the block ends; what wraps is each one's own."""
+    """Let all symmetric keys share their unused RSA key until the block ends; each keeps its own wrapping key."""
     models.generate_private_key = _drawn  # type: ignore[attr-defined]
     try:
         yield

@@ -28,7 +28,7 @@ class Queue(models.Queue):
 
     @property
     def pending_message_groups(self) -> set[str]:
-        """The groups of which something is in flight."""
+        """The groups with a message in flight."""
         return self._busy(unix_time_millis()) if self.fifo_queue else super().pending_message_groups
 
     def _busy(self, now_ms: float) -> set[str]:
@@ -45,7 +45,7 @@ class Queue(models.Queue):
 
     @property
     def approximate_number_of_messages_not_visible(self) -> int:
-        """How many are in flight, or were and have not been looked at since."""
+        """The number of messages in flight, including those that returned since the last look."""
         if not self.fifo_queue:
             return super().approximate_number_of_messages_not_visible
         return len(self._pending_messages)
@@ -58,7 +58,7 @@ class Queue(models.Queue):
 
 @contextlib.contextmanager
 def searched() -> Iterator[None]:
-    """Have moto make queues of this kind until the block ends."""
+    """Make moto create queues of this kind until the block ends."""
     before = models.Queue
     models.Queue = Queue  # type: ignore[misc]
     try:

@@ -54,7 +54,7 @@ class Table(Slow):
 
 @contextlib.contextmanager
 def searched() -> Iterator[None]:
-    """Have moto make tables of this kind until the block ends."""
+    """Make moto create tables of this kind until the block ends."""
     models.Table = Table  # type: ignore[attr-defined]
     try:
         yield
