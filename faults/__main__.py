@@ -19,7 +19,7 @@ STORIES_SHOWN = 3
 
 @dataclass
 class Total:
-    """What all rounds came to."""
+    """The sums over all rounds."""
 
     began: float = field(default_factory=time.monotonic)
     rounds: int = 0

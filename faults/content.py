@@ -20,7 +20,7 @@ def erase(owners: Owners, tenant: Tenant) -> bool:
 
 
 def replay(owners: Owners, tenant: Tenant) -> bool:
-    """Have some transfers sent again."""
+    """Replay some transfers."""
     listed = owners.listed(tenant, "/v1/transfers?limit=30")
     ended = [t["id"] for t in listed if t["outcome"] in ("delivered", "rejected", "gave_up", "refused", "expired")]
     for transfer in owners.random.sample(ended, min(3, len(ended))):
@@ -30,7 +30,7 @@ def replay(owners: Owners, tenant: Tenant) -> bool:
 
 
 def replay_all(owners: Owners, tenant: Tenant) -> bool:
-    """Have all that came to some outcome at a destination sent again, by a job; one of them runs at a time."""
+    """Replay all transfers of a destination with one outcome, by a job; one such job runs at a time."""
     chosen = owners.some(tenant)
     if chosen is None:
         return False

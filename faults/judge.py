@@ -83,7 +83,7 @@ def ended(evidence: Evidence) -> Iterator[Broken]:
         if evidence.closed(transfer.tenant):
             continue
         terminal = {(a["attempt"], a["outcome"]) for a in transfer.attempts if a["outcome"] in ENDS}
-        # An attempt that two made at once has a take of each: where one of them delivered, that is its end.
+        # Two concurrent makers of one attempt write a take each: if one of them delivered, that is the attempt's end.
         terminal = {(n, o) for n, o in terminal if o == "delivered" or (n, "delivered") not in terminal}
         ends = {outcome for _, outcome in terminal}
         expiries = [a for a in transfer.acts if a["kind"] == "expired"]

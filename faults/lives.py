@@ -42,7 +42,7 @@ class Lives:
         self.broken: list[Broken] = []
 
     def end(self, received_until: datetime) -> None:
-        """Have hourly sweeps meet faults while events of each length of life end, looking before each."""
+        """Run hourly sweeps under faults while events of each lifetime end, and look before each."""
         world = self.world
         self.first_at = world.now()
         self._look()

@@ -21,7 +21,7 @@ SOME = 3
 
 
 def leave(owners: Owners, tenant: Tenant) -> bool:
-    """Have some conversations off the record for a while."""
+    """Take some conversations off the record for a while."""
     chosen = [c for c in _conversations(owners, tenant) if c not in tenant.unrecorded]
     if not chosen:
         return False

@@ -197,7 +197,7 @@ class Owners:
         settle_s: float = 0,
         links: bool = False,
     ) -> None:
-        """Have nothing sent to destinations for a while, from ``settle_s`` seconds after it was forbidden."""
+        """Forbid all requests to destinations for a while, from ``settle_s`` seconds after the change."""
         begun = self.world.tick
         begin()
         self.world.scheduler.pause(settle_s)
@@ -237,7 +237,7 @@ class Owners:
         return True
 
     def withdraw_basis(self, tenant: Tenant) -> bool:
-        """Withdraw what all transfers of a tenant stand on, and give a new one."""
+        """Withdraw a basis that all transfers of a tenant rest on, and declare a new one."""
         kind = self.random.choice(sorted(tenant.bases))
         old = tenant.bases[kind]
 
@@ -247,7 +247,7 @@ class Owners:
         if kind == "instruction":
             # A withdrawal counts from its time on: a process whose clock is late sees it so much later.
             self._barred(tenant.destinations, withdraw, lambda: self._basis(tenant, kind), 2 * SKEW_S + 1)
-        else:  # it stands on something else meanwhile, or is held
+        else:  # it rests on another basis meanwhile, or is held
             withdraw()
             self.wait(300)
             self._basis(tenant, kind)

@@ -37,7 +37,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     status: int | None
-    """None where it was received and no answer came back."""
+    """None if it was received but no answer came back."""
 
     @property
     def transfer(self) -> str:

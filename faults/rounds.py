@@ -36,9 +36,9 @@ STEP_S = 60.0
 SCHEDULES = {"pump": 1, "jobs": 1, "seal": 7, "sweep": 60}
 """The handlers that the clock runs, and each how many minutes. Sealing is given longer than a cell gives it, for speed."""
 RECONCILED_HOURS = 48
-"""Each tenant has its hour, in which the days before are looked at."""
+"""Each tenant has its hour, in which reconcile compares the days before."""
 RECONCILED_DAYS = reconcile.ROUND_DAYS
-"""In so many days all days further back are looked at, too."""
+"""In so many days reconcile compares all days further back, too."""
 LAST_MINUTES = 15
 """How long nothing has to happen before all is taken to be at rest."""
 

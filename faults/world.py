@@ -69,7 +69,7 @@ class Process:
 
 @dataclass
 class Context:
-    """For which process a task runs; None where it is a platform or an owner."""
+    """The process that a task runs for; None if it is a platform or an owner."""
 
     process: Process | None = None
 

@@ -1,4 +1,4 @@
-"""A client of AWS each call of which passes through one function, which may count, delay, fail or end it."""
+"""An AWS client whose calls all pass through one function, which may count, delay, fail or end them."""
 
 from __future__ import annotations
 

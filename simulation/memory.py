@@ -1,7 +1,7 @@
 """DynamoDB and KMS in dicts, for the calls that the warm path of the flow makes. Every other call raises.
 
-They answer at once, so that a benchmark measures our own work. They do not replace moto and ministack, on which the
-contract tests prove what the stores rely on.
+They answer at once, so that a benchmark measures our own work. They do not replace moto and ministack: the contract
+tests prove on those the behaviour that the stores need.
 """
 
 from __future__ import annotations
