@@ -26,7 +26,7 @@ settings.load_profile("waybill")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how a test that chooses deaths by the day is run again on another day."""
+    """Say how to repeat, on another day, a test that chooses its crashes by the day."""
     if any("deaths" in report.keywords for report in terminalreporter.getreports("failed")):
         terminalreporter.write_line(f"deaths were chosen by WAYBILL_DEATHS={deaths.CHOSEN}")
 

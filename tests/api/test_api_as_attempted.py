@@ -1,4 +1,4 @@
-"""What decisions and previews over the API see: the person's consents and the tenant's switches, as attempts do."""
+"""Decisions and previews over the API use the person's consents and the tenant's switches, as attempts do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.consents import consent, person
 
 @pytest.fixture
 def held(tenant: Api) -> dict[str, str]:
-    """An event that only its person's consent would let pass."""
+    """An event that only its person's consent would allow."""
     subject = person(tenant)
     tenant.post(f"/v1/bases/{tenant.made['contract']}/withdrawal")
     (event,) = tenant.get("/v1/events").json["data"]

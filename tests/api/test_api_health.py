@@ -22,7 +22,7 @@ CLOSED = {
 
 
 def failing(api: Api, destination: str) -> str:
-    """Have ten attempts fail, and two lanes wait. Return the tenant."""
+    """Make ten attempts fail, and two lanes wait. Return the tenant."""
     own = str(api.get("/v1/tenant").json["id"])
     now, health = api.clock.at, api.runtime.destination_state
 

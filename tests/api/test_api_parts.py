@@ -98,7 +98,7 @@ def test_secrets_never_grow_without_bound() -> None:
 
 
 def facts(**changes: Any) -> dict[str, Any]:
-    """A delivery that nothing is known of but where it starts and ends."""
+    """The facts of a delivery that name only its start and its end."""
     return {
         "now": "2026-11-22T10:00:00.000Z",
         "op": "deliver",

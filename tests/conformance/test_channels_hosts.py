@@ -132,7 +132,7 @@ def test_we_accept_our_own_deliveries_when_one_cell_feeds_another() -> None:
 
 
 def read_by_library(view: Any, request: Any) -> Any:
-    """Return the library's message, or None where it refuses the request."""
+    """Return the library's message, or None if it refuses the request."""
     found: list[Any] = []
 
     def keep(event: Any, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""What destination kinds remember, on every engine."""
+"""The memory of destination kinds, on every engine."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def straight() -> Tables:
 
 
 def items(client: Any, limit: int | None, **query: Any) -> list[dict[str, Any]]:
-    """What all pages hold; moto's own may say that more follows where nothing does."""
+    """The items of all pages; moto's own pages may announce another page when none follows."""
     found = told(client, **query)
     assert all(len(page["Items"]) <= (limit or 30) for page in found)
     return [row for page in found for row in page["Items"]]

@@ -90,7 +90,7 @@ def test_waits_for_its_role_when_the_destination_is_not_proved_yet() -> None:
         w.change(w.destination, enabled=True, disabled_because=None)
         w.run(
             timedelta(hours=26), every=timedelta(minutes=30)
-        )  # a lane of a disabled destination is looked at now and then
+        )  # pump wakes a lane of a disabled destination now and then
 
         assert before == []
         assert texts(owner, url) == ["m1"]

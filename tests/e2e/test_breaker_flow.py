@@ -231,7 +231,7 @@ def test_disabled_after_five_days_of_failure_and_nothing_is_lost_when_it_is_enab
         w.post(6, chat=101)
         w.run(timedelta(hours=12), every=HOUR)
         assert len(w.receiver.requests) == tried
-        assert w.outbox.sent - woken <= 8  # two deliveries, and two lanes that are looked at about every six hours
+        assert w.outbox.sent - woken <= 8  # two deliveries, and two lanes that pump wakes about every six hours
 
         w.receiver.answer = lambda _: (204, {})
         w.change(w.destination, enabled=True, disabled_because=None)
@@ -350,7 +350,7 @@ def _asked(w: World) -> None:
 
 
 def _limited(w: World) -> None:
-    """Three messages come at once where one every other second is taken."""
+    """Three messages come at once, but the destination accepts one every other second."""
     with by_hand(w):
         w.change(w.destination, rate_limit_per_s=1)
     _post(w)

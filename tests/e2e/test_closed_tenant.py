@@ -95,7 +95,7 @@ def test_the_others_have_their_turn_when_one_tenant_cannot_be_erased() -> None:
 
 
 def _waits_for_a_closed_tenant(crash_at: int | None) -> list[str]:
-    """Have two lanes wait when their tenant ends. Return the effects of what ends them."""
+    """Let two lanes wait while their tenant closes. Return the effects of the work that ends them."""
     with world() as w:
         w.connect()
         w.receiver.answer = lambda _: (503, {})

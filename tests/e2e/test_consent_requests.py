@@ -46,7 +46,7 @@ def cell() -> Iterator[World]:
 
 
 def told(cell: World) -> list[dict[str, Any]]:
-    """What arrived of consents that are asked for."""
+    """The requests for consents that arrived."""
     bodies = [body["data"] for _, _, body, status in cell.receiver.requests if status == 204]
     return [body["raw"] for body in bodies if body["native_kind"] == "consent.requested"]
 

@@ -430,7 +430,7 @@ def test_it_is_harmless_when_an_old_checkpoint_is_in_the_newest_ones_place() -> 
 
         more(w)
 
-        assert_whole(w)  # the sealer goes on from what its seals and their own checkpoints say
+        assert_whole(w)  # the sealer continues from its seals and their own checkpoints
 
 
 @pytest.mark.parametrize("name", ["checkpoints/6", "checkpoint"])

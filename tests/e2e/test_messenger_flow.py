@@ -89,7 +89,7 @@ def effects_of_sending(vendor: Vendor) -> range:
 
 
 def die_at(w: World, number: int) -> None:
-    """Send one event, with a process that dies at an effect and another that goes on."""
+    """Send one event, with a process that dies at an effect and another that continues."""
     w.post(1)
     w.inbox.run(route.handle)
     w.crash_at = number

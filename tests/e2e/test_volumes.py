@@ -27,7 +27,7 @@ NUMBER = "8613800138000"
 
 
 def declare(cell: World, **source: Any) -> None:
-    """A tenant whose people are in China, with all that a transfer needs but for the number of people."""
+    """A tenant whose people are in China, with all that a transfer needs except the number of people."""
     cell.connect(source={"subject_country": "CN", **source})
     for kind, fields in (
         ("explicit-consent", {"recipient": cell.recipient, "separate_document": True, "special": True}),
@@ -50,7 +50,7 @@ def place(cell: World, law: str = "CN") -> CounterKey:
 
 
 def there_are(cell: World, people: int) -> None:
-    """Have so many people been counted."""
+    """Set the number of counted people."""
     _, key = cell.runtime.volumes.key(place(cell))
     row: dict[str, Any] = {**key, "subjects_ytd": people, "sensitive_ytd": 0, "version": 1, "open": "{}"}
     assert cell.runtime.volumes.table.insert(row)
@@ -220,7 +220,7 @@ def _dies_counted(cell: World, after: int) -> bool:
 
 
 def whatsapp(cell: World, number: str) -> None:
-    """A person writes from a number to a source of which nothing is declared but the channel."""
+    """A person writes from a number to a source that declares only its channel."""
     source, message = ids.sortable("src", cell.clock, cell.randomness.randbytes(11)), {"from": number, "id": "wamid.1"}
     message |= {"timestamp": str(int(cell.clock.timestamp())), "type": "text", "text": {"body": "hello"}}  # type: ignore[dict-item]
     declared = Source(id=source, channel="whatsapp", name="shop", special=(), created_at=cell.clock)

@@ -23,7 +23,7 @@ STEPS = st.lists(
 
 
 def run(steps: list[tuple[str, int, int]]) -> list[tuple[datetime, str, BreakerState, BreakerState]]:
-    """Each step with the state before and after; an attempt is made only where it may be."""
+    """Each step with the state before and after; attempts are made only when they are allowed."""
     state, now, found = BreakerState(), NOW, []
     for what, lane, wait_s in steps:
         now += timedelta(seconds=wait_s)

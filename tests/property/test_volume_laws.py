@@ -85,7 +85,7 @@ batches = st.dictionaries(
 
 
 class Processes:
-    """Batches that are counted by processes of which any may be interrupted by another, or die."""
+    """Processes that count batches; any of them may be interrupted by another, or die."""
 
     def __init__(self, jobs: list[Wanted], fates: list[str]) -> None:
         self.tables = Tables()

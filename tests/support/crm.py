@@ -24,7 +24,7 @@ class Crash(BaseException):
 
 
 class Rows:
-    """What memories of several processes share, and the time."""
+    """The rows that several processes' memories share, and the time."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

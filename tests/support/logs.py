@@ -1,4 +1,4 @@
-"""A tenant's log as an outsider sees it: the bucket's objects and nothing of ours to find them, made into a bundle and verified."""
+"""A tenant's log as an outsider sees it: the bucket's objects alone, without our code to find them, bundled and verified."""
 
 from __future__ import annotations
 

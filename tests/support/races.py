@@ -1,4 +1,4 @@
-"""Threads that race in a test: each goes on until it is through, and the first is overtaken for certain."""
+"""Threads that race in a test: each runs to its end, and the first is overtaken for certain."""
 
 from __future__ import annotations
 

@@ -368,7 +368,7 @@ def test_a_stored_leaf_is_read_for_ever_when_it_was_written_once(name: str) -> N
 
 
 def size(entry: Entry) -> int:
-    """What DynamoDB counts: the names and values of the row's attributes."""
+    """The bytes that DynamoDB counts: the names and values of the row's attributes."""
     subject = audit.subject_of(entry)
     row = {
         "pk": audit.partition_of(entry["tenant"], entry["id"]), "sk": entry["id"], "leaf": leaf.deflate(leaf.leaf(entry)),

@@ -37,7 +37,7 @@ PURE_IMPORTS = {
     "ipaddress", "itertools", "json", "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing",
     "unicodedata", "urllib.parse", "xml.etree.ElementTree", "xml.parsers", "zlib", "zoneinfo",
 }  # fmt: skip
-"""What pure modules may import from outside. ``pathlib`` is for the one file that is read when a module is loaded."""
+"""The packages that pure modules may import. ``pathlib`` is for the one file that is read when a module is loaded."""
 IMPURE_CALLS = {
     "now", "utcnow", "today", "monotonic", "perf_counter", "sleep", "uuid1", "uuid4", "urandom", "getrandbits",
     "randbytes", "randint", "token_bytes", "token_hex", "getenv", "print", "open", "input", "getLogger", "generate", "generate_key",

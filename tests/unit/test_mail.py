@@ -1,4 +1,4 @@
-"""What e-mail channels share: MIME within limits, headers, addresses, threads."""
+"""Shared parts of e-mail channels: MIME within limits, headers, addresses, threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every field that a tenant can send or read stands in a table of its page, with its type and its default.
+"""Every field that a tenant can send or read has a row in a table of its page, with its type and its default.
 
 A table follows the heading that ``TABLES`` names. When a table is wrong, the failure shows the rows that it needs; the
 meanings are written by hand.

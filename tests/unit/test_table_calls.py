@@ -1,4 +1,4 @@
-"""What becomes of the answers of DynamoDB that are no simple success: keys left over, throttling, refusals."""
+"""DynamoDB's answers other than plain success: keys left over, throttling, refusals."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_nothing_is_called_when_nothing_is_asked_for() -> None:
 
 
 def refusing(error: Exception) -> Any:
-    """Return a client every call of which fails."""
+    """Return a client whose every call fails."""
 
     class Refusing:
         def __getattr__(self, name: str) -> Any:

@@ -257,7 +257,7 @@ REDECIDED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "redecided: other facts": ("redecided", lambda: forged(lambda log: log.entries[0]["facts"]["subject"].update(country="RU"))),
     "redecided: another basis": ("redecided", lambda: reconfigured(lambda c: c["bases"].pop(0))),
 }  # fmt: skip
-"""What only deciding again can see; the second verifier does not."""
+"""Faults that only a repeated decision can find; the second verifier makes none."""
 
 
 CODES = {4: MALFORMED, 1: PROOF, 2: INCOMPLETE, 3: {**DECISION, **REDECIDED}}

@@ -233,7 +233,7 @@ def test_period_is_refused_when_it_is_none(text: Any) -> None:
 
 
 class Cell(BaseHTTPRequestHandler):
-    """A cell that makes a bundle of this year, of which it needs a moment, and knows no other year."""
+    """A cell that makes a bundle of this year, after a moment, and knows no other year."""
 
     asked: list[str]
     year = "2026"

@@ -1,4 +1,4 @@
-"""Damage to genuine requests: values that no platform sends, in places where it sends others."""
+"""Damage to genuine requests: values that no platform sends, in place of those that it does."""
 
 from __future__ import annotations
 
