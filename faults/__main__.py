@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="decides every round")
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--minutes", type=float, help="how long to go on; 10 unless told")
+    limit.add_argument("--minutes", type=float, help="how long to run; 10 by default")
     limit.add_argument("--events", type=int, help="how many webhooks to post in all")
     limit.add_argument("--round", type=int, metavar="SEED", help="play this one round again")
     parser.add_argument("--a-round", type=int, default=EVENTS_A_ROUND, metavar="N", help="webhooks a round")

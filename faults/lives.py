@@ -125,4 +125,4 @@ class Lives:
                 yield Broken("gone", event, f"is stored, though its life ended at {times.text(life.ends_at)}")
             # An event about no person is under its conversation's key, which goes with the tenant.
             if life.owner not in held and people.get(life.owner or "", "").startswith("sub_"):
-                yield Broken("gone", event, "is of somebody whose key is there, and nothing else")
+                yield Broken("gone", event, "ended, but its person still has a key")

@@ -104,7 +104,7 @@ def _pulled(evidence: Evidence, transfer: Transfer, pulls: list[Pull]) -> Iterat
     for look in looks:
         during = [p for p in pulls if p.began <= evidence.tick(look) <= p.ended]
         if not any(p.given or p.status >= 500 or _unanswered(evidence, p) for p in during):
-            yield "has an entry that it was looked at, and nobody did"
+            yield "has an entry of a look that did not happen"
     for pull in given:
         if not any(evidence.tick(look) <= pull.ended for look in looks):
             yield "was given and has no entry of it"

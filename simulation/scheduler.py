@@ -143,7 +143,7 @@ class Scheduler:
     # Of the harness
 
     def at(self, when_s: float, callback: Callable[[], None]) -> None:
-        """Let the harness call a function at a time."""
+        """Schedule a function of the harness for a time."""
         self._count += 1
         heapq.heappush(self._heap, (max(when_s, self.now_s), self._count, callback))
 
