@@ -359,7 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(phases))
     if given.sizes:
         found = stored.costs(given.sizes, min(given.events * 2, stored.EVENTS), say)
-        print(f"\nWhat an event costs by what is stored:\n{stored.table(found)}")
+        print(f"\nThe cost of an event by the number of stored events:\n{stored.table(found)}")
     broken = [name for name, phase in phases if phase.lost or phase.disordered or not phase.answered]
     if broken:
         print(f"\nlost or out of order: {', '.join(broken)}")
