@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo; return 0 only if everything is as it should be."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--engine", default="moto", help="moto, ministack or the URL of an engine (%(default)s)")
-    parser.add_argument("--verbose", action="store_true", help="show what the cell logs, on standard error")
+    parser.add_argument("--verbose", action="store_true", help="show the cell's log lines, on standard error")
     options = parser.parse_args(arguments)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     if options.verbose:

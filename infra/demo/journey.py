@@ -313,7 +313,7 @@ def _check_sink(sink: Sink, made: Made, say: Say) -> int:
         if recipient.mode == "restrict":
             _pull(made, recipient.name, [body["data"] for body in bodies], say)
         elif any(("*" in body["data"]["message"]["text"]) != (recipient.mode == "redact") for body in bodies):
-            raise JourneyError(f"{recipient.name} received what the route redacts")
+            raise JourneyError(f"{recipient.name} received data that the route redacts")
         arrived += len(bodies)
     return arrived
 
