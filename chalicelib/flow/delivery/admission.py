@@ -60,7 +60,7 @@ def admit(batch: Batch, task: DeliveryTask, destination: Destination, *, woken: 
 
 
 def _wait_for_turn(batch: Batch, task: DeliveryTask, per_s: int, within_s: float) -> bool:
-    """Wait for a turn of the destination. Return False where none is near. A turn that was overslept is dropped."""
+    """Wait for a turn of the destination. Return False if none is near. A missed turn is dropped."""
     runtime = batch.runtime
     for _ in range(TURNS):
         now = runtime.now()

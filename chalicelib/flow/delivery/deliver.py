@@ -74,7 +74,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         results = [_lane(batch, group, states) for group in lanes.values()]
     else:
         running = [_threads().submit(_lane, batch, group, states) for group in lanes.values()]
-        wait(running)  # no thread may go on after the invocation, whatever fails in one
+        wait(running)  # no thread may run on after the invocation, even if one fails
         results = [lane.result() for lane in running]
     for result in results:
         failed.update(result)
