@@ -1,4 +1,4 @@
-"""A change reported to a tenant holds for every process, whatever happened to the first process asked."""
+"""A change reported to a tenant holds for every process, even if the first process asked has died."""
 
 from __future__ import annotations
 
