@@ -14,6 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import law as laws
+from .core.delivery import rate_limit
+from .core.delivery.rate_limit import TokenBucket
 from .core.errors import Misconfigured
 from .settings import Settings, from_environment
 from .store import engines
@@ -47,6 +49,9 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.source_cache import SourceCache
     from .store.volumes import VolumeStore
 
+TOKEN_BUCKETS_MAX = 10_000
+"""Past this number all are forgotten, which gives each caller a full bucket: memory stays bounded."""
+
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -64,7 +69,8 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     link: Link | None = None
     """How results of jobs are reached without a key; None: by links that S3 honours."""
-    rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    token_buckets: dict[str, TokenBucket] = field(default_factory=dict)
+    """By caller: a key, a source, or the pulls of a tenant."""
     published: dict[tuple[str, str], int] = field(default_factory=dict)
     """By tenant and log: up to which size this process knows it to be published."""
 
@@ -286,17 +292,16 @@ class Runtime:
         aws = Aws(self.settings.region, self.settings.account, self.now)
         return DestinationClients(policy=self.policy, aws=aws)
 
-    def admit(self, bucket: str, rate_per_s: float) -> bool:
-        """Take one of a bucket's tokens; it holds two seconds' worth. In this process only."""
-        now = self.monotonic()
-        level, at = self.rates.get(bucket, (2.0 * rate_per_s, now))
-        level = min(2.0 * rate_per_s, level + (now - at) * rate_per_s)
-        if level < 1:
-            self.rates[bucket] = (level, now)
+    def admit(self, caller: str, rate_per_s: float) -> bool:
+        """Take a token of a caller's bucket. Return False where it holds none. Other processes have their own buckets."""
+        now_s = self.monotonic()
+        bucket = self.token_buckets.get(caller) or rate_limit.full(rate_per_s, now_s)
+        left = rate_limit.take(bucket, rate_per_s, now_s)
+        if left is None:
             return False
-        if len(self.rates) > 10_000:
-            self.rates.clear()
-        self.rates[bucket] = (level - 1, now)
+        if len(self.token_buckets) > TOKEN_BUCKETS_MAX:
+            self.token_buckets.clear()
+        self.token_buckets[caller] = left
         return True
 
 

@@ -40,6 +40,6 @@ def cell() -> Iterator[Api]:
 def tenant(cell: Api) -> Api:
     """The API as a fresh tenant's admin key sees it; the clock shows the time again."""
     cell.clock.at = datetime.now(UTC)
-    cell.runtime.rates.clear()
+    cell.runtime.token_buckets.clear()
     cell.runtime.config._snapshots.clear()
     return cell.new_tenant()

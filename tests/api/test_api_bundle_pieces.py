@@ -50,7 +50,7 @@ def long(cell: Api) -> Api:
 
 @pytest.fixture
 def long_log(long: Api) -> Api:
-    long.runtime.rates.clear()
+    long.runtime.token_buckets.clear()
     return long
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib import api
 from chalicelib.core import times
+from chalicelib.core.delivery.rate_limit import TokenBucket
 from tests.support.api_cell import RECIPIENT, Api
 
 UNKNOWN = "0" * 26
@@ -108,7 +109,7 @@ def test_tenant_is_gone_for_its_keys_and_sources_when_it_is_closed(tenant: Api) 
 
 
 def test_key_is_slowed_down_when_it_is_over_its_rate(tenant: Api) -> None:
-    tenant.runtime.rates[tenant.made["key"]] = (0.0, tenant.clock.monotonic())
+    tenant.runtime.token_buckets[tenant.made["key"]] = TokenBucket(0.0, tenant.clock.monotonic())
 
     answer = tenant.get("/v1/tenant")
 

@@ -430,7 +430,7 @@ def test_a_link_is_used_up_once_when_the_years_log_closes_between_two_pulls() ->
 
 def test_too_many_pulls_are_slowed_down_and_use_nothing_up(cell: World) -> None:
     url = told(cell)
-    cell.runtime.rates.clear()
+    cell.runtime.token_buckets.clear()
     for _ in range(2 * cell.runtime.settings.key_rate_per_s):
         assert cell.runtime.admit(f"pull#{cell.tenant}", cell.runtime.settings.key_rate_per_s)
 

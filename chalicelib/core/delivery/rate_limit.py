@@ -1,0 +1,38 @@
+"""A token bucket: how many requests a caller may make at once, and how many a second from then on. Pure.
+
+A bucket fills at the rate. Even after a long pause it holds no more than two seconds of the rate.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BURST_S = 2.0
+"""How many seconds of the rate a full bucket holds."""
+
+
+class TokenBucket(NamedTuple):
+    """The tokens that a bucket held at a moment.
+
+    Args:
+        tokens: may be a fraction.
+        at_s: the moment, in seconds of a monotonic clock.
+    """
+
+    tokens: float
+    at_s: float
+
+
+def full(rate_per_s: float, now_s: float) -> TokenBucket:
+    """Return the bucket of a caller that has made no request yet."""
+    return TokenBucket(BURST_S * rate_per_s, now_s)
+
+
+def take(bucket: TokenBucket, rate_per_s: float, now_s: float) -> TokenBucket | None:
+    """Return the bucket without one token, or None where it does not hold a whole one.
+
+    A clock that goes back adds no tokens. The next ones come when it has passed the latest moment that was read.
+    """
+    at_s = max(bucket.at_s, now_s)
+    tokens = min(BURST_S * rate_per_s, bucket.tokens + (at_s - bucket.at_s) * rate_per_s)
+    return TokenBucket(tokens - 1, at_s) if tokens >= 1 else None
