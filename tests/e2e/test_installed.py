@@ -157,6 +157,7 @@ def test_offline_commands_run_with_few_packages(
         (["local"], "local"),
         (["serve", "--check"], "serve"),
         (["redrive", "tnt_00000000000000000000000000"], "cell"),
+        (["report", "--url", "https://cell.example", "--key-file", "key"], "report"),
     ],
 )
 def test_a_command_names_the_extra_that_is_missing(
