@@ -286,10 +286,10 @@ class Runtime:
     @cached_property
     def destination_clients(self) -> DestinationClients:
         """What destination kinds send through."""
-        from .destinations.aws_client import Aws
+        from .destinations.aws_client import RoleClients
         from .destinations.base import SendingClients as DestinationClients
 
-        aws = Aws(self.settings.region, self.settings.account, self.now)
+        aws = RoleClients(self.settings.region, self.settings.account, self.now)
         return DestinationClients(policy=self.policy, aws=aws)
 
     def admit(self, caller: str, rate_per_s: float) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core import times
 from chalicelib.core.log import merkle, note, proofs, tiles
 from chalicelib.core.verify import bundle
-from chalicelib.core.verify.stages import Trust, verify
+from chalicelib.core.verify.stages import VerifierInput, verify
 from chalicelib.store.evidence import prefix
 
 from .story import Broken
@@ -68,7 +68,9 @@ def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broke
             yield Broken("sealed", where, detail)
             continue
         key = note.VerifierKey(world.inspector.origin(tenant, log), world.inspector.signer.public_key)
-        report = verify(_tar(world, objects, tenant, log, leaves, key), Trust(vkeys=(key,), now=world.now() + LATER))
+        report = verify(
+            _tar(world, objects, tenant, log, leaves, key), VerifierInput(vkeys=(key,), now=world.now() + LATER)
+        )
         found = {fault.name for fault in report.faults}
         if found:
             names = ", ".join(sorted(found))

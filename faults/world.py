@@ -379,7 +379,7 @@ class World:
         """Put this world in the place of Lambda: the handlers' shell, deliver's threads, the log."""
         app.app.__dict__["_here"] = threading.local()  # with which threads may share it
         replaced = {
-            (app.app, "__class__"): gateway.Threaded,
+            (app.app, "__class__"): gateway.ThreadedApp,
             (app, "runtime"): self.runtime,
             (endpoint, "runtime"): self.runtime,
             (deliver, "_threads"): lambda: self.scheduler,

@@ -13,7 +13,7 @@ from ..core.tenant.records import Record
 from ..flow.ask import read
 from ..flow.jobs import bundle
 from ..flow.sealing import proofs
-from .endpoint import ApiCall, Empty, ListQuery, Resource
+from .endpoint import ApiCall, EmptySchema, ListQuery, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
 
@@ -44,7 +44,7 @@ def _id(prefix: str) -> object:
     return Field(pattern=rf"^{prefix}_[{ALPHABET}]{{{LENGTH}}}$")
 
 
-class BundleAsked(Empty):
+class BundleRequest(EmptySchema):
     """What a bundle shall hold: all of a log, or what a query selects; fields of the query are for a selection only."""
 
     log: str | None = Field(default=None, pattern=LOG)
@@ -61,7 +61,7 @@ class BundleAsked(Empty):
         return Query(self.after, self.before, self.subject, self.event, self.destination)
 
     @model_validator(mode="after")
-    def _fits(self) -> BundleAsked:
+    def _fits(self) -> BundleRequest:
         if self.mode == "full" and self.wanted != Query():
             raise ValueError("after, before, subject, event and destination are for the mode selection")
         if self.after is not None and self.before is not None and self.after >= self.before:
@@ -108,10 +108,10 @@ def prove_growth(call: ApiCall) -> EndpointResponse:
     return _text(proofs.consistency(call.request, call.query.log, call.query.old))
 
 
-@audit_evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleAsked, answer=ShownJob, status=202)
+@audit_evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleRequest, answer=ShownJob, status=202)
 def make_bundle(call: ApiCall) -> EndpointResponse:
     """Make an evidence bundle of what is sealed now; a job does it, and its ``url`` links to the tar."""
-    asked: BundleAsked = call.body
+    asked: BundleRequest = call.body
     return EndpointResponse(202, shown(call, bundle.begin(call.request, asked.log, asked.mode, asked.wanted)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.tenant.records import Basis, BasisSettings
 from ..flow.declare import configure
 from .declared import list_records, record_response, show_record
-from .endpoint import ApiCall, Empty, ListQuery, Resource
+from .endpoint import ApiCall, EmptySchema, ListQuery, Resource
 from .problems import EndpointResponse
 
 bases = Resource("bases")
@@ -29,7 +29,7 @@ def show(call: ApiCall) -> EndpointResponse:
     return show_record(call, "bas")
 
 
-@bases.endpoint("POST", "/v1/bases/{id}/withdrawal", scope="write", body=Empty, answer=Basis, status=201)
+@bases.endpoint("POST", "/v1/bases/{id}/withdrawal", scope="write", body=EmptySchema, answer=Basis, status=201)
 def withdraw(call: ApiCall) -> EndpointResponse:
     """Withdraw a basis: deliveries that rest on it stop at their next decision."""
     return record_response(configure.withdraw_basis(call.request, call.thing("bas")), 201)

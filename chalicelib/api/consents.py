@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pydantic import RootModel
 
 from ..core.errors import Invalid
-from ..core.tenant.consent_lines import LINES_MAX, Imported, RefusedLine, WithdrawalLine
+from ..core.tenant.consent_lines import LINES_MAX, ImportResult, RefusedLine, WithdrawalLine
 from ..core.tenant.consents import Consent, ConsentSettings, Ref, WithdrawalSettings
 from ..flow.declare import consent_import
 from ..flow.declare import consents as consents_flow
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from . import bodies
 from .endpoint import ApiCall, ListQuery, Resource, checked, shown
 from .problems import EndpointResponse
@@ -31,7 +31,7 @@ def give(call: ApiCall) -> EndpointResponse:
     return EndpointResponse(201, shown(consents_flow.give(call.request, call.body)))
 
 
-class Lines(RootModel[ConsentSettings | WithdrawalLine]):
+class ImportLine(RootModel[ConsentSettings | WithdrawalLine]):
     """A line: a consent as ``POST /v1/consents`` takes it, or ``{"withdraws": "cns_…", "method": "message"}``."""
 
 
@@ -43,7 +43,7 @@ def _line(raw: bytes) -> ConsentSettings | WithdrawalLine:
     return line
 
 
-@consents.endpoint("POST", "/v1/consents/import", scope="write", body=Lines, lines=True, answer=Imported)
+@consents.endpoint("POST", "/v1/consents/import", scope="write", body=ImportLine, lines=True, answer=ImportResult)
 def take(call: ApiCall) -> EndpointResponse:
     """Take many consents and withdrawals, one a line: each once, however often it comes, and none stops the others."""
     told = [(number, raw) for number, raw in enumerate(call.body.split(b"\n"), 1) if raw.strip()]
@@ -76,7 +76,7 @@ def index(call: ApiCall) -> EndpointResponse:
         mine = call.runtime.consents.of_person(person) if person is not None else ()
         yield from (one for one in mine if one.id > after)
 
-    return call.listed(Listed(one.id, shown(one)) for one in found())
+    return call.listed(ListItem(one.id, shown(one)) for one in found())
 
 
 @consents.endpoint("GET", "/v1/consents/{id}", scope="read", answer=Consent)

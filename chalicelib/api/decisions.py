@@ -17,26 +17,26 @@ from .problems import EndpointResponse
 decisions = Resource("decisions")
 
 
-class Asked(Schema):
+class DecisionRequest(Schema):
     """Facts, as ``waybill decide`` takes them, or ``{"event": "evt_…", "route": "rte_…"}``."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class AskedRoute(Record):
+class EventRoute(Record):
     """A stored event and a declared route."""
 
     event: EventId
     route: RouteId
 
 
-@decisions.endpoint("POST", "/v1/decisions", scope="read", body=Asked, answer=dict[str, Any])
+@decisions.endpoint("POST", "/v1/decisions", scope="read", body=DecisionRequest, answer=dict[str, Any])
 def decide(call: ApiCall) -> EndpointResponse:
     """Explain the decision on facts, or on an event and a route. Nothing is sent."""
     given: dict[str, Any] = call.body.model_extra
     if "event" not in given:
         return EndpointResponse(200, decisions_flow.explain(call.request, given))
-    asked: AskedRoute = checked_value(AskedRoute, given)
+    asked: EventRoute = checked_value(EventRoute, given)
     route = configure.must_exist(call.request, asked.route, "rte", "body.route")
     return EndpointResponse(
         200, decisions_flow.explain_route(call.request, read.content(call.request, asked.event), route)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from ..store.config import RecordRow
 from .endpoint import ApiCall, shown, tagged
 from .problems import EndpointResponse
@@ -23,4 +23,4 @@ def show_record(call: ApiCall, prefix: str) -> EndpointResponse:
 def list_records(call: ApiCall, prefix: str) -> EndpointResponse:
     """Answer with a page of the tenant's records whose ids have this prefix."""
     rows = call.runtime.config.list(call.request.tenant.id, prefix, call.position(), call.query.limit + 1)
-    return call.listed(Listed(r.record.id, shown(r.record)) for r in rows)
+    return call.listed(ListItem(r.record.id, shown(r.record)) for r in rows)

@@ -9,7 +9,7 @@ from ..core.tenant.records import Destination, DestinationSettings
 from ..flow.declare import configure, connect, destination_test, signing_secrets
 from .bodies import merge
 from .declared import list_records, record_response
-from .endpoint import ApiCall, Empty, ListQuery, Resource, Schema, checked_value
+from .endpoint import ApiCall, EmptySchema, ListQuery, Resource, Schema, checked_value
 from .problems import EndpointResponse
 
 destinations = Resource("destinations")
@@ -40,7 +40,7 @@ class SignedDestination(VerifiableDestination):
     signing_secret: str | None
 
 
-class Tried(Schema):
+class TestResult(Schema):
     """What came of sending an example. ``response`` is the beginning of what the destination answered."""
 
     outcome: Literal["delivered", "failed", "rejected"]
@@ -99,7 +99,7 @@ def delete(call: ApiCall) -> EndpointResponse:
 
 
 @destinations.endpoint(
-    "POST", "/v1/destinations/{id}/secret/rotate", scope="write", body=Empty, answer=SignedDestination
+    "POST", "/v1/destinations/{id}/secret/rotate", scope="write", body=EmptySchema, answer=SignedDestination
 )
 def rotate(call: ApiCall) -> EndpointResponse:
     """Give a destination new signing secrets; deliveries are signed with those before too, for 24 hours."""
@@ -107,19 +107,21 @@ def rotate(call: ApiCall) -> EndpointResponse:
     return record_response(row, **secrets)
 
 
-@destinations.endpoint("POST", "/v1/destinations/{id}/test", scope="write", body=Empty, answer=Tried)
+@destinations.endpoint("POST", "/v1/destinations/{id}/test", scope="write", body=EmptySchema, answer=TestResult)
 def test(call: ApiCall) -> EndpointResponse:
     """Send an example to a destination, enabled or not, and say what came of it. It is no transfer."""
     return EndpointResponse(200, destination_test.attempt(call.request, call.thing("dst")))
 
 
-@destinations.endpoint("POST", "/v1/destinations/{id}/enable", scope="write", body=Empty, answer=ShownDestination)
+@destinations.endpoint("POST", "/v1/destinations/{id}/enable", scope="write", body=EmptySchema, answer=ShownDestination)
 def enable(call: ApiCall) -> EndpointResponse:
     """Let events go to a destination; what waits for it goes first."""
     return record_response(connect.enable_destination(call.request, call.thing("dst"), True, call.expected))
 
 
-@destinations.endpoint("POST", "/v1/destinations/{id}/disable", scope="write", body=Empty, answer=ShownDestination)
+@destinations.endpoint(
+    "POST", "/v1/destinations/{id}/disable", scope="write", body=EmptySchema, answer=ShownDestination
+)
 def disable(call: ApiCall) -> EndpointResponse:
     """Have events wait for a destination until they expire or it is enabled."""
     return record_response(connect.enable_destination(call.request, call.thing("dst"), False, call.expected))

@@ -23,7 +23,7 @@ from ..core.envelope import TenantKeys
 from ..core.errors import Invalid, NotFound, OurError, PreconditionFailed, TooLarge, WaybillError
 from ..core.event.event import Time
 from ..core.validation import of_validation
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from ..flow.request import Request
 from ..flow.seal_requests import notify_sealer_or_log
 from ..observe import error
@@ -46,13 +46,13 @@ class Schema(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
 
-class Empty(Schema):
+class EmptySchema(Schema):
     """No fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class ListQuery(Empty):
+class ListQuery(EmptySchema):
     """What every list takes."""
 
     limit: int = Field(default=50, ge=1, le=250)
@@ -79,7 +79,7 @@ class Endpoint:
     merges: bool = False
     lines: bool = False
     """The body is JSON lines, each as ``body`` says; the handler gets it as it came, and reads a line at a time."""
-    query: type[BaseModel] = Empty
+    query: type[BaseModel] = EmptySchema
     answer: Any = None
     status: int = 200
     listed: bool = False
@@ -153,7 +153,7 @@ class ApiCall:
     def _operator_key(self) -> bytes:
         return hashlib.sha256(f"cursors\n{self.runtime.settings.operator_key_sha256}".encode()).digest()
 
-    def listed(self, steps: Iterable[Listed]) -> EndpointResponse:
+    def listed(self, steps: Iterable[ListItem]) -> EndpointResponse:
         """Answer with a page of a list: at most ``limit`` items and bounded work, and how to go on."""
         data: list[Any] = []
         last, looked, on = "", 0, None
@@ -331,7 +331,7 @@ def _body(endpoint: Endpoint, raw: bytes) -> Any:
         raise TooLarge("the body is over 1 MiB")
     if endpoint.lines:
         return raw
-    if endpoint.body is None or (endpoint.body is Empty and not raw):
+    if endpoint.body is None or (endpoint.body is EmptySchema and not raw):
         return None
     document = bodies.parse(raw)
     if endpoint.merges:

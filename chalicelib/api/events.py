@@ -8,7 +8,7 @@ from ..core.event.event import DataClass, Event, EventKind, Time
 from ..core.log.entry import Conversation, SourceId
 from ..flow.ask import read
 from ..flow.retention import erase as erase_flow
-from .endpoint import ApiCall, Empty, Resource, TimeQuery
+from .endpoint import ApiCall, EmptySchema, Resource, TimeQuery
 from .filters import time_filter
 from .problems import EndpointResponse
 
@@ -29,7 +29,7 @@ class ShownEvent(Event):
     expires_at: Annotated[Time, DataClass.TECHNICAL]
 
 
-class EraseQuery(Empty):
+class EraseQuery(EmptySchema):
     """Why content is erased."""
 
     ground: Literal[

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core.errors import Invalid
-from ..flow.pagination import Filter, Listed
+from ..flow.pagination import Filter, ListItem
 from .endpoint import ApiCall
 
 
@@ -26,7 +26,7 @@ def time_filter(call: ApiCall, **more: Any) -> Filter:
     return Filter(after=after, before=before, **more)
 
 
-def filtered(steps: Iterable[Listed], keep: Callable[[Any], bool], show: Callable[[Any], Any]) -> Iterator[Listed]:
+def filtered(steps: Iterable[ListItem], keep: Callable[[Any], bool], show: Callable[[Any], Any]) -> Iterator[ListItem]:
     """Show the items that ``keep`` accepts. The other steps stay, without an item: they still count as work."""
     for step in steps:
         kept = step.item is not None and keep(step.item)

@@ -86,7 +86,7 @@ def handle(
     return answer
 
 
-class Threaded(Chalice):  # type: ignore[misc,unused-ignore]
+class ThreadedApp(Chalice):  # type: ignore[misc,unused-ignore]
     """The app where threads share it: Chalice keeps the current request on the app, and here each thread has its own."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

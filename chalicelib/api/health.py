@@ -18,7 +18,7 @@ LANES_MAX = 1000
 health = Resource("health")
 
 
-class Waiting(Schema):
+class WaitingLanes(Schema):
     """How many lanes wait for the destination itself; ``more``: there are more than were counted."""
 
     lanes: int
@@ -35,7 +35,7 @@ class Health(Schema):
     opened_at: Time | None
     next_probe_at: Time | None
     not_before: Time | None
-    waiting: Waiting
+    waiting: WaitingLanes
 
 
 def _word(
@@ -64,7 +64,7 @@ def show_health(call: ApiCall) -> EndpointResponse:
         opened_at=state.opened_at,
         next_probe_at=state.probe_at if word in ("open", "half_open") else None,
         not_before=state.not_before if state.not_before is not None and state.not_before > now else None,
-        waiting=Waiting(lanes=min(lanes, LANES_MAX), more=lanes > LANES_MAX),
+        waiting=WaitingLanes(lanes=min(lanes, LANES_MAX), more=lanes > LANES_MAX),
     )
     return EndpointResponse(200, shown(found))
 

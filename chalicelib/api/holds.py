@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from ..core import times
-from ..core.log.transfers import RuleShown, Transfer
+from ..core.log.transfers import ShownRule, Transfer
 from ..flow.ask import read
-from .endpoint import ApiCall, Empty, Resource, Schema, TimeQuery
+from .endpoint import ApiCall, EmptySchema, Resource, Schema, TimeQuery
 from .filters import filtered, time_filter
 from .problems import EndpointResponse
 from .transfers import transfer_shown, with_rule_states
@@ -24,7 +24,7 @@ class Hold(Schema):
     event: str
     route: str
     destination: str
-    rules: list[RuleShown]
+    rules: list[ShownRule]
     missing: list[str]
     held_since: str
     expires_at: str
@@ -43,7 +43,7 @@ def index(call: ApiCall) -> EndpointResponse:
     return call.listed(filtered(read.holds(call.request, call.position()), keep, partial(with_rule_states, call)))
 
 
-@holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=Empty, answer=Transfer, status=201)
+@holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=EmptySchema, answer=Transfer, status=201)
 def decide(call: ApiCall) -> EndpointResponse:
     """Have a held transfer decided again now; what comes of it shows in the transfer."""
     return EndpointResponse(201, transfer_shown(call, read.decide_hold(call.request, call.thing("hld"))))

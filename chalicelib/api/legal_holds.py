@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.tenant.legal_holds import LegalHold, LegalHoldSettings, ShownLegalHold
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from ..flow.retention import legal_holds as legal_holds_flow
-from .endpoint import ApiCall, Empty, ListQuery, Resource
+from .endpoint import ApiCall, EmptySchema, ListQuery, Resource
 from .problems import EndpointResponse
 
 legal_holds = Resource("legal_holds")
@@ -29,7 +29,7 @@ def place(call: ApiCall) -> EndpointResponse:
 def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's legal holds, released ones among them."""
     holds = call.runtime.legal_holds.list(call.request.tenant.id, call.position(), call.query.limit + 1)
-    return call.listed(Listed(hold.id, _shown(hold)) for hold in holds)
+    return call.listed(ListItem(hold.id, _shown(hold)) for hold in holds)
 
 
 @legal_holds.endpoint("GET", "/v1/legal-holds/{id}", scope="admin", answer=ShownLegalHold)
@@ -39,7 +39,7 @@ def show(call: ApiCall) -> EndpointResponse:
 
 
 @legal_holds.endpoint(
-    "POST", "/v1/legal-holds/{id}/release", scope="admin", body=Empty, answer=ShownLegalHold, status=201
+    "POST", "/v1/legal-holds/{id}/release", scope="admin", body=EmptySchema, answer=ShownLegalHold, status=201
 )
 def release(call: ApiCall) -> EndpointResponse:
     """Release a legal hold: what it has kept beyond its life is deleted within the hour."""

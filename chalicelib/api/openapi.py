@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from .endpoint import LINES_TYPES, Empty, Endpoint
+from .endpoint import LINES_TYPES, EmptySchema, Endpoint
 
 VERSION = "1"
 TEMPLATE = "#/components/schemas/{model}"
@@ -124,7 +124,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Schema:
     if endpoint.scope is not None:
         operation["security"] = [{"key": []}]
         operation["x-scope"] = endpoint.scope
-    if endpoint.body is not None and endpoint.body is not Empty:
+    if endpoint.body is not None and endpoint.body is not EmptySchema:
         schema = schemas.of(endpoint.body, "validation")
         if endpoint.merges:
             schema = _partial(schemas.named[schema["$ref"].rsplit("/", 1)[-1]])

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from ..core.log.entry import RecipientId, RouteId, SourceId
-from ..core.log.transfers import RuleShown
+from ..core.log.transfers import ShownRule
 from ..core.tenant.records import (
     BasisSettings,
     Mode,
@@ -21,7 +21,7 @@ from ..core.tenant.records import (
 )
 from ..flow.ask import decisions as decisions_flow
 from ..flow.ask import read
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
@@ -55,7 +55,7 @@ class PreflightQuery(ListQuery):
     route: RouteId | None = None
 
 
-class GapShown(Record):
+class ShownGap(Record):
     """What is missing, the article that asks for it, and the call that supplies it."""
 
     path: str
@@ -64,7 +64,7 @@ class GapShown(Record):
     supply: str | None
 
 
-class FormalityShown(Record):
+class ShownFormality(Record):
     """Days that a rule makes a flow wait: after a filing, or for one."""
 
     rule: str
@@ -78,11 +78,11 @@ class FlowReadiness(Record):
 
     decision: Literal["allowed", "redacted", "held", "refused"]
     ready: bool
-    rules: list[RuleShown]
-    missing: list[GapShown]
-    refused: list[RuleShown]
+    rules: list[ShownRule]
+    missing: list[ShownGap]
+    refused: list[ShownRule]
     days_needed: int
-    formalities: list[FormalityShown]
+    formalities: list[ShownFormality]
 
 
 class Readiness(FlowReadiness):
@@ -117,9 +117,9 @@ def plan(call: ApiCall) -> EndpointResponse:
 def index(call: ApiCall) -> EndpointResponse:
     """Say of each route and source as they stand everything that they lack."""
 
-    def steps() -> Iterator[Listed]:
+    def steps() -> Iterator[ListItem]:
         for place, shown in decisions_flow.standing(call.request, call.query.route, call.position()):
-            yield Listed(place, shown, read.DAY_COST)
+            yield ListItem(place, shown, read.DAY_COST)
 
     return call.listed(steps())
 

@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 from .. import law as laws
 from ..core.tenant.records import Record
 from ..flow.declare import profiles as profiles_flow
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from .endpoint import ApiCall, ListQuery, Resource, shown
 from .problems import EndpointResponse
 
@@ -50,7 +50,7 @@ class ShownProfile(Record):
     questions: list[ShownQuestion]
 
 
-class WouldCreate(Record):
+class PlannedCall(Record):
     """A call that would be made, and in plain words what is declared by it. ``@name`` stands for the id of an earlier one."""
 
     name: str
@@ -63,7 +63,7 @@ class WouldCreate(Record):
 class ProfileOutcome(Record):
     """What the answers would make and what is decided on it; or, where they were accepted, what was ``created``."""
 
-    would_create: list[WouldCreate] | None = None
+    would_create: list[PlannedCall] | None = None
     decision: dict[str, Any] | None = None
     missing: list[ShownQuestion] | None = None
     digest: str | None = None
@@ -75,7 +75,7 @@ def index(call: ApiCall) -> EndpointResponse:
     """List the profiles: forms that make several declarations at once."""
     after = call.position()
     return call.listed(
-        Listed(
+        ListItem(
             name,
             {
                 "name": name,

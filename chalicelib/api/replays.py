@@ -7,7 +7,7 @@ from typing import Literal
 from ..core.event.event import Time
 from ..core.log.transfers import Transfer
 from ..flow.jobs import replay
-from .endpoint import ApiCall, Empty, Resource
+from .endpoint import ApiCall, EmptySchema, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
 from .transfers import transfer_shown
@@ -15,7 +15,7 @@ from .transfers import transfer_shown
 replays = Resource("replays")
 
 
-class ReplayRange(Empty):
+class ReplayRange(EmptySchema):
     """What a destination is sent again: events received from ``after`` (inclusive) to ``before`` (exclusive)."""
 
     after: Time | None = None
@@ -23,7 +23,7 @@ class ReplayRange(Empty):
     outcome: Literal["rejected", "gave_up", "refused", "expired", "delivered", "any"]
 
 
-@replays.endpoint("POST", "/v1/transfers/{id}/replay", scope="write", body=Empty, answer=Transfer, status=201)
+@replays.endpoint("POST", "/v1/transfers/{id}/replay", scope="write", body=EmptySchema, answer=Transfer, status=201)
 def again(call: ApiCall) -> EndpointResponse:
     """Replay a transfer that has ended: a new decision, and a new transfer that names the old one."""
     request = call.request

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..core.errors import Invalid
 from ..core.event.event import Event, from_document
 from ..core.log.entry import EventId
-from ..core.log.transfers import RuleShown
+from ..core.log.transfers import ShownRule
 from ..core.tenant.records import Record, Route, RouteSettings
 from ..core.validation import of_validation
 from ..flow.ask import decisions as decisions_flow
@@ -43,7 +43,7 @@ class Preview(Record):
     matched: bool
     explanation: list[dict[str, Any]]
     decision: Literal["allowed", "redacted", "held", "refused"]
-    rules: list[RuleShown]
+    rules: list[ShownRule]
     missing: list[str]
     body: Any
     fault: RenderFault | None

@@ -9,7 +9,7 @@ from pydantic import Field
 from ..core.event.event import OPERATIONAL
 from ..core.tenant.records import Record, Source, SourceSettings
 from ..flow.declare import configure, connect
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from .bodies import merge
 from .endpoint import ApiCall, ListQuery, Resource, checked_value, shown, tagged
 from .problems import EndpointResponse
@@ -57,7 +57,7 @@ def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's sources."""
     rows = connect.sources(call.request, call.position(), call.query.limit + 1)
     return call.listed(
-        Listed(r.record.id, _source(call, r.record) if r.record.closed_at is None else None) for r in rows
+        ListItem(r.record.id, _source(call, r.record) if r.record.closed_at is None else None) for r in rows
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.tenant.switches import Switch, SwitchSettings
 from ..flow.declare import switches as switches_flow
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from .endpoint import ApiCall, ListQuery, Resource, shown, tagged
 from .problems import EndpointResponse
 
@@ -22,7 +22,7 @@ def throw(call: ApiCall) -> EndpointResponse:
 def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's switches, those that are over among them."""
     rows = call.runtime.config.list(call.request.tenant.id, "swi", call.position(), call.query.limit + 1)
-    return call.listed(Listed(r.record.id, shown(r.record)) for r in rows)
+    return call.listed(ListItem(r.record.id, shown(r.record)) for r in rows)
 
 
 @switches.endpoint("GET", "/v1/switches/{id}", scope="read", answer=Switch)

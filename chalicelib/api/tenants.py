@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import Invalid
 from ..core.tenant.records import Tenant, TenantSettings
 from ..flow.declare import configure
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from ..flow.request import Request
 from ..store.config import RecordRow
 from .bodies import merge
@@ -49,9 +49,9 @@ def create(call: ApiCall) -> EndpointResponse:
 def index(call: ApiCall) -> EndpointResponse:
     """List the cell's tenants, in order of their making."""
 
-    def steps() -> Iterator[Listed]:
+    def steps() -> Iterator[ListItem]:
         for tenant in call.runtime.config.tenants(call.position()):
-            yield Listed(tenant, shown(call.runtime.config.tenant(tenant).record))
+            yield ListItem(tenant, shown(call.runtime.config.tenant(tenant).record))
 
     return call.listed(steps())
 

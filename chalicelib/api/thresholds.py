@@ -6,14 +6,14 @@ from typing import Literal
 
 from ..core.tenant.records import Record
 from ..flow import volumes
-from ..flow.pagination import Listed
+from ..flow.pagination import ListItem
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
 thresholds = Resource("thresholds")
 
 
-class ThresholdShown(Record):
+class ShownThreshold(Record):
     """A number of people from which something else follows, and how many there are."""
 
     id: str
@@ -33,12 +33,12 @@ class ThresholdShown(Record):
     settled: bool
 
 
-@thresholds.endpoint("GET", "/v1/thresholds", scope="read", query=ListQuery, answer=ThresholdShown, listed=True)
+@thresholds.endpoint("GET", "/v1/thresholds", scope="read", query=ListQuery, answer=ShownThreshold, listed=True)
 def index(call: ApiCall) -> EndpointResponse:
     """List the legal thresholds, each with the tenant's count of people."""
     found = sorted(volumes.thresholds(call.runtime, call.request.tenant.id), key=lambda row: str(row["id"]))
     after = call.position()
-    return call.listed(Listed(row["id"], row) for row in found if row["id"] > after)
+    return call.listed(ListItem(row["id"], row) for row in found if row["id"] > after)
 
 
 RESOURCES = (thresholds,)

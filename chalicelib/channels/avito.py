@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
-from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import (
     Json,
     coordinate,
@@ -30,7 +30,7 @@ from .fields import (
 )
 
 KIND = "avito"
-CAPABILITIES = Capabilities(answer_within_s=2, url_token=True)
+CAPABILITIES = ChannelCapabilities(answer_within_s=2, url_token=True)
 MESSAGE = "message"
 NOBODY = (None, "0")  # Avito itself
 

@@ -95,7 +95,7 @@ class KeyRequest(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class ChannelCapabilities:
     """What sets a channel apart from the usual one.
 
     Args:
@@ -125,7 +125,7 @@ class Channel(Protocol):
     """
 
     KIND: ClassVar[str]
-    CAPABILITIES: ClassVar[Capabilities]
+    CAPABILITIES: ClassVar[ChannelCapabilities]
     Secret: ClassVar[type[BaseModel]]
 
     @staticmethod

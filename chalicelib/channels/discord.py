@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply
+from .base import ChannelCapabilities, Ignored, Inbound, Reply
 from .fields import (
     Json,
     id_,
@@ -35,7 +35,7 @@ from .fields import (
 )
 
 KIND = "discord"
-CAPABILITIES = Capabilities(answer_within_s=3)
+CAPABILITIES = ChannelCapabilities(answer_within_s=3)
 SIGNATURE, TIMESTAMP = "x-signature-ed25519", "x-signature-timestamp"
 WINDOW_S = 900  # an event that was not taken is sent again for ten minutes
 EPOCH_MS = 1_420_070_400_000  # ids hold the milliseconds since 2015

@@ -16,7 +16,7 @@ from typing import Any
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
 from . import base, mail, mail_html
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     hmac_sha256,
@@ -34,7 +34,7 @@ from .fields import (
 )
 
 KIND = "email_mailgun"
-CAPABILITIES = Capabilities(body_limit_bytes=5 * 1024 * 1024)
+CAPABILITIES = ChannelCapabilities(body_limit_bytes=5 * 1024 * 1024)
 PROOF = ("timestamp", "token", "signature")
 # A failed post is made again for 8 hours, and nothing says that its time is then a new one.
 TOLERANCE_S = 12 * 3600

@@ -14,11 +14,11 @@ from typing import Any
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
 from . import base, mail, mail_html
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text, word
 
 KIND = "email_postmark"
-CAPABILITIES = Capabilities(body_limit_bytes=5 * 1024 * 1024)
+CAPABILITIES = ChannelCapabilities(body_limit_bytes=5 * 1024 * 1024)
 SCHEME = "basic"
 INBOUND = "Inbound"
 

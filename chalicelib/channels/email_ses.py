@@ -17,11 +17,11 @@ from pydantic import Field, StringConstraints
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender, Status, StatusError
 from . import base, mail, sns
-from .base import Capabilities, Ignored, Inbound, KeyRequest, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Reply, SecretText
 from .fields import Json, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
 
 KIND = "email_ses"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 
 Item = Draft | Ignored
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]

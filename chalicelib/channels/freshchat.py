@@ -20,11 +20,11 @@ from pydantic import AfterValidator, Field, StringConstraints
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply
+from .base import ChannelCapabilities, Ignored, Inbound, Reply
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, text, word
 
 KIND = "freshchat"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 HEADER = "x-freshchat-signature"
 MAX_KEY_CHARACTERS = 4096
 PERSON = "user"

@@ -15,12 +15,12 @@ from pydantic import Field
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base, jwt
-from .base import Capabilities, Ignored, Inbound, KeyRequest, Line, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Line, Reply, SecretText
 from .fields import Json, compact, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
 from .jwt import KeySet
 
 KIND = "google_chat"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 CHAT = "chat@system.gserviceaccount.com"
 CHAT_KEYS_URL = f"https://www.googleapis.com/service_accounts/v1/jwk/{CHAT}"
 GOOGLE = frozenset({"https://accounts.google.com", "accounts.google.com"})

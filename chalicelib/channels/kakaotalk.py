@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 
 from ..core.errors import MalformedPayload
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
-from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import Json, clean, compact, id_, mapping, parse_json, text, word
 
 KIND = "kakaotalk"
-CAPABILITIES = Capabilities(answer_within_s=5, url_token=True)
+CAPABILITIES = ChannelCapabilities(answer_within_s=5, url_token=True)
 Secret = UrlTokenSecret
 verify = verify_url_token
 JSON = {"Content-Type": "application/json"}

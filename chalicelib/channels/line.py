@@ -14,7 +14,7 @@ from typing import Any
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     coordinate,
@@ -32,7 +32,7 @@ from .fields import (
 )
 
 KIND = "line"
-CAPABILITIES = Capabilities(answer_within_s=2)
+CAPABILITIES = ChannelCapabilities(answer_within_s=2)
 HEADER = "x-line-signature"
 
 Item = Draft | Ignored

@@ -16,11 +16,11 @@ from typing import Any
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, compact, id_, integer, listing, mapping, millis, optional_id, parse_json, same, text, word
 
 KIND = "matrix"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 JSON = {"Content-Type": "application/json"}
 SCHEME = "Bearer "
 LEGACY_TOKEN = "access_token"  # the name of a parameter  # noqa: S105

@@ -14,11 +14,11 @@ from typing import Any
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, integer, millis, parse_form, parse_json, same, seconds, text
 
 KIND = "mattermost"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 FIRST_MILLISECONDS = 100_000_000_000  # 1973 in milliseconds, the year 5138 in seconds
 POST_FIELDS = frozenset({"post_id", "trigger_word"})
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     coordinate,
@@ -32,7 +32,7 @@ from .fields import (
 )
 
 KIND = "max"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 HEADER = "x-max-bot-api-secret"
 DIALOGUE = "dialog"
 

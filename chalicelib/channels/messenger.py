@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.event.event import Draft
-from .base import Capabilities, Ignored, Inbound
+from .base import ChannelCapabilities, Ignored, Inbound
 from .meta import Secret, acknowledge, challenge, verify
 from .meta_messaging import events
 
 __all__ = ["KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
 
 KIND = "messenger"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 OBJECT = "page"
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
-from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, text, word
 
 KIND = "ok"
-CAPABILITIES = Capabilities(answer_within_s=5, url_token=True)
+CAPABILITIES = ChannelCapabilities(answer_within_s=5, url_token=True)
 Secret = UrlTokenSecret
 verify = verify_url_token
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text
 
 KIND = "rocketchat"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 DIRECT_ROOM = "d"
 HASH_CHARACTERS = 16
 TYPES: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import MalformedPayload
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender, Status
-from .base import Capabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import (
     Json,
     compact,
@@ -30,7 +30,7 @@ from .fields import (
 )
 
 KIND = "signal"
-CAPABILITIES = Capabilities(url_token=True)
+CAPABILITIES = ChannelCapabilities(url_token=True)
 Secret = UrlTokenSecret
 verify = verify_url_token
 GROUP_CHANGED = "UPDATE"

@@ -14,7 +14,7 @@ from typing import Any
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Draft, EventKind, Member, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     clean,
@@ -35,7 +35,7 @@ from .fields import (
 from .slack_interactive import INTERACTIONS, command, conversation
 
 KIND = "slack"
-CAPABILITIES = Capabilities(answer_within_s=3)
+CAPABILITIES = ChannelCapabilities(answer_within_s=3)
 SIGNATURE, TIMESTAMP = "x-slack-signature", "x-slack-request-timestamp"
 VERSION = "v0"
 TOLERANCE_S = 300

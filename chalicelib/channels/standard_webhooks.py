@@ -20,11 +20,11 @@ from pydantic import AfterValidator, Field, StringConstraints
 from ..core.errors import NotGenuine
 from ..core.event.event import Draft, EventKind
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply
+from .base import ChannelCapabilities, Ignored, Inbound, Reply
 from .fields import id_, parse_json, same, word
 
 KIND = "standard_webhooks"
-CAPABILITIES = Capabilities(keeps_raw=True)
+CAPABILITIES = ChannelCapabilities(keeps_raw=True)
 NAMES = ("webhook", "svix")
 TOLERANCE_S = 300
 SYMMETRIC, PUBLIC = "whsec_", "whpk_"

@@ -20,12 +20,12 @@ from pydantic import AfterValidator, Field, model_validator
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base, jwt
-from .base import Capabilities, Ignored, Inbound, KeyRequest, Line, Reply
+from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Line, Reply
 from .fields import Json, compact, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
 from .jwt import KeySet
 
 KIND = "teams"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 ISSUERS = frozenset({"https://api.botframework.com"})
 KEYS_URL = "https://login.botframework.com/v1/.well-known/keys"
 HMAC_SCHEME = "hmac "

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, joined, listing, mapping, optional_id, parse_json, require_header, seconds, text, word
 from .telegram_media import attachments
 
 KIND = "telegram"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 HEADER = "x-telegram-bot-api-secret-token"
 START = "/start "
 

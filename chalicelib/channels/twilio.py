@@ -26,7 +26,7 @@ from ..core.event.event import (
     StatusError,
 )
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     MAX_FORM_FIELDS,
     clean,
@@ -42,7 +42,7 @@ from .fields import (
 )
 
 KIND = "twilio"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 HEADER = "x-twilio-signature"
 BODY_HASH = "bodySHA256"
 MAX_MEDIA = 10

@@ -13,7 +13,7 @@ from typing import Any
 from ..core.errors import NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     coordinate,
@@ -32,7 +32,7 @@ from .fields import (
 )
 
 KIND = "viber"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 HEADER = "x-viber-content-signature"
 
 Item = Draft | Ignored

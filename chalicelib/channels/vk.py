@@ -13,7 +13,7 @@ from typing import Any
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     compact,
@@ -33,7 +33,7 @@ from .fields import (
 )
 
 KIND = "vk"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 FIRST_GROUP_CHAT = 2_000_000_000  # peer ids from here on are chats of several people
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 

@@ -28,7 +28,7 @@ from ..core.event.event import (
     StatusError,
 )
 from . import base, jwt
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     clean,
@@ -48,7 +48,7 @@ from .fields import (
 )
 
 KIND = "vonage"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 ISSUER = "Vonage"
 WINDOW_S = 300
 

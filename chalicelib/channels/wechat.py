@@ -29,13 +29,13 @@ from ..core.event.event import (
     StatusError,
 )
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, clean, compact, coordinate, id_, mapping, optional_id, same, seconds, text, word
 from .wechat_crypto import decoded_key, decrypt, signature
 from .xml import parse_xml
 
 KIND = "wechat"
-CAPABILITIES = Capabilities(answer_within_s=5)
+CAPABILITIES = ChannelCapabilities(answer_within_s=5)
 WINDOW_S = 600  # ours: in plain mode the signature covers no more than the time, and would be good for ever
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 

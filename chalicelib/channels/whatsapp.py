@@ -22,7 +22,7 @@ from ..core.event.event import (
     Status,
     StatusError,
 )
-from .base import Capabilities, Ignored, Inbound
+from .base import ChannelCapabilities, Ignored, Inbound
 from .fields import (
     Json,
     compact,
@@ -41,7 +41,7 @@ from .meta import Secret, acknowledge, challenge, entries, verify
 __all__ = ["KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
 
 KIND = "whatsapp"
-CAPABILITIES = Capabilities()
+CAPABILITIES = ChannelCapabilities()
 OBJECT = "whatsapp_business_account"
 
 Item = Draft | Ignored

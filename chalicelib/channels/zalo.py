@@ -26,7 +26,7 @@ from ..core.event.event import (
     Status,
 )
 from . import base
-from .base import Capabilities, Ignored, Inbound, Reply, SecretText
+from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     compact,
@@ -46,7 +46,7 @@ from .fields import (
 )
 
 KIND = "zalo"
-CAPABILITIES = Capabilities(answer_within_s=2)
+CAPABILITIES = ChannelCapabilities(answer_within_s=2)
 HEADER = "x-zevent-signature"
 PREFIX = "mac="
 

@@ -17,7 +17,7 @@ from ..core.log import note
 from ..core.log.note import WITNESS, VerifierKey
 from ..core.verify.decisions import NOT_REDECIDED
 from ..core.verify.faults import MALFORMED, STAGES
-from ..core.verify.stages import Report, Trust, verify
+from ..core.verify.stages import Report, VerifierInput, verify
 from .parser import CommandParser
 
 SHOWN_MAX = 20
@@ -80,7 +80,9 @@ class BadArgument(Exception):
     """An argument cannot be used; the text says which and why."""
 
 
-def trust(vkeys: Sequence[str], witnesses: Sequence[str], quorum: int, seen: str | None, now: str | None) -> Trust:
+def trust(
+    vkeys: Sequence[str], witnesses: Sequence[str], quorum: int, seen: str | None, now: str | None
+) -> VerifierInput:
     """Read what the reader trusts from the arguments of the command.
 
     Raises:
@@ -88,7 +90,7 @@ def trust(vkeys: Sequence[str], witnesses: Sequence[str], quorum: int, seen: str
     """
     if quorum < 0 or quorum > len(witnesses):
         raise BadArgument("--quorum is from 0 to the number of --witness keys")
-    return Trust(
+    return VerifierInput(
         vkeys=tuple(_key("--vkey", text, note.LOG) for text in vkeys),
         witnesses=tuple(_key("--witness", text, WITNESS) for text in witnesses),
         quorum=quorum,
@@ -124,7 +126,7 @@ def _time(text: str) -> datetime:
         raise BadArgument(f"--now: {error}") from None
 
 
-def of_file(path: Path, trusted: Trust) -> Report:
+def of_file(path: Path, trusted: VerifierInput) -> Report:
     """Verify the bundle in a file. One that cannot be read is malformed."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

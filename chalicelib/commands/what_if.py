@@ -62,7 +62,7 @@ def of_files(bundles: Iterable[Path], law: Law, since: str, until: datetime | No
         except (KeyError, AuditBroken):
             return None
 
-    asked = what_if.WhatIf(Decider(law).decide, configuration, what_if.since(since, before), before)
+    asked = what_if.WhatIfReport(Decider(law).decide, configuration, what_if.since(since, before), before)
     for evidence in documents:
         for _, entry in evidence.entries():
             if entry is None:

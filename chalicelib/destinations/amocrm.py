@@ -22,11 +22,11 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, model_validator
 
 from . import base, calls, contacts, text, tokens
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "amocrm"
-CAPABILITIES = Capabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True)
 
 HOST = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.(?:amocrm\.ru|amocrm\.com|kommo\.com)$"
 REFRESH_KEEP_S = 90 * 86_400

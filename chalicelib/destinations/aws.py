@@ -21,7 +21,7 @@ from pydantic import AfterValidator, model_validator
 from .. import law
 from ..core.errors import DeliveryError, Invalid
 from . import base
-from .aws_client import Access, Aws
+from .aws_client import Access, RoleClients
 from .base import Countries, Delivery, DeliveryReceipt, SendingClients
 from .proof import Proof
 from .vetted import failure
@@ -191,7 +191,7 @@ def check(config: RoleConfig, clients: SendingClients) -> None:
         raise Invalid(REFUSALS[reason], [{"loc": "body.config.role_arn", "code": reason, "msg": REFUSALS[reason]}])
 
 
-def _refusal(config: RoleConfig, aws: Aws) -> str | None:
+def _refusal(config: RoleConfig, aws: RoleClients) -> str | None:
     if not aws.account:
         return "unknown_account"
     if aws.account in (config.role.account, config.home[1]):
@@ -199,7 +199,7 @@ def _refusal(config: RoleConfig, aws: Aws) -> str | None:
     return "partition" if config.role.partition != law.region_partition(aws.region) else None
 
 
-def _aws(clients: SendingClients) -> Aws:
+def _aws(clients: SendingClients) -> RoleClients:
     if clients.aws is None:
         raise RuntimeError("the kinds of AWS need clients that reach it")
     return clients.aws

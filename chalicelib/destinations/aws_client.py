@@ -91,7 +91,7 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-class _Elsewhere(Exception):
+class _ForeignHostError(Exception):
     """A request was about to go to a host of another region."""
 
 
@@ -135,13 +135,13 @@ def fault_of(error: Exception) -> DeliveryError:
     if isinstance(error, faults.ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return failure(code_of(word_of(error.response.get("Error", {})), status))
-    if isinstance(error, _Elsewhere):
+    if isinstance(error, _ForeignHostError):
         return failure("not_found")
     code, sent = next((code, sent) for kind, code, sent in BROKEN if isinstance(error, kind))
     return failure(code, sent=sent)
 
 
-class Aws:
+class RoleClients:
     """Clients under tenants' roles, kept for as long as the roles' credentials hold. Made without any I/O.
 
     Args:
@@ -161,7 +161,7 @@ class Aws:
         self.region = region
         self.account = account
         self._now = now
-        self._make = make or Maker()
+        self._make = make or ClientFactory()
         self._sessions: OrderedDict[tuple[str, str], Session] = OrderedDict()
         self._clients: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
         self._lock = threading.Lock()
@@ -197,7 +197,7 @@ class Aws:
                 if word not in RENEWABLE or renewed:
                     raise fault_of(error) from None
                 self._forget(access)
-            except (*_RAISED, _Elsewhere) as error:
+            except (*_RAISED, _ForeignHostError) as error:
                 raise fault_of(error) from None
         raise AssertionError("the second round returns or raises")
 
@@ -252,7 +252,7 @@ class Aws:
         except faults.ClientError as error:
             code = WORDS.get(word_of(error.response.get("Error", {})))  # a 403 alone can be about our own credentials
             raise failure(code if code in ("denied", "throttled") else "unavailable", sent=False) from None
-        except (*_RAISED, _Elsewhere) as error:
+        except (*_RAISED, _ForeignHostError) as error:
             code = fault_of(error).attempt_code
             raise failure(code if code in ("timeout", "tls", "connect") else "unavailable", sent=False) from None
         return Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], given["Expiration"])
@@ -268,7 +268,7 @@ class Aws:
             return self._clients[key]
 
 
-class Maker:
+class ClientFactory:
     """Makes clients that try once, use no proxy, and send to hosts of their region only.
 
     Args:
@@ -309,7 +309,7 @@ class Maker:
             # What stands before it proves nothing: a bucket can be called like a region.
             host = urlsplit(request.url).hostname or ""
             if host not in self._hosts and not (suffix and host.endswith(f".{region}.{suffix}")):
-                raise _Elsewhere
+                raise _ForeignHostError
 
         made.meta.events.register_first("before-send", stays)
         return made

@@ -18,7 +18,7 @@ from . import vetted
 from .address import Policy
 
 if TYPE_CHECKING:  # botocore: only the kinds that act under a role load it
-    from .aws_client import Aws
+    from .aws_client import RoleClients
 
 KEPT_RESPONSE_BYTES = 4096
 
@@ -105,11 +105,11 @@ class SendingClients:
     tls: Callable[[], ssl.SSLContext] = vetted.tls_context
     limits: vetted.Limits = field(default_factory=vetted.Limits)
     memory: Memory | None = None
-    aws: Aws | None = None
+    aws: RoleClients | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
+class DestinationCapabilities:
     """What a kind can do. The usual one writes a form of its own, in the format ``standard``, unsigned.
 
     Args:
@@ -135,7 +135,7 @@ class DestinationKind(Protocol):
     """
 
     KIND: ClassVar[str]
-    CAPABILITIES: ClassVar[Capabilities]
+    CAPABILITIES: ClassVar[DestinationCapabilities]
     Config: ClassVar[type[BaseModel]]
 
     @staticmethod

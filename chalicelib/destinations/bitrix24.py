@@ -22,11 +22,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from . import base, calls, contacts, text, tokens, vetted
 from .address import URL_MAX
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "bitrix24"
-CAPABILITIES = Capabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True)
 
 TOKEN_URL = "https://oauth.bitrix24.tech"  # noqa: S105  (an address)
 REFRESH_KEEP_S = 180 * 86_400
@@ -126,10 +126,10 @@ def send(message: ContactMessage, clients: SendingClients) -> DeliveryReceipt:
         DeliveryError: anything but that.
         Unavailable: our own memory did not answer; the attempt is made again.
     """
-    return contacts.send(message, clients, _Portal)
+    return contacts.send(message, clients, _Bitrix24Account)
 
 
-class _Portal:
+class _Bitrix24Account:
     """The portal as ``contacts.Crm``, for one attempt."""
 
     def __init__(self, message: ContactMessage, clients: SendingClients, memory: base.Memory) -> None:

@@ -31,11 +31,11 @@ from pydantic import Field, SecretStr, field_validator
 
 from . import base, calls, contacts, text, vetted
 from .address import URL_MAX
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactPerson
 
 KIND = "chatwoot"
-CAPABILITIES = Capabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True)
 
 FORM = text.TextLimit(150_000, text.utf16, text.plain)
 PAGE = 15

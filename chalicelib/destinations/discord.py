@@ -16,11 +16,11 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from ..core.delivery import retry
 from . import calls, chat, text
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .operators import countries_of
 
 KIND = "discord"
-CAPABILITIES = Capabilities()
+CAPABILITIES = DestinationCapabilities()
 API = "https://discord.com/api/v10"
 USER_AGENT = "DiscordBot (https://waybill.example, 1)"
 """The form that Discord asks for: what has another may be blocked."""

@@ -12,11 +12,11 @@ from pydantic import AfterValidator, StringConstraints
 
 from . import aws
 from .aws_client import code_of, word_of
-from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
+from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .vetted import failure
 
 KIND = "eventbridge"
-CAPABILITIES = Capabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True)
 # 1 MiB an entry; regions that have not been raised yet refuse what is over 256 KiB.
 CALL = aws.AwsCall("events", "put_events", limit_bytes=1_048_576, usual_bytes=262_144)
 TIME_BYTES = 14

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from . import aws
-from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
+from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "firehose"
-CAPABILITIES = Capabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True)
 # 1,000 KiB of data, the line's end included.
 CALL = aws.AwsCall("firehose", "put_record", limit_bytes=1_024_000, usual_bytes=1_024_000)
 

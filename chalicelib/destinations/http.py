@@ -19,10 +19,10 @@ from ..core.delivery.retry import Outcome
 from ..core.errors import DeliveryError, Invalid
 from . import base, cloudevents, handshake, vetted
 from .address import URL_MAX, ForbiddenAddress, check_url
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "http"
-CAPABILITIES = Capabilities(
+CAPABILITIES = DestinationCapabilities(
     selects=True, signs=True, formats=("standard", "cloudevents_structured", "cloudevents_binary")
 )
 USER_AGENT = "Waybill/1"

@@ -23,11 +23,11 @@ from pydantic import Field, SecretStr, model_validator
 from ..core import times
 from ..core.errors import DeliveryError
 from . import base, calls, contacts, text, tokens
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "hubspot"
-CAPABILITIES = Capabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True)
 
 API = "https://api.hubapi.com"
 REFRESH_KEEP_S = 180 * 86_400

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from . import aws
-from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
+from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "kinesis"
-CAPABILITIES = Capabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True)
 # 10 MiB of data and partition key where the stream's maximum record size allows it, which is 1 MiB unless it was raised.
 CALL = aws.AwsCall("kinesis", "put_record", limit_bytes=10_485_760, usual_bytes=1_048_576)
 

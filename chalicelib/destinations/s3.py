@@ -14,10 +14,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, StringConstraints
 
 from . import aws
-from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
+from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "s3"
-CAPABILITIES = Capabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True)
 # 5 GiB in one call, far over what an event can hold.
 CALL = aws.AwsCall("s3", "put_object", limit_bytes=5_368_709_120, usual_bytes=5_368_709_120)
 TAKEN = frozenset({"PreconditionFailed"})

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr
 
 from . import calls, chat, text
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .operators import countries_of
 
 KIND = "slack"
-CAPABILITIES = Capabilities()
+CAPABILITIES = DestinationCapabilities()
 POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 # Slack cuts a text after 40,000 characters; what it counts as one is not said, so the smallest unit is counted, escaped.
 FORM = text.TextLimit(40_000, text.utf16, text.slack)

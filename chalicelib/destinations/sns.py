@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from . import aws
-from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
+from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "sns"
-CAPABILITIES = Capabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True)
 # 1 MiB of body and attributes where the topic's MaximumMessageSize allows it, which is 256 KiB unless it was raised.
 CALL = aws.AwsCall("sns", "publish", limit_bytes=1_048_576, usual_bytes=262_144)
 

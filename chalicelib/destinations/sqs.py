@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from . import aws
-from .base import Capabilities, Delivery, DeliveryReceipt, SendingClients
+from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "sqs"
-CAPABILITIES = Capabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True)
 # 1 MiB of body and attributes; a queue's MaximumMessageSize can be less, and was 256 KiB at most until 2025.
 CALL = aws.AwsCall("sqs", "send_message", limit_bytes=1_048_576, usual_bytes=262_144)
 

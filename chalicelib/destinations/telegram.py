@@ -13,11 +13,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr
 
 from . import base, calls, text
-from .base import Capabilities, Countries, Delivery, DeliveryReceipt, SendingClients
+from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .operators import countries_of
 
 KIND = "telegram"
-CAPABILITIES = Capabilities()
+CAPABILITIES = DestinationCapabilities()
 API = "https://api.telegram.org"
 # "1-4096 characters after entities parsing". Entities are counted in UTF-16 units, the limit of a text by some accounts in
 # code points: the narrower of the two is never refused.

@@ -162,7 +162,7 @@ def request(
     connection = _connect(target, address, min(deadline, time.monotonic() + connect_s), tls)
     with contextlib.closing(connection):
         try:
-            return _exchange(_Wire(connection, deadline), target, method, headers, body)
+            return _exchange(_VettedSocket(connection, deadline), target, method, headers, body)
         except TimeoutError:
             raise failure("timeout") from None
         except ssl.SSLError:
@@ -197,7 +197,9 @@ def _connect(
         raise failure(code, sent=False) from None
 
 
-def _exchange(wire: _Wire, target: Target, method: str, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
+def _exchange(
+    wire: _VettedSocket, target: Target, method: str, headers: Mapping[str, str], body: bytes | None
+) -> HttpResponse:
     connection = http.client.HTTPConnection(target.host)
     connection.sock = wire  # all that it uses of a socket
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -219,7 +221,7 @@ def _left(deadline: float) -> float:
     return left
 
 
-class _Wire:
+class _VettedSocket:
     """A connected socket as ``http.client`` uses it: one deadline over every read and write, and a bound on reads."""
 
     def __init__(self, connection: socket.socket | ssl.SSLSocket, deadline: float) -> None:

@@ -13,14 +13,16 @@ from ..core.log import audit
 from ..core.log.transfers import delivery_id
 from ..core.tenant.configuration import Configuration
 from ..store.data import lane_of
-from ..store.queues import Outgoing, body
+from ..store.queues import OutgoingMessage, body
 from .messages import NO_CONVERSATION
 
 
-def deliveries(configuration: Configuration, entry: Mapping[str, Any], owner: str, now: datetime) -> list[Outgoing]:
+def deliveries(
+    configuration: Configuration, entry: Mapping[str, Any], owner: str, now: datetime
+) -> list[OutgoingMessage]:
     """Return the messages for deliver: one for each task of ``tasks_of``."""
     tasks = tasks_of(configuration, entry, owner, now)
-    return [Outgoing(body(task.body()), task.lane, task.delivery) for task in tasks]
+    return [OutgoingMessage(body(task.body()), task.lane, task.delivery) for task in tasks]
 
 
 def tasks_of(configuration: Configuration, entry: Mapping[str, Any], owner: str, now: datetime) -> list[DeliveryTask]:

@@ -19,7 +19,7 @@ from ..core.event.event import OPERATIONAL, Conversation, Draft, EventKind, comp
 from ..core.tenant import operational
 from ..observe import count
 from ..runtime import Runtime
-from ..store.queues import Outgoing, body
+from ..store.queues import OutgoingMessage, body
 
 
 def notify(
@@ -72,5 +72,5 @@ def notify(
         "sealed": base64.b64encode(sealed).decode(),
     }
     group = ids.keyed("cnv", keys.people, source, about or type)
-    runtime.inbox.send([Outgoing(body(values), group, event)])
+    runtime.inbox.send([OutgoingMessage(body(values), group, event)])
     count("operational_events", type=type)

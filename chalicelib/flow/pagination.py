@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListItem:
     """A step of a list: its position, the item to show (None for one that a filter leaves out), and its cost."""
 
     position: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import ids, times
 from ..core.envelope import TenantKeys
-from ..core.tenant.records import FromProfile, Tenant
+from ..core.tenant.records import ProfileReference, Tenant
 from ..runtime import Runtime
 
 if TYPE_CHECKING:  # the law behind it: the function ``jobs`` loads this module and mostly finds nothing to do
@@ -39,7 +39,7 @@ class Request:
     at: datetime
     id: str
     seed: bytes = field(repr=False)
-    profile: FromProfile | None = None
+    profile: ProfileReference | None = None
 
     def bytes_for(self, use: str) -> bytes:
         """Return 32 bytes for one use; without the tenant's key they cannot be derived."""

@@ -25,7 +25,7 @@ from .notify import notify
 
 
 @dataclass(frozen=True)
-class Share:
+class EventCounters:
     """The counters of an event under one law: their key, the counters, and the people to count (by row)."""
 
     place: CounterKey
@@ -36,18 +36,18 @@ class Share:
 
 
 @dataclass
-class Tally:
+class ReadCounters:
     """The counters that were read: those that the law reads must be, before any person is counted."""
 
     runtime: Runtime
     counts: dict[CounterKey, dict[str, int]] = field(default_factory=dict)
 
-    def keys(self, shares: Iterable[Share]) -> list[tuple[str, dict[str, str]]]:
+    def keys(self, shares: Iterable[EventCounters]) -> list[tuple[str, dict[str, str]]]:
         """Return table and key of every row that the law may ask for."""
         places = dict.fromkeys(place for share in shares for place in share.years)
         return [self.runtime.volumes.key(place) for place in places]
 
-    def take(self, shares: Iterable[Share], people: Mapping[str, PersonRow]) -> None:
+    def take(self, shares: Iterable[EventCounters], people: Mapping[str, PersonRow]) -> None:
         """Count the people without a mark.
 
         Raises:
@@ -64,7 +64,7 @@ class Tally:
         for place, wanted in fresh.items():
             self.counts[place] = self.runtime.volumes.count(place, wanted, self._tell)
 
-    def facts(self, shares: Iterable[Share]) -> Facts:
+    def facts(self, shares: Iterable[EventCounters]) -> Facts:
         """Return the fact ``volumes`` of an event; nothing of a law that does not ask."""
         return {share.place.law: _told(share, self.counts) for share in shares if share.years}
 
@@ -81,7 +81,7 @@ def shares_of(
     people: Iterable[tuple[str, Located]],
     classes: list[str],
     now: datetime,
-) -> list[Share]:
+) -> list[EventCounters]:
     """Return the counters of an event, law by law.
 
     Args:
@@ -98,16 +98,16 @@ def shares_of(
 
 def _share(
     runtime: Runtime, tenant: str, code: str, classes: Iterable[str], special: Iterable[str] | None, now: datetime
-) -> Share | None:
+) -> EventCounters | None:
     year = year_of(runtime.law, code, now)
     if year is None:
         return None
     asked = years_of(code, year) if code in runtime.law.reads_volumes else ()
     years = tuple(CounterKey(tenant, code, y) for y in asked)
-    return Share(CounterKey(tenant, code, year), counters_of(code, classes, special), years=years)
+    return EventCounters(CounterKey(tenant, code, year), counters_of(code, classes, special), years=years)
 
 
-def _told(share: Share, counts: Mapping[CounterKey, Mapping[str, int]]) -> dict[str, int]:
+def _told(share: EventCounters, counts: Mapping[CounterKey, Mapping[str, int]]) -> dict[str, int]:
     """Return the counts for one event: of counters over months only those that the event counts for, as no other is read."""
     code, year = share.place.law, share.place.year
     by_year = {place.year: counts[place] for place in share.years if place in counts}
@@ -128,7 +128,7 @@ def known(runtime: Runtime, tenant: str, base: Facts) -> Facts:
     for code in laws_for(countries, base["collector"]["country"], base["store"]["country"]):
         share = _share(runtime, tenant, code, data["classes"], data["special"], times.parse(base["now"]))
         shares += [share] if share is not None else []
-    tally = Tally(runtime)
+    tally = ReadCounters(runtime)
     places = [place for share in shares for place in share.years]
     if places:
         tally.counts = runtime.volumes.get(places)

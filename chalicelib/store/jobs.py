@@ -30,7 +30,7 @@ DAYS_A_PAGE = 31
 """How many days without events one page looks into."""
 
 
-class Due(NamedTuple):
+class DueJob(NamedTuple):
     """An open job as the index shows it: whose, which, when, and what its row must still say to be taken."""
 
     tenant: str
@@ -121,17 +121,17 @@ class JobStore:
             if item["expires_at"] > times.millis(now):
                 yield self._read(item)
 
-    def due(self, until: datetime, limit: int) -> Iterator[Due]:
+    def due(self, until: datetime, limit: int) -> Iterator[DueJob]:
         """Yield at most ``limit`` open jobs that are due before ``until``, the longest due first."""
         bound = {":s": SHARD, ":n": times.text(until)}
         found = self._table.query("due_shard = :s AND due_at < :n", bound, index="due", limit=limit)
         for number, item in enumerate(found, start=1):
             tenant = item["pk"].removesuffix("#job")
-            yield Due(tenant, item["sk"], times.parse(item["due_at"].partition("#")[0]), item["due_at"])
+            yield DueJob(tenant, item["sk"], times.parse(item["due_at"].partition("#")[0]), item["due_at"])
             if number == limit:
                 return
 
-    def take(self, due: Due, until: datetime) -> Job | None:
+    def take(self, due: DueJob, until: datetime) -> Job | None:
         """Lease a job that was seen due, and count the try. Return None if another process was faster.
 
         Raises:

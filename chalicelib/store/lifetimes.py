@@ -30,7 +30,7 @@ _REGION = {"#region": "region"}
 
 
 @dataclass(frozen=True)
-class Length:
+class LifeLength:
     """A length of life that some of a tenant's events have, and how far these have been looked at."""
 
     days: int
@@ -38,7 +38,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleasedHold:
     """A released hold, which events it was on by their time of receipt, and how far these have been looked at."""
 
     hold: str
@@ -47,7 +47,7 @@ class Released:
 
 
 @dataclass(frozen=True)
-class Ending:
+class EndingPerson:
     """A person of whom nothing may be left.
 
     Args:
@@ -87,27 +87,27 @@ class LifetimeStore:
         """
         self._table.insert({"pk": f"{tenant}#kept", "sk": f"{days:05d}", "place": times.text(since)})
 
-    def released(self, tenant: str, one: Released) -> None:
+    def released(self, tenant: str, one: ReleasedHold) -> None:
         """Make the next sweep check the content that a released legal hold had kept."""
         row = {"place": one.place, "before": times.text(one.before)}
         self._table.insert({"pk": f"{tenant}#kept", "sk": one.hold, **row})
 
-    def to_look_at(self, tenant: str) -> tuple[list[Length], list[Released]]:
+    def to_look_at(self, tenant: str) -> tuple[list[LifeLength], list[ReleasedHold]]:
         """Return a tenant's lengths, the shortest first, and its released holds."""
         lengths, released = [], []
         for item in self._table.query("pk = :p", {":p": f"{tenant}#kept"}):
             if "before" in item:
-                released.append(Released(item["sk"], item["place"], times.parse(item["before"])))
+                released.append(ReleasedHold(item["sk"], item["place"], times.parse(item["before"])))
             else:
-                lengths.append(Length(int(item["sk"]), item["place"]))
+                lengths.append(LifeLength(int(item["sk"]), item["place"]))
         return lengths, released
 
-    def move(self, tenant: str, one: Length | Released, place: str) -> None:
+    def move(self, tenant: str, one: LifeLength | ReleasedHold, place: str) -> None:
         """Remember how far has been looked."""
         names = {"#place": "place"}
         self._table.update(_kept(tenant, one), "SET #place = :p", {":p": place}, names=names)
 
-    def done(self, tenant: str, one: Released) -> None:
+    def done(self, tenant: str, one: ReleasedHold) -> None:
         """Forget a released hold all of whose events have been looked at."""
         self._table.delete(_kept(tenant, one))
 
@@ -160,10 +160,10 @@ class LifetimeStore:
         key = {"pk": f"{tenant}#ending", "sk": person}
         self._table.update(key, "SET #region = :r ADD asked :one", {":one": 1, ":r": self._table.region}, None, _REGION)
 
-    def asked(self, tenant: str) -> Iterator[Ending]:
+    def asked(self, tenant: str) -> Iterator[EndingPerson]:
         """Yield the people to look at."""
         for item in self._table.query("pk = :p", {":p": f"{tenant}#ending"}):
-            yield Ending(item["sk"], item["asked"], item.get("ref"), item.get("since"))
+            yield EndingPerson(item["sk"], item["asked"], item.get("ref"), item.get("since"))
 
     def ends(self, tenant: str, person: str, ref: str, since: int) -> None:
         """Remember as whom the log knows a person, and since when the person's row says that it ends."""
@@ -171,12 +171,12 @@ class LifetimeStore:
         bound: dict[str, str | int] = {":r": ref, ":s": since}
         self._table.update(key, "SET #ref = :r, since = :s", bound, names={"#ref": "ref"})
 
-    def looked(self, tenant: str, one: Ending) -> None:
+    def looked(self, tenant: str, one: EndingPerson) -> None:
         """Delete the row of a checked person, unless another request was made since."""
         key = {"pk": f"{tenant}#ending", "sk": one.person}
         if not self._table.delete(key, "asked = :a", {":a": one.asked}):
             self._table.update(key, "REMOVE #ref, since", {}, names={"#ref": "ref"})
 
 
-def _kept(tenant: str, one: Length | Released) -> dict[str, str]:
-    return {"pk": f"{tenant}#kept", "sk": f"{one.days:05d}" if isinstance(one, Length) else one.hold}
+def _kept(tenant: str, one: LifeLength | ReleasedHold) -> dict[str, str]:
+    return {"pk": f"{tenant}#kept", "sk": f"{one.days:05d}" if isinstance(one, LifeLength) else one.hold}

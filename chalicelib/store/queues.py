@@ -20,7 +20,7 @@ BYTES_A_CALL = 240_000
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class OutgoingMessage:
     """A message to send: a JSON body, its group and its deduplication id."""
 
     body: str
@@ -28,7 +28,7 @@ class Outgoing:
     deduplication: str
 
 
-class Named:
+class NamedQueue:
     """A queue as it is known by its name."""
 
     def __init__(self, client: Any, name: str) -> None:
@@ -44,17 +44,17 @@ class Named:
         return self._url
 
 
-class Queue(Named):
+class Queue(NamedQueue):
     """One FIFO queue."""
 
-    def send(self, messages: Iterable[Outgoing]) -> None:
+    def send(self, messages: Iterable[OutgoingMessage]) -> None:
         """Send messages in order, at most ten a call and one of each group: of a call SQS may take some messages and refuse
         others, and a later one of a group must never be taken before an earlier one.
 
         Raises:
             Unavailable: some were not taken; sending all of them again does no harm.
         """
-        batch: list[Outgoing] = []
+        batch: list[OutgoingMessage] = []
         groups: set[str] = set()
         size = 0
         for message in messages:
@@ -69,7 +69,7 @@ class Queue(Named):
         if batch:
             self._send(batch)
 
-    def _send(self, batch: list[Outgoing]) -> None:
+    def _send(self, batch: list[OutgoingMessage]) -> None:
         try:
             if len(batch) == 1:
                 call(

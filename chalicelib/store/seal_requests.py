@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from ..core import times
 from ..core.errors import Unavailable
 from .items import call
-from .queues import ENTRIES_A_CALL, Named
+from .queues import ENTRIES_A_CALL, NamedQueue
 
 PARTITIONS_A_REQUEST = 500
 
@@ -39,7 +39,7 @@ class ReceivedSealRequest:
     sent_at: datetime
 
 
-class SealRequestQueue(Named):
+class SealRequestQueue(NamedQueue):
     """The cell's notice queue."""
 
     def send(self, notices: Iterable[SealRequest]) -> None:

@@ -154,7 +154,7 @@ def serve(options: Options) -> int:
     try:
         cell = runtime()
         probe.check(cell)
-        api = gateway.Threaded(app_name="waybill")
+        api = gateway.ThreadedApp(app_name="waybill")
         register(api)
         app = App(api)
         server = Server(app, options.host, options.port, threads=options.threads, body_bytes=BODY_BYTES)

@@ -50,7 +50,7 @@ class App:
         self.stopping = threading.Event()
         self.exports: ExportLinks | None = None
         self._app = api
-        shared = isinstance(api, gateway.Threaded)
+        shared = isinstance(api, gateway.ThreadedApp)
         self._turn = contextlib.nullcontext() if shared else threading.Lock()
         self._in_hand = 0
         self._changed = threading.Condition()

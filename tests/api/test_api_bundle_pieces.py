@@ -13,7 +13,7 @@ from chalicelib.core.job import KEPT, Job
 from chalicelib.flow.jobs import bundle as making
 from chalicelib.flow.jobs import bundle_members
 from chalicelib.store.exports import Exports
-from chalicelib.store.jobs import Due
+from chalicelib.store.jobs import DueJob
 from tests.support.api_cell import Api
 from tests.support.sealed import (
     FULL,
@@ -173,7 +173,7 @@ def test_a_bundle_is_made_once_when_two_processes_work_on_it_at_once(tenant: Api
         slept = runtime.jobs.take(due, due.at + timedelta(seconds=1))
         assert slept is not None
         (again,) = [d for d in runtime.jobs.due(runtime.now() + KEPT, 100) if d.job == job["id"]]
-        quick = runtime.jobs.take(Due(own, job["id"], again.at, again.seen), again.at + timedelta(seconds=1))
+        quick = runtime.jobs.take(DueJob(own, job["id"], again.at, again.seen), again.at + timedelta(seconds=1))
         assert quick is not None
         after = making.step(runtime, quick)
         late = making.step(runtime, slept)  # a process that lost its lease goes on all the same

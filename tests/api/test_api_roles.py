@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.destinations.aws_client import Aws
+from chalicelib.destinations.aws_client import RoleClients
 from chalicelib.destinations.base import SendingClients
 from tests.support.api_cell import RECIPIENT, Answer, Api
 from tests.support.tenant_aws import CELL_ACCOUNT, SAID, TAKEN, Maker, Service, Sts, refusal
@@ -64,7 +64,7 @@ def door(tenant: Api) -> Iterator[Door]:
     sts = Sts(runtime.now)
     before = runtime.settings, runtime.destination_clients
     runtime.settings = replace(runtime.settings, account=CELL_ACCOUNT)
-    aws = Aws(runtime.settings.region, CELL_ACCOUNT, runtime.now, Maker(sts, Service([TAKEN])))
+    aws = RoleClients(runtime.settings.region, CELL_ACCOUNT, runtime.now, Maker(sts, Service([TAKEN])))
     runtime.destination_clients = SendingClients(policy=runtime.policy, aws=aws)
     yield Door(tenant, sts, tenant.made_by("/v1/recipients", RECIPIENT)["id"])
     runtime.settings, runtime.destination_clients = before

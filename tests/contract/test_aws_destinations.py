@@ -19,7 +19,7 @@ from chalicelib.core.delivery.retry import CODES as ATTEMPT_CODES
 from chalicelib.core.delivery.retry import Outcome
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import aws_client, of_kind
-from chalicelib.destinations.aws_client import Access, Aws, Session
+from chalicelib.destinations.aws_client import Access, RoleClients, Session
 from chalicelib.destinations.base import SendingClients
 from chalicelib.destinations.proof import Proof
 from tests.support import tenant_aws
@@ -224,7 +224,7 @@ def test_sts_is_asked_at_home_with_our_own_credentials_when_a_queue_is_elsewhere
 def test_clients_and_sessions_are_bounded_when_roles_are_many() -> None:
     sts = tenant_aws.Sts(lambda: NOW, {f"role-{n}": None for n in range(1100)})
     maker = tenant_aws.Maker(sts, tenant_aws.Service([TAKEN]))
-    aws = Aws("eu-central-1", tenant_aws.CELL_ACCOUNT, lambda: NOW, maker)
+    aws = RoleClients("eu-central-1", tenant_aws.CELL_ACCOUNT, lambda: NOW, maker)
 
     for number in range(1100):
         aws.call(Access(f"role-{number}", EXTERNAL_ID, "dst"), "sqs", "eu-central-1", "send_message", lambda _: {})
@@ -302,7 +302,7 @@ def test_example_is_sent_only_when_the_role_is_proved(
 
 # Where it goes
 
-MAKER = aws_client.Maker()
+MAKER = aws_client.ClientFactory()
 """One for all: it reads the SDK's descriptions once, and nothing is kept between its clients."""
 
 

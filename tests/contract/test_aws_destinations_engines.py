@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import of_kind
-from chalicelib.destinations.aws_client import Aws, Maker, Session
+from chalicelib.destinations.aws_client import ClientFactory, RoleClients, Session
 from chalicelib.destinations.base import SendingClients
 from infra.cell.engines import mocked
 from tests.support import engines
@@ -32,9 +32,9 @@ _numbers = iter(range(1, 10_000))
 
 
 @functools.cache
-def _maker(url: str | None) -> Maker:
+def _maker(url: str | None) -> ClientFactory:
     """Return the one session that makes every client of an engine: a new one reads the SDK's descriptions again."""
-    return Maker(url)
+    return ClientFactory(url)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Tenant:
     name: str
     account: str
     owner: Callable[[str], Any]
-    aws: Aws
+    aws: RoleClients
     fresh: str
 
     @property
@@ -91,14 +91,18 @@ def tenant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
                 "aws_session_token": given["SessionToken"],
             }
             yield Tenant(
-                "moto", "999988887777", _owner(None, keys), Aws(REGION, CELL_ACCOUNT, _clock, _maker(None)), fresh
+                "moto",
+                "999988887777",
+                _owner(None, keys),
+                RoleClients(REGION, CELL_ACCOUNT, _clock, _maker(None)),
+                fresh,
             )
         return
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     url = request.getfixturevalue("ministack_url")
     owner = _owner(url, {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"})
-    yield Tenant("ministack", "000000000000", owner, Aws(REGION, CELL_ACCOUNT, _clock, _maker(url)), fresh)
+    yield Tenant("ministack", "000000000000", owner, RoleClients(REGION, CELL_ACCOUNT, _clock, _maker(url)), fresh)
 
 
 def queue(tenant: Tenant, name: str | None = None, **attributes: str) -> tuple[str, Any]:
@@ -304,7 +308,7 @@ def test_code_is_the_tables_when_the_wire_carries_a_fault(
     kind: str, status: int, body: bytes, headers: dict[str, str], code: str
 ) -> None:
     with mocked():
-        aws = Aws(REGION, CELL_ACCOUNT, _clock, Interrupted(status, body, headers))
+        aws = RoleClients(REGION, CELL_ACCOUNT, _clock, Interrupted(status, body, headers))
         module = of_kind(kind)
 
         with pytest.raises(DeliveryError) as error:
@@ -318,12 +322,12 @@ def test_sessions_of_a_real_sts_are_kept_until_they_are_about_to_expire() -> Non
         at = [_clock()]
         made: list[tuple[str, str | None]] = []
 
-        class Noting(Maker):
+        class Noting(ClientFactory):
             def __call__(self, service: str, region: str, session: Session | None) -> Any:
                 made.append((service, session.key_id if session else None))
                 return super().__call__(service, region, session)
 
-        aws = Aws(REGION, CELL_ACCOUNT, lambda: at[0], Noting())
+        aws = RoleClients(REGION, CELL_ACCOUNT, lambda: at[0], Noting())
         config = delivery("sqs").config
         module = of_kind("sqs")
         for minutes in (0, 10, 50):

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import pytest
 
 from chalicelib.channels import CHANNELS, KINDS
-from chalicelib.channels.base import Capabilities, receive
+from chalicelib.channels.base import ChannelCapabilities, receive
 from tests.contract.channels.cases import ALL, FIXTURES, Case, cases, differences, documents, inbound, raw_body, run
 from tests.contract.channels.hostile import damaged, flipped
 from tests.contract.channels.matrix import DOCS, matrix
@@ -288,7 +288,7 @@ def test_channel_has_what_a_channel_has(kind: str) -> None:
     assert kind == channel.KIND
     assert channel.__doc__ is not None
     assert "Source: https://" in channel.__doc__
-    assert isinstance(channel.CAPABILITIES, Capabilities)
+    assert isinstance(channel.CAPABILITIES, ChannelCapabilities)
     assert channel.CAPABILITIES.url_token == (TRAITS[channel.KIND].proof == "token in the address")
     assert all(callable(getattr(channel, name)) for name in ("verify", "challenge", "normalise", "acknowledge"))
 

@@ -31,7 +31,7 @@ from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.delivery.retry import CODES, Outcome
 from chalicelib.core.errors import DeliveryError, Invalid
 from chalicelib.destinations import KINDS, of_kind
-from chalicelib.destinations.base import Capabilities, SendingClients
+from chalicelib.destinations.base import DestinationCapabilities, SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.support import tenant_aws
 from tests.support.destination_kinds import AWS_KINDS, DOCUMENT, NOW, SIGNING_SECRET, delivery, fixture
@@ -123,7 +123,7 @@ def test_kind_is_complete_when_it_is_in_the_table(kind: str) -> None:
     assert issubclass(module.Config, BaseModel)
     assert module.Config.model_config["extra"] == "forbid"
     assert module.Config.model_config["hide_input_in_errors"] is True
-    assert isinstance(module.CAPABILITIES, Capabilities)
+    assert isinstance(module.CAPABILITIES, DestinationCapabilities)
     assert all(callable(getattr(module, name)) for name in ("check", "place", "render", "send"))
     assert f"[`{kind}`]({kind}.md)" in (DOCS / "README.md").read_text()
     assert (DOCS / f"{kind}.md").stat().st_size > 0

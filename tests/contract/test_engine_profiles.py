@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from chalicelib.core import envelope as sealing
 from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES
 from chalicelib.store.evidence import EvidenceBucket
-from chalicelib.store.queues import Outgoing, Queue
+from chalicelib.store.queues import OutgoingMessage, Queue
 from chalicelib.store.seal_requests import SealRequest, SealRequestQueue
 from infra.cell import making
 from infra.cell.engines import mocked
@@ -148,8 +148,8 @@ def test_order_groups_and_doubles_are_kept_by_queues_without_scopes(home: Home) 
     sqs = make_queues(home)
     queue = Queue(sqs, "waybill-ru1-inbox.fifo")
 
-    queue.send([Outgoing(json.dumps({"n": n}), f"group {n % 2}", f"once {n}") for n in range(4)])
-    queue.send([Outgoing(json.dumps({"n": 0}), "group 0", "once 0")])
+    queue.send([OutgoingMessage(json.dumps({"n": n}), f"group {n % 2}", f"once {n}") for n in range(4)])
+    queue.send([OutgoingMessage(json.dumps({"n": 0}), "group 0", "once 0")])
 
     got = sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
     order = [(m["Attributes"]["MessageGroupId"], json.loads(m["Body"])["n"]) for m in got]
@@ -202,7 +202,7 @@ def test_largest_event_fits_a_message_of_every_home(home: Home) -> None:
     assert len(packed) < worst
     assert (worst + 5 * EVENT_LIMIT_BYTES / 16_383 + 28) * 4 / 3 + envelope < home.shim.profile.limits["message_bytes"]
     queue = Queue(make_queues(home), "waybill-ru1-inbox.fifo")
-    queue.send([Outgoing("0" * int(worst * 4 / 3 + envelope), "group", "once")])
+    queue.send([OutgoingMessage("0" * int(worst * 4 / 3 + envelope), "group", "once")])
     assert home.shim.refusals == []
 
 

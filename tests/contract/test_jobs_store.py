@@ -12,7 +12,7 @@ from chalicelib.core import times
 from chalicelib.core.errors import Misconfigured, NotFound
 from chalicelib.core.job import Job
 from chalicelib.store.data import DataStore, EventKey, EventRow
-from chalicelib.store.jobs import Due, JobStore
+from chalicelib.store.jobs import DueJob, JobStore
 from chalicelib.store.keys import KeyStore
 from tests.support.engines import Engine
 from tests.support.stores import NOW, FakeKms, Ticks, index, new_id, table
@@ -40,7 +40,7 @@ class Stores:
         assert self.jobs.insert(made)
         return made
 
-    def due(self, job: Job, at_s: float = 1) -> Due:
+    def due(self, job: Job, at_s: float = 1) -> DueJob:
         (found,) = [d for d in self.jobs.due(NOW + timedelta(seconds=at_s), 100) if d.job == job.id]
         return found
 

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.core.envelope import TenantKeys
 from chalicelib.store.data import DataStore, EventKey, EventRow
 from chalicelib.store.items import Table
-from chalicelib.store.lifetimes import DAY, Length, LifetimeStore, Released, in_days
+from chalicelib.store.lifetimes import DAY, LifeLength, LifetimeStore, ReleasedHold, in_days
 from chalicelib.store.people import PeopleStore, people_key
 from chalicelib.store.restriction import Restriction
 from tests.support.engines import Engine
@@ -40,7 +40,7 @@ def test_a_length_is_said_once_and_looked_at_from_where_it_was_left(data: Table)
     lifetimes, tenant = LifetimeStore(data), new_id("tnt")
     for days in (30, 2, 30):
         lifetimes.use(tenant, days, NOW)
-    lifetimes.released(tenant, Released("hld_a", "2026-01-01T00:00:00.000Z", NOW))
+    lifetimes.released(tenant, ReleasedHold("hld_a", "2026-01-01T00:00:00.000Z", NOW))
     first, released = lifetimes.to_look_at(tenant)
 
     lifetimes.move(tenant, first[0], "further")
@@ -48,8 +48,8 @@ def test_a_length_is_said_once_and_looked_at_from_where_it_was_left(data: Table)
     lifetimes.done(tenant, released[0])
 
     assert [length.days for length in first] == [2, 30]
-    assert released == [Released("hld_a", "2026-01-01T00:00:00.000Z", NOW)]
-    assert lifetimes.to_look_at(tenant) == ([Length(2, "further"), first[1]], [])
+    assert released == [ReleasedHold("hld_a", "2026-01-01T00:00:00.000Z", NOW)]
+    assert lifetimes.to_look_at(tenant) == ([LifeLength(2, "further"), first[1]], [])
 
 
 def test_only_what_is_over_is_deleted(engine: Engine, data: Table) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.core import ids, times
 from chalicelib.core.log import audit, merkle, note, proofs, tiles
 from chalicelib.core.verify import bundle
-from chalicelib.core.verify.stages import Report, Trust, verify
+from chalicelib.core.verify.stages import Report, VerifierInput, verify
 from chalicelib.flow.seal_requests import notify_sealer
 from tests.support.world import World
 
@@ -95,7 +95,7 @@ def tar(w: World, log: str = "2026") -> bytes:
 
 def verified(w: World, log: str = "2026") -> Report:
     """Verify a full bundle with the log's own key."""
-    return verify(tar(w, log), Trust(vkeys=(key(w, log),)))
+    return verify(tar(w, log), VerifierInput(vkeys=(key(w, log),)))
 
 
 def faults(w: World, log: str = "2026") -> tuple[int, set[str]]:

@@ -12,7 +12,7 @@ from chalicelib.core.log import audit, leaf, seal
 from chalicelib.core.log.entry_types import Entry
 from chalicelib.core.log.note import parse_vkey
 from chalicelib.core.verify import bundle
-from chalicelib.core.verify.stages import Report, Trust, verify
+from chalicelib.core.verify.stages import Report, VerifierInput, verify
 from chalicelib.flow.jobs import worker
 from chalicelib.flow.sealing import seal as sealing
 from tests.support.api_cell import Api
@@ -101,7 +101,7 @@ def made(api: Api, **asked: Any) -> bytes:
 
 def verified(api: Api, tar: bytes, **trust: Any) -> Report:
     key = parse_vkey(api.get("/v1/audit/keys").json["data"][0]["vkey"])
-    return verify(tar, Trust(vkeys=(key,), **trust))
+    return verify(tar, VerifierInput(vkeys=(key,), **trust))
 
 
 def content(tar: bytes, name: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.destinations.aws_client import Aws, Make, Session
+from chalicelib.destinations.aws_client import Make, RoleClients, Session
 from chalicelib.destinations.base import SendingClients
 
 REGION = "eu-central-1"
@@ -95,7 +95,7 @@ def clients(
     make: Make, now: Callable[[], datetime], account: str = CELL_ACCOUNT, region: str = REGION
 ) -> SendingClients:
     """Destination clients of a cell."""
-    return SendingClients(aws=Aws(region, account, now, make))
+    return SendingClients(aws=RoleClients(region, account, now, make))
 
 
 def faked(

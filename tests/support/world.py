@@ -41,7 +41,7 @@ from chalicelib.flow.sealing import seal
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from chalicelib.store import signer
-from chalicelib.store.queues import Outgoing, Queue
+from chalicelib.store.queues import OutgoingMessage, Queue
 from chalicelib.store.region import Clients
 from chalicelib.store.seal_requests import SealRequest, SealRequestQueue
 from chalicelib.store.signer import Signer
@@ -90,7 +90,7 @@ class FifoQueue(Queue):
     def sent(self) -> int:
         return self.fifo.sent
 
-    def send(self, messages: Iterable[Outgoing]) -> None:
+    def send(self, messages: Iterable[OutgoingMessage]) -> None:
         for outgoing in messages:
             self.world.effect(f"{self.short}.send")
             super().send([outgoing])

@@ -92,11 +92,11 @@ def test_routes_share_what_may_be_done_when_an_event_is_hard(monkeypatch: pytest
     index = RouteIndex(enumerate([*patterns, Pattern.compile({"kind": ["message"]})]))
     event = {"a": ["x", "z"] * 200, "kind": "message"}
 
-    enough = fields.Effort()
+    enough = fields.WorkBudget()
     assert (index.match(event, enough), enough.refused) == (tuple(range(11)), 0)
 
     monkeypatch.setattr(fields, "MAX_WORK", 5000)  # enough for two of the ten
-    effort = fields.Effort()
+    effort = fields.WorkBudget()
     assert (index.match(event, effort), effort.refused) == ((0, 1, 10), 8)
 
 

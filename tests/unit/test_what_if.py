@@ -18,7 +18,7 @@ from chalicelib.commands.preflight import read
 from chalicelib.commands.what_if import as_text, draft
 from chalicelib.core import times
 from chalicelib.core.decide.plan import plan, routes_of
-from chalicelib.core.explain.what_if import WhatIf, since
+from chalicelib.core.explain.what_if import WhatIfReport, since
 from chalicelib.core.law.residency import Decider
 from chalicelib.core.tenant.records import Route
 from chalicelib.core.verify.redecide import configuration_of
@@ -105,7 +105,7 @@ class Past:
         return self.entries[-1]["routes"][0]["decision"]
 
     def under(self, law: Any) -> Any:
-        found = WhatIf(Decider(law).decide, self.configuration, BEGAN, NOW)
+        found = WhatIfReport(Decider(law).decide, self.configuration, BEGAN, NOW)
         for entry in self.entries:
             found.take(entry)
         return found.report()

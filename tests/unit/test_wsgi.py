@@ -136,7 +136,7 @@ def test_nobody_answers_at_the_address_once_the_server_has_stopped(door: wsgi.Ap
 
 
 def test_each_thread_sees_its_own_request() -> None:
-    shared, both, views = gateway.Threaded(app_name="waybill"), threading.Barrier(2), Blueprint("tests")
+    shared, both, views = gateway.ThreadedApp(app_name="waybill"), threading.Barrier(2), Blueprint("tests")
 
     @views.route("/{proxy+}", methods=["GET"])
     def echo(**_: str) -> Response:

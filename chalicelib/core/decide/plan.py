@@ -17,7 +17,7 @@ from ..law.residency import Decision
 from ..log.entry import VERDICTS
 from ..log.entry_types import Entry
 from ..log.transfers import delivery_id, transfer_id
-from ..pattern.fields import Effort
+from ..pattern.fields import WorkBudget
 from ..tenant.configuration import Configuration
 from ..tenant.consents import Documents, Grounds, kept, none_given
 from ..tenant.intervals import LIFE
@@ -275,7 +275,7 @@ def plan(
     )
     base = with_grounds(base, None, grounds)
     store = decide(base)
-    transfers, effort = [], Effort()
+    transfers, effort = [], WorkBudget()
     for route_id in sorted(configuration.index.match(document, effort)):
         route = configuration.routes[route_id]
         destination = configuration.destinations.get(route.destination)

@@ -111,7 +111,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Examined:
+class FlowExamination:
     """The current decision, every gap, the rules that refuse in any case, and the decision with the gaps filled."""
 
     decision: Decision
@@ -125,7 +125,7 @@ def examine(
     decide: Decide,
     names: Mapping[str, str] | None = None,
     unnamed: Sequence[Mapping[str, Any]] | None = None,
-) -> Examined:
+) -> FlowExamination:
     """Decide, and find every gap.
 
     Args:
@@ -146,7 +146,7 @@ def examine(
         gaps[path] = replace(gap, supply=gap.words()) if no_call else gap
         now = after
     refused = tuple(now.selected_rules()) if now.verdict == "refused" else ()
-    return Examined(first, tuple(gaps[p] for p in sorted(gaps)), refused, now)
+    return FlowExamination(first, tuple(gaps[p] for p in sorted(gaps)), refused, now)
 
 
 def _named(call: str | None, names: Mapping[str, str]) -> str | None:

@@ -80,7 +80,7 @@ class FormProfile(Record):
 
 
 @dataclass(frozen=True)
-class Spelled:
+class SpelledDeclaration:
     """One declaration spelled out. In its body ``@name`` still stands for the id of another."""
 
     name: str
@@ -175,10 +175,10 @@ def _fault(name: str, code: str, text: str) -> dict[str, str]:
     return {"loc": f"body.answers.{name if known else '?'}", "code": code, "msg": text}
 
 
-def spell(profile: FormProfile, answers: Mapping[str, Any]) -> list[Spelled]:
+def spell(profile: FormProfile, answers: Mapping[str, Any]) -> list[SpelledDeclaration]:
     """Spell the declarations out. The answers MUST be ``checked``, and all there."""
     return [
-        Spelled(
+        SpelledDeclaration(
             name=declaration.name,
             call=declaration.call,
             body=_filled(declaration.body, answers),
@@ -223,7 +223,9 @@ def resolved(body: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
     return {name: of(item) for name, item in body.items()}
 
 
-def digest(profile: FormProfile, tenant: str, spelled: Sequence[Spelled], decision: Mapping[str, Any]) -> str:
+def digest(
+    profile: FormProfile, tenant: str, spelled: Sequence[SpelledDeclaration], decision: Mapping[str, Any]
+) -> str:
     """Return the digest of all that was shown: the declarations, and the decisions on them with their rules."""
     shown: dict[str, Any] = {
         "schema": SCHEMA,

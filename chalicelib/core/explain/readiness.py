@@ -17,7 +17,7 @@ from ..law.rules import Rule
 from ..tenant.configuration import Configuration
 from ..tenant.records import Route, Source
 from ..tenant.switches import RULE, stopped_by
-from .preflight import Examined, examine
+from .preflight import FlowExamination, examine
 
 _DAY_S = timedelta(days=1).total_seconds()
 
@@ -105,7 +105,7 @@ def _flow(
     }
 
 
-def _formalities(examined: Examined, law: Law, now: datetime) -> Iterator[Formality]:
+def _formalities(examined: FlowExamination, law: Law, now: datetime) -> Iterator[Formality]:
     """Yield the waits and filing days of the rules that do not let the flow pass yet, and would once the gaps are filled."""
     passes = {(f.provision.id, f.hop) for f in examined.decision.findings if f.effect == "allow"}
     for finding in examined.filled.findings:

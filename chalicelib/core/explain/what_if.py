@@ -47,7 +47,7 @@ class _Change:
 
 
 @dataclass
-class WhatIf:
+class WhatIfReport:
     """Collect entries of the log in any order; ``report`` compares the draft's decisions with those in force.
 
     Args:

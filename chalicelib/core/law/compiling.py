@@ -18,9 +18,9 @@ from .conditions import (
     YES,
     Check,
     Condition,
-    Scene,
+    ConditionFacts,
     Truth,
-    Wait,
+    WaitingPeriod,
     all_hold,
     any_holds,
     in_list,
@@ -55,7 +55,7 @@ class Compiler:
         check = self._table(table)
         return Condition(check, self._party, self._destination, self._bound, self._relies)
 
-    def wait(self, table: object) -> Wait | None:
+    def wait(self, table: object) -> WaitingPeriod | None:
         """Compile the ``waited`` of a permit."""
         self._part = "when.waited"
         return self._wait(table)
@@ -144,7 +144,7 @@ class Compiler:
 
         derive = DERIVED[name]
 
-        def check(scene: Scene) -> Truth:
+        def check(scene: ConditionFacts) -> Truth:
             answer = scene.derived.get(name)
             if answer is None:
                 truth, unknown = derive(scene.facts, scene.sent)
@@ -159,7 +159,7 @@ class Compiler:
         if not isinstance(value, dict):
             wanted = frozenset(self._values("destination", COUNTRY, value))
             return lambda scene: YES if scene.destination in wanted else NO
-        tests: list[Callable[[Any, Scene], bool]] = []
+        tests: list[Callable[[Any, ConditionFacts], bool]] = []
         for op, operand in value.items():
             if op not in ("in_list", "not_in_list"):
                 self._fault(f"unknown operator {op!r} for destination")
@@ -181,7 +181,7 @@ class Compiler:
         if not bounds:
             self._fault("held_hours is compared with whole hours")
 
-        def check(scene: Scene) -> Truth:
+        def check(scene: ConditionFacts) -> Truth:
             since = scene.facts.values.get("held_since")
             if since is None:
                 return NO
@@ -246,7 +246,7 @@ class Compiler:
         self._party |= bool(bound) or not UNBOUND.issuperset(kinds)
         tests = [self._field(n, wanted) for n, wanted in value.items() if n not in ("kind", "bound")]
 
-        def check(scene: Scene) -> Truth:
+        def check(scene: ConditionFacts) -> Truth:
             party = scene.party.id if scene.party is not None else None
             if bound and scene.party is not None and party is None:
                 return Truth(None, frozenset({place_of(scene.party, "id")}))
@@ -284,7 +284,7 @@ class Compiler:
                 self._fault(f"unknown operator {op!r} for {name}")
         return lambda fields: fields.get(name) is not None and all(test(fields[name]) for test in tests)
 
-    def _wait(self, value: object) -> Wait | None:
+    def _wait(self, value: object) -> WaitingPeriod | None:
         self._party = self._bound = True
         if not isinstance(value, dict) or set(value) != {"kind", "field", "working_days"}:
             self._fault("needs kind, field and working_days")
@@ -296,14 +296,14 @@ class Compiler:
         if type(value["working_days"]) is not int or not 0 < value["working_days"] <= 366:
             self._fault("working_days is a whole number from 1 to 366")
             return None
-        return Wait(next(iter(kinds)), value["field"], value["working_days"]) if len(kinds) == 1 else None
+        return WaitingPeriod(next(iter(kinds)), value["field"], value["working_days"]) if len(kinds) == 1 else None
 
     def _within(self, value: object) -> Check:
         wait = self._wait(value)
         if wait is None:
             return lambda _: NO
 
-        def check(scene: Scene) -> Truth:
+        def check(scene: ConditionFacts) -> Truth:
             ends, unknown = wait.ends(scene)
             open_still = frozenset(record for last, record in ends if scene.day <= last)
             if open_still:

@@ -48,7 +48,7 @@ Lists = Mapping[str, tuple[DatedRow, ...]]
 
 
 @dataclass(slots=True)
-class Scene:
+class ConditionFacts:
     """The input of a condition: the facts under one law on its civil day, for one party and one country.
 
     ``records`` are the basis records that are valid on the day, by kind. ``transfer`` says that ``destination`` is a country
@@ -68,7 +68,7 @@ class Scene:
     relied: str | None = None
 
 
-Check = Callable[[Scene], Truth]
+Check = Callable[[ConditionFacts], Truth]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,14 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitingPeriod:
     """A waiting period in working days from a date on a record that is bound to the recipient."""
 
     kind: BasisKind
     field: str
     working_days: int
 
-    def ends(self, scene: Scene) -> tuple[list[tuple[date, str]], frozenset[str]]:
+    def ends(self, scene: ConditionFacts) -> tuple[list[tuple[date, str]], frozenset[str]]:
         """Return the last day of the wait and the record, for each record that proves one; and the unknown paths."""
         ends, unknown = [], set()
         for record in scene.records.get(self.kind, ()):
@@ -114,7 +114,7 @@ def all_hold(checks: Sequence[Check]) -> Check:
     if len(checks) == 1:
         return checks[0]
 
-    def check(scene: Scene) -> Truth:
+    def check(scene: ConditionFacts) -> Truth:
         truth: bool | None = True
         unknown, records = NONE, NONE
         for each in checks:
@@ -134,7 +134,7 @@ def all_hold(checks: Sequence[Check]) -> Check:
 def any_holds(checks: Sequence[Check]) -> Check:
     """Join checks so that one suffices."""
 
-    def check(scene: Scene) -> Truth:
+    def check(scene: ConditionFacts) -> Truth:
         truth: bool | None = False
         unknown, records = NONE, NONE
         for answer in [each(scene) for each in checks]:
@@ -153,7 +153,7 @@ def none_holds(checks: Sequence[Check]) -> Check:
     """Join checks so that not one may hold."""
     some = any_holds(checks)
 
-    def check(scene: Scene) -> Truth:
+    def check(scene: ConditionFacts) -> Truth:
         answer = some(scene)
         if answer.truth is None:
             return answer
@@ -167,7 +167,7 @@ def none_holds(checks: Sequence[Check]) -> Check:
 _STORE_PATHS = {"entity_country": "store.country", "processing_countries": "store.country"}
 
 
-def _known(scene: Scene, path: str) -> tuple[Any, Truth | None]:
+def _known(scene: ConditionFacts, path: str) -> tuple[Any, Truth | None]:
     """Return a fact's value, or the answer for a missing one: None (there is no such thing) or unknown."""
     if not path.startswith("hop."):
         value = scene.facts.values.get(path)
@@ -191,10 +191,10 @@ def place_of(party: FactParty, name: str) -> str:
     return party.path if party.path == UNKNOWN_ONWARD.path else f"{party.path}.{name}"
 
 
-def on_fact(path: str, holds: Callable[[Any, Scene], bool], absent: bool = False) -> Check:
+def on_fact(path: str, holds: Callable[[Any, ConditionFacts], bool], absent: bool = False) -> Check:
     """Make a check of one fact; ``absent`` is the answer where there is no such thing."""
 
-    def check(scene: Scene) -> Truth:
+    def check(scene: ConditionFacts) -> Truth:
         value, unknown = _known(scene, path)
         if unknown is not None:
             return unknown
@@ -208,7 +208,7 @@ def on_fact(path: str, holds: Callable[[Any, Scene], bool], absent: bool = False
 def is_present(path: str) -> Check:
     """Make a check that a fact is known."""
 
-    def check(scene: Scene) -> Truth:
+    def check(scene: ConditionFacts) -> Truth:
         value, unknown = _known(scene, path)
         if unknown is not None:
             return unknown
@@ -225,10 +225,10 @@ COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def in_list(name: str, wanted: bool) -> Callable[[Any, Scene], bool]:
+def in_list(name: str, wanted: bool) -> Callable[[Any, ConditionFacts], bool]:
     """Make a test that a value is, or is not, in the law's dated list on the day."""
 
-    def holds(value: Any, scene: Scene) -> bool:
+    def holds(value: Any, scene: ConditionFacts) -> bool:
         return any(value in row.members and row.counts_on(scene.day) for row in scene.lists[name]) is wanted
 
     return holds

@@ -277,7 +277,7 @@ class Facts:
         return path in _OPTIONAL or (path in _INSIDE_OPTIONAL and _INSIDE_OPTIONAL[path] not in self.objects)
 
 
-class _Reading:
+class _FactsReader:
     """One pass over the facts: values by path, and problems that name places but never values."""
 
     def __init__(self) -> None:
@@ -342,7 +342,7 @@ def read(document: object) -> tuple[Facts | None, list[str]]:
     """Read facts, or say everything that is wrong with them (sorted; places and expectations, never values)."""
     if not isinstance(document, dict):
         return None, ["must be a JSON object of facts"]
-    reading = _Reading()
+    reading = _FactsReader()
     reading.object(document, SHAPE, "", reading.values)
     values, problems = reading.values, reading.problems
     if "now" not in values and not any(p.startswith("now:") for p in problems):

@@ -10,7 +10,7 @@ from .. import times
 from . import loader as law_files
 from .bases import BasisKind, BasisRecord
 from .clocks import ONE_DAY
-from .conditions import NONE, Condition, Scene, Truth
+from .conditions import NONE, Condition, ConditionFacts, Truth
 from .decision import STRICTNESS, Decision, Finding, by_id
 from .derived import COLLECTS, DELIVERS, ENDS, is_personal
 from .facts import UNKNOWN_ONWARD, FactParty, Facts
@@ -19,7 +19,7 @@ from .rules import Provision, Rule
 
 
 @dataclass(slots=True)
-class _Reliance:
+class _ReliedPermit:
     """The permit that a transfer to one country relies on."""
 
     permit: Rule
@@ -215,8 +215,10 @@ class LawEvaluation:
         for record in case.facts.bases:
             if record.stands(file.code, self.day, case.facts.now):
                 records.setdefault(record.kind, []).append(record)
-        self.scene = Scene(case.facts, case.sent, case.derived, file.code, self.day, file.calendar, file.lists, records)
-        self.reliances: dict[tuple[str, str], _Reliance] = {}
+        self.scene = ConditionFacts(
+            case.facts, case.sent, case.derived, file.code, self.day, file.calendar, file.lists, records
+        )
+        self.reliances: dict[tuple[str, str], _ReliedPermit] = {}
         personal = is_personal(case.sent)
         self.destinations = {
             party.path: tuple(self.abroad(party)) if personal and file.countries else () for party in case.parties
@@ -254,7 +256,7 @@ class LawEvaluation:
 
     def permit(self, gate: Provision, party: FactParty, country: str) -> None:
         case = self.case
-        reliance: _Reliance | None = None
+        reliance: _ReliedPermit | None = None
         waiting: Rule | None = None
         unknown: set[str] = set()
         for permit in self.file.permits:
@@ -265,7 +267,7 @@ class LawEvaluation:
                 answer, waits = self.wait(permit, answer)
                 waiting = waiting or (permit if waits else None)
             if answer.truth and reliance is None:
-                reliance = _Reliance(permit, answer.records, replaceable=False)
+                reliance = _ReliedPermit(permit, answer.records, replaceable=False)
             elif answer.truth and reliance is not None:
                 reliance.replaceable = True
             elif answer.truth is None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import times
-from .conditions import Scene
+from .conditions import ConditionFacts
 from .decision import VERDICTS, Decision
 from .facts import FactParty, Facts
 from .loader import Law, LawFile
@@ -83,5 +83,5 @@ def _keeps_content(file: LawFile, rule: Rule) -> bool:
     nobody = FactParty("recipient", {})
     facts = Facts(times.EARLIEST, {"item.layer": LAYER}, frozenset(), (), nobody, None, ())
     day = file.calendar.day(times.EARLIEST)
-    scene = Scene(facts, None, {}, file.code, day, file.calendar, file.lists, {})
+    scene = ConditionFacts(facts, None, {}, file.code, day, file.calendar, file.lists, {})
     return rule.when.check(scene).truth is not False

@@ -9,7 +9,7 @@ from typing import Any
 
 from .clocks import Period, period
 from .compiling import Compiler
-from .conditions import Condition, Wait
+from .conditions import Condition, WaitingPeriod
 
 EVER = date(2000, 1, 1)
 """Gates and the evaluator's own rules count from this day, like the rows of ``any.toml``."""
@@ -43,7 +43,7 @@ class Rule(Provision):
     checked_on: date = EVER
     when: Condition = field(kw_only=True)
     require: Condition | None = None
-    waited: Wait | None = None
+    waited: WaitingPeriod | None = None
     effect: str = ""
     otherwise: str = ""
     lacks: str | None = None

@@ -250,7 +250,7 @@ class Actor(_Model):
     id: Token
 
 
-class Object(_Model):
+class ActObject(_Model):
     """What was acted on."""
 
     kind: Word
@@ -272,7 +272,7 @@ class ActModel(_Entry):
     actor: Actor
     event: EventId | None
     subject: Subject | None
-    object: Object | None
+    object: ActObject | None
     range: CoveredRange | None
     before: Hash | None
     after: Hash | None

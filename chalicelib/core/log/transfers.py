@@ -54,12 +54,12 @@ _WAITS: Mapping[str, Outcome] = {"allowed": "pending", "redacted": "pending", "h
 """What a decision alone comes to."""
 
 
-class _Shown(BaseModel):
+class _ShownModel(BaseModel):
     # Built when first used, as most that imports this names things only.
     model_config = ConfigDict(defer_build=True)
 
 
-class RuleShown(_Shown):
+class ShownRule(_ShownModel):
     """A rule that a decision rests on, and its article; how it stands where the law in force still has it."""
 
     id: str
@@ -69,7 +69,7 @@ class RuleShown(_Shown):
     confidence: Literal["verified", "memory", "unsure"] | None = None
 
 
-class Attempt(_Shown):
+class Attempt(_ShownModel):
     """One try at sending."""
 
     attempt: int
@@ -79,7 +79,7 @@ class Attempt(_Shown):
     took_ms: int
 
 
-class Transfer(_Shown):
+class Transfer(_ShownModel):
     """The auditable fact that data was to go somewhere, and what came of it. ``decision`` is the one in force."""
 
     id: str
@@ -88,7 +88,7 @@ class Transfer(_Shown):
     destination: str
     recipient: str | None
     decision: Literal["allowed", "redacted", "held", "refused"]
-    rules: list[RuleShown]
+    rules: list[ShownRule]
     basis: str | None
     classes_out: list[str]
     missing: list[str]
@@ -173,7 +173,7 @@ def _transfer(
         destination=route["destination"],
         recipient=route["recipient"]["id"] if route["recipient"] else None,
         decision=route["decision"],
-        rules=[RuleShown(id=r["id"], ref=r["ref"], verdict=r["verdict"]) for r in route["rules"]],
+        rules=[ShownRule(id=r["id"], ref=r["ref"], verdict=r["verdict"]) for r in route["rules"]],
         basis=route["basis"],
         classes_out=list(route["classes_out"]),
         missing=list(missing) if route["decision"] == "held" else [],

@@ -24,7 +24,7 @@ from itertools import chain, product
 from typing import Any, Final, NamedTuple
 
 from ..errors import InvalidPattern
-from .fields import LONG_TEXT, ArrayClaim, Effort, Found, Step, find, go_together, steps
+from .fields import LONG_TEXT, ArrayClaim, Found, Step, WorkBudget, find, go_together, steps
 from .operators import FieldMatcher, parse_leaf, place_of
 
 MAX_BYTES: Final = 4096
@@ -87,7 +87,7 @@ class Pattern:
 
     def matches(self, document: Mapping[str, Any]) -> bool:
         """Say whether an event, as JSON values, matches."""
-        found, effort = find(document, self._steps), Effort()
+        found, effort = find(document, self._steps), WorkBudget()
         return any(holds(branch, found, effort) for branch in self.branches)
 
     def may_match(self, known: Mapping[str, Any]) -> bool:
@@ -103,7 +103,7 @@ class Pattern:
         fields of a branch match one by one, but only in different elements of an array, a last item has the path ``$``
         and ``wanted: {"same_element": [paths]}``. The answer holds no value of the event.
         """
-        found, effort = find(document, self._steps), Effort()
+        found, effort = find(document, self._steps), WorkBudget()
         holding = [branch for branch in self.branches if holds(branch, found, effort)]
         # Of a branch that holds each field does, though alone it might not: an absence counts in the chosen elements.
         matched = {field.place for field in chain.from_iterable(holding)}
@@ -121,7 +121,7 @@ class Pattern:
         return [*answer.values(), *apart]
 
 
-def holds(branch: Branch, found: Found, effort: Effort) -> bool:
+def holds(branch: Branch, found: Found, effort: WorkBudget) -> bool:
     """Return whether all fields of a branch match the leaves of an event.
 
     Args:

@@ -113,7 +113,7 @@ class ArrayClaim(NamedTuple):
     leaves: list[Within] | None = None
 
 
-class Effort:
+class WorkBudget:
     """The work that may still be done on an event. ``refused``: how often that was not enough to decide something."""
 
     __slots__ = ("left", "refused", "sizes")
@@ -140,7 +140,7 @@ class Effort:
         return self.takes(size * work)
 
 
-def go_together(claims: list[ArrayClaim], effort: Effort) -> bool:
+def go_together(claims: list[ArrayClaim], effort: WorkBudget) -> bool:
     """Say whether one option of each claim can be chosen without taking two elements of one array.
 
     Claims are first divided into groups that share no array, then each group is divided by the elements of an array. So

@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .compiler import Branch, Pattern, PatternField, holds
-from .fields import Effort, Found, find, steps
+from .fields import Found, WorkBudget, find, steps
 from .operators import Anchor, exact_key, fold
 
 Key = TypeVar("Key", bound=Hashable)
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     branch: Branch
 
 
-class _Starts:
+class _PrefixIndex:
     """Entries by the beginning of a text, found by trying the lengths there are."""
 
     __slots__ = ("by_text", "lengths")
@@ -57,7 +57,7 @@ class _Starts:
 _NONE: list[Entry] = []
 
 
-class _Postings:
+class _PathIndex:
     """The entries filed under one path."""
 
     __slots__ = ("equal", "fold", "head", "present", "tail")
@@ -65,8 +65,8 @@ class _Postings:
     def __init__(self) -> None:
         self.equal: dict[Any, list[Entry]] = {}
         self.fold: dict[str, list[Entry]] = {}
-        self.head = _Starts()
-        self.tail = _Starts()
+        self.head = _PrefixIndex()
+        self.tail = _PrefixIndex()
         self.present: list[Entry] = []
 
     def add(self, anchor: Anchor, entry: Entry) -> None:
@@ -105,7 +105,7 @@ class RouteIndex(Generic[Key]):
             (field.path, anchor) for _, branch in entries for field in branch for anchor in field.leaf.anchors or ()
         )
         self._steps = steps(field.path for _, branch in entries for field in branch)
-        self._by_path: dict[str, _Postings] = {}
+        self._by_path: dict[str, _PathIndex] = {}
         self._always: list[Entry] = []
         for entry in entries:
             self._file(entry, named)
@@ -118,11 +118,11 @@ class RouteIndex(Generic[Key]):
         anchored = [field for field in present if field.leaf.anchors is not None]
         if anchored:
             field = min(anchored, key=names)
-            postings = self._by_path.setdefault(field.path, _Postings())
+            postings = self._by_path.setdefault(field.path, _PathIndex())
             for anchor in dict.fromkeys(field.leaf.anchors or ()):
                 postings.add(anchor, entry)
         elif present:
-            self._by_path.setdefault(present[0].path, _Postings()).present.append(entry)
+            self._by_path.setdefault(present[0].path, _PathIndex()).present.append(entry)
         else:
             self._always.append(entry)
 
@@ -142,12 +142,12 @@ class RouteIndex(Generic[Key]):
                         reached[id(entry)] = entry
         return list(reached.values())
 
-    def match(self, document: Mapping[str, Any], effort: Effort | None = None) -> tuple[Key, ...]:
+    def match(self, document: Mapping[str, Any], effort: WorkBudget | None = None) -> tuple[Key, ...]:
         """Return the keys of all patterns that match an event, in the order in which they were given.
 
         Args:
             effort: the budget of the event; afterwards it says whether it sufficed for all patterns.
         """
-        found, effort = find(document, self._steps), effort or Effort()
+        found, effort = find(document, self._steps), effort or WorkBudget()
         matched = {entry.position for entry in self._candidates(found) if holds(entry.branch, found, effort)}
         return tuple(self._keys[position] for position in sorted(matched))

@@ -26,7 +26,7 @@ class RefusedLine(Record):
     loc: str
 
 
-class Imported(Record):
+class ImportResult(Record):
     """What became of the lines: how many were taken, how many had been before, and those that are refused."""
 
     taken: int = 0

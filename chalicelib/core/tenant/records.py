@@ -119,7 +119,7 @@ class ApiKey(KeySettings):
     created_at: Time
 
 
-class FromProfile(Record):
+class ProfileReference(Record):
     """The profile that made a record, the declaration it is in that profile, and the digest of the accepted form."""
 
     name: Code
@@ -222,7 +222,7 @@ class Recipient(RecipientSettings):
     granted_at: Time | None = None
     granted_by: str | None = None
     created_at: Time
-    profile: FromProfile | None = None
+    profile: ProfileReference | None = None
 
 
 class Retry(Record):
@@ -256,7 +256,7 @@ class Destination(DestinationSettings):
     place: tuple[Country, ...] = ()
     external_id: str | None = None
     disabled_because: Literal["gone", "failing", "role"] | None = None
-    profile: FromProfile | None = None
+    profile: ProfileReference | None = None
 
 
 class Redaction(Record):
@@ -327,7 +327,7 @@ class Route(RouteSettings):
 
     id: str
     created_at: Time
-    profile: FromProfile | None = None
+    profile: ProfileReference | None = None
 
 
 class BasisSettings(Record):
@@ -364,7 +364,7 @@ class Basis(BasisSettings):
     id: str
     created_at: Time
     withdrawn_at: Time | None = None
-    profile: FromProfile | None = None
+    profile: ProfileReference | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the basis as the evaluator reads it, without absent fields other than the four that it always reads."""

@@ -66,7 +66,7 @@ UNKNOWN_REF = "GDPR art. 4(7)-(8), 26, 28; 152-FZ art. 3(2), 6(3)"
 
 
 @dataclass(frozen=True, slots=True)
-class RoleCard:
+class ComputedRole:
     """The router's role in one operation of one flow. ``role`` None is unknown: then the law holds the flow."""
 
     op: str
@@ -89,7 +89,7 @@ class RoleCard:
         }
 
 
-def card(op: str, flow: str, facts: RoleFacts) -> RoleCard:
+def card(op: str, flow: str, facts: RoleFacts) -> ComputedRole:
     """Work out the router's role.
 
     Args:
@@ -99,8 +99,8 @@ def card(op: str, flow: str, facts: RoleFacts) -> RoleCard:
         wanted = (row.own_use, row.set_by, row.instruction, row.joint_agreement)
         given = (facts.own_use, facts.set_by, facts.instruction, facts.joint_agreement)
         if all(w is None or w == g for w, g in zip(wanted, given, strict=True)):
-            return RoleCard(op, flow, facts, row.role, row.decided_as, row.ref)
-    return RoleCard(op, flow, facts, None, None, UNKNOWN_REF)
+            return ComputedRole(op, flow, facts, row.role, row.decided_as, row.ref)
+    return ComputedRole(op, flow, facts, None, None, UNKNOWN_REF)
 
 
 # Parties

@@ -40,7 +40,7 @@ _OCTAL = re.compile(rb"[0-7]{1,11}[\x00 ]*\Z")
 _BASE256 = 0x80
 
 
-class Readable(Protocol):
+class ReadableBytes(Protocol):
     """Bytes that are read a piece at a time: ``bytes``, or a file mapped into memory."""
 
     def __getitem__(self, at: slice, /) -> bytes:
@@ -151,7 +151,7 @@ def _number(size: int) -> bytes:
 # --- reading -----------------------------------------------------------------------------------------------------------
 
 
-def read(data: Readable) -> dict[str, tuple[int, int]]:
+def read(data: ReadableBytes) -> dict[str, tuple[int, int]]:
     """Return where the content of each member begins and ends, in the order of the tar.
 
     Raises:

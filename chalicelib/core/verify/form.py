@@ -18,7 +18,7 @@ from ..log.leaf import verify_entry
 from ..log.note import Checkpoint, Note, VerifierKey
 from ..log.proofs import ConsistencyProof, InclusionProof
 from . import bundle
-from .bundle import Readable
+from .bundle import ReadableBytes
 from .faults import Faults
 
 Parsed = TypeVar("Parsed")
@@ -29,7 +29,7 @@ _MANIFEST = frozenset({"schema", *_TEXTS, "mode", "query", "size", "count", "mad
 
 
 @dataclass(frozen=True, slots=True)
-class RuleInForce:
+class DatedRule:
     """One rule of a law file: its article, and the days on which it counts (``until`` exclusive)."""
 
     ref: str
@@ -41,7 +41,7 @@ class RuleInForce:
 class LawDocument:
     """A law file of a bundle: its rules by id, and its bytes."""
 
-    rules: Mapping[str, RuleInForce]
+    rules: Mapping[str, DatedRule]
     data: bytes
     has_laws: bool
 
@@ -50,7 +50,7 @@ class LawDocument:
 class BundleEvidence:
     """The members of a bundle, read. Malformed and absent members are left out."""
 
-    data: Readable
+    data: ReadableBytes
     spans: Mapping[str, tuple[int, int]]
     manifest: Mapping[str, Any]
     faults: Faults
@@ -86,7 +86,7 @@ class BundleEvidence:
         return _parsed(self.faults, "proof", name, proofs.parse_inclusion, self.content(name)) if name else None
 
 
-def read(data: Readable, faults: Faults) -> BundleEvidence | None:
+def read(data: ReadableBytes, faults: Faults) -> BundleEvidence | None:
     """Read a bundle's members but for its entries and their proofs, which are read when asked for.
 
     Returns:
@@ -198,7 +198,7 @@ def _law(data: bytes) -> LawDocument:
         _demand(isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("ref"), str))
         _demand("effective_to" in row and row["id"] not in rules)
         since, until = _day(row.get("effective_from")), row["effective_to"]
-        rules[row["id"]] = RuleInForce(row["ref"], since, None if until is None else _day(until))
+        rules[row["id"]] = DatedRule(row["ref"], since, None if until is None else _day(until))
     return LawDocument(rules, data, "laws" in found)
 
 

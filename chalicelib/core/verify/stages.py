@@ -13,16 +13,16 @@ from typing import Any
 
 from .. import times
 from ..log.note import LOG, WITNESS, Checkpoint, Note, VerifierKey
-from .bundle import Readable
+from .bundle import ReadableBytes
 from .decisions import Decisions
 from .faults import STAGES, Fault, Faults
 from .form import BundleEvidence, read
 from .proofs import Proofs
-from .whole import Whole
+from .whole import CompletenessCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class VerifierInput:
     """The reader's own input.
 
     Args:
@@ -66,7 +66,7 @@ class Report:
         }
 
 
-def verify(data: Readable, trust: Trust) -> Report:
+def verify(data: ReadableBytes, trust: VerifierInput) -> Report:
     """Verify a bundle. Never raises on its content.
 
     1 read the members, 2 take the entries one by one, comparing each with log, law and configuration, 3 compare the
@@ -79,7 +79,7 @@ def verify(data: Readable, trust: Trust) -> Report:
     keys = trust.vkeys or tuple(key for key in evidence.keys if key.algorithm == LOG)
     witnesses = trust.witnesses or tuple(key for key in evidence.keys if key.algorithm == WITNESS and not trust.vkeys)
     proofs = Proofs(evidence, (*keys, *witnesses), trust.seen)
-    whole = Whole(faults, evidence.manifest["log"], evidence.manifest["made_at"], trust.now)
+    whole = CompletenessCheck(faults, evidence.manifest["log"], evidence.manifest["made_at"], trust.now)
     decisions = Decisions(evidence)
     kinds: dict[str, int] = {}
     for leaf, entry in evidence.entries():  # 2
@@ -103,7 +103,12 @@ def _report(faults: Faults, told: Mapping[str, Any]) -> Report:
 
 
 def _told(
-    evidence: BundleEvidence, trust: Trust, kinds: Mapping[str, int], whole: Whole, decisions: Decisions, cosigned: int
+    evidence: BundleEvidence,
+    trust: VerifierInput,
+    kinds: Mapping[str, int],
+    whole: CompletenessCheck,
+    decisions: Decisions,
+    cosigned: int,
 ) -> dict[str, Any]:
     manifest, head = evidence.manifest, evidence.head
     return {

@@ -16,7 +16,7 @@ GRACE = timedelta(days=2)
 ENDS = frozenset({"delivered", "rejected", "gave_up"})
 
 
-class Promise(NamedTuple):
+class DecidedRoute(NamedTuple):
     """One route of one decision."""
 
     id: str
@@ -32,7 +32,7 @@ class Promise(NamedTuple):
     classes: frozenset[str]
 
 
-class Try(NamedTuple):
+class AttemptRecord(NamedTuple):
     """One attempt."""
 
     id: str
@@ -57,7 +57,7 @@ class EndingAct(NamedTuple):
 
 
 @dataclass
-class Whole:
+class CompletenessCheck:
     """Take the entries, and report at the end which are missing.
 
     Args:
@@ -70,8 +70,8 @@ class Whole:
     now: datetime | None
     open: int = 0
     held: int = 0
-    _promises: dict[tuple[str, str], Promise] = field(default_factory=dict)
-    _tries: list[Try] = field(default_factory=list)
+    _promises: dict[tuple[str, str], DecidedRoute] = field(default_factory=dict)
+    _tries: list[AttemptRecord] = field(default_factory=list)
     _acts: list[EndingAct] = field(default_factory=list)
     _decided: set[str] = field(default_factory=set)
     _latest: str = ""
@@ -113,7 +113,7 @@ class Whole:
         self._gaps()
         self._ends(ended)
 
-    def _follow(self, attempt: Try, promise: Promise) -> None:
+    def _follow(self, attempt: AttemptRecord, promise: DecidedRoute) -> None:
         if promise.decision in ("held", "refused"):
             self.faults.add("barred", attempt.id)
         if not attempt.classes <= promise.classes:
@@ -172,8 +172,8 @@ class Whole:
         return [act for act in laid if act.object not in lifted]
 
 
-def _promise(entry: Entry, route: Mapping[str, Any]) -> Promise:
-    return Promise(
+def _promise(entry: Entry, route: Mapping[str, Any]) -> DecidedRoute:
+    return DecidedRoute(
         id=entry["id"],
         at=entry["at"],
         cause=entry["cause"],
@@ -188,8 +188,8 @@ def _promise(entry: Entry, route: Mapping[str, Any]) -> Promise:
     )
 
 
-def _try(entry: Entry) -> Try:
-    return Try(
+def _try(entry: Entry) -> AttemptRecord:
+    return AttemptRecord(
         id=entry["id"],
         decided=entry["decided"],
         transfer=entry["transfer"],
@@ -201,7 +201,7 @@ def _try(entry: Entry) -> Try:
     )
 
 
-def _covers(hold: EndingAct, promise: Promise) -> bool:
+def _covers(hold: EndingAct, promise: DecidedRoute) -> bool:
     """Return whether a legal hold covers an event, a person it is about, or everything."""
     if hold.event is not None:
         return hold.event == promise.event

@@ -19,7 +19,7 @@ from ...core.tenant.records import Recipient
 from ...core.tenant.roles import RoleParty, accountable
 from ...core.times import text
 from ...core.verify import redecide
-from ..pagination import Filter, Listed
+from ..pagination import Filter, ListItem
 from ..request import Request
 from ..sealing import proofs
 from . import read
@@ -53,7 +53,7 @@ def operator_of(request: Request) -> RoleParty:
     )
 
 
-def of_period(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+def of_period(request: Request, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield the events of a period, and the acts without an event, each once, by the event's own time.
 
     The search starts a day before the tenant was made and ends now. A position after an event is after all of its entries, which share the beginning of their ids.
@@ -66,26 +66,26 @@ def of_period(request: Request, wanted: Filter, position: str) -> Iterator[Liste
     return _grouped(request, read.entries(request, Filter(after=after, before=before), position))
 
 
-def of_subject(request: Request, subject: str, position: str) -> Iterator[Listed]:
+def of_subject(request: Request, subject: str, position: str) -> Iterator[ListItem]:
     """Yield the events that a person sent, oldest first, and acts about that person."""
     return _grouped(request, read.entries_of_subject(request, subject, Filter(), position))
 
 
-def _grouped(request: Request, found: Iterable[Listed]) -> Iterator[Listed]:
+def _grouped(request: Request, found: Iterable[ListItem]) -> Iterator[ListItem]:
     told: str | None = None
     for step in found:
         entry = step.item
         if entry is None:
             yield step
         elif entry["event"] is None:
-            yield Listed(entry["id"], EventAccount((entry,), {}), step.cost)
+            yield ListItem(entry["id"], EventAccount((entry,), {}), step.cost)
         elif entry["event"] != told:
             told = entry["event"]
             behind = entry["id"][:18] + "z" * (len(entry["id"]) - 18)
-            yield Listed(behind, _event(request, audit.minute_of(entry["id"]), told), EVENT_COST)
+            yield ListItem(behind, _event(request, audit.minute_of(entry["id"]), told), EVENT_COST)
 
 
-def of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[Listed]:
+def of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield one event.
 
     Raises:
@@ -96,7 +96,7 @@ def of_event(request: Request, event: str, wanted: Filter, position: str) -> Ite
             yield step
             continue
         minute = audit.minute_of(step.item["id"])
-        yield Listed(step.item["id"][:18] + "z" * 12, _event(request, minute, event), EVENT_COST)
+        yield ListItem(step.item["id"][:18] + "z" * 12, _event(request, minute, event), EVENT_COST)
         return
 
 

@@ -16,7 +16,7 @@ from ...core.log.transfers import Transfer, of_entries
 from ...core.tenant.records import RETENTION_DAYS_MAX
 from ...store.data import EventKey, EventRow
 from ...store.restriction import Restriction
-from ..pagination import Filter, Listed
+from ..pagination import Filter, ListItem
 from ..request import Request
 from .decisions import as_viewed, is_abroad, snapshot_of
 
@@ -67,7 +67,7 @@ def opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str
     }
 
 
-def events(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+def events(request: Request, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield a tenant's events, newest first by receipt. The caller MUST log the shown ones with ``viewed``.
 
     Raises:
@@ -81,11 +81,11 @@ def events(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
         for key, place in batch:
             document = documents.get(key.event) if key is not None else None
             if key is None:
-                yield Listed(place, cost=DAY_COST)
+                yield ListItem(place, cost=DAY_COST)
             elif document is not None and _is_wanted(wanted, document):
-                yield Listed(place, as_viewed(request, snapshot.configuration, document), ROW_COST)
+                yield ListItem(place, as_viewed(request, snapshot.configuration, document), ROW_COST)
             else:
-                yield Listed(place, cost=ROW_COST)
+                yield ListItem(place, cost=ROW_COST)
 
 
 def _is_wanted(wanted: Filter, document: Mapping[str, Any]) -> bool:
@@ -184,7 +184,7 @@ def transfer(request: Request, transfer_id: str) -> Transfer:
     return next(t for t in of_entries(mine, row.missing if row else {}, now) if t.id == transfer_id)
 
 
-def transfers(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+def transfers(request: Request, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield the transfers of a tenant's events, newest event first.
 
     A position is the event's, and after a space the transfer's id where the list goes on within an event.
@@ -198,15 +198,15 @@ def transfers(request: Request, wanted: Filter, position: str) -> Iterator[Liste
         for key, at in batch:
             row = rows.get(key.event) if key is not None else None
             if row is None:
-                yield Listed(at, cost=DAY_COST if key is None else 1)
+                yield ListItem(at, cost=DAY_COST if key is None else 1)
                 continue
             for one in transfers_of(request, row):
                 if at != place or one.id > within:
-                    yield Listed(f"{at} {one.id}", one, ROW_COST)
-            yield Listed(at, cost=ROW_COST)
+                    yield ListItem(f"{at} {one.id}", one, ROW_COST)
+            yield ListItem(at, cost=ROW_COST)
 
 
-def transfers_of_event(request: Request, event: str, position: str) -> Iterator[Listed]:
+def transfers_of_event(request: Request, event: str, position: str) -> Iterator[ListItem]:
     """Yield the transfers of one event.
 
     Raises:
@@ -214,10 +214,10 @@ def transfers_of_event(request: Request, event: str, position: str) -> Iterator[
     """
     for one in transfers_of(request, row_of(request, event)):
         if one.id > position:
-            yield Listed(one.id, one)
+            yield ListItem(one.id, one)
 
 
-def transfers_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[Listed]:
+def transfers_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield the transfers of a person's events, oldest first.
 
     A position is the previous entry's, and after a space the transfer's id, so that a list can go on within an event.
@@ -231,8 +231,8 @@ def transfers_of_subject(request: Request, subject: str, wanted: Filter, positio
             row = request.runtime.data.event(request.tenant.id, entry["event"], now)
             for one in of_entries([e for e in mine if e["event"] == entry["event"]], row.missing if row else {}, now):
                 if within[4:18] != entry["id"][4:18] or one.id > within:
-                    yield Listed(f"{before} {one.id}", one, ROW_COST)
-        yield Listed(found.position, cost=found.cost)
+                    yield ListItem(f"{before} {one.id}", one, ROW_COST)
+        yield ListItem(found.position, cost=found.cost)
         before = found.position
 
 
@@ -246,7 +246,7 @@ def _span(request: Request, wanted: Filter) -> tuple[datetime, datetime]:
     return max(times.EARLIEST, first), min(wanted.before or now + timedelta(days=1), times.LATEST)
 
 
-def entries(request: Request, wanted: Filter, position: str) -> Iterator[Listed]:
+def entries(request: Request, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield the tenant's audit entries by the time of the event or act, oldest first."""
     after, before = _span(request, wanted)
     start: str | None = position or None
@@ -255,14 +255,14 @@ def entries(request: Request, wanted: Filter, position: str) -> Iterator[Listed]
             request.tenant.id, after, before, now=request.runtime.now(), limit=READ_AT_ONCE, start=start
         )
         for entry in page.entries:
-            yield Listed(entry["id"], entry)
+            yield ListItem(entry["id"], entry)
         if page.next is None:
             return
         start = page.next
-        yield Listed(start, cost=READ_AT_ONCE)
+        yield ListItem(start, cost=READ_AT_ONCE)
 
 
-def entries_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[Listed]:
+def entries_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield the entries of a person, oldest first."""
     after, before = _span(request, wanted)
     start: str | None = position or None
@@ -271,14 +271,14 @@ def entries_of_subject(request: Request, subject: str, wanted: Filter, position:
             request.tenant.id, subject, after, before, now=request.runtime.now(), limit=READ_AT_ONCE, start=start
         )
         for entry in page.entries:
-            yield Listed(entry["id"], entry)
+            yield ListItem(entry["id"], entry)
         if page.next is None:
             return
         start = page.next
-        yield Listed(start, cost=READ_AT_ONCE)
+        yield ListItem(start, cost=READ_AT_ONCE)
 
 
-def entries_of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[Listed]:
+def entries_of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[ListItem]:
     """Yield the entries of one event in order of time.
 
     Raises:
@@ -293,12 +293,12 @@ def entries_of_event(request: Request, event: str, wanted: Filter, position: str
     else:
         for found in entries(request, wanted, position):
             keep = found.item is not None and found.item["event"] == event
-            yield Listed(found.position, found.item if keep else None, found.cost)
+            yield ListItem(found.position, found.item if keep else None, found.cost)
         return
     seen = not position
     for entry in mine:
         if seen and entry["event"] == event:
-            yield Listed(entry["id"], entry)
+            yield ListItem(entry["id"], entry)
         seen = seen or entry["id"] == position
 
 
@@ -319,7 +319,7 @@ def entry(request: Request, entry_id: str) -> Entry:
 # Holds
 
 
-def holds(request: Request, position: str) -> Iterator[Listed]:
+def holds(request: Request, position: str) -> Iterator[ListItem]:
     """Yield the tenant's held transfers, the longest held first. A hold's id is its transfer's, with ``hld_``."""
     for _, place in request.runtime.data.held(request.tenant.id, position):
         since, _, transfer_id = place.partition("#")
@@ -337,7 +337,7 @@ def holds(request: Request, position: str) -> Iterator[Listed]:
                 "held_since": since,
                 "expires_at": times.text(hold_ends_at(request.tenant, times.parse(since), times.parse(one.expires_at))),
             }
-        yield Listed(place, item, DAY_COST)
+        yield ListItem(place, item, DAY_COST)
 
 
 def decide_hold(request: Request, hold: str) -> Transfer:

@@ -17,7 +17,7 @@ from typing import Any
 from ...core import ids
 from ...core.errors import Invalid, NotFound
 from ...core.log.entry_types import Act
-from ...core.tenant.consent_lines import Imported, RefusedLine, WithdrawalLine
+from ...core.tenant.consent_lines import ImportResult, RefusedLine, WithdrawalLine
 from ...core.tenant.consents import Consent, ConsentSettings, Withdrawal
 from ...store.consents import OF_ONE_PERSON
 from ..request import Request
@@ -27,7 +27,7 @@ from .consents import check_said, entry_of
 Line = tuple[int, ConsentSettings | WithdrawalLine]
 
 
-def take(request: Request, lines: Sequence[Line]) -> Imported:
+def take(request: Request, lines: Sequence[Line]) -> ImportResult:
     """Import lines; a wrong line does not stop the others.
 
     Args:
@@ -75,7 +75,7 @@ def take(request: Request, lines: Sequence[Line]) -> Imported:
     if open_rows:
         wake_held(request)  # 7: once, however many they are
     refused.sort(key=lambda one: one.line)
-    return Imported(taken=counted["taken"], already=counted["already"], refused=refused)
+    return ImportResult(taken=counted["taken"], already=counted["already"], refused=refused)
 
 
 def refused_line(number: int, fault: Invalid) -> RefusedLine:

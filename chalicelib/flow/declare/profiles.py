@@ -17,7 +17,7 @@ from ... import law as laws
 from ...core.decide.plan import route_facts, source_facts
 from ...core.errors import AuditConflict, Conflict, Invalid, NotFound
 from ...core.explain import profile as profiles
-from ...core.explain.profile import FormProfile, Spelled
+from ...core.explain.profile import FormProfile, SpelledDeclaration
 from ...core.ids import derived
 from ...core.law.decision import STRICTNESS
 from ...core.tenant.configuration import Configuration
@@ -26,7 +26,7 @@ from ...core.tenant.records import (
     BasisSettings,
     Destination,
     DestinationSettings,
-    FromProfile,
+    ProfileReference,
     Recipient,
     RecipientSettings,
     Route,
@@ -120,7 +120,7 @@ def accept(
         more: dict[str, Any] = {}
         record = found.get(each.name)
         if record is None:
-            mark = FromProfile(name=profile.name, digest=digest, declaration=each.name)
+            mark = ProfileReference(name=profile.name, digest=digest, declaration=each.name)
             # Of its own for each declaration, and the same for each try.
             seed = hashlib.sha256(request.seed + each.name.encode()).digest()
             own = replace(request, profile=mark, seed=seed)
@@ -164,7 +164,7 @@ def _written(request: Request, made: Sequence[tuple[_Record, Any]], digest: str)
         noted(request, made[-1][0].id, "profile", before.hash)
 
 
-def _decision(request: Request, source_id: str, spelled: Sequence[Spelled]) -> dict[str, Any]:
+def _decision(request: Request, source_id: str, spelled: Sequence[SpelledDeclaration]) -> dict[str, Any]:
     """Return the decision on every message of the source along the route, as if all declarations were made."""
     must_exist(request, source_id, "src", "body.answers.source")
     now, configuration = request.runtime.now(), snapshot_of(request).configuration

@@ -39,12 +39,12 @@ LOOK_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedTransfer:
     """The transfer has ended."""
 
 
 @dataclass(frozen=True)
-class Waits:
+class WaitingTransfer:
     """The transfer waits until ``due_at``; ``task`` is its state from now on.
 
     ``listed``: it waits for its destination, and pump wakes its lane as soon as the destination takes deliveries again.
@@ -67,7 +67,7 @@ def delays_of(batch: Batch, task: DeliveryTask) -> tuple[int, ...]:
 
 def deliver(
     batch: Batch, task: DeliveryTask, state: DeliveryState, held_since: datetime | None, *, woken: bool = False
-) -> Ended | Waits:
+) -> EndedTransfer | WaitingTransfer:
     """Decide again, and send if the event may leave and the destination takes deliveries now.
 
     Args:
@@ -87,7 +87,7 @@ def deliver(
     if state.row.sealed is None or state.data_key is None:
         if state.row.restriction is not None:  # it ended all waiting transfers: this one was replayed at the same time
             _act(batch, task, "erased", state.row.restriction.ground, now)
-        return Ended()  # erased: that act's entry ends all transfers of the event
+        return EndedTransfer()  # erased: that act's entry ends all transfers of the event
     destination = snapshot.configuration.destinations.get(task.destination)
     route = snapshot.configuration.routes.get(task.route)
     if destination is None or route is None:
@@ -112,13 +112,13 @@ def deliver(
     while decided != (task.decision, task.classes_out, task.recipient):  # again where another process was faster
         task = _redecide(batch, task, snapshot, base, judgement, recipient, now)
         if task.decision == "refused":
-            return Ended()
+            return EndedTransfer()
     if task.decision == "held":
         _held_anew(runtime, snapshot, task, state, document)
         return _still_held(snapshot, task, judgement, now, now)
     leave = admission.admit(batch, task, destination, woken=woken)
     if isinstance(leave, datetime):
-        return Waits(leave, task, state.made, listed=True)
+        return WaitingTransfer(leave, task, state.made, listed=True)
     return send(batch, task, state, snapshot, destination, document, judgement, probe=leave)
 
 
@@ -137,12 +137,12 @@ def _held_anew(
 
 def _still_held(
     snapshot: Snapshot, task: DeliveryTask, judgement: RouteDecision, held_since: datetime, now: datetime
-) -> Waits:
+) -> WaitingTransfer:
     ends_at = hold_ends_at(snapshot.configuration.tenant, held_since, times.parse(task.expires_at))
     due_at = min(now + LOOK_AGAIN, ends_at)
     if judgement.retry_at is not None:
         due_at = min(due_at, max(times.parse(judgement.retry_at), now))
-    return Waits(due_at, replace(task, held_since=times.text(held_since)), 0)
+    return WaitingTransfer(due_at, replace(task, held_since=times.text(held_since)), 0)
 
 
 def _act(batch: Batch, task: DeliveryTask, kind: str, reason: str, now: datetime) -> Mapping[str, Any]:
@@ -161,24 +161,24 @@ def _act(batch: Batch, task: DeliveryTask, kind: str, reason: str, now: datetime
     return stored
 
 
-def _lost(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime) -> Ended:
+def _lost(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime) -> EndedTransfer:
     """End an off-the-record transfer that hooks has not ended in time. It may have been sent; its content is gone."""
     decided = batch.runtime.audit.get(task.tenant, task.decided, task.log)
     if decided is None:
-        return Ended()  # never decided, hence never sent; its platform posts it again
+        return EndedTransfer()  # never decided, hence never sent; its platform posts it again
     if not decided["facts"].get("otr"):
-        return Ended()  # first posted on the record: that task is on its way
+        return EndedTransfer()  # first posted on the record: that task is on its way
     if task.decision == "held":
         return expire(batch, task, "off_record", now)
     attempted(batch, task, state, "lost", 0, task.classes_out, None, None, now)
-    return Ended()
+    return EndedTransfer()
 
 
-def expire(batch: Batch, task: DeliveryTask, reason: str, now: datetime) -> Ended:
+def expire(batch: Batch, task: DeliveryTask, reason: str, now: datetime) -> EndedTransfer:
     """End a transfer without sending anything."""
     _act(batch, task, "expired", reason, now)
     count("transfers", outcome="expired")
-    return Ended()
+    return EndedTransfer()
 
 
 def _redecide(
@@ -253,7 +253,7 @@ def send(
     *,
     probe: bool,
     clients: SendingClients | None = None,
-) -> Ended | Waits:
+) -> EndedTransfer | WaitingTransfer:
     """Send an event along a route once, and write the attempt's entry.
 
     Args:
@@ -319,7 +319,7 @@ def attempted(
     size_bytes: int | None,
     retry_after_s: float | None,
     now: datetime,
-) -> Ended | Waits:
+) -> EndedTransfer | WaitingTransfer:
     """Write an attempt's entry. Where another outcome is already there, write this one as the next take."""
     delays = delays_of(batch, task)
     made = state.made + 1
@@ -347,4 +347,4 @@ def attempted(
             break
     count("attempts", outcome=outcome.value)
     due_at = next_attempt(made, delays, outcome, now, task.delivery, retry_after_s)
-    return Ended() if due_at is None else Waits(due_at, task, made)
+    return EndedTransfer() if due_at is None else WaitingTransfer(due_at, task, made)

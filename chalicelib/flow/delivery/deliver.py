@@ -30,7 +30,7 @@ from ...store.data import list_of
 from ..messages import RECEIVES_MAX, QueueMessage, send_back
 from ..seal_requests import notify_sealer
 from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
-from .attempt import Ended, Waits, delays_of, deliver
+from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
 
 SHORT_WAIT_S = 10
 """The longest first wait that uses the message's visibility instead of a parked row."""
@@ -101,7 +101,7 @@ def _lane(batch: Batch, messages: list[QueueMessage], states: Mapping[str, Deliv
             if batch.late:
                 if "wake" in body or not message.is_last_try:
                     return {**failed, **_in(1, messages[number:])}
-                park(batch, message.sequence, Waits(batch.runtime.now(), DeliveryTask.from_body(body), 0))
+                park(batch, message.sequence, WaitingTransfer(batch.runtime.now(), DeliveryTask.from_body(body), 0))
                 parked = True
                 continue
             if "wake" in body:
@@ -138,14 +138,16 @@ def _in(wait_s: float | None, messages: list[QueueMessage]) -> dict[str, float |
     return dict.fromkeys((message.id for message in messages), wait_s)
 
 
-def _comes_back(waits: Waits, wait_s: float, receives: int) -> bool:
+def _comes_back(waits: WaitingTransfer, wait_s: float, receives: int) -> bool:
     """Say whether a message with a short wait goes back to the queue."""
     if waits.listed:
         return wait_s > 0 and receives <= SHORT_WAITS
     return waits.attempts == 1 and waits.task.decision != "held"
 
 
-def _first(batch: Batch, message: QueueMessage, task: DeliveryTask, state: DeliveryState, parked: bool) -> Waits | None:
+def _first(
+    batch: Batch, message: QueueMessage, task: DeliveryTask, state: DeliveryState, parked: bool
+) -> WaitingTransfer | None:
     """Deliver a task that is not parked yet. Return None where its transfer has ended."""
     runtime = batch.runtime
     now = runtime.now()
@@ -154,25 +156,25 @@ def _first(batch: Batch, message: QueueMessage, task: DeliveryTask, state: Deliv
     if state.ended or task.decision == "refused":
         return None
     if parked:
-        return Waits(now, task, state.made)
+        return WaitingTransfer(now, task, state.made)
     if state.made >= 2:  # twice tried, not parked: a crash came between the entry and the row
         return _after(batch, task, state, now)
     overdue = now - times.from_millis(message.sent_ms) > timedelta(seconds=WAITED_S)
     if state.made == 0 and overdue:
-        return Waits(now, task, 0)
+        return WaitingTransfer(now, task, 0)
     result = deliver(batch, task, state, held_since=None)
-    return result if isinstance(result, Waits) else None
+    return result if isinstance(result, WaitingTransfer) else None
 
 
-def _after(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime) -> Waits:
+def _after(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime) -> WaitingTransfer:
     """Return when a task is due whose last attempt failed and is logged."""
     delays = delays_of(batch, task)
     last = state.attempts[state.made]
     due = next_attempt(state.made, delays, Outcome.FAILED, times.parse(last["at"]), task.delivery)
-    return Waits(due or now, task, state.made)
+    return WaitingTransfer(due or now, task, state.made)
 
 
-def park(batch: Batch, sequence: str, waits: Waits) -> None:
+def park(batch: Batch, sequence: str, waits: WaitingTransfer) -> None:
     """Store a task as the last row of its lane. The lane's head says when the lane is drained."""
     task = waits.task
     held = task.decision == "held"
@@ -185,7 +187,7 @@ def park(batch: Batch, sequence: str, waits: Waits) -> None:
     count("parked", state="held" if held else "listed" if waits.listed else "retry")
 
 
-def _place(batch: Batch, waits: Waits) -> tuple[datetime, str | None]:
+def _place(batch: Batch, waits: WaitingTransfer) -> tuple[datetime, str | None]:
     """Return when a lane is drained next, and the list that it waits in until then."""
     if not waits.listed:
         return waits.due_at, None
@@ -215,7 +217,7 @@ def drain(batch: Batch, lane: str, due: str) -> None:
             runtime.data.move_head(lane, now if batch.late else waiting.due, due)
             return
         result = _waiting_or_given_up(batch, sequence, waiting)
-        if isinstance(result, Waits):
+        if isinstance(result, WaitingTransfer):
             held = result.task.decision == "held"
             task = result.task if held else replace(result.task, held_since=None)
             if not result.listed or result.due_at > now or WaitingTask(task, waiting.due_at) != waiting:
@@ -227,7 +229,7 @@ def drain(batch: Batch, lane: str, due: str) -> None:
     runtime.data.remove_head(lane)
 
 
-def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> Ended | Waits:
+def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> EndedTransfer | WaitingTransfer:
     """Deliver a waiting task. Give it up once it has failed, for a reason of its own, as often as a message may.
 
     Else it would block the tasks behind it.
@@ -249,16 +251,16 @@ def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> E
 
         error("deliver_failed", fault)
         dead.give_up(batch.runtime, task.body(), task.lane)
-        return Ended()
+        return EndedTransfer()
 
 
-def _waiting(batch: Batch, waiting: WaitingTask) -> Ended | Waits:
+def _waiting(batch: Batch, waiting: WaitingTask) -> EndedTransfer | WaitingTransfer:
     """Deliver a waiting task from where the log says that it is."""
     attempts = len(delays_of(batch, waiting.task)) + 1
     state = look(batch, [waiting.task], attempts)[waiting.task.transfer]
     task, state = up_to_date(batch, waiting.task, state, attempts)
     if state.ended or task.decision == "refused":
-        return Ended()
+        return EndedTransfer()
     if state.made:
         waits = _after(batch, task, state, batch.runtime.now())
         if waits.due_at > batch.runtime.now() and waiting.due < waits.due_at:

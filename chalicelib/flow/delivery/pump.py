@@ -19,7 +19,7 @@ from ...core.delivery.breaker import BreakerState
 from ...core.errors import Unavailable
 from ...observe import count, error
 from ...runtime import Runtime
-from ...store.queues import ENTRIES_A_CALL, Outgoing, body
+from ...store.queues import ENTRIES_A_CALL, OutgoingMessage, body
 
 LANES_A_SHARD = 2000
 UNTIL_S = 45
@@ -28,7 +28,7 @@ HEALTH = "health#"
 
 
 @dataclass
-class Listed:
+class DueDestination:
     """A destination that is due: its listed lanes, and how many of them are woken a second."""
 
     tenant: str
@@ -58,7 +58,7 @@ def handle(runtime: Runtime) -> int:
     return woken
 
 
-def _due(runtime: Runtime, now: datetime, destinations: list[str]) -> Iterator[Outgoing]:
+def _due(runtime: Runtime, now: datetime, destinations: list[str]) -> Iterator[OutgoingMessage]:
     """Yield wakes of due lanes; note the destinations that are found among them."""
     for name, due in runtime.data.due_lanes(now, LANES_A_SHARD):
         if name.startswith(HEALTH):
@@ -67,11 +67,11 @@ def _due(runtime: Runtime, now: datetime, destinations: list[str]) -> Iterator[O
             yield _wake(name, due, now)
 
 
-def _wake(lane: str, due: str, now: datetime) -> Outgoing:
+def _wake(lane: str, due: str, now: datetime) -> OutgoingMessage:
     tenant = lane.partition("#")[0]
     # Never an id that was used within five minutes: SQS takes such a message and drops it.
     once = hashlib.sha256(f"wake\n{lane}\n{due}\n{times.text(now)[:16]}".encode()).hexdigest()
-    return Outgoing(body({"v": 1, "wake": lane, "due": due, "tenant": tenant}), lane, once)
+    return OutgoingMessage(body({"v": 1, "wake": lane, "due": due, "tenant": tenant}), lane, once)
 
 
 def _listed(runtime: Runtime, now: datetime, started: float, destinations: list[str]) -> int:
@@ -93,7 +93,7 @@ def _listed(runtime: Runtime, now: datetime, started: float, destinations: list[
     return woken
 
 
-def _open(runtime: Runtime, name: str, now: datetime) -> Listed | None:
+def _open(runtime: Runtime, name: str, now: datetime) -> DueDestination | None:
     _, tenant, destination = name.split("#")
     try:
         per_s, goes_on = breaker.wakes(runtime.destination_state.get(tenant, destination).state, now)
@@ -103,10 +103,10 @@ def _open(runtime: Runtime, name: str, now: datetime) -> Listed | None:
     if not per_s:
         return None  # moved since the index showed it
     lanes = runtime.data.listed(tenant, destination, None if goes_on else 1)
-    return Listed(tenant, destination, lanes, per_s, goes_on)
+    return DueDestination(tenant, destination, lanes, per_s, goes_on)
 
 
-def _a_second(runtime: Runtime, one: Listed, now: datetime) -> int:
+def _a_second(runtime: Runtime, one: DueDestination, now: datetime) -> int:
     """Wake a destination's lanes for a second. After a failure the next run does the rest."""
     try:
         return _woken(runtime, one, now)
@@ -116,7 +116,7 @@ def _a_second(runtime: Runtime, one: Listed, now: datetime) -> int:
         return 0
 
 
-def _woken(runtime: Runtime, one: Listed, now: datetime) -> int:
+def _woken(runtime: Runtime, one: DueDestination, now: datetime) -> int:
     lanes = list(islice(one.lanes, one.per_s))
     runtime.outbox.send(_wake(lane, due, now) for lane, due in lanes)
     first, one.found = not one.found, one.found or bool(lanes)

@@ -37,7 +37,7 @@ from ..deliveries import tasks_of
 from ..delivery.attempt import attempted, expire, send
 from ..messages import QueueMessage
 from ..published import keep_published
-from ..routing.route import Work, find_people, plan_of
+from ..routing.route import RoutedEvent, find_people, plan_of
 from ..seal_requests import notify_sealer_or_log
 from ..state import Batch, DeliveryState
 from .packing import pack_event
@@ -62,7 +62,7 @@ def _threads() -> ThreadPoolExecutor:
 
 def split(
     runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], off: Collection[str], now: datetime
-) -> tuple[list[Draft], list[Work]]:
+) -> tuple[list[Draft], list[RoutedEvent]]:
     """Separate drafts on the record from events off the record.
 
     Where the law now forbids it, a conversation is on the record although it has asked to be off.
@@ -85,7 +85,7 @@ def split(
     for draft in (draft for draft in drafts if draft.conversation.id in off):
         event, content = pack_event(door, draft, now)
         message = QueueMessage(event, None, "", "", "", times.millis(now), 1)  # not from a queue
-        works.append(Work(message, snapshot, {**unpack(content), "otr": True}, now))
+        works.append(RoutedEvent(message, snapshot, {**unpack(content), "otr": True}, now))
     return [draft for draft in drafts if draft.conversation.id not in off], works
 
 
@@ -96,11 +96,11 @@ def split(
 class _Transfer:
     """One event and its task for one destination."""
 
-    work: Work
+    work: RoutedEvent
     task: DeliveryTask
 
 
-def take(runtime: Runtime, works: list[Work], started_s: float) -> None:
+def take(runtime: Runtime, works: list[RoutedEvent], started_s: float) -> None:
     """Decide events, send each transfer once and write the attempts' entries.
 
     Args:
@@ -138,7 +138,7 @@ def take(runtime: Runtime, works: list[Work], started_s: float) -> None:
             raise outcome
 
 
-def _until(runtime: Runtime, work: Work, started_s: float) -> float:
+def _until(runtime: Runtime, work: RoutedEvent, started_s: float) -> float:
     """Return the end of the time for attempts, on the monotonic clock."""
     within_s = runtime.settings.off_record_s
     limit_s = CHANNELS[work.document["channel"]].CAPABILITIES.answer_within_s
@@ -147,7 +147,7 @@ def _until(runtime: Runtime, work: Work, started_s: float) -> float:
     return max(started_s + within_s, runtime.monotonic() + LEAST_S)
 
 
-def _tasks(work: Work, now: datetime) -> Iterable[DeliveryTask]:
+def _tasks(work: RoutedEvent, now: datetime) -> Iterable[DeliveryTask]:
     """Yield a task for each route that a plan allows or holds, each in a lane of its own, where no other task waits."""
     for task in tasks_of(work.snapshot.configuration, work.entry, work.owner, now):
         lane = lane_of(task.tenant, task.destination, task.conversation, task.delivery)
@@ -206,7 +206,7 @@ def _once(batch: Batch, transfer: _Transfer, until_s: float) -> None:
     send(batch, task, DeliveryState(), snapshot, destination, work.document, judgement, probe=False, clients=clients)
 
 
-def _takes(runtime: Runtime, work: Work, task: DeliveryTask, destination: Destination, now: datetime) -> bool:
+def _takes(runtime: Runtime, work: RoutedEvent, task: DeliveryTask, destination: Destination, now: datetime) -> bool:
     """Say whether a destination accepts a delivery now. Nothing may be stored to wait for it."""
     if not destination.enabled or work.snapshot.configuration.routes[task.route].mode == "restrict":
         return False
@@ -220,7 +220,7 @@ def _takes(runtime: Runtime, work: Work, task: DeliveryTask, destination: Destin
 # Clients to send through
 
 
-class _TokensOnly:
+class _TokenMemory:
     """A destination's memory that stores access tokens only: they are the destination's own and hold no personal data."""
 
     def __init__(self, memory: Memory) -> None:
@@ -232,9 +232,9 @@ class _TokensOnly:
             self._put(name, value, for_s)
 
 
-def _clients(runtime: Runtime, work: Work, destination: Destination, left_s: float) -> SendingClients:
+def _clients(runtime: Runtime, work: RoutedEvent, destination: Destination, left_s: float) -> SendingClients:
     clients = clients_of(runtime, work.tenant, work.snapshot.keys, destination)
     usual = clients.limits
     limits = Limits(min(usual.resolve_s, left_s), min(usual.connect_s, left_s), min(usual.total_s, left_s))
-    memory = _TokensOnly(clients.memory) if clients.memory is not None else None
+    memory = _TokenMemory(clients.memory) if clients.memory is not None else None
     return replace(clients, limits=limits, memory=memory)

@@ -37,7 +37,7 @@ Fetch = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedKeys:
     value: Any
     names: frozenset[str]
     fetched_at: float
@@ -51,7 +51,7 @@ class PublishedKeys:
     def __init__(self, fetch: Fetch, monotonic: Callable[[], float]) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _CachedKeys] = {}
         self._fetches: deque[float] = deque(maxlen=FETCHES_A_MINUTE)
 
     def get(self, wanted: KeyRequest) -> Any:
@@ -106,12 +106,12 @@ class PublishedKeys:
         if url is not None:
             self._fetch(url)
 
-    def _fetched(self, wanted: KeyRequest, now: float) -> _Kept:
+    def _fetched(self, wanted: KeyRequest, now: float) -> _CachedKeys:
         if len(self._fetches) == FETCHES_A_MINUTE and now - self._fetches[0] < 60:
             raise Unavailable("the platform's keys were fetched too often")
         self._fetches.append(now)
         value, names = READERS[wanted.field](self._fetch(wanted.url))
-        return _Kept(value, names, now, now)
+        return _CachedKeys(value, names, now, now)
 
 
 def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:

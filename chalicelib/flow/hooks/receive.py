@@ -21,7 +21,7 @@ from ...core.errors import TooLarge, Unavailable, problem
 from ...core.event.event import Draft
 from ...observe import count, error
 from ...runtime import Runtime
-from ...store.queues import Outgoing, body
+from ...store.queues import OutgoingMessage, body
 from ...store.source_cache import SourceContext
 from . import platform_keys
 from .packing import pack_event
@@ -132,11 +132,13 @@ def _off_record(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], 
     return {c for c, place in places.items() if is_off_record(intervals.get(place, ()), at)}
 
 
-def _messages(runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime) -> Iterator[Outgoing]:
+def _messages(
+    runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime
+) -> Iterator[OutgoingMessage]:
     for draft in drafts:
         event, content = pack_event(door, draft, now)
         sealed = encrypt(door.keys.queue, runtime.random(NONCE_BYTES), content, f"{runtime.settings.region}/{event}")
-        yield Outgoing(
+        yield OutgoingMessage(
             body(
                 {
                     "v": 1,

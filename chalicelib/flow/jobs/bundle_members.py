@@ -165,7 +165,7 @@ def upload(runtime: Runtime, job: Job, place: str, upload: str, tags: Sequence[s
         Unavailable: the bucket does not answer, or no longer knows the upload.
     """
     done = list(tags)
-    tar = _Tar(len(done) * PART_BYTES)
+    tar = _TarWriter(len(done) * PART_BYTES)
     waiting = bytearray()
     for piece in bundle.write(_members(runtime, job, runtime.exports.get(place), tar)):
         waiting += tar.take(piece)
@@ -179,7 +179,7 @@ def upload(runtime: Runtime, job: Job, place: str, upload: str, tags: Sequence[s
     return done, True
 
 
-class _Tar:
+class _TarWriter:
     """The writer's position in the tar. Content that ends before ``start`` is uploaded already: zeros replace it, unread."""
 
     def __init__(self, start: int) -> None:
@@ -196,7 +196,7 @@ class _Tar:
         yield bytes(size) if self.at + size <= self.start else read()
 
 
-def _members(runtime: Runtime, job: Job, data: bytes, tar: _Tar) -> Iterator[BundleMember]:
+def _members(runtime: Runtime, job: Job, data: bytes, tar: _TarWriter) -> Iterator[BundleMember]:
     head, _, rest = data.partition(b"\n")
     listed: Mapping[str, Any] = json.loads(head)
     at = 0

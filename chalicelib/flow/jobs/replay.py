@@ -29,7 +29,7 @@ from ...core.tenant.configuration import Configuration
 from ...runtime import Runtime
 from ...store.data import EventRow
 from ...store.items import Item
-from ...store.queues import Outgoing, body
+from ...store.queues import OutgoingMessage, body
 from ...store.snapshot import Snapshot
 from ..deliveries import deliveries
 from ..delivery.attempt import decided_anew
@@ -99,7 +99,7 @@ def _inbox(runtime: Runtime, order: Mapping[str, Any], letter: Item, actor: tupl
     )
     by = runtime.audit.append(entry).entry["id"]
     once = hashlib.sha256(f"redrive\n{by}".encode()).hexdigest()
-    runtime.inbox.send([Outgoing(body({**order, "replayed_by": by}), str(letter["group"]), once)])
+    runtime.inbox.send([OutgoingMessage(body({**order, "replayed_by": by}), str(letter["group"]), once)])
 
 
 # One transfer
@@ -286,7 +286,7 @@ def _summary(asked: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ReplayEvent:
     """An event of a page: its decision, stored or new, and its place in the order."""
 
     place: tuple[str, str, str]
@@ -353,7 +353,7 @@ def _work(
     asked: Mapping[str, Any],
     place: tuple[str, str, str],
     counted: Counter[str],
-) -> list[_Work]:
+) -> list[_ReplayEvent]:
     """Select the transfers of one event to decide again, if any; count the skipped ones."""
     now = runtime.now()
     tenant, event = row.key.tenant, row.key.event
@@ -361,7 +361,7 @@ def _work(
     entries = [entry for entry in entries if entry["event"] == event]
     done = next((e for e in entries if e["kind"] == "decided" and e["by"] == asked["by"]), None)
     if done is not None:  # by this job, which died before it could say so
-        return [_Work(place, row.owner or "", done)]
+        return [_ReplayEvent(place, row.owner or "", done)]
     if asked["destination"] not in snapshot.configuration.destinations:
         return []
     wanted = [
@@ -379,4 +379,6 @@ def _work(
     if not ended:
         return []
     first = next(e for e in entries if e["id"] == ended[0].decided)
-    return [_Work(place, row.owner, _decided(runtime, snapshot, first, ended, document, row.owner, asked["by"], now))]
+    return [
+        _ReplayEvent(place, row.owner, _decided(runtime, snapshot, first, ended, document, row.owner, asked["by"], now))
+    ]

@@ -17,8 +17,8 @@ from ...core.job import Job
 from ...core.tenant.records import Scope
 from ...observe import count, error, warning
 from ...runtime import Runtime
-from ...store.jobs import Due
-from ..pagination import Listed
+from ...store.jobs import DueJob
+from ..pagination import ListItem
 from ..request import Request
 from ..seal_requests import notify_sealer_or_log
 from . import requests
@@ -96,10 +96,10 @@ def show(request: Request, job_id: str, scopes: tuple[str, ...]) -> Job:
     return job
 
 
-def listed(request: Request, position: str, scopes: tuple[str, ...]) -> Iterator[Listed]:
+def listed(request: Request, position: str, scopes: tuple[str, ...]) -> Iterator[ListItem]:
     """Yield the tenant's jobs that a key with these scopes may see, newest first."""
     for job in request.runtime.jobs.of_tenant(request.tenant.id, request.runtime.now(), position):
-        yield Listed(job.id, job if KINDS[job.kind].scope in scopes else None)
+        yield ListItem(job.id, job if KINDS[job.kind].scope in scopes else None)
 
 
 def url_of(runtime: Runtime, job: Job) -> str | None:
@@ -137,15 +137,15 @@ def handle(runtime: Runtime) -> int:
     return done
 
 
-def _in_turn(ready: list[Due]) -> list[Due]:
+def _in_turn(ready: list[DueJob]) -> list[DueJob]:
     """Return the job of each tenant that has waited longest."""
-    first: dict[str, Due] = {}
+    first: dict[str, DueJob] = {}
     for due in ready:
         first.setdefault(due.tenant, due)
     return list(first.values())
 
 
-def _piece(runtime: Runtime, due: Due) -> bool:
+def _piece(runtime: Runtime, due: DueJob) -> bool:
     """Do one piece of a job. Return whether it was ours to do."""
     now = runtime.now()
     try:

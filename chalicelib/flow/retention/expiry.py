@@ -28,7 +28,7 @@ from ...core.tenant.records import Source, Tenant
 from ...observe import count, error, info
 from ...runtime import Runtime
 from ...store.data import EventKey, EventRow
-from ...store.lifetimes import DAY, Ending, Length, Released, in_days
+from ...store.lifetimes import DAY, EndingPerson, LifeLength, ReleasedHold, in_days
 from ..messages import NO_CONVERSATION
 
 PAGE = 50
@@ -59,7 +59,7 @@ def handle(runtime: Runtime, tenants: Iterable[Tenant], left_s: Callable[[], flo
 
 
 @dataclass
-class Known:
+class TenantRun:
     """The state of one run for a tenant: the remembered lengths of life, and the checked people.
 
     A person alive at the run's ``now``, or listed already, needs no second check: erasing lists people itself.
@@ -78,7 +78,7 @@ def _pieces(runtime: Runtime, tenant: Tenant) -> Iterator[None]:
         for days in used:
             runtime.lifetimes.use(tenant.id, days, tenant.created_at - DAY)  # the clock of hooks may have been late
         lengths, released = runtime.lifetimes.to_look_at(tenant.id)
-    known = Known({one.days for one in lengths})
+    known = TenantRun({one.days for one in lengths})
     for length in lengths:
         yield from _look(runtime, tenant.id, length, now - length.days * DAY, now, known)
     for one in released:
@@ -97,10 +97,10 @@ def _pieces(runtime: Runtime, tenant: Tenant) -> Iterator[None]:
 def _look(
     runtime: Runtime,
     tenant: str,
-    one: Length | Released,
+    one: LifeLength | ReleasedHold,
     before: datetime,
     now: datetime,
-    known: Known,
+    known: TenantRun,
     only: str | None = None,
 ) -> Iterator[None]:
     """Look at the events received up to a time, from where the last run came to.
@@ -120,7 +120,7 @@ def _look(
         yield None
 
 
-def _settle(runtime: Runtime, tenant: str, keys: list[EventKey], now: datetime, known: Known) -> None:
+def _settle(runtime: Runtime, tenant: str, keys: list[EventKey], now: datetime, known: TenantRun) -> None:
     # As of long ago, so that rows whose life is over are read, too.
     rows = runtime.data.events(keys, times.EARLIEST).values()
     for row in rows:
@@ -192,7 +192,7 @@ def _lives(runtime: Runtime, entry: Mapping[str, Any], person: str, holds: Itera
     return row.expires_at > now or _holding(holds, row) is not None
 
 
-def _person(runtime: Runtime, tenant: Tenant, one: Ending) -> None:
+def _person(runtime: Runtime, tenant: Tenant, one: EndingPerson) -> None:
     now = runtime.now()
     ref = runtime.people.refs([one.person]).get(one.person) if one.ref is None else one.ref
     if ref is None or not ref.startswith("sub_"):

@@ -14,7 +14,7 @@ from ...core.errors import Conflict, Invalid
 from ...core.log import audit
 from ...core.tenant.legal_holds import HOLDS_MAX, HoldActive, HoldPeriod, LegalHold, LegalHoldSettings
 from ...runtime import Runtime
-from ...store.lifetimes import Released
+from ...store.lifetimes import ReleasedHold
 from ..request import Request
 
 
@@ -63,7 +63,7 @@ def release(request: Request, hold_id: str) -> LegalHold:
     after, before = request.tenant.created_at - timedelta(days=1), hold.released_at
     if isinstance(hold.value, HoldPeriod):
         after, before = max(after, hold.value.after), min(before, hold.value.before)
-    runtime.lifetimes.released(tenant, Released(hold.id, times.text(after), before))  # 2
+    runtime.lifetimes.released(tenant, ReleasedHold(hold.id, times.text(after), before))  # 2
     _note(
         request, "held", hold, hold.placed_at, hold.placed_by
     )  # the process that placed it may have crashed before this

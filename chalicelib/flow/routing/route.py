@@ -40,11 +40,11 @@ from ..deliveries import deliveries
 from ..messages import NO_CONVERSATION, QueueMessage, send_back, with_followers
 from ..published import keep_published
 from ..seal_requests import notify_sealer
-from ..volumes import Share, Tally, shares_of
+from ..volumes import EventCounters, ReadCounters, shares_of
 
 
 @dataclass
-class Work:
+class RoutedEvent:
     """One event on its way through route."""
 
     message: QueueMessage
@@ -60,7 +60,7 @@ class Work:
     plan: Plan | None = None
     consents: tuple[Consent, ...] = ()
     located: tuple[Located, ...] = ()
-    shares: list[Share] = field(default_factory=list)
+    shares: list[EventCounters] = field(default_factory=list)
     volumes: Facts = field(default_factory=dict)
     entry: Entry = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class Work:
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """Route up to ten events. Return the ids of messages that must come back."""
     failed: dict[str, BaseException] = {}
-    works: list[Work] = []
+    works: list[RoutedEvent] = []
     firsts: dict[str, str] = {}
     doubles: list[tuple[QueueMessage, str]] = []
     snapshots: dict[str, Snapshot] = {}
@@ -120,13 +120,15 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     return send_back(runtime.inbox, messages, dict.fromkeys(failed))
 
 
-def _in_order(messages: list[QueueMessage], works: list[Work], failed: Mapping[str, BaseException]) -> list[Work]:
+def _in_order(
+    messages: list[QueueMessage], works: list[RoutedEvent], failed: Mapping[str, BaseException]
+) -> list[RoutedEvent]:
     """Leave out the messages after a failed one in its group, so that order survives."""
     back = set(with_followers(messages, failed))
     return [work for work in works if work.message.id not in back]
 
 
-def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot]) -> Work | None:
+def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot]) -> RoutedEvent | None:
     order = message.body
     if order is None or order.get("v") != 1:
         raise Misconfigured("an inbox message is not one of ours")
@@ -138,10 +140,10 @@ def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot
         return None
     context = f"{runtime.settings.region}/{order['event']}"
     packed = decrypt(snapshot.keys.queue, base64.b64decode(order["sealed"]), context)
-    return Work(message, snapshot, unpack(packed), times.parse(str(order["received_at"])), packed)
+    return RoutedEvent(message, snapshot, unpack(packed), times.parse(str(order["received_at"])), packed)
 
 
-def _route(runtime: Runtime, works: list[Work], failed: dict[str, BaseException]) -> None:
+def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseException]) -> None:
     now = runtime.now()
     people = find_people(runtime, works)  # 1
     for work in works:
@@ -183,7 +185,7 @@ def _route(runtime: Runtime, works: list[Work], failed: dict[str, BaseException]
         count("events", number, channel=channel)
 
 
-def _request_consents(runtime: Runtime, work: Work, failed: dict[str, BaseException]) -> None:
+def _request_consents(runtime: Runtime, work: RoutedEvent, failed: dict[str, BaseException]) -> None:
     from .. import consent_requests  # loads what few events need: most are not held
 
     try:
@@ -192,7 +194,7 @@ def _request_consents(runtime: Runtime, work: Work, failed: dict[str, BaseExcept
         failed[work.message.id] = fault
 
 
-def _end_expired(runtime: Runtime, works: list[Work], now: datetime, failed: dict[str, BaseException]) -> None:
+def _end_expired(runtime: Runtime, works: list[RoutedEvent], now: datetime, failed: dict[str, BaseException]) -> None:
     """End an event that came too late: it outlived its time in the queue, or was replayed after that time."""
     late = [
         w
@@ -217,7 +219,7 @@ def _end_expired(runtime: Runtime, works: list[Work], now: datetime, failed: dic
             failed[work.message.id] = outcome
 
 
-def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
+def find_people(runtime: Runtime, works: list[RoutedEvent]) -> dict[str, PersonRow]:
     """Find or make the people and conversations of events, with their places and consents, and count them."""
     now = runtime.now()
     wanted, sources = {}, {}
@@ -236,7 +238,7 @@ def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
         _locate(runtime, work, now)
     # One person's consent is no basis for the other people of an event.
     asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
-    tally = Tally(runtime)
+    tally = ReadCounters(runtime)
     counters = tally.keys(share for work in works for share in work.shares)
     read = _read(runtime, wanted, asked, counters, tally) if asked or counters else None
     people = runtime.people.find_or_make(wanted, read, sources)
@@ -246,7 +248,7 @@ def find_people(runtime: Runtime, works: list[Work]) -> dict[str, PersonRow]:
     return people
 
 
-def _locate(runtime: Runtime, work: Work, now: datetime) -> None:
+def _locate(runtime: Runtime, work: RoutedEvent, now: datetime) -> None:
     """Say where an event's people are, and for which counts."""
     configuration, document = work.snapshot.configuration, work.document
     source = configuration.sources.get(document["source"])
@@ -259,9 +261,9 @@ def _locate(runtime: Runtime, work: Work, now: datetime) -> None:
 def _read(
     runtime: Runtime,
     wanted: Iterable[str],
-    asked: list[Work],
+    asked: list[RoutedEvent],
     counters: list[tuple[str, dict[str, str]]],
-    tally: Tally,
+    tally: ReadCounters,
 ) -> list[Item]:
     """Read known people, their consents, and the count of people, in one round trip."""
     table = runtime.people.table.name
@@ -279,7 +281,7 @@ def _read(
     return rows.get(table, [])
 
 
-def plan_of(runtime: Runtime, work: Work, people: Mapping[str, PersonRow], now: datetime) -> None:
+def plan_of(runtime: Runtime, work: RoutedEvent, people: Mapping[str, PersonRow], now: datetime) -> None:
     """Plan an event, and make the entry of the plan.
 
     Raises:
@@ -355,7 +357,7 @@ def commitment(data_key: bytes, event: str, plain: bytes) -> str:
     return hashlib.sha256(salt + plain).hexdigest()
 
 
-def _row(runtime: Runtime, work: Work, owner: PersonRow) -> EventRow:
+def _row(runtime: Runtime, work: RoutedEvent, owner: PersonRow) -> EventRow:
     assert work.plan is not None
     key = EventKey(work.tenant, work.document["id"], work.entry["receipt"]["conversation"] or NO_CONVERSATION)
     missing = {t.transfer: list(t.judgement.missing) for t in work.plan.transfers if t.judgement.missing}

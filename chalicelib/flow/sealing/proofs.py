@@ -12,7 +12,7 @@ from ...core.log import audit, leaf, merkle, note, proofs
 from ...core.log.seal import Seal
 from ...runtime import Runtime
 from ...store.log import SealedLog
-from ..pagination import Listed
+from ..pagination import ListItem
 from ..request import Request
 from .seal import NOTE_TYPE, opened, sealed_log
 
@@ -60,7 +60,7 @@ def checkpoint(request: Request, log: str | None) -> bytes:
     return found[1]
 
 
-def keys(request: Request, position: str) -> Iterator[Listed]:
+def keys(request: Request, position: str) -> Iterator[ListItem]:
     """Yield the verifier keys of the tenant's logs, newest log first."""
     now = request.runtime.now().astimezone(UTC)
     first = request.tenant.created_at.astimezone(UTC)
@@ -77,7 +77,7 @@ def keys(request: Request, position: str) -> Iterator[Listed]:
             "from": times.text(begins),
             "until": None,
         }
-        yield Listed(log, shown)
+        yield ListItem(log, shown)
 
 
 def indexes(request: Request, entries: Iterable[Mapping[str, Any]]) -> dict[str, int]:
