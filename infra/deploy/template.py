@@ -1,6 +1,6 @@
-"""What a cell consists of: ``resources.json`` and the policies, with a cell's names put in.
+"""What a cell consists of: ``resources.json``, the alarms and the policies, with a cell's names put in.
 
-The files are CloudFormation with three placeholders of ours, ``${Cell}``, ``${Region}`` and ``${Country}``, and one inclusion,
+The JSON files are CloudFormation with three placeholders of ours, ``${Cell}``, ``${Region}`` and ``${Country}``, and one inclusion,
 ``${File:name}``. They are replaced as text before CloudFormation sees anything, since Chalice merges files, not parameters:
 so one file serves every cell, and a packaged template names its region in full and works in no other.
 """
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chalicelib.store.engines import EngineProfile, profile
+
+from . import alarms
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 CONFIG: Final = ROOT / ".chalice" / "config.json"
@@ -114,8 +116,12 @@ def fill(text: str, cell: Cell) -> str:
 
 
 def fragment(cell: Cell) -> Document:
-    """Make what Chalice merges into its template: ``resources.json`` with the cell's names, intrinsics left to CloudFormation."""
+    """Make what Chalice merges into its template: ``resources.json`` with the cell's names, and the alarms.
+
+    Intrinsics are left to CloudFormation.
+    """
     document: Document = json.loads(fill(RESOURCES.read_text("utf-8"), cell))
+    document["Resources"] |= alarms.resources(cell.name)
     return document
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from chalicelib.observe import NAMESPACE
-from infra.deploy import template
+from infra.deploy import alarms, template
+from infra.deploy.alarms import Alarm
 from infra.deploy.template import Cell
 
 ROOT = Path(__file__).parents[2]
 CELL = Cell("eu1", "eu-central-1", "DE")
+TABLE = alarms.table()
 RESOURCES = template.fragment(CELL)["Resources"]
 ALARMS: Mapping[str, Mapping[str, Any]] = {
     found["Properties"]["AlarmName"].removeprefix("waybill-eu1-"): found["Properties"]
@@ -60,11 +62,15 @@ def counted() -> Iterator[tuple[str, frozenset[str]]]:
                         yield part.value, dimensions
 
 
+def section(page: str, heading: str) -> str:
+    """Return the text under a heading, up to the next heading of its level."""
+    _, _, rest = (ROOT / "docs" / page).read_text("utf-8").partition(f"\n## {heading}\n")
+    return re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
 def documented(page: str, heading: str) -> set[str]:
     """Return the alarms in the first column of the table under a heading."""
-    _, _, rest = (ROOT / "docs" / page).read_text("utf-8").partition(f"\n## {heading}\n")
-    section = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
-    cells = re.findall(r"^\| (?!alarm \|)([^|]*`[^|]*) \|", section, re.MULTILINE)
+    cells = re.findall(r"^\| (?!alarm \|)([^|]*`[^|]*) \|", section(page, heading), re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
@@ -96,6 +102,17 @@ def test_alarm_watches_a_metric_that_is_counted(name: str) -> None:
 @pytest.mark.parametrize("name", [*ALARMS, *RULES])
 def test_alarm_has_its_row_on_both_pages(name: str, page: str) -> None:
     assert {name, pattern(name)} & PAGES[page]
+
+
+@pytest.mark.parametrize("alarm", TABLE.values(), ids=lambda alarm: alarm.name)
+def test_the_row_says_when_the_alarm_rings(alarm: Alarm) -> None:
+    rows = [line.split(" | ") for line in section("infrastructure.md", "Alarms").splitlines()]
+    periods = f"{alarm.periods} × " if alarm.periods > 1 else ""
+
+    names = {alarm.name, pattern(alarm.name)}
+    (condition,) = [row[1] for row in rows if len(row) == 4 and names & set(re.findall(r"`([^`]+)`", row[0]))]
+
+    assert condition == f"`{alarm.metric}` ≥ {alarm.threshold} in {periods}{alarm.period} s"
 
 
 @pytest.mark.parametrize("page", PAGES)
