@@ -23,7 +23,7 @@ class EntryObject(TypedDict):
     id: str
 
 
-class _Common(TypedDict):
+class _CommonEntry(TypedDict):
     schema: str
     id: str
     log: str
@@ -31,7 +31,7 @@ class _Common(TypedDict):
     at: str
 
 
-class Decided(_Common):
+class Decided(_CommonEntry):
     """One evaluation of an event: a decision for every matching route."""
 
     kind: Literal["decided"]
@@ -47,7 +47,7 @@ class Decided(_Common):
     routes: list[dict[str, Any]]
 
 
-class Attempted(_Common):
+class Attempted(_CommonEntry):
     """One attempt at a delivery."""
 
     kind: Literal["attempted"]
@@ -64,7 +64,7 @@ class Attempted(_Common):
     took_ms: int
 
 
-class Act(_Common):
+class Act(_CommonEntry):
     """An act of a person, a key or a function, or the end of a transfer without an attempt."""
 
     kind: str
