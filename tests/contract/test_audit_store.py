@@ -67,10 +67,7 @@ def stored(outcome: object) -> StoredEntry:
 
 
 def raw_rows(engine: Engine, log: str = "2026") -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = engine.client("dynamodb").scan(
-        TableName=f"{engine.prefix}-audit-{log}", ConsistentRead=True
-    )["Items"]
-    return result
+    return list(engine.client("dynamodb").scan(TableName=f"{engine.prefix}-audit-{log}", ConsistentRead=True)["Items"])
 
 
 def put_raw(engine: Engine, entry: Mapping[str, Any], year: str = "2026", **changed: Any) -> None:

@@ -26,7 +26,7 @@ PURE = [p for p in PRODUCT if p.relative_to(ROOT).parts[:2] in (("chalicelib", "
 LINES_MAX = 420
 TEST_LINES_MAX = 560
 """Tests are tables of cases, which do not get clearer by being cut."""
-ONE_FILE = {"tools/waybill_verify.py": 640}
+ONE_FILE = {"tools/waybill_verify.py": 650}
 """A second opinion is one file that anyone can copy and read."""
 PURE_IMPORTS = {
     "pydantic", "rfc8785",
