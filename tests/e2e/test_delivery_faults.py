@@ -316,7 +316,7 @@ def test_nothing_behind_a_message_is_lost_when_there_is_no_time_left_in_its_last
         batch = Batch(w.runtime)
         batch.started -= 100
 
-        back = deliver._lane(batch, messages, {})
+        back = deliver._lane(batch, messages, {}, {})
 
         assert list(back) == [m.id for m in messages[1:]]
         assert [r["sk"]["S"] for r in w.rows("data") if r["pk"]["S"].startswith("lane#")] != []

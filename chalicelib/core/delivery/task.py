@@ -60,29 +60,31 @@ class DeliveryTask:
             KeyError: a required field is missing.
         """
         logs = body.get("logs")
+        others = {} if FIELDS.issuperset(body) else {name: value for name, value in body.items() if name not in FIELDS}
+        # By position: keywords would cost a quarter more, for every message.
         return cls(
-            tenant=body["tenant"],
-            source=body["source"],
-            event=body["event"],
-            conversation=body["conversation"],
-            minute=body["minute"],
-            owner=body["owner"],
-            received_at=body["received_at"],
-            expires_at=body["expires_at"],
-            route=body["route"],
-            transfer=body["transfer"],
-            delivery=body["delivery"],
-            destination=body["destination"],
-            decided=body["decided"],
-            log=body["log"],
-            decision=body["decision"],
-            classes_out=tuple(body["classes_out"]),
-            recipient=body["recipient"],
-            lane=body["lane"],
-            logs=None if logs is None else tuple(logs),
-            otr=bool(body.get("otr")),
-            held_since=body.get("held_since"),
-            others={name: value for name, value in body.items() if name not in FIELDS},
+            body["tenant"],
+            body["source"],
+            body["event"],
+            body["conversation"],
+            body["minute"],
+            body["owner"],
+            body["received_at"],
+            body["expires_at"],
+            body["route"],
+            body["transfer"],
+            body["delivery"],
+            body["destination"],
+            body["decided"],
+            body["log"],
+            body["decision"],
+            tuple(body["classes_out"]),
+            body["recipient"],
+            body["lane"],
+            None if logs is None else tuple(logs),
+            bool(body.get("otr")),
+            body.get("held_since"),
+            others,
         )
 
     def body(self) -> dict[str, Any]:

@@ -61,19 +61,19 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     for message in readable:
         lanes.setdefault(message.group, []).append(message)
     try:
-        tasks = [DeliveryTask.from_body(m.body) for m in readable if m.body and "wake" not in m.body]
+        tasks = {m.id: DeliveryTask.from_body(m.body) for m in readable if m.body and "wake" not in m.body}
         batch.load({str(m.body["tenant"]) for m in readable if m.body})
-        states = look(batch, tasks, attempts=FIRST_ATTEMPTS)
+        states = look(batch, list(tasks.values()), attempts=FIRST_ATTEMPTS)
     except Unavailable as fault:
         error("deliver_failed", fault)
         return send_back(runtime.outbox, messages, {m.id: None for m in messages})
-    except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane looks again)
+    except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane reads and looks again)
         error("deliver_failed", fault)
-        states = {}
+        tasks, states = {}, {}
     if len(lanes) == 1:
-        results = [_lane(batch, group, states) for group in lanes.values()]
+        results = [_lane(batch, group, tasks, states) for group in lanes.values()]
     else:
-        running = [_threads().submit(_lane, batch, group, states) for group in lanes.values()]
+        running = [_threads().submit(_lane, batch, group, tasks, states) for group in lanes.values()]
         wait(running)  # no thread may run on after the invocation, even if one fails
         results = [lane.result() for lane in running]
     for result in results:
@@ -86,8 +86,14 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     return send_back(runtime.outbox, messages, failed)
 
 
-def _lane(batch: Batch, messages: list[QueueMessage], states: Mapping[str, DeliveryState]) -> dict[str, float | None]:
+def _lane(
+    batch: Batch, messages: list[QueueMessage], tasks: Mapping[str, DeliveryTask], states: Mapping[str, DeliveryState]
+) -> dict[str, float | None]:
     """Deliver one lane's messages in order.
+
+    Args:
+        tasks: the tasks that are read already, by message.
+        states: their states, by transfer.
 
     Returns:
         The messages that must come back, with the seconds until then; None where no time is known. These are messages that
@@ -95,6 +101,7 @@ def _lane(batch: Batch, messages: list[QueueMessage], states: Mapping[str, Deliv
     """
     parked: bool | None = None
     failed: dict[str, float | None] = {}
+    fresh = dict(states)  # a copy: the other lanes use the same states
     for number, message in enumerate(messages):
         body = message.body or {}
         try:
@@ -106,15 +113,13 @@ def _lane(batch: Batch, messages: list[QueueMessage], states: Mapping[str, Deliv
                 continue
             if "wake" in body:
                 drain(batch, body["wake"], body["due"])
-                parked, states = None, {}
+                parked, fresh = None, {}
                 continue
-            task = DeliveryTask.from_body(body)
-            if (
-                task.transfer not in states
-            ):  # a wake, or a copy of the message, came before it and has changed the state
-                states = look(batch, [task], attempts=FIRST_ATTEMPTS)
-            state = states[task.transfer]
-            states = {transfer: other for transfer, other in states.items() if transfer != task.transfer}
+            task = tasks.get(message.id) or DeliveryTask.from_body(body)
+            # A wake, or a copy of the message, that came before it has changed its state.
+            if task.transfer not in fresh:
+                fresh = look(batch, [task], attempts=FIRST_ATTEMPTS)
+            state = fresh.pop(task.transfer)
             parked = state.parked if parked is None else parked
             waits = _first(batch, message, task, state, parked)
             if waits is None:
@@ -130,7 +135,7 @@ def _lane(batch: Batch, messages: list[QueueMessage], states: Mapping[str, Deliv
             if not message.is_last_try:
                 return {**failed, **_in(None, messages[number:])}
             failed[message.id] = None
-            parked, states = None, {}
+            parked, fresh = None, {}
     return failed
 
 
