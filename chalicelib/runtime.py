@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.off_record_intervals import OffRecordIntervalStore
     from .store.people import PeopleStore
     from .store.queues import Queue
+    from .store.rate_limit import RateLimitStore
     from .store.seal_requests import SealRequestQueue
     from .store.seals import Seals
     from .store.signer import Signer
@@ -154,6 +155,13 @@ class Runtime:
         from .store.destination_state import DestinationStateStore
 
         return DestinationStateStore(self._table("data"))
+
+    @cached_property
+    def rate_limits(self) -> RateLimitStore:
+        """Turns of destinations with a rate limit."""
+        from .store.rate_limit import RateLimitStore
+
+        return RateLimitStore(self._table("data"))
 
     @cached_property
     def people(self) -> PeopleStore:

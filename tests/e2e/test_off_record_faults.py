@@ -63,7 +63,7 @@ def _opens(w: World) -> None:
 
 def _used_up(w: World) -> None:
     w.change(w.destination, rate_limit_per_s=1)
-    w.runtime.destination_state.take_turn(w.tenant, w.destination, 1, w.clock, 0)
+    w.runtime.rate_limits.take_turn(w.tenant, w.destination, 1, w.clock, 0)
 
 
 def _hurries(w: World) -> None:

@@ -80,7 +80,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
                 w.pump()
                 w.scheduler.pause(0.1)
 
-        take = w.runtime.destination_state.take_turn
+        take = w.runtime.rate_limits.take_turn
 
         def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
             wait_s = take(tenant, destination, per_s, now, within_s)
@@ -88,7 +88,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
                 turns.append((now - START).total_seconds() + wait_s)
             return wait_s
 
-        w.runtime.destination_state.take_turn = taken  # type: ignore[method-assign]
+        w.runtime.rate_limits.take_turn = taken  # type: ignore[method-assign]
         w.receiver.answer = answer
         for _ in range(invocations):
             w.scheduler.spawn(invoke)

@@ -19,7 +19,7 @@ def watched(w: World) -> tuple[list[float], list[float]]:
     """Return the moments of the turns that are taken, and of the attempts that are made, in seconds, as they come."""
     turns: list[float] = []
     attempts: list[float] = []
-    take = w.runtime.destination_state.take_turn
+    take = w.runtime.rate_limits.take_turn
 
     def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
         wait_s = take(tenant, destination, per_s, now, within_s)
@@ -31,7 +31,7 @@ def watched(w: World) -> tuple[list[float], list[float]]:
         attempts.append(w.now_s)
         return 204, {}
 
-    w.runtime.destination_state.take_turn = taken  # type: ignore[method-assign]
+    w.runtime.rate_limits.take_turn = taken  # type: ignore[method-assign]
     w.receiver.answer = answer
     return turns, attempts
 
@@ -68,7 +68,7 @@ def test_another_turn_is_taken_when_the_first_was_slept_through() -> None:
 def test_lane_is_listed_and_nothing_is_sent_when_every_turn_was_slept_through() -> None:
     with world() as w:
         w.connect(destination={"rate_limit_per_s": LIMIT})
-        take = w.runtime.destination_state.take_turn
+        take = w.runtime.rate_limits.take_turn
         turns, attempts = watched(w)
         w.runtime.sleep = oversleeping(w, lambda: 3.0, lambda: take(w.tenant, w.destination, LIMIT, w.clock, 1.0))
         take(w.tenant, w.destination, LIMIT, w.clock, 1.0)

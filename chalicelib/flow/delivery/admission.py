@@ -64,7 +64,7 @@ def _wait_for_turn(batch: Batch, task: DeliveryTask, per_s: int, within_s: float
     runtime = batch.runtime
     for _ in range(TURNS):
         now = runtime.now()
-        wait_s = runtime.destination_state.take_turn(task.tenant, task.destination, per_s, now, within_s)
+        wait_s = runtime.rate_limits.take_turn(task.tenant, task.destination, per_s, now, within_s)
         if wait_s is None:
             return False
         if wait_s:

@@ -214,7 +214,7 @@ def _takes(runtime: Runtime, work: RoutedEvent, task: DeliveryTask, destination:
     if may_send(runtime.destination_state.get(tenant, destination.id).state, now) is not Permission.YES:
         return False
     limit = destination.rate_limit_per_s
-    return limit is None or runtime.destination_state.take_turn(tenant, destination.id, limit, now, 0) is not None
+    return limit is None or runtime.rate_limits.take_turn(tenant, destination.id, limit, now, 0) is not None
 
 
 # Clients to send through

@@ -1,4 +1,4 @@
-"""How destinations are and their turns, as they are stored, on every engine that is found."""
+"""The stored state of destinations, and the lists of lanes that wait for them, on every engine that is found."""
 
 from __future__ import annotations
 
@@ -96,25 +96,3 @@ def test_lanes_are_listed_in_order_until_they_are_moved(data: DataStore) -> None
     assert data.wake_at(lanes[2], NOW)
 
     assert [lane for lane, _ in data.listed(tenant, destination)] == [lanes[1]]
-
-
-def test_turns_are_evenly_spaced_when_several_processes_take_them(data: DataStore) -> None:
-    tenant, destination = new_id("tnt"), new_id("dst")
-    processes = [DestinationStateStore(data.table) for _ in range(3)]
-
-    waits = [processes[n % 3].take_turn(tenant, destination, 10, NOW, 0.5) for n in range(8)]
-
-    assert waits == [0.0, 0.105, 0.21, 0.315, 0.42, None, None, None]
-    assert processes[0].take_turn(tenant, destination, 10, NOW + SECOND, 0.5) == 0.0
-    assert processes[1].take_turn(tenant, destination, 10, NOW + SECOND, 2) == 0.105
-
-
-def test_what_waits_gets_a_turn_when_new_deliveries_take_every_near_one(health: DestinationStateStore) -> None:
-    tenant, destination = new_id("tnt"), new_id("dst")
-    while health.take_turn(tenant, destination, 4, NOW, 1.0) is not None:
-        pass
-
-    woken = health.take_turn(tenant, destination, 4, NOW, 2.5)
-
-    assert woken is not None
-    assert 1.0 < woken <= 2.5
