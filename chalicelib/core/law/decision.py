@@ -81,8 +81,10 @@ class Decision:
         return facts_hash(self.facts)
 
     def answering(self, facts: Mapping[str, Any]) -> Decision:
-        """Return the same decision as the answer to facts that differ in nothing that matters."""
-        # Not dataclasses.replace: it would cost a third of a kept answer's time.
+        """Return the same decision as the answer to other facts that lead to it."""
+        # The copy bypasses the constructor because every event needs decisions. ``dataclasses.replace`` makes a kept
+        # answer take 40 % longer, a call of the constructor 15 %. Both would also select the rules again, which the copy
+        # shares.
         copy = object.__new__(Decision)
         copy.__dict__.update(self.__dict__, id=facts.get("id"), facts=facts, _selected=self._selected)
         copy.__dict__.pop("facts_hash", None)
