@@ -123,7 +123,7 @@ def _waits_for_a_closed_tenant(crash_at: int | None) -> list[str]:
 def test_all_that_waits_is_ended_and_sealed_when_its_tenant_is_erased(part: int) -> None:
     effects = _waits_for_a_closed_tenant(None)
 
-    untold = [number for number, name in enumerate(effects, 1) if name == "notices.send"]
+    untold = [number for number, name in enumerate(effects, 1) if name == "seal-requests.send"]
     for effect in deaths.at(range(1, len(effects) + 1), 8, part, always=untold):
         _waits_for_a_closed_tenant(effect)
 

@@ -193,7 +193,7 @@ def append_safely(w: World, first: int, end: int) -> None:
 
 def _steps(w: World) -> list[int]:
     """The effects of sealing, by number. Dying after one is dying before the next."""
-    names = ("before PutObject", "before Sign", "notices.")
+    names = ("before PutObject", "before Sign", "seal-requests.")
     at = {n for n, name in enumerate(w.effects, 1) if name.startswith(names)}
     # The seal's own row is the PutItem after the batch.
     for n, name in enumerate(w.effects, 1):
@@ -352,7 +352,7 @@ def test_another_log_is_sealed_when_one_cannot_be() -> None:
 def test_nothing_is_lost_when_the_queue_does_not_take_a_notice() -> None:
     with world() as w:
         w.connect()
-        w.failing = lambda name: Unavailable("down") if name == "notices.send" else None
+        w.failing = lambda name: Unavailable("down") if name == "seal-requests.send" else None
         with pytest.raises(Unavailable):
             append(w, act(w, 1))
         w.failing = lambda name: None
@@ -382,7 +382,7 @@ def test_a_message_comes_back_when_the_sealer_cannot_be_told_of_its_entries(
             w.inbox.run(route.handle)
             w.seal_requests.lose()
         one = getattr(w, queue)
-        w.failing = lambda name: Unavailable("down") if name == "notices.send" else None
+        w.failing = lambda name: Unavailable("down") if name == "seal-requests.send" else None
         assert one.run(handler) == 1
         assert len(one.messages) == 1 and w.seal_requests.messages == []
         w.failing = lambda name: None

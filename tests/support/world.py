@@ -149,13 +149,13 @@ class NoticeQueue(SealRequestQueue):
 
     def send(self, notices: Iterable[SealRequest]) -> None:
         for notice in notices:
-            self.world.effect("notices.send")
+            self.world.effect("seal-requests.send")
             super().send([notice])
-            self.world.effect("notices.sent")
+            self.world.effect("seal-requests.sent")
 
     def remove(self, receipts: Iterable[str]) -> None:
         for receipt in receipts:
-            self.world.effect("notices.remove")
+            self.world.effect("seal-requests.remove")
             super().remove([receipt])
 
     def lose(self) -> None:
