@@ -31,9 +31,9 @@ class ShownOffRecord(Schema):
     """A conversation, and when it was off the record, oldest first."""
 
     conversation: str
-    otr: bool = Field(description="What was asked for last.")
+    otr: bool = Field(description="The last request's value.")
     since: Time | None = Field(description="From when that counts: 10 seconds after it was asked for.")
-    now: bool = Field(description="Whether what is received at this moment is off the record.")
+    now: bool = Field(description="Whether an event received now is off the record.")
     intervals: list[ShownInterval]
 
 

@@ -41,7 +41,7 @@ def read(key: bytes, tenant: str, path: str, query: Mapping[str, str]) -> str | 
     cursor = query.get("cursor")
     if cursor is None:
         return None
-    text = "use a cursor only with the list, filters and key that it came from; leave it out to start anew"
+    text = "use a cursor only with the list, filters and key that it came from; leave it out to start again"
     refusal = Invalid(text, [{"loc": "query.cursor", "code": "unknown_cursor", "msg": text}])
     try:
         if len(cursor) > LENGTH_MAX:

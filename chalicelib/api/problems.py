@@ -49,7 +49,7 @@ def of_fault(fault: WaybillError, mark: Mark = list) -> EndpointResponse:
     headers = {"Content-Type": MEDIA_TYPE}
     detail = fault.detail
     if isinstance(fault, errors.OurError) and not isinstance(fault, errors.Unavailable):
-        detail = "the fault is ours and has been noted; nothing that you can change helps"
+        detail = "the fault is ours and is logged; changing the request does not help"
     if isinstance(fault, errors.Invalid):
         more["errors"] = fault.errors
     if isinstance(fault, errors.RefusedByLaw):
@@ -80,6 +80,6 @@ def of_status(status: int) -> EndpointResponse:
     status = status if code != "internal" else 500
     text = {
         "unsupported_type": "send application/json",
-        "internal": "the fault is ours and has been noted; nothing that you can change helps",
+        "internal": "the fault is ours and is logged; changing the request does not help",
     }.get(code, "the request cannot be answered as it is")
     return EndpointResponse(status, problem(status, code, text), {"Content-Type": MEDIA_TYPE})

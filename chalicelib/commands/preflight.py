@@ -219,7 +219,7 @@ def _one(model: type[T], place: str, table: object, faults: list[str]) -> T | No
     except ValidationError as error:
         faults += [f"{fault['loc']}: {fault['msg']}" for fault in of_validation(error, place).errors]
     except TypeError:
-        faults.append(f"{place}: holds what no record has")
+        faults.append(f"{place}: has a field that no record has")
     return None
 
 
@@ -333,11 +333,11 @@ def as_text(report: Mapping[str, Any]) -> str:
     rows = [(*key[:-1], _classes(classes), key[-1]) for key, classes in alike.items()]
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads) - 1)]
     lines = ["  ".join((*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1])) for row in (heads, *rows)]
-    lines += _missing("What is missing:", report["data"])
-    lines += _missing("What pulls are missing:", [row["pull"] for row in report["data"] if "pull" in row])
+    lines += _missing("Missing:", report["data"])
+    lines += _missing("Missing for pulls:", [row["pull"] for row in report["data"] if "pull" in row])
     refused = {r["id"]: r for row in report["data"] for r in row["refused"]}
     if refused:
-        lines += ["", "Refused, whatever is supplied:", *(f"  {id}  {refused[id]['ref']}" for id in sorted(refused))]
+        lines += ["", "Refused in any case:", *(f"  {id}  {refused[id]['ref']}" for id in sorted(refused))]
     formalities = {f["rule"]: f for row in report["data"] for f in row["formalities"]}
     if formalities:
         lines += ["", f"Days needed: {report['days_needed']}"]

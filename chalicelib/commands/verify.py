@@ -163,7 +163,7 @@ def as_text(report: Report) -> str:
 def _verdict(report: Report) -> str:
     if report.code == MALFORMED and not report.told:
         return "malformed; there is no bundle to verify"
-    return STAGES.get(report.code, "what the bundle holds is in the log, whole, and follows from the rules")
+    return STAGES.get(report.code, "the bundle is complete, in the log, and its decisions follow from the rules")
 
 
 def _told(told: Mapping[str, Any]) -> list[str]:
@@ -183,5 +183,5 @@ def _told(told: Mapping[str, Any]) -> list[str]:
     for reason, count in decisions["not_redecided"].items():
         lines.append(f"             {count} not: {NOT_REDECIDED[reason]}")
     if told["mode"] == "selection":
-        lines.append("A selection proves what is in it; only a full bundle proves that nothing is missing.")
+        lines.append("A selection proves its own entries; only a full bundle proves that no entry is missing.")
     return lines

@@ -93,7 +93,7 @@ def as_text(report: Mapping[str, Any]) -> str:
     ]
     if report["not_decided"]:
         lines.append(
-            f"Not decided again        {report['not_decided']}: a switch refused them, or the log does not tell enough"
+            f"Not decided again        {report['not_decided']}: a switch refused them, or the log does not hold enough"
         )
     if not report["changed"]:
         return "\n".join([*lines, "", "Nothing would change."])

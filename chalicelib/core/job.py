@@ -77,7 +77,9 @@ def tried(job: Job, code: str, now: datetime) -> Job:
 def waits(job: Job, code: str, now: datetime) -> Job:
     """Return a job after a piece for which something did not answer: it waits for as long as an outage may last."""
     if now - (job.expires_at - KEPT) > OUTAGE:
-        return failed(job, code, "what this job needs did not answer for days; make the request again later", now)
+        return failed(
+            job, code, "a service that this job needs did not answer for days; make the request again later", now
+        )
     return replace(job, tries=min(job.tries, PASSING), due_at=now + timedelta(seconds=_wait_s(job)))
 
 

@@ -55,7 +55,7 @@ REFUSALS: Mapping[str, str] = {
     "name": "use a public host name with at least two labels",
     "own": "the host belongs to this service",
     "port": "use port 443, 8443, 80 or 8080, or ask the operator to open another",
-    "address": "the host is, or resolves to, an address that nothing is sent to",
+    "address": "the host is, or resolves to, an address to which the cell never sends",
 }
 """Why a URL is refused, in the words a tenant reads. None tells which address or port was seen behind a name."""
 

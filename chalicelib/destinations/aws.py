@@ -40,14 +40,14 @@ _NOT_TEXT = re.compile("[\ufffe\uffff]")
 
 REFUSALS: Mapping[str, str] = {
     "unknown_account": "this cell does not know its own AWS account: its operator has to set WAYBILL_ACCOUNT first",
-    "own_account": "name things of your own account: nothing is sent into the account of this cell",
+    "own_account": "name resources of your own account: the cell never sends into its own account",
     "partition": "name things of the partition of AWS that this cell is in: roles of another cannot be assumed",
 }
 """Why a configuration is refused, in the words a tenant reads."""
 
 
 UNPROVED = (
-    "the role has to be assumed with the destination's external id, and not without it: enabling tells what is wrong"
+    "the role must be assumable only with the destination's external id: enabling the destination names the problem"
 )
 
 
@@ -142,7 +142,7 @@ class ThingConfig(RoleConfig):
     @model_validator(mode="after")
     def _alike(self) -> ThingConfig:
         if self.target.partition != self.role.partition:
-            raise ValueError("the role and the thing are of different partitions of AWS")
+            raise ValueError("the role and the resource are of different AWS partitions")
         return self
 
 

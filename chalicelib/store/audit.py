@@ -145,7 +145,7 @@ class AuditStore(Entries):
     def _row(self, entry: Entry) -> _AuditRow:
         data = leaf(entry)
         if entry["kind"] == "decided" and entry["receipt"]["store"]["region"] != self._region:
-            raise WrongRegion("an entry tells of an event that another region keeps")
+            raise WrongRegion("an entry is about an event that another region keeps")
         entry_id, minute = entry["id"], minute_of(entry["id"])
         item = {
             "pk": partition_of(entry["tenant"], entry_id),

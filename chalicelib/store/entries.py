@@ -91,7 +91,7 @@ class Entries:
         if told != (item.get("pk"), item.get("sk"), item.get("log"), item.get("subject")):
             raise AuditBroken("an audit row holds another entry than its key names")
         if entry["kind"] == "decided" and entry["receipt"]["store"]["region"] != self._region:
-            raise WrongRegion("an audit row tells of an event that another region keeps")
+            raise WrongRegion("an audit row is about an event that another region keeps")
         return entry
 
     def get(self, tenant: str, entry_id: str, log: str) -> Entry | None:

@@ -133,7 +133,7 @@ class VolumeStore:
                 self._close(place, after, fresh, fresh, tell)
                 return after
             self._sleep(0.02 * 2 ** min(attempt, 5) * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
-        raise Unavailable("a counter of people was always written by somebody else; try again")
+        raise Unavailable("other writers were always faster at a counter of people; try again")
 
     def _write(self, place: CounterKey, row: Item | None, counts: Mapping[str, int], fresh: Mapping[str, Any]) -> bool:
         tenant = f"{place.tenant}#"

@@ -85,7 +85,7 @@ def _bucket(cell: Runtime) -> None:
             found = {}
         if not found.get("Rule"):
             raise Misconfigured(
-                "the evidence bucket locks nothing, and nothing else keeps the log: give it a default lock"
+                "the evidence bucket has no default lock, and no other protection of the log exists: give it one"
             )
     s3.head_bucket(Bucket=settings.exports_bucket)
 

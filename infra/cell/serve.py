@@ -96,7 +96,9 @@ def make(cell: Runtime, lock: str) -> None:
     if engine.on_aws:
         raise Misconfigured("in AWS a deployment makes them: see docs/deploy.md")
     if not (settings.evidence_bucket and settings.exports_bucket):
-        raise Misconfigured("set WAYBILL_EVIDENCE_BUCKET and WAYBILL_EXPORTS_BUCKET to the buckets that are to be made")
+        raise Misconfigured(
+            "set WAYBILL_EVIDENCE_BUCKET and WAYBILL_EXPORTS_BUCKET to the names of the buckets to make"
+        )
     names = (settings.cell, settings.region, settings.country)
     making.make_tables(cell.clients.get("dynamodb"), template.tables(*names, engine=engine))
     making.make_queues(cell.clients.get("sqs"), template.queues(*names, engine=engine))

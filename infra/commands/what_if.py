@@ -23,7 +23,7 @@ def arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--since", metavar="P30D", default="P30D", help="how far back: PT24H, P30D, P3M, P1Y (default: %(default)s)"
     )
-    parser.add_argument("--bundle", type=Path, metavar="FILE", help="an evidence bundle; nothing else is read")
+    parser.add_argument("--bundle", type=Path, metavar="FILE", help="an evidence bundle, the command's only input")
     parser.add_argument("--url", metavar="URL", help="in place of a bundle: a cell, which makes one of each year's log")
     parser.add_argument(
         "--key-file", type=Path, metavar="FILE", help="a file with an API key of scope audit, for the cell"

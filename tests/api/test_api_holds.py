@@ -47,4 +47,4 @@ def test_refused_when_the_time_is_longer_than_the_laws_or_none(tenant: Api, hour
 def test_it_is_said_that_there_is_no_such_hold_when_one_is_asked_for_that_never_was(tenant: Api) -> None:
     answer = tenant.post(f"/v1/holds/hld_{'0' * 26}/decision")
 
-    assert (answer.status, answer.json["detail"]) == (404, "no such hold; GET /v1/holds lists what waits")
+    assert (answer.status, answer.json["detail"]) == (404, "no such hold; GET /v1/holds lists the held transfers")

@@ -166,4 +166,4 @@ def test_what_no_call_supplies_is_named_without_one() -> None:
         g.path: g for g in examine(facts(recipient=far, subject={**facts()["subject"], "country": "PG"}), decide).gaps
     }
 
-    assert str(found["law:PG"].supply).startswith("nothing to declare: there is no law file for PG yet")
+    assert str(found["law:PG"].supply).startswith("no declaration helps: there is no law file for PG yet")

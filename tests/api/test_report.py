@@ -107,7 +107,7 @@ GOLDEN: Mapping[str, tuple[str, ...]] = {
         "Who answers for the data", "Nord GmbH (DE), privacy@nord.example", "Local Cell Operator (fictitious)",
         "delivered", "not delivered: given up", "refused: nothing left", "erased before it left", "content was erased",
         "held: GDPR art. 44", "refused: GDPR art. 28(3), 28(10); 152-FZ art. 6(3)", "security of the router", "DE, eu-central-1",
-        "What was never written to the log, the log cannot show.", "Far Inc (US)", "allowed: GDPR art. 6(1); 152-FZ art. 6(1)",
+        "The log cannot show an entry that was never written.", "Far Inc (US)", "allowed: GDPR art. 6(1); 152-FZ art. 6(1)",
     ),
     "ru": (
         "Кто отвечает за данные", "Nord GmbH (DE), privacy@nord.example", "Local Cell Operator (fictitious)",

@@ -24,5 +24,5 @@ def test_the_log_is_verified_and_a_forged_one_refused_when_the_demo_ends() -> No
     )
 
     assert ended.returncode == 0, ended.stderr
-    assert "OK: what the bundle holds is in the log" in ended.stdout
+    assert "OK: the bundle is complete, in the log" in ended.stdout
     assert "NOT OK: proof bad" in ended.stdout

@@ -320,7 +320,7 @@ def test_bucket_without_a_lock_is_refused(home: Home) -> None:
         done = home.run("--check", WAYBILL_S3_URL=str(other.endpoint))
 
     assert done.returncode == 1
-    assert "the evidence bucket locks nothing" in done.stderr, done.stderr
+    assert "the evidence bucket has no default lock" in done.stderr, done.stderr
 
 
 def test_no_resources_are_made_where_a_deployment_makes_them(home: Home) -> None:

@@ -61,7 +61,7 @@ def test_what_pulls_lack_is_named_when_a_route_restricts() -> None:
     assert [row["pull"]["missing"] for row in abroad["data"]] == [row["missing"] for row in report_of(ABROAD)["data"]]
     assert exit_code(abroad) == 0
     assert "What is missing" not in as_text(abroad)
-    assert "What pulls are missing:\n  basis:EU.44:crm" in as_text(abroad)
+    assert "Missing for pulls:\n  basis:EU.44:crm" in as_text(abroad)
 
 
 def test_refusal_wins_when_one_country_is_refused() -> None:
@@ -106,7 +106,7 @@ def test_supply_says_it_in_words_when_a_country_has_no_law_file() -> None:
     report = report_of(subjects(NORD, "JP"))
 
     gap = next(g for g in report["data"][0]["missing"] if g["path"] == "law:JP")
-    assert gap["supply"].startswith("nothing to declare: there is no law file for JP")
+    assert gap["supply"].startswith("no declaration helps: there is no law file for JP")
     assert exit_code(report) == 1
 
 

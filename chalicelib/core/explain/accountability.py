@@ -27,8 +27,8 @@ from ..tenant.roles import Parties, RoleFacts, RoleParty
 from ..verify.redecide import as_told, declared_route, store_facts
 
 LIMITS: Mapping[str, str] = {
-    "log_only": "What was never written to the log, the log cannot show.",
-    "after_delivery": "What a recipient does with the data after they were delivered is not seen here.",
+    "log_only": "The log cannot show an entry that was never written.",
+    "after_delivery": "The report does not show what a recipient does with delivered data.",
     "names_now": "The names of the tenant and the operator are as they are declared now.",
     "first_person": "Events are listed under the person who sent them; those that name a person in another place are not.",
     "event_time": "A period is that of what is told, to the minute: an event counts by its own time.",

@@ -39,13 +39,13 @@ _GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"law:([A-Z]{2})\Z"),
-        "nothing to declare: there is no law file for {0} yet, so that nothing is sent under its law",
+        "no declaration helps: there is no law file for {0} yet, so no transfer under its law is possible",
     ),
     (
         re.compile(r"calendar\.([A-Z_]+)\.(\d{4})\Z"),
         "the law file {0} lacks the holidays of {1}: rest on a permit without a wait",
     ),
-    (re.compile(r"bases\.(.+)\.([a-z_]+)\Z"), "declare the record {0} anew with its {1}"),
+    (re.compile(r"bases\.(.+)\.([a-z_]+)\Z"), "declare the record {0} again with its {1}"),
 )
 """Gaps that no call supplies, or none that the path alone determines."""
 

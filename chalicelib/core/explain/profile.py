@@ -150,7 +150,7 @@ def checked(profile: FormProfile, answers: Mapping[str, Any]) -> dict[str, Any]:
     """
     questions = {question.name: question for question in profile.question}
     faults: list[Mapping[str, Any]] = []
-    faults += [_fault(name, "unknown", "nothing asks for this") for name in answers if name not in questions]
+    faults += [_fault(name, "unknown", "no question has this name") for name in answers if name not in questions]
     read: dict[str, Any] = {}
     for name, answer in answers.items():
         question = questions.get(name)

@@ -332,7 +332,7 @@ def check(entry: Mapping[str, Any]) -> None:
     """
     minute = minute_of(entry["id"])
     if entry["id"] != entry_id(minute, owner_of(entry), natural_key(entry)):
-        raise Misconfigured("an audit entry's id is not derived from what it tells")
+        raise Misconfigured("an audit entry's id is not derived from its content")
     if entry["kind"] == "attempted":
         if entry["decided"][:18] != entry["id"][:18]:
             raise Misconfigured("an attempt has the minute and event of its decision")

@@ -147,7 +147,7 @@ def check(last: Seal | None, seal: Seal, data: bytes) -> list[bytes]:
     ats = [at for at, _ in order]
     # Lookups go by these: with others, a sealed entry would not be found, and would be sealed again.
     if (seal.min_at, seal.max_at) != (ats[0], ats[-1]) or max(ats[-1], last.horizon if last else "") > seal.horizon:
-        raise AuditBroken("a seal tells of other times than its entries")
+        raise AuditBroken("a seal has other times than its entries")
     return leaves
 
 
@@ -155,7 +155,7 @@ def _head(leaf: bytes) -> tuple[str, str]:
     """Return the time and the id of a leaf. Raises as ``ids_of``."""
     at, name = _AT.search(leaf), _NAME.search(leaf)
     if at is None or name is None:
-        raise AuditBroken("a batch holds what is no entry")
+        raise AuditBroken("a batch holds a line that is no entry")
     return at[1].decode(), name[1].decode()
 
 
@@ -174,7 +174,7 @@ def ids_of(leaves: Iterable[bytes]) -> Iterator[str]:
     for leaf in leaves:
         found = _NAME.search(leaf)
         if found is None:
-            raise AuditBroken("a batch holds what is no entry")
+            raise AuditBroken("a batch holds a line that is no entry")
         yield found[1].decode()
 
 

@@ -28,7 +28,7 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r
 def _seen(text: str) -> str:
     # A zero-width space is neither white space nor seen.
     if not any(c.isprintable() and not c.isspace() for c in text):
-        raise ValueError("must not be blank: somebody answers by this name")
+        raise ValueError("must not be blank: the accountable party answers by this name")
     return text
 
 

@@ -23,7 +23,7 @@ _DAY = timedelta(days=1)
 NOT_REDECIDED = {
     "law": "the law file has no laws, or ones that this version compiles to something else",
     "configuration": "the configuration is not in the form that this version writes",
-    "facts": "the entry or the configuration does not tell enough",
+    "facts": "the entry or the configuration does not hold enough",
 }
 """Why a decision was not made again. None of it is a fault."""
 

@@ -16,7 +16,7 @@ STAGES: Mapping[int, str] = {
 }
 _AGAIN = "Fetch the bundle again. If the fault stays, ask who made the bundle for another one, and keep this one."
 _ALARM = "Treat the log as altered: keep this bundle and any checkpoint seen before, and ask the operator to explain."
-_MISSING = "Ask for a bundle that has it. Until then nothing can be said of what is missing."
+_MISSING = "Ask for a bundle that has it. Until then no statement about the missing part is possible."
 _TRUST = "Check where the verifier key came from; a key from the operator's own page may differ from one in the bundle."
 _REVIEW = "Ask the operator and the tenant how this decision came about; the entry itself is genuine."
 

@@ -46,7 +46,7 @@ def operator_of(request: Request) -> RoleParty:
     settings = request.runtime.settings
     if not settings.operator_name or not settings.operator_contact:
         raise Misconfigured(
-            "set WAYBILL_OPERATOR_NAME and WAYBILL_OPERATOR_CONTACT: somebody answers for the router's own duties"
+            "set WAYBILL_OPERATOR_NAME and WAYBILL_OPERATOR_CONTACT: the operator answers for the router's own duties"
         )
     return accountable(
         RoleParty("operator", None, settings.operator_name, settings.operator_contact, settings.operator_country)

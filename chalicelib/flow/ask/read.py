@@ -350,7 +350,7 @@ def decide_hold(request: Request, hold: str) -> Transfer:
     try:
         one = transfer(request, "trf_" + hold[4:])
     except NotFound:
-        raise NotFound("no such hold; GET /v1/holds lists what waits") from None
+        raise NotFound("no such hold; GET /v1/holds lists the held transfers") from None
     if one.outcome != "held":
         raise Conflict(f"this transfer is {one.outcome}, not held")
     for lane, place in request.runtime.data.held(request.tenant.id):

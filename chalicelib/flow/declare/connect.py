@@ -60,7 +60,7 @@ def judge_source(request: Request, source: Source) -> list[str]:
         found = examine(facts, request.runtime.decider.decide)
         if found.refused:
             raise RefusedByLaw(
-                "the law does not let this cell receive or store what this source sends; see the rules",
+                "the law does not let this cell receive or store the events of this source; see the rules",
                 found.refused,
                 [g.path for g in found.gaps],
             )
@@ -146,7 +146,7 @@ def _declared_source(request: Request, source_id: str) -> RecordRow:
         NotFound: there is none, or it is closed.
     """
     if source_id == operational.source_id(request.tenant.id):
-        raise Conflict("this source is the cell's own, for what it tells you: it cannot be changed, rotated or closed")
+        raise Conflict("this source is the cell's own, for operational events: it cannot be changed, rotated or closed")
     return open_source(request, source_id)
 
 

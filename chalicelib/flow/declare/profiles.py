@@ -113,7 +113,7 @@ def accept(
     spelled = profiles.spell(profile, profiles.checked(profile, answers))
     found = _made_before(snapshot_of(request).configuration, digest)
     if shown["digest"] != digest and len(found) < len(spelled):
-        raise Conflict("accept is not the digest of what these answers give now; ask again and look at what is shown")
+        raise Conflict("accept is not the current digest of these answers; ask again and check the result")
     ids: dict[str, str] = {}
     made: list[tuple[_Record, Any]] = []
     for each in spelled:

@@ -28,8 +28,8 @@ from ..redecision import consents_of, deciding, facts_now, grounds_now
 
 _REQUEST = "pull"
 """Takes the place of a request id in the act, as an act's key contains one: each transfer has one such act."""
-_NOTHING = "there is nothing at this address, or not any more"
-_REPLAY = "; whoever runs the route can replay the transfer, which sends a new link"
+_NOTHING = "there is no event at this address, or no longer"
+_REPLAY = "; the tenant can replay the transfer, which sends a new link"
 
 
 def content(runtime: Runtime, token: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def content(runtime: Runtime, token: str) -> dict[str, Any]:
     entries = _entries(runtime, link, now)  # 2
     one = next((t for t in of_entries(entries, {}, now) if t.id == link.transfer), None)
     if one is None:
-        raise Gone("what this link led to is gone")
+        raise Gone("the event of this link is gone")
     act = _act(link, one, now)
     if any(entry["id"] == act["id"] for entry in entries):
         raise LinkUsed(f"this link has given its content{_REPLAY}")
@@ -115,7 +115,7 @@ def _leads(snapshot: Snapshot, one: Transfer) -> Route:
     if route is None or route.mode != "restrict" or destination is None or destination.recipient != one.recipient:
         raise Gone("its route or destination was removed or changed since this link was sent")
     if not destination.enabled:
-        raise Gone("its destination is disabled: nothing is given to it, and to nobody who got its links")
+        raise Gone("its destination is disabled: its pull links give no event")
     return route.model_copy(update={"destination": one.destination})
 
 

@@ -120,14 +120,14 @@ def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:
     try:
         found = KeySet.model_validate(json.loads(content))
     except (ValueError, RecursionError):
-        raise Unavailable("what the platform publishes is no key set") from None
+        raise Unavailable("the platform's published document is no key set") from None
     return found, frozenset(key.kid for key in found.keys if key.kid)
 
 
 def _certificate(content: bytes) -> tuple[Any, frozenset[str]]:
     text = content.decode("ascii", "replace")
     if not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
-        raise Unavailable("what the platform publishes is no certificate")
+        raise Unavailable("the platform's published document is no certificate")
     return text, frozenset()
 
 

@@ -63,7 +63,7 @@ def begin(request: Request, log: str | None, mode: str, query: Query) -> Job:
     if found is None and one.log != current:
         raise NotFound("there is no log of that year")
     if found is None:
-        raise NotSealed("nothing of this log has been sealed yet; what is written is sealed within minutes")
+        raise NotSealed("no entry of this log is sealed yet; entries are sealed within minutes")
     size = found[0].size
     if mode == "full" and size > FULL_MAX:
         text = f"the log has {size} entries, and a full bundle {FULL_MAX} at most: ask for selections by time"

@@ -86,7 +86,7 @@ def _inbox(runtime: Runtime, order: Mapping[str, Any], letter: Item, actor: tupl
         raise Conflict("the content of this event is gone: it was erased, or sealed until it may be")
     if off_the_record(runtime, order["tenant"], int(letter["minute"]), order["event"]):  # decided since it was parked
         runtime.data.remove_dead(order["tenant"], "inbox", order["event"])
-        raise Conflict("this was said off the record: nothing of it is kept")
+        raise Conflict("this event was off the record and is not stored")
     entry = audit.act(
         "replayed",
         tenant=order["tenant"],

@@ -30,7 +30,7 @@ def place(request: Request, settings: LegalHoldSettings) -> LegalHold:
     if settings.scope == "subject":
         person = runtime.people.of_ref(tenant, str(settings.value))
         if person is None:
-            raise _invalid("body.value", "unknown_id", "there is nobody whom the log knows by this ref, or no more")
+            raise _invalid("body.value", "unknown_id", "the log has no person with this ref, or no longer")
     hold = LegalHold(
         **dict(settings), id=request.new_id("hld"), placed_by=request.actor[1], placed_at=request.at, person=person
     )

@@ -56,7 +56,7 @@ def checkpoint(request: Request, log: str | None) -> bytes:
     """
     found = newest(request.runtime, _log(request, log))
     if found is None:
-        raise NotFound("nothing of this log has been sealed yet; what is written is sealed within minutes")
+        raise NotFound("no entry of this log is sealed yet; entries are sealed within minutes")
     return found[1]
 
 
@@ -131,7 +131,7 @@ def consistency(request: Request, log: str | None, old: int) -> str:
     one = _log(request, log)
     found = newest(request.runtime, one)
     if found is None:
-        raise NotFound("nothing of this log has been sealed yet")
+        raise NotFound("no entry of this log is sealed yet")
     seal, text = found
     if old > seal.size:
         message = f"the log has {seal.size} entries"

@@ -98,7 +98,7 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise NotAnswered("what answered is no cell: is --url the address of its API?")
+        raise NotAnswered("the address did not answer as a cell: is --url the address of its API?")
     return value
 
 
