@@ -11,9 +11,11 @@ from chalicelib.core.log import leaf
 from chalicelib.core.tenant.consents import Consent, WithdrawalSettings
 from chalicelib.core.tenant.records import Contract
 from chalicelib.flow.declare import consents
-from tests.support.given_consents import NOTICE, give, request, settings
+from tests.support.given_consents import NOTICE, cell, give, request, settings
 from tests.support.switches import decided_again
 from tests.support.world import START, World
+
+__all__ = ["cell"]
 
 
 def newest(cell: World) -> dict[str, Any]:

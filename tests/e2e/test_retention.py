@@ -22,6 +22,7 @@ from tests.support.retained import (
     HOUR,
     abroad,
     asked,
+    cell,
     connected,
     decided,
     events,
@@ -31,6 +32,8 @@ from tests.support.retained import (
     swept,
 )
 from tests.support.world import START, Crash, World, world
+
+__all__ = ["cell"]
 
 # The end of a life
 

@@ -95,7 +95,7 @@ def test_caught_when_a_secret_is_logged() -> None:
         print(app.runtime().config._snapshots and "Kanarienvogel")  # type: ignore[attr-defined]
         return real(status, headers, body, truncated)
 
-    with replaced(vetted, "Answer", talkative):
+    with replaced(vetted, "HttpResponse", talkative):
         found = broken(events=15)
 
     assert "private" in found

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.switches import decided_again, throw
+from tests.support.switches import cell, decided_again, throw
 from tests.support.world import World
+
+__all__ = ["cell"]
 
 MATCHES: dict[str, Callable[[World], str]] = {
     "channel": lambda cell: "telegram",
