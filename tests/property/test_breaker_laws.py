@@ -14,7 +14,9 @@ from chalicelib.core.delivery.breaker import AttemptResult, BreakerState, Permis
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["taken", "failed", "failed", "failed", "nothing", "slowed", "listed", "looked", "rested"]),
+        st.sampled_from(
+            ["taken", "failed", "failed", "failed", "nothing", "backed_off", "wait_listed", "checked", "paused"]
+        ),
         st.integers(0, 3),
         st.sampled_from([0, 1, 20, 90, 1200, 40_000]),
     ),
@@ -35,9 +37,9 @@ def run(steps: list[tuple[str, int, int]]) -> list[tuple[datetime, str, BreakerS
                 continue
             before = state = breaker.leased(state, now) if probe else state
             state = after(state, AttemptResult(what), f"lane {lane}", now, probe=probe)
-        elif what == "slowed":
+        elif what == "backed_off":
             state = breaker.backed_off(state, now + timedelta(seconds=90 * lane), now)
-        elif what == "looked":
+        elif what == "checked":
             state = breaker.checked(state, lane > 1, now) if breaker.wakes(state, now)[0] else state
         else:
             step: Any = getattr(breaker, what)
@@ -73,7 +75,7 @@ def test_what_is_taken_ends_every_run_and_closes_the_breaker(steps: list[tuple[s
 @given(STEPS)
 def test_an_open_breaker_is_looked_at_again_unless_nobody_is_to_look(steps: list[tuple[str, int, int]]) -> None:
     for _, what, before, state in run(steps):
-        if state.probe_at is not None and (before.probe_at is None or before.wake_at is not None) and what != "rested":
+        if state.probe_at is not None and (before.probe_at is None or before.wake_at is not None) and what != "paused":
             assert state.wake_at is not None
 
 
