@@ -70,8 +70,8 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
             conversation=derived("cnv", "test", destination_id),  # the same each time: a CRM gets one contact of it
             test=True,
         )
-        request = render(row.record, None, document, delivery)
-        receipt = of_kind(row.record.kind).send(request, clients)
+        rendered = render(row.record, None, document, delivery)
+        receipt = of_kind(row.record.kind).send(rendered, clients)
         code, status, response = receipt.code, receipt.status, receipt.response
     except DeliveryError as fault:
         code, response = fault.attempt_code, fault.response or b""
