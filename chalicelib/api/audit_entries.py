@@ -51,7 +51,7 @@ def _placed(call: ApiCall, answer: EndpointResponse) -> EndpointResponse:
 
 @audit_entries.endpoint("GET", "/v1/audit/entries", scope="audit", query=EntriesQuery, answer=ShownEntry, listed=True)
 def index(call: ApiCall) -> EndpointResponse:
-    """List audit entries by the time of what they tell of, oldest first."""
+    """List audit entries by the time of their event or act, oldest first."""
     asked, wanted = call.query, time_filter(call)
 
     def keep(entry: dict[str, Any]) -> bool:

@@ -115,7 +115,7 @@ def test(call: ApiCall) -> EndpointResponse:
 
 @destinations.endpoint("POST", "/v1/destinations/{id}/enable", scope="write", body=EmptySchema, answer=ShownDestination)
 def enable(call: ApiCall) -> EndpointResponse:
-    """Let events go to a destination; what waits for it goes first."""
+    """Enable a destination. Its waiting deliveries go first."""
     return record_response(connect.enable_destination(call.request, call.thing("dst"), True, call.expected))
 
 

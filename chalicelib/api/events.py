@@ -56,7 +56,7 @@ def show(call: ApiCall) -> EndpointResponse:
 
 @events.endpoint("DELETE", "/v1/events/{id}/content", scope="write", query=EraseQuery, status=204)
 def erase(call: ApiCall) -> EndpointResponse:
-    """Erase an event's content, on a ground; what waits for it ends."""
+    """Erase an event's content on a ground, and end its waiting deliveries."""
     erase_flow.erase(call.request, call.thing("evt"), call.query.ground)
     return EndpointResponse(204)
 

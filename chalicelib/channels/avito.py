@@ -114,7 +114,7 @@ def _draft(native: str, hook: Json, value: Json, kind: EventKind, about: Json) -
 
 # --- a reader for each type of message, of its content
 
-Content = tuple[EventKind, dict[str, Any]]  # the kind, and what is told of the message
+Content = tuple[EventKind, dict[str, Any]]  # the kind, and the message's fields
 
 
 def _text(content: Json) -> Content:

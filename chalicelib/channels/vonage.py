@@ -53,7 +53,7 @@ ISSUER = "Vonage"
 WINDOW_S = 300
 
 Item = Draft | Ignored
-Content = tuple[EventKind, dict[str, Any]]  # the kind, and what is told of the message
+Content = tuple[EventKind, dict[str, Any]]  # the kind, and the message's fields
 
 STATUSES: Mapping[str, Status] = {
     "submitted": "sent",

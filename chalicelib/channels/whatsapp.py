@@ -45,7 +45,7 @@ CAPABILITIES = ChannelCapabilities()
 OBJECT = "whatsapp_business_account"
 
 Item = Draft | Ignored
-Content = tuple[EventKind, dict[str, Any]]  # the kind, and what is told of the message
+Content = tuple[EventKind, dict[str, Any]]  # the kind, and the message's fields
 
 STATUSES: Mapping[str, Status] = {
     "sent": "sent",

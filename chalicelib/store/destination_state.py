@@ -62,7 +62,7 @@ class DestinationStateStore:
         now: datetime,
         step: Callable[[BreakerState], BreakerState],
     ) -> tuple[StoredState, bool]:
-        """Put ``step(state)`` in the place of a state, whoever else changes it; nothing is written where they are the same.
+        """Replace a state by ``step(state)``, also under concurrent changes. An equal state is not written.
 
         Args:
             seen: the state as it was read last, to begin with.
@@ -96,7 +96,7 @@ class DestinationStateStore:
         return self._table.replace(values, "version = :v", {":v": made.version - 1})
 
     def enable(self, tenant: str, destination: str, now: datetime, per_s: int | None) -> None:
-        """Forget how a destination was, and have what waits for it woken."""
+        """Reset a destination's state, and wake its waiting lanes."""
         self.change(tenant, destination, self.get(tenant, destination), now, lambda _: breaker.enabled(now, per_s))
 
     def let_go(self, tenant: str, destination: str, now: datetime) -> None:

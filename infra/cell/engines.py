@@ -143,12 +143,17 @@ def ministack(region: str, state: Path | None = None, log: Path | None = None) -
             _wait(f"{endpoint}/_ministack/health", process)
             yield Engine("ministack", "partiql", _client(endpoint), endpoint)
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a child process: ask it to, and kill it after ten seconds."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -29,7 +29,7 @@ import pytest
 from botocore.config import Config
 
 from chalicelib.store.engines import profile
-from infra.cell.engines import mocked, one_at_a_time
+from infra.cell.engines import mocked, one_at_a_time, stop
 from tests.support.profiles import Shim, create_table, shim
 
 REGION = "eu-central-1"
@@ -154,12 +154,7 @@ def _process(command: list[str], port: int, environment: dict[str, str], folder:
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(process)
 
 
 @pytest.fixture(scope="session")
