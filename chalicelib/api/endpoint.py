@@ -278,8 +278,8 @@ def _once(call: ApiCall, idempotency_key: str, fingerprint: str) -> EndpointResp
         owner, scope = "operator", "operator"
     key_hash = replies.hash_of(idempotency_key, scope)
     claim = replies.claim(call.runtime, owner, key_hash, fingerprint)
-    # Whatever this request makes is derived from its key, so that a second try makes the same.
-    seed = hmac.digest(_secret(call), b"seed\0" + key_hash.encode(), "sha256")
+    # A second try makes the same ids and secrets. Only rows of the release before have no seed of their own.
+    seed = claim.seed or hmac.digest(_secret(call), b"seed\0" + key_hash.encode(), "sha256")
     request_id = ids.sortable("req", claim.began_at, hashlib.sha256(b"req\0" + seed).digest()[:11])
     call = replace(call, at=claim.began_at, seed=seed, request_id=request_id)
     stored = claim.stored(_keys(call)) if claim.sealed is not None else None

@@ -1,7 +1,8 @@
 """Idempotency keys: the same request again gets the stored answer, whatever happened to the first try.
 
-A claim row is ``{fingerprint, began_at, claimed_at}`` and, once answered, the sealed ``body``. ``began_at`` never moves while
-the key lives: new ids are made of it, so that a second try after a crash finds what the first one made.
+A claim row is ``{fingerprint, began_at, claimed_at, seed}`` and, once answered, the sealed ``body``. ``began_at`` and ``seed``
+never change while the key lives: new ids and secrets are made of them, so that a second try after a crash finds what the first
+one made. ``seed`` is random and new with each claim. The same idempotency key makes other secrets after a day.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..core import times
 from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
@@ -20,6 +22,7 @@ from ..runtime import Runtime
 from .problems import EndpointResponse, StillRunning
 
 KEPT = timedelta(hours=24)
+SEED_BYTES = 32
 STALE = timedelta(seconds=60)
 """How long a request may run; the API's lambda is stopped before."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -55,6 +58,8 @@ class IdempotencyClaim:
     fingerprint: str
     began_at: datetime
     claimed_at: int
+    seed: bytes | None = field(repr=False)
+    """None in a row of a release that made the seed of the idempotency key alone."""
     sealed: bytes | None = field(default=None, repr=False)
 
     def _context(self) -> str:
@@ -92,9 +97,9 @@ def claim(runtime: Runtime, owner: str, key_hash: str, fingerprint: str) -> Idem
     """
     now = runtime.now()
     now_ms = times.millis(now)
-    values = {"fingerprint": fingerprint, "began_at": now_ms, "claimed_at": now_ms}
-    began_at = times.from_millis(now_ms)
-    fresh = IdempotencyClaim(runtime, owner, key_hash, fingerprint, began_at, now_ms)
+    seed = runtime.random(SEED_BYTES)
+    values: dict[str, Any] = {"fingerprint": fingerprint, "began_at": now_ms, "claimed_at": now_ms, "seed": seed}
+    fresh = IdempotencyClaim(runtime, owner, key_hash, fingerprint, times.from_millis(now_ms), now_ms, seed)
     if runtime.data.insert_reply(owner, key_hash, values, now + KEPT):
         return fresh
     seen = runtime.data.reply(owner, key_hash)
@@ -108,11 +113,14 @@ def claim(runtime: Runtime, owner: str, key_hash: str, fingerprint: str) -> Idem
     if not hmac.compare_digest(seen["fingerprint"], fingerprint):
         text = "this idempotency key was used for another request; use a new one"
         raise Invalid(text, [{"loc": "header.idempotency-key", "code": "key_reused", "msg": text}])
-    if seen.get("body") is not None:
-        return IdempotencyClaim(runtime, owner, key_hash, fingerprint, first, seen["claimed_at"], seen["body"])
+    earlier = IdempotencyClaim(
+        runtime, owner, key_hash, fingerprint, first, seen["claimed_at"], seen.get("seed"), seen.get("body")
+    )
+    if earlier.sealed is not None:
+        return earlier
     if times.from_millis(seen["claimed_at"]) + STALE > now:
         raise StillRunning("the request with this idempotency key is being worked on; try again")
-    values["began_at"] = seen["began_at"]
+    values = {"fingerprint": fingerprint, "began_at": seen["began_at"], "claimed_at": now_ms}
     if not runtime.data.take_reply(owner, key_hash, seen["claimed_at"], values, first + KEPT):
         raise StillRunning("a request with this idempotency key is being worked on; try again")
-    return IdempotencyClaim(runtime, owner, key_hash, fingerprint, first, now_ms)
+    return replace(earlier, claimed_at=now_ms)
