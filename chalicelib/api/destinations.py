@@ -83,11 +83,11 @@ def change(call: ApiCall) -> EndpointResponse:
     """Change a destination."""
     row = call.runtime.config.get(call.request.tenant.id, call.thing("dst"))
     patch = dict(call.body)
-    config = patch.pop("config", None)
+    config = given = patch.pop("config", None)
     settings = checked_value(DestinationSettings, merge(configure.settings_of(row.record, DestinationSettings), patch))
     if "config" in call.body:  # null is no configuration, and is told so
         config = merge(connect.config_of(call.request, row)["config"], config) or {}
-    row = connect.change_destination(call.request, row.record.id, settings, config, call.expected)
+    row = connect.change_destination(call.request, row.record.id, settings, config, call.expected, given or {})
     return record_response(row)
 
 

@@ -26,7 +26,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "amocrm"
-CAPABILITIES = DestinationCapabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("host", "api_url"))
 
 HOST = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.(?:amocrm\.ru|amocrm\.com|kommo\.com)$"
 REFRESH_KEEP_S = 90 * 86_400

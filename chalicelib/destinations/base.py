@@ -7,12 +7,12 @@ of the destination.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from . import vetted
 from .address import Policy
@@ -30,6 +30,19 @@ class Config(BaseModel):
     """What a tenant gives when making a destination of a kind. Unknown fields are refused, no error shows a value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def secrets_in(config: BaseModel) -> dict[tuple[str, ...], SecretStr]:
+    """Return the secrets of a configuration by their places: the names that lead to each."""
+    return dict(_secrets(config, ()))
+
+
+def _secrets(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], SecretStr]]:
+    if isinstance(value, SecretStr):
+        yield place, value
+    elif isinstance(value, BaseModel | Mapping):
+        for name, inner in value.items() if isinstance(value, Mapping) else value:
+            yield from _secrets(inner, (*place, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +130,15 @@ class DestinationCapabilities:
         formats: the formats that a destination may have.
         memory: sending uses the stored state of the destination, ``SendingClients.memory``.
         signs: deliveries are signed with the destination's secrets, so a tenant is shown them.
+        address_fields: the configuration's fields that decide to which host its secrets are sent. A change of one needs
+            all secrets of the configuration again.
     """
 
     selects: bool = False
     formats: tuple[str, ...] = ("standard",)
     memory: bool = False
     signs: bool = False
+    address_fields: tuple[str, ...] = ()
 
 
 class DestinationKind(Protocol):

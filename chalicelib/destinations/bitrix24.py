@@ -26,7 +26,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "bitrix24"
-CAPABILITIES = DestinationCapabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("url", "api_url"))
 
 TOKEN_URL = "https://oauth.bitrix24.tech"  # noqa: S105  (an address)
 REFRESH_KEEP_S = 180 * 86_400

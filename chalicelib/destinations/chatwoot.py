@@ -35,7 +35,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .contacts import ContactPerson
 
 KIND = "chatwoot"
-CAPABILITIES = DestinationCapabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("url",))
 
 FORM = text.TextLimit(150_000, text.utf16, text.plain)
 PAGE = 15

@@ -20,7 +20,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .operators import countries_of
 
 KIND = "discord"
-CAPABILITIES = DestinationCapabilities()
+CAPABILITIES = DestinationCapabilities(address_fields=("url", "api_url"))
 API = "https://discord.com/api/v10"
 USER_AGENT = "DiscordBot (https://waybill.example, 1)"
 """The form that Discord asks for: what has another may be blocked."""

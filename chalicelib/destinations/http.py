@@ -23,7 +23,10 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 
 KIND = "http"
 CAPABILITIES = DestinationCapabilities(
-    selects=True, signs=True, formats=("standard", "cloudevents_structured", "cloudevents_binary")
+    selects=True,
+    signs=True,
+    formats=("standard", "cloudevents_structured", "cloudevents_binary"),
+    address_fields=("url",),
 )
 USER_AGENT = "Waybill/1"
 

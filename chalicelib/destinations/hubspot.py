@@ -27,7 +27,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .contacts import ContactMessage, ContactPerson
 
 KIND = "hubspot"
-CAPABILITIES = DestinationCapabilities(memory=True)
+CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("api_url",))
 
 API = "https://api.hubapi.com"
 REFRESH_KEEP_S = 180 * 86_400

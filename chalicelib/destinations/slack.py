@@ -17,7 +17,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .operators import countries_of
 
 KIND = "slack"
-CAPABILITIES = DestinationCapabilities()
+CAPABILITIES = DestinationCapabilities(address_fields=("url", "api_url"))
 POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 # Slack cuts a text after 40,000 characters; what it counts as one is not said, so the smallest unit is counted, escaped.
 FORM = text.TextLimit(40_000, text.utf16, text.slack)

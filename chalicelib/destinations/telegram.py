@@ -17,7 +17,7 @@ from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities,
 from .operators import countries_of
 
 KIND = "telegram"
-CAPABILITIES = DestinationCapabilities()
+CAPABILITIES = DestinationCapabilities(address_fields=("api_url",))
 API = "https://api.telegram.org"
 # "1-4096 characters after entities parsing". Entities are counted in UTF-16 units, the limit of a text by some accounts in
 # code points: the narrower of the two is never refused.

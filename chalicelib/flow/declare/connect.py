@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from ...store.config import RecordRow
 from ..request import Request
 from . import roles, signing_secrets
 from .configure import changed, hash_now, invalid, must_exist, noted, stored, wake_held
+from .moved import check_secrets_given
 
 ALL_CLASSES = sorted(c.value for c in DataClass)
 
@@ -294,12 +295,16 @@ def change_destination(
     settings: DestinationSettings,
     config: dict[str, Any] | None,
     expected: int | None,
+    given: Mapping[str, Any],
 ) -> RecordRow:
     """Change a destination; its configuration only where one is given.
 
+    Args:
+        given: the fields of ``config`` that the request itself has.
+
     Raises:
-        Invalid: its format, configuration, recipient or role, another kind (that is another destination), or it does not
-            agree to the change.
+        Invalid: its format, configuration, recipient or role, another kind, another address without its secrets, or it
+            does not agree to the change.
         Unavailable: its role could not be checked.
     """
     row = request.runtime.config.get(request.tenant.id, destination_id)
@@ -309,7 +314,8 @@ def change_destination(
     signing_secrets.check_format(settings)
     kept, sealed = config_of(request, row), None
     if config is not None:
-        check_config(request, settings.kind, config)
+        read = check_config(request, settings.kind, config)
+        check_secrets_given(old.kind, kept["config"], config, read, given)
         kept = sealed = {**kept, "config": config}
     if settings.enabled:
         check_active(request, settings.recipient)
@@ -344,8 +350,7 @@ def rotate_destination(request: Request, destination_id: str, expected: int | No
         The destination, and what its receiver verifies with from now on.
     """
     row = request.runtime.config.get(request.tenant.id, destination_id)
-    kept = config_of(request, row)
-    sealed = signing_secrets.rotated(request, kept)
+    sealed = signing_secrets.rotated(request, kept := config_of(request, row))
     if sealed != kept:  # else an earlier try of this request got this far
         row = changed(request, row, row.record, expected, "rotated", sealed)
     return row, signing_secrets.secrets_shown(row.record.kind, sealed, request.runtime.now())

@@ -6,7 +6,9 @@ acts on data and changes. It changes nothing either: an answer of 410 disables n
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +18,7 @@ from ...core.errors import DeliveryError
 from ...core.event.event import Conversation, Event, EventKind, Message
 from ...core.ids import derived
 from ...destinations import of_kind
+from ...destinations.base import secrets_in
 from ..clients import clients_of
 from ..rendering import delivery_of, render
 from ..request import Request
@@ -23,6 +26,7 @@ from .connect import config_of
 
 TEXT = "This is a test of Waybill. It carries nobody's data."
 NATIVE_KIND = "waybill.test"
+BLOTTED = "[secret]"
 _STATUS = re.compile(r"http_(\d{3})\Z")
 
 
@@ -46,7 +50,8 @@ def example(event_id: str, tenant_id: str, now: datetime) -> dict[str, Any]:
 def attempt(request: Request, destination_id: str) -> dict[str, Any]:
     """Send the example to a destination once, enabled or not, and return the result.
 
-    The result shows the destination's answer to its owner, cut at 4 KiB. The answer is kept nowhere else.
+    The result shows the destination's answer to its owner, cut at 4 KiB. The answer is kept nowhere else. A secret of the
+    configuration that the answer repeats is blotted out: its owner may not read it.
 
     Raises:
         NotFound: there is no such destination.
@@ -56,6 +61,7 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
     document = example(request.new_id("evt"), request.tenant.id, now)
     clients = clients_of(request.runtime, request.tenant.id, request.keys, row.record)
     status, response, detail = None, b"", None
+    secrets: list[str] = []
     started = request.runtime.monotonic()
     try:
         delivery = delivery_of(
@@ -70,6 +76,7 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
             conversation=derived("cnv", "test", destination_id),  # the same each time: a CRM gets one contact of it
             test=True,
         )
+        secrets = [secret.get_secret_value() for secret in secrets_in(delivery.config).values()]
         rendered = render(row.record, None, document, delivery)
         receipt = of_kind(row.record.kind).send(rendered, clients)
         code, status, response = receipt.code, receipt.status, receipt.response
@@ -82,7 +89,14 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
         "code": code,
         "status": int(named[1]) if status is None and named else status,
         "took_ms": int((request.runtime.monotonic() - started) * 1000),
-        "response": response.decode("utf-8", "replace"),
+        "response": _without(secrets, response.decode("utf-8", "replace")),
         "detail": detail,
         "at": times.text(now),
     }
+
+
+def _without(secrets: Iterable[str], answer: str) -> str:
+    for secret in secrets:
+        for spelled in (secret, json.dumps(secret)[1:-1]):
+            answer = answer.replace(spelled, BLOTTED)
+    return answer
