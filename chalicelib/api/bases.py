@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.tenant.records import Basis, BasisSettings
-from ..flow.declare import configure
+from ..flow.declare import bases as bases_flow
 from .declared import list_records, record_response, show_record
 from .endpoint import ApiCall, EmptySchema, ListQuery, Resource
 from .problems import EndpointResponse
@@ -14,7 +14,7 @@ bases = Resource("bases")
 @bases.endpoint("POST", "/v1/bases", scope="write", body=BasisSettings, answer=Basis, status=201)
 def create(call: ApiCall) -> EndpointResponse:
     """Declare evidence for a ground that transfers stand on."""
-    return record_response(configure.create_basis(call.request, call.body), 201)
+    return record_response(bases_flow.create_basis(call.request, call.body), 201)
 
 
 @bases.endpoint("GET", "/v1/bases", scope="read", query=ListQuery, answer=Basis, listed=True)
@@ -32,7 +32,7 @@ def show(call: ApiCall) -> EndpointResponse:
 @bases.endpoint("POST", "/v1/bases/{id}/withdrawal", scope="write", body=EmptySchema, answer=Basis, status=201)
 def withdraw(call: ApiCall) -> EndpointResponse:
     """Withdraw a basis: deliveries that rest on it stop at their next decision."""
-    return record_response(configure.withdraw_basis(call.request, call.thing("bas")), 201)
+    return record_response(bases_flow.withdraw_basis(call.request, call.thing("bas")), 201)
 
 
 RESOURCES = (bases,)

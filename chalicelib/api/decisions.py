@@ -10,7 +10,7 @@ from ..core.log.entry import EventId, RouteId
 from ..core.tenant.records import Record
 from ..flow.ask import decisions as decisions_flow
 from ..flow.ask import read
-from ..flow.declare import configure
+from ..flow.declare import changes
 from .endpoint import ApiCall, Resource, Schema, checked_value
 from .problems import EndpointResponse
 
@@ -37,7 +37,7 @@ def decide(call: ApiCall) -> EndpointResponse:
     if "event" not in given:
         return EndpointResponse(200, decisions_flow.explain(call.request, given))
     asked: EventRoute = checked_value(EventRoute, given)
-    route = configure.must_exist(call.request, asked.route, "rte", "body.route")
+    route = changes.must_exist(call.request, asked.route, "rte", "body.route")
     return EndpointResponse(
         200, decisions_flow.explain_route(call.request, read.content(call.request, asked.event), route)
     )

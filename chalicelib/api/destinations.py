@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ..core.event.event import Time
 from ..core.tenant.records import Destination, DestinationSettings
-from ..flow.declare import configure, connect, destination_test, signing_secrets
+from ..flow.declare import changes, connect, destination_test, signing_secrets
 from .bodies import merge
 from .declared import list_records, record_response
 from .endpoint import ApiCall, EmptySchema, ListQuery, Resource, Schema, checked_value
@@ -84,7 +84,7 @@ def change(call: ApiCall) -> EndpointResponse:
     row = call.runtime.config.get(call.request.tenant.id, call.thing("dst"))
     patch = dict(call.body)
     config = given = patch.pop("config", None)
-    settings = checked_value(DestinationSettings, merge(configure.settings_of(row.record, DestinationSettings), patch))
+    settings = checked_value(DestinationSettings, merge(changes.settings_of(row.record, DestinationSettings), patch))
     if "config" in call.body:  # null is no configuration, and is told so
         config = merge(connect.config_of(call.request, row)["config"], config) or {}
     row = connect.change_destination(call.request, row.record.id, settings, config, call.expected, given or {})

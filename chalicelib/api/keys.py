@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.event.event import Time
 from ..core.tenant.records import KeySettings
-from ..flow.declare import configure
+from ..flow.declare import keys as keys_flow
 from .declared import list_records, show_record
 from .endpoint import ApiCall, ListQuery, Resource, shown, tagged
 from .problems import EndpointResponse
@@ -28,7 +28,7 @@ class NewKey(ShownKey):
 @keys.endpoint("POST", "/v1/keys", scope="admin", body=KeySettings, answer=NewKey, status=201)
 def create(call: ApiCall) -> EndpointResponse:
     """Make an API key; its secret is shown once."""
-    key, secret = configure.create_key(call.request, call.body)
+    key, secret = keys_flow.create_key(call.request, call.body)
     return tagged(1, {**shown(key), "secret": secret}, 201)
 
 
@@ -47,7 +47,7 @@ def show(call: ApiCall) -> EndpointResponse:
 @keys.endpoint("DELETE", "/v1/keys/{id}", scope="admin", status=204)
 def delete(call: ApiCall) -> EndpointResponse:
     """Delete a key: it opens nothing from the next request on."""
-    configure.delete_key(call.request, call.thing("key"))
+    keys_flow.delete_key(call.request, call.thing("key"))
     return EndpointResponse(204)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.tenant.records import Recipient, RecipientSettings
-from ..flow.declare import configure
+from ..flow.declare import recipients as recipients_flow
 from .declared import list_records, record_response, show_record
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
@@ -14,7 +14,7 @@ recipients = Resource("recipients")
 @recipients.endpoint("POST", "/v1/recipients", scope="write", body=RecipientSettings, answer=Recipient, status=201)
 def create(call: ApiCall) -> EndpointResponse:
     """Declare a recipient: the legal person behind destinations."""
-    return record_response(configure.create_recipient(call.request, call.body), 201)
+    return record_response(recipients_flow.create_recipient(call.request, call.body), 201)
 
 
 @recipients.endpoint("GET", "/v1/recipients", scope="read", query=ListQuery, answer=Recipient, listed=True)
@@ -32,7 +32,7 @@ def show(call: ApiCall) -> EndpointResponse:
 @recipients.endpoint("PUT", "/v1/recipients/{id}", scope="write", body=RecipientSettings, answer=Recipient)
 def replace(call: ApiCall) -> EndpointResponse:
     """Declare a new version of a recipient; earlier ones are kept."""
-    return record_response(configure.replace_recipient(call.request, call.thing("rcp"), call.body, call.expected))
+    return record_response(recipients_flow.replace_recipient(call.request, call.thing("rcp"), call.body, call.expected))
 
 
 RESOURCES = (recipients,)

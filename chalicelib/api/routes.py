@@ -12,7 +12,8 @@ from ..core.tenant.records import Record, Route, RouteSettings
 from ..core.validation import of_validation
 from ..flow.ask import decisions as decisions_flow
 from ..flow.ask import read
-from ..flow.declare import configure
+from ..flow.declare import changes
+from ..flow.declare import routes as routes_flow
 from .bodies import merge
 from .declared import list_records, record_response, show_record
 from .endpoint import ApiCall, ListQuery, Resource, checked_value
@@ -52,7 +53,7 @@ class Preview(Record):
 @routes.endpoint("POST", "/v1/routes", scope="write", body=RouteSettings, answer=Route, status=201)
 def create(call: ApiCall) -> EndpointResponse:
     """Declare a route: what matches its pattern goes to its destination."""
-    return record_response(configure.create_route(call.request, call.body), 201)
+    return record_response(routes_flow.create_route(call.request, call.body), 201)
 
 
 @routes.endpoint("GET", "/v1/routes", scope="read", query=ListQuery, answer=Route, listed=True)
@@ -70,22 +71,22 @@ def show(call: ApiCall) -> EndpointResponse:
 @routes.endpoint("PUT", "/v1/routes/{id}", scope="write", body=RouteSettings, answer=Route)
 def replace(call: ApiCall) -> EndpointResponse:
     """Replace a route."""
-    return record_response(configure.change_route(call.request, call.thing("rte"), call.body, call.expected))
+    return record_response(routes_flow.change_route(call.request, call.thing("rte"), call.body, call.expected))
 
 
 @routes.endpoint("PATCH", "/v1/routes/{id}", scope="write", body=RouteSettings, merges=True, answer=Route)
 def change(call: ApiCall) -> EndpointResponse:
     """Change a route."""
     row = call.runtime.config.get(call.request.tenant.id, call.thing("rte"))
-    document = merge(configure.settings_of(row.record, RouteSettings), call.body)
+    document = merge(changes.settings_of(row.record, RouteSettings), call.body)
     settings = checked_value(RouteSettings, document)
-    return record_response(configure.change_route(call.request, row.record.id, settings, call.expected))
+    return record_response(routes_flow.change_route(call.request, row.record.id, settings, call.expected))
 
 
 @routes.endpoint("DELETE", "/v1/routes/{id}", scope="write", status=204)
 def delete(call: ApiCall) -> EndpointResponse:
     """Delete a route."""
-    configure.delete_route(call.request, call.thing("rte"))
+    routes_flow.delete_route(call.request, call.thing("rte"))
     return EndpointResponse(204)
 
 
@@ -107,8 +108,8 @@ def preview(call: ApiCall) -> EndpointResponse:
         except ValueError as fault:
             raise of_validation(fault, "body.event") from None
         document = event.document()
-        configure.must_exist(call.request, document["source"], "src", "body.event.source")
-    configure.check_route(call.request, draft.route)
+        changes.must_exist(call.request, document["source"], "src", "body.event.source")
+    routes_flow.check_route(call.request, draft.route)
     return EndpointResponse(200, decisions_flow.preview(call.request, document, draft.route))
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..core.event.event import OPERATIONAL
 from ..core.tenant.records import Record, Source, SourceSettings
-from ..flow.declare import configure, connect
+from ..flow.declare import changes, connect
 from ..flow.pagination import ListItem
 from .bodies import merge
 from .endpoint import ApiCall, ListQuery, Resource, checked_value, shown, tagged
@@ -72,7 +72,7 @@ def show(call: ApiCall) -> EndpointResponse:
 def change(call: ApiCall) -> EndpointResponse:
     """Change what is declared of a source."""
     row = connect.open_source(call.request, call.thing("src"))
-    document = merge(configure.settings_of(row.record, SourceSettings), call.body)
+    document = merge(changes.settings_of(row.record, SourceSettings), call.body)
     settings = checked_value(SourceSettings, document)
     row, missing = connect.change_source(call.request, row.record.id, settings, call.expected)
     return tagged(row.version, _source(call, row.record, missing=missing))

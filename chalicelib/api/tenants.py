@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core.errors import Invalid
 from ..core.tenant.records import Tenant, TenantSettings
-from ..flow.declare import configure
+from ..flow.declare import changes
+from ..flow.declare import tenants as tenants_flow
 from ..flow.pagination import ListItem
 from ..flow.request import Request
 from ..store.config import RecordRow
@@ -28,7 +29,7 @@ class NewTenant(Schema):
 
 
 def _merged(row_tenant: Tenant, patch: dict[str, Any]) -> TenantSettings:
-    document = merge(configure.settings_of(row_tenant, TenantSettings), patch)
+    document = merge(changes.settings_of(row_tenant, TenantSettings), patch)
     settings: TenantSettings = checked_value(TenantSettings, document)
     return settings
 
@@ -41,7 +42,7 @@ def create(call: ApiCall) -> EndpointResponse:
     def as_tenant(made: Tenant) -> Request:
         return call.for_tenant(RecordRow(made, 1))
 
-    tenant, key, secret = configure.create_tenant(call.runtime, tenant, as_tenant)
+    tenant, key, secret = tenants_flow.create_tenant(call.runtime, tenant, as_tenant)
     return tagged(1, {"tenant": shown(tenant), "key": {**shown(key), "secret": secret}}, 201)
 
 
@@ -67,7 +68,7 @@ def show(call: ApiCall) -> EndpointResponse:
 def change(call: ApiCall) -> EndpointResponse:
     """Change what is declared of a tenant."""
     row = call.runtime.config.tenant(call.thing("tnt"))
-    row = configure.change_tenant(call.for_tenant(row), _merged(row.record, call.body), call.expected)
+    row = tenants_flow.change_tenant(call.for_tenant(row), _merged(row.record, call.body), call.expected)
     return tagged(row.version, shown(row.record))
 
 
@@ -75,7 +76,7 @@ def change(call: ApiCall) -> EndpointResponse:
 def close(call: ApiCall) -> EndpointResponse:
     """Close a tenant: its keys and sources answer as if they were not there."""
     row = call.runtime.config.tenant(call.thing("tnt"))
-    configure.close_tenant(call.for_tenant(row), call.expected)
+    tenants_flow.close_tenant(call.for_tenant(row), call.expected)
     return EndpointResponse(204)
 
 
@@ -92,7 +93,7 @@ def change_own(call: ApiCall) -> EndpointResponse:
     if settings.edition != call.request.tenant.edition:
         text = "the edition is changed by the operator"
         raise Invalid(text, [{"loc": "body.edition", "code": "fixed", "msg": text}])
-    row = configure.change_tenant(call.request, settings, call.expected)
+    row = tenants_flow.change_tenant(call.request, settings, call.expected)
     return tagged(row.version, shown(row.record))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.tenant import rotation
-from chalicelib.flow.declare import configure
+from chalicelib.flow.declare import routes
 from tests.support.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, acts
 
 
@@ -283,7 +283,7 @@ def test_route_is_refused_when_there_is_no_room_for_it(
 ) -> None:
     tenant.connect()
     route = {"name": "r", "pattern": {"kind": ["message"]}, "destination": tenant.made["destination"], "purpose": "x"}
-    monkeypatch.setattr(configure, bound, most)  # the tenant has one route of 21 bytes
+    monkeypatch.setattr(routes, bound, most)  # the tenant has one route of 21 bytes
 
     second = tenant.post("/v1/routes", route, Idempotency_Key="a-route")
     third = tenant.post("/v1/routes", route)
@@ -297,7 +297,7 @@ def test_route_is_refused_when_there_is_no_room_for_it(
 
 def test_route_is_refused_when_a_longer_pattern_finds_no_room(tenant: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant.connect()
-    monkeypatch.setattr(configure, "PATTERNS_BYTES_MAX", 60)
+    monkeypatch.setattr(routes, "PATTERNS_BYTES_MAX", 60)
 
     answer = tenant.call("PATCH", f"/v1/routes/{tenant.made['route']}", {"pattern": {"channel": ["x" * 60]}})
 
@@ -308,8 +308,8 @@ def test_route_that_is_over_a_bound_can_be_disabled_and_made_shorter(
     tenant: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant.connect()
-    monkeypatch.setattr(configure, "PATTERNS_BYTES_MAX", 1)
-    monkeypatch.setattr(configure, "ROUTES_MAX", 0)
+    monkeypatch.setattr(routes, "PATTERNS_BYTES_MAX", 1)
+    monkeypatch.setattr(routes, "ROUTES_MAX", 0)
     path = f"/v1/routes/{tenant.made['route']}"
 
     assert tenant.call("PATCH", path, {"enabled": False}).status == 200

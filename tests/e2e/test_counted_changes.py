@@ -12,7 +12,7 @@ import pytest
 from chalicelib.core.errors import NotFound
 from chalicelib.core.tenant.records import Retry
 from chalicelib.core.tenant.switches import SwitchSettings
-from chalicelib.flow.declare import configure, connect, switches
+from chalicelib.flow.declare import bases, connect, routes, switches
 from chalicelib.flow.request import Request
 from tests.support.given_consents import request
 from tests.support.world import Crash, World, world
@@ -22,7 +22,7 @@ Change = Callable[[World, Request], object]
 
 def basis_withdrawn(cell: World, asked: Request) -> None:
     (found,) = [r.record.id for r in cell.runtime.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
-    configure.withdraw_basis(asked, found)
+    bases.withdraw_basis(asked, found)
 
 
 def destination_disabled(cell: World, asked: Request) -> None:
@@ -31,7 +31,7 @@ def destination_disabled(cell: World, asked: Request) -> None:
 
 def route_deleted(cell: World, asked: Request) -> None:
     with contextlib.suppress(NotFound):
-        configure.delete_route(asked, cell.route)
+        routes.delete_route(asked, cell.route)
 
 
 def switch_thrown(cell: World, asked: Request) -> None:

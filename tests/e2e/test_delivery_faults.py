@@ -15,7 +15,7 @@ from chalicelib.core.delivery.task import DeliveryTask, WaitingTask
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.log import audit
 from chalicelib.core.tenant.records import Retry
-from chalicelib.flow.declare import configure, connect
+from chalicelib.flow.declare import connect, routes
 from chalicelib.flow.delivery import admission, dead, deliver, pump
 from chalicelib.flow.jobs import replay
 from chalicelib.flow.messages import RECEIVES_MAX, QueueMessage
@@ -201,7 +201,7 @@ def test_what_waits_ends_within_minutes_when_a_disabled_destination_is_deleted()
         w.run(10 * MINUTE)
         assert not w.of_kind("attempted")
 
-        configure.delete_route(request(w, "route", w.clock), w.route)
+        routes.delete_route(request(w, "route", w.clock), w.route)
         connect.delete_destination(request(w, "destination", w.clock), w.destination)
         w.run(10 * MINUTE)
 

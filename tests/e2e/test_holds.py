@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant.records import Contract
 from chalicelib.core.verify.redecide import configuration_of
-from chalicelib.flow.declare import configure
+from chalicelib.flow.declare import changes
 from tests.support.retained import asked
 from tests.support.world import World, world
 
@@ -86,7 +86,7 @@ def test_a_change_counts_when_what_is_held_cannot_be_woken(cell: World) -> None:
     give_contract(cell)
     cell.failing = lambda name: Unavailable("throttled") if name == "before UpdateItem" else None
 
-    configure.wake_held(asked(cell))
+    changes.wake_held(asked(cell))
     cell.failing = lambda name: None
     cell.run(timedelta(minutes=30))
     before = cell.receiver.texts()

@@ -22,7 +22,7 @@ from chalicelib.core.tenant.consents import ConsentSettings, WithdrawalSettings
 from chalicelib.core.tenant.records import Basis, Contract, Retry
 from chalicelib.core.tenant.switches import SwitchSettings
 from chalicelib.flow.ask import decisions, read
-from chalicelib.flow.declare import configure, consents, switches
+from chalicelib.flow.declare import bases, consents, switches
 from chalicelib.flow.seal_requests import notify_sealer
 from tests.support.given_consents import request
 from tests.support.logs import verified
@@ -88,7 +88,7 @@ def consent_withdrawn(cell: World) -> None:
 
 def basis_withdrawn(cell: World) -> None:
     (found,) = [r.record.id for r in cell.runtime.config.list(cell.tenant, "bas") if r.record.kind == "instruction"]
-    configure.withdraw_basis(request(cell), found)
+    bases.withdraw_basis(request(cell), found)
 
 
 def a_day_passes(cell: World) -> None:

@@ -28,7 +28,7 @@ from ...core.validation import of_validation
 from ...store.config import RecordRow
 from ..request import Request
 from . import roles, signing_secrets
-from .configure import changed, hash_now, invalid, must_exist, noted, stored, wake_held
+from .changes import changed, hash_now, invalid, must_exist, noted, stored, wake_held
 from .moved import check_secrets_given
 
 ALL_CLASSES = sorted(c.value for c in DataClass)

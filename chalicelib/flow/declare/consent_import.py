@@ -21,7 +21,7 @@ from ...core.tenant.consent_lines import ImportResult, RefusedLine, WithdrawalLi
 from ...core.tenant.consents import Consent, ConsentSettings, Withdrawal
 from ...store.consents import OF_ONE_PERSON
 from ..request import Request
-from .configure import invalid, must_exist, wake_held
+from .changes import invalid, must_exist, wake_held
 from .consents import check_said, entry_of
 
 Line = tuple[int, ConsentSettings | WithdrawalLine]

@@ -22,7 +22,7 @@ from ..ask.read import entries_of_subject
 from ..deliveries import deliveries
 from ..pagination import Filter
 from ..request import Request
-from .configure import WAKE_MAX, invalid, must_exist
+from .changes import WAKE_MAX, invalid, must_exist
 
 LOOKED_MAX = 500
 """Entries of a person that one consent checks for held transfers; the rest wait for their hour."""

@@ -18,7 +18,7 @@ from ...core.log.entry_types import Act
 from ...core.tenant.intervals import Change, Interval, Intervals, is_off_record, is_open, turned
 from ...core.tenant.operational import source_id
 from ..request import Request
-from .configure import invalid
+from .changes import invalid
 
 INTERVALS_MAX = 200
 """Of one conversation: the door reads all of them with each of its webhooks."""

@@ -35,8 +35,11 @@ from ...core.tenant.records import (
 from ...store.config import RecordRow
 from ..ask.decisions import snapshot_of
 from ..request import Request
-from .configure import create_basis, create_recipient, create_route, invalid, must_exist, noted, wake_held
+from .bases import create_basis
+from .changes import invalid, must_exist, noted, wake_held
 from .connect import ALL_CLASSES, activation_gaps, check_config, checked, create_destination
+from .recipients import create_recipient
+from .routes import create_route
 
 Made = tuple[RecordRow, dict[str, Any]]
 _Record = Basis | Destination | Recipient | Route

@@ -22,7 +22,7 @@ from ...core.errors import Misconfigured
 from ...core.tenant import rotation
 from ...core.tenant.records import DestinationSettings
 from ..request import Request
-from .configure import invalid
+from .changes import invalid
 
 
 def check_format(settings: DestinationSettings) -> None:

@@ -7,7 +7,7 @@ from ...core.countries import COUNTRIES
 from ...core.tenant.switches import Switch, SwitchSettings
 from ...store.config import RecordRow
 from ..request import Request
-from .configure import hash_now, invalid, must_exist, noted, stored
+from .changes import hash_now, invalid, must_exist, noted, stored
 
 SWITCHES_MAX = 100
 """Of one tenant: every delivery is held against each of them."""

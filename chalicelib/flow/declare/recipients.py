@@ -1,0 +1,51 @@
+"""Declare recipients, in versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.tenant.records import (
+    Recipient,
+    RecipientSettings,
+)
+from ...store.config import RecordRow
+from ..request import Request
+from .changes import changed, stored, wake_held
+
+# Recipients
+
+
+def _granted(settings: RecipientSettings, request: Request, earlier: Recipient | None) -> dict[str, Any]:
+    if not settings.granted:
+        return {"granted_at": None, "granted_by": None}
+    if earlier is not None and earlier.granted:
+        return {"granted_at": earlier.granted_at, "granted_by": earlier.granted_by}
+    return {"granted_at": request.at, "granted_by": request.actor[1]}
+
+
+def create_recipient(request: Request, settings: RecipientSettings) -> RecordRow:
+    """Declare a recipient."""
+    more = _granted(settings, request, None)
+    of = {"id": request.new_id("rcp"), "created_at": request.at, "profile": request.profile}
+    row = stored(request, Recipient(**dict(settings), **more, **of))
+    wake_held(request)
+    return row
+
+
+def replace_recipient(
+    request: Request, recipient_id: str, settings: RecipientSettings, expected: int | None
+) -> RecordRow:
+    """Declare a new version of a recipient; the earlier ones are kept."""
+    row = request.runtime.config.get(request.tenant.id, recipient_id)
+    old: Recipient = row.record
+    request.runtime.config.keep_version(request.tenant.id, old)
+    new = Recipient(
+        **dict(settings),
+        **_granted(settings, request, old),
+        id=old.id,
+        version=old.version + 1,
+        created_at=old.created_at,
+    )
+    row = changed(request, row, new, expected, "changed")
+    wake_held(request)
+    return row
