@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..flow.pagination import ListItem
-from ..store.config import RecordRow
+from ..store.records import RecordRow
 from .endpoint import ApiCall, shown, tagged
 from .problems import EndpointResponse
 

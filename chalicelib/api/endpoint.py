@@ -28,7 +28,8 @@ from ..flow.request import Request
 from ..flow.seal_requests import notify_sealer_or_log
 from ..observe import error
 from ..runtime import Runtime, runtime
-from ..store.config import Holder, RecordRow
+from ..store.config import Holder
+from ..store.records import RecordRow
 from . import bodies, cursors, replies
 from .auth import Needed, Operator, identify
 from .problems import EndpointResponse, of_fault

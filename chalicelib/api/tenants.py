@@ -11,7 +11,7 @@ from ..flow.declare import changes
 from ..flow.declare import tenants as tenants_flow
 from ..flow.pagination import ListItem
 from ..flow.request import Request
-from ..store.config import RecordRow
+from ..store.records import RecordRow
 from .bodies import merge
 from .endpoint import ApiCall, ListQuery, Resource, Schema, checked_value, new_tenant_id, shown, tagged
 from .keys import NewKey

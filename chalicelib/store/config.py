@@ -20,47 +20,25 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
-from ..core.errors import Misconfigured, NotFound, PreconditionFailed
+from ..core.errors import NotFound, PreconditionFailed
 from ..core.tenant.configuration import Configuration
 from ..core.tenant.operational import source_of
-from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
-from ..core.tenant.switches import Switch
+from ..core.tenant.records import ApiKey, Basis, Recipient, Tenant
 from .items import Item, Table, batch_get
 from .keys import KeyStore
+from .records import RECORDS, RecordRow, parse
 from .snapshot import Snapshot, sealing_context
 
 RELOAD_S = 60
 CACHE = 500
 LOOKUP_S = 10
 UNKNOWN_SOURCES = 10_000
-
-RECORDS: Mapping[str, type[Record]] = {
-    "src": Source,
-    "rcp": Recipient,
-    "dst": Destination,
-    "rte": Route,
-    "bas": Basis,
-    "key": ApiKey,
-    "swi": Switch,
-}
-"""The kind of record stored under each prefix."""
-
-
-@dataclass(frozen=True)
-class RecordRow:
-    """A stored record: its value, its version and its sealed secrets."""
-
-    record: Any
-    version: int
-    sealed: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -70,18 +48,6 @@ class Holder:
     tenant: RecordRow
     key: ApiKey
     keys: TenantKeys = field(repr=False)
-
-
-def parse(model: type[BaseModel], text: str) -> Any:
-    """Read a stored record.
-
-    Raises:
-        Misconfigured: it is not of its model; the record's values are not shown.
-    """
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        raise Misconfigured(f"a stored {model.__name__} cannot be read: {error.error_count()} faults") from error
 
 
 class ConfigStore:

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 
 from ..core.errors import NotFound, OurError, PreconditionFailed
 from ..core.tenant.consents import Consent, Withdrawal
-from .config import parse
 from .items import BATCH_GET, Item, Table, batch_get
+from .records import parse
 
 OF_ONE_PERSON = 100
 """A row holds 400 KB; a consent takes about one."""

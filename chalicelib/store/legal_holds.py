@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from ..core.errors import NotFound
 from ..core.tenant.legal_holds import LegalHold
-from .config import parse
 from .items import Item, Table
+from .records import parse
 
 RELEASE = "#release"
 

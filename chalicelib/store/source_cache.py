@@ -10,9 +10,10 @@ from typing import Any
 
 from ..core.envelope import TenantKeys, decrypt
 from ..core.tenant.records import Source, Tenant
-from .config import LOOKUP_S, UNKNOWN_SOURCES, parse
+from .config import LOOKUP_S, UNKNOWN_SOURCES
 from .items import Table, batch_get
 from .keys import KeyStore
+from .records import parse
 from .snapshot import sealing_context
 
 

@@ -7,7 +7,7 @@ from ...core.tenant.records import (
     Basis,
     BasisSettings,
 )
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..request import Request
 from .changes import hash_now, invalid, must_exist, noted, stored, wake_held
 

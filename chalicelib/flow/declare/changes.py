@@ -12,7 +12,7 @@ from typing import Any
 from ...core import ids
 from ...core.errors import Conflict, Invalid, NotFound, Unavailable
 from ...observe import error
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..published import publish
 from ..request import Request
 

@@ -25,7 +25,7 @@ from ...core.explain.preflight import examine
 from ...core.tenant import operational, rotation
 from ...core.tenant.records import Destination, DestinationSettings, Recipient, Source, SourceSettings
 from ...core.validation import of_validation
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..request import Request
 from . import roles, signing_secrets
 from .changes import changed, hash_now, invalid, must_exist, noted, stored, wake_held

@@ -32,7 +32,7 @@ from ...core.tenant.records import (
     Route,
     RouteSettings,
 )
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..ask.decisions import snapshot_of
 from ..request import Request
 from .bases import create_basis

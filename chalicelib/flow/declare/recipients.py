@@ -8,7 +8,7 @@ from ...core.tenant.records import (
     Recipient,
     RecipientSettings,
 )
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..request import Request
 from .changes import changed, stored, wake_held
 

@@ -11,7 +11,7 @@ from ...core.tenant.records import (
     Route,
     RouteSettings,
 )
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..rendering import selects
 from ..request import Request
 from .changes import changed, hash_now, invalid, must_exist, noted, stored, wake_held

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...channels import CHANNELS
 from ...core.countries import COUNTRIES
 from ...core.tenant.switches import Switch, SwitchSettings
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..request import Request
 from .changes import hash_now, invalid, must_exist, noted, stored
 

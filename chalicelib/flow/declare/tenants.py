@@ -11,7 +11,7 @@ from ...core.tenant.records import (
     TenantSettings,
 )
 from ...runtime import Runtime
-from ...store.config import RecordRow
+from ...store.records import RecordRow
 from ..request import Request
 from ..retention.legal_holds import refuse_while_held
 from .changes import hash_now, noted, wake_held
