@@ -11,7 +11,7 @@ import pytest
 from chalicelib import law
 from chalicelib.core.errors import Misconfigured
 from chalicelib.core.law.derived import _BULK
-from chalicelib.core.law.facts import SHAPE, FactField, Node
+from chalicelib.core.law.fact_fields import SHAPE, FactField, Node
 from chalicelib.core.law.thresholds import load
 from chalicelib.core.law.volumes import COUNTERS
 from tests.support.api_cell import RECIPIENT, SOURCE, Api

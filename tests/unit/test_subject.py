@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from chalicelib.core.decide.plan import Cell, source_facts
 from chalicelib.core.event.numbering import countries_of
-from chalicelib.core.law.facts import SHAPE, FactField, Node
+from chalicelib.core.law.fact_fields import SHAPE, FactField, Node
 from chalicelib.core.tenant.configuration import Configuration
 from chalicelib.core.tenant.records import Source, SourceSettings, Tenant
 from chalicelib.core.tenant.subject import SIGNALS, people_of, subject_facts

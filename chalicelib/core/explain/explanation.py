@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from .. import times
-from ..law import facts as reading
+from ..law import fact_fields
 from ..law import loader as law_files
 from ..law.bases import BasisKind
 from ..law.compiling import Compiler
@@ -251,7 +251,7 @@ def _item(path: str, shown: Any, wanted: Any) -> Shown:
 
 def _fact(path: str, value: Any) -> Any:
     """Return a fact's value where it may be shown: a free text, such as a purpose, may not."""
-    free = reading.PATHS[path].read is reading.TEXT.read and path != "channel"
+    free = fact_fields.PATHS[path].read is fact_fields.TEXT.read and path != "channel"
     return ("given" if value is not None else None) if free else _value(value)
 
 

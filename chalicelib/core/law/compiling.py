@@ -30,7 +30,7 @@ from .conditions import (
     place_of,
 )
 from .derived import DERIVED, special_sent
-from .facts import BASIS_FIELDS, DATE, PATHS, FactField
+from .fact_fields import BASIS_FIELDS, DATE, PATHS, FactField
 
 COUNTRY = PATHS["store.country"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..event.event import FIELDS, DataClass
 from ..ids import BITS, encode, first_bits
-from ..law.facts import ACTIONS, CLASSES, PATH_FORM
+from ..law.fact_fields import ACTIONS, CLASSES, PATH_FORM
 
 Place = tuple[str | int, ...]
 
