@@ -23,7 +23,7 @@ from chalicelib.core.log import audit
 from chalicelib.core.log.entry_types import Entry
 from chalicelib.core.log.leaf import inflate
 from chalicelib.core.log.transfers import transfer_id
-from chalicelib.store.data import EventRow
+from chalicelib.store.event_rows import EventRow
 from simulation import memory
 
 from . import calls, warm

@@ -12,8 +12,8 @@ from ..core.errors import NotFound
 from ..core.log import audit
 from ..core.tenant.consents import Consent
 from ..runtime import Runtime
-from ..store.data import EventKey, EventRow
 from ..store.destination_state import StoredState
+from ..store.event_rows import EventKey, EventRow
 from ..store.items import Item, batch_get
 from ..store.snapshot import Snapshot
 

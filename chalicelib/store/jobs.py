@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from ..core import times
 from ..core.envelope import NONCE_BYTES, decrypt, encrypt
 from ..core.job import OPEN, Job
-from .data import EventKey, ttl
+from .data import ttl
+from .event_rows import EventKey
 from .items import Item, Table
 from .keys import KeyStore
 

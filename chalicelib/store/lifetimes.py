@@ -20,7 +20,8 @@ from datetime import datetime, timedelta
 
 from ..core import times
 from . import restriction
-from .data import NET, EventKey, EventRow, ttl
+from .data import NET, ttl
+from .event_rows import EventKey, EventRow
 from .items import Table
 from .restriction import Restriction
 

@@ -11,7 +11,8 @@ from chalicelib.core import times
 from chalicelib.core.decide.retention import AFTER_EXPIRY
 from chalicelib.core.envelope import pack
 from chalicelib.core.errors import Misconfigured
-from chalicelib.store.data import NET, DataStore, EventKey, EventRow, lane_of, sealed_content
+from chalicelib.store.data import NET, DataStore, lane_of
+from chalicelib.store.event_rows import EventKey, EventRow, sealed_content
 from tests.support.engines import Engine
 from tests.support.stores import NOW, index, new_id, table
 

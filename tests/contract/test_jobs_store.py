@@ -11,7 +11,8 @@ from chalicelib.core import job as jobs
 from chalicelib.core import times
 from chalicelib.core.errors import Misconfigured, NotFound
 from chalicelib.core.job import Job
-from chalicelib.store.data import DataStore, EventKey, EventRow
+from chalicelib.store.data import DataStore
+from chalicelib.store.event_rows import EventKey, EventRow
 from chalicelib.store.jobs import DueJob, JobStore
 from chalicelib.store.keys import KeyStore
 from tests.support.engines import Engine

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.core.envelope import TenantKeys
-from chalicelib.store.data import DataStore, EventKey, EventRow
+from chalicelib.store.data import DataStore
+from chalicelib.store.event_rows import EventKey, EventRow
 from chalicelib.store.items import Table
 from chalicelib.store.lifetimes import DAY, LifeLength, LifetimeStore, ReleasedHold, in_days
 from chalicelib.store.people import PeopleStore, people_key

@@ -14,7 +14,7 @@ from ...core.log import audit
 from ...core.log.entry_types import Entry
 from ...core.log.transfers import Transfer, of_entries
 from ...core.tenant.records import RETENTION_DAYS_MAX
-from ...store.data import EventKey, EventRow
+from ...store.event_rows import EventKey, EventRow
 from ...store.restriction import Restriction
 from ..pagination import Filter, ListItem
 from ..request import Request

@@ -27,7 +27,7 @@ from ...core.log.entry_types import Decided, Entry
 from ...core.log.transfers import Transfer, delivery_id, of_entries, transfer_id
 from ...core.tenant.configuration import Configuration
 from ...runtime import Runtime
-from ...store.data import EventRow
+from ...store.event_rows import EventRow
 from ...store.items import Item
 from ...store.queues import OutgoingMessage, body
 from ...store.snapshot import Snapshot

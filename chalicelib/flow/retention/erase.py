@@ -17,7 +17,7 @@ from ...core.log import audit
 from ...core.log.entry_types import Act
 from ...core.log.transfers import of_entries
 from ...core.tenant.legal_holds import HoldActive, covering
-from ...store.data import EventRow
+from ...store.event_rows import EventRow
 from ...store.lifetimes import DAY, in_days
 from ...store.restriction import Restriction
 from ..ask.decisions import event_facts, snapshot_of

@@ -27,7 +27,7 @@ from ...core.tenant.legal_holds import LegalHold, covering
 from ...core.tenant.records import Source, Tenant
 from ...observe import count, error, info
 from ...runtime import Runtime
-from ...store.data import EventKey, EventRow
+from ...store.event_rows import EventKey, EventRow
 from ...store.lifetimes import DAY, EndingPerson, LifeLength, ReleasedHold, in_days
 from ..messages import NO_CONVERSATION
 

@@ -32,7 +32,8 @@ from ...core.tenant.subject import EventPerson as Located
 from ...core.tenant.subject import people_of, subject_facts
 from ...observe import count, error, warning
 from ...runtime import Runtime
-from ...store.data import DataStore, EventKey, EventRow, sealed_content
+from ...store.data import DataStore
+from ...store.event_rows import EventKey, EventRow, sealed_content
 from ...store.items import BATCH_GET, Item, batch_get
 from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
