@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.demo import journey
+from infra.demo.gateway import Gateway, Tenant
 
 from . import stored, warm
 
@@ -126,8 +127,8 @@ def served(engine: str) -> Iterator[Served]:
 
 def declare(ready: dict[str, Any], sink_url: str) -> str:
     """Set up a tenant whose messages may go to the sink. Return its Telegram source."""
-    api = journey.Gateway(ready["url"])
-    made = journey.Tenant(api, ready["operator_key"])(
+    api = Gateway(ready["url"])
+    made = Tenant(api, ready["operator_key"])(
         "POST",
         "/v1/tenants",
         {
@@ -135,7 +136,7 @@ def declare(ready: dict[str, Any], sink_url: str) -> str:
             "controller": {"legal_name": "Load GmbH", "country": "DE", "contact": "privacy@load.example"},
         },
     )  # fmt: skip
-    tenant = journey.Tenant(api, made["key"]["secret"])
+    tenant = Tenant(api, made["key"]["secret"])
     source = {
         "channel": "telegram",
         "name": "bot",

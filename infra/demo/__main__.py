@@ -10,6 +10,7 @@ import time
 
 from ..cell import local
 from . import journey, proving
+from .gateway import Gateway, JourneyError
 
 MARKS = {"allowed": "✓", "redacted": "◐", "held": "…", "refused": "✗"}
 COLOURS = {"allowed": 32, "redacted": 36, "held": 33, "refused": 31}
@@ -67,9 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         say(f"Starting a cell in eu-central-1 (DE) on {options.engine}")
         with local.running(local.Options(engine=options.engine, pump_s=1, seal_s=1)) as cell:
-            gateway = journey.Gateway(cell.url)
+            gateway = Gateway(cell.url)
             lines = journey.run(gateway, gateway, cell.operator_key, say, proving.run)
-    except (journey.JourneyError, OSError, RuntimeError, ValueError) as error:
+    except (JourneyError, OSError, RuntimeError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     print(f"\n{table(lines, out.isatty())}\n", file=out)

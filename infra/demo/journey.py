@@ -6,142 +6,22 @@ The same journey runs on the local cell (``make demo``) and through the gateways
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import rfc8785
 
+from .gateway import Gateway, JourneyError, Tenant
 from .messengers import POSTS, Json, new_secret
 from .sink import Sink
+from .situations import SITUATIONS, Recipient, Situation
 
 Say = Callable[[str], None]
 
 EVIDENCE = "sha256:" + "0a" * 32
 CONTRACT = {"id": "dpa-1", "sha256": "0b" * 32, "valid_from": "2026-01-01", "valid_until": None}
 CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
-
-
-class JourneyError(Exception):
-    """Something is not as it should be."""
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """A base address, and its ``Host`` header if that differs."""
-
-    url: str
-    host: str | None = None
-
-    def call(
-        self, method: str, path: str, body: bytes | Json | None = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Any, Mapping[str, str]]:
-        """Make one request. Return status, body (JSON where it is) and headers."""
-        data = json.dumps(body).encode() if isinstance(body, dict) else body
-        sent = {"Content-Type": "application/json"} if isinstance(body, dict) else {}
-        sent |= {"Host": self.host} if self.host else {}
-        request = urllib.request.Request(self.url + path, data=data, method=method, headers={**sent, **(headers or {})})
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, _read(answer.read()), _lower(answer.headers)
-        except urllib.error.HTTPError as error:
-            return error.code, _read(error.read()), _lower(error.headers)
-
-
-def _lower(headers: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _read(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        return content.decode("utf-8", "replace")
-
-
-class Tenant:
-    """A tenant's key on the cell's API."""
-
-    def __init__(self, api: Gateway, key: str) -> None:
-        self.api = api
-        self.key = key
-
-    def __call__(self, method: str, path: str, body: Json | None = None, expect: tuple[int, ...] = (200, 201)) -> Any:
-        """Make one request of the tenant API and return its JSON.
-
-        Raises:
-            JourneyError: the status is not one of ``expect``.
-        """
-        status, answer, _ = self.api.call(method, path, body, {"Authorization": f"Bearer {self.key}"})
-        if status not in expect:
-            detail = answer.get("detail") if isinstance(answer, dict) else ""
-            raise JourneyError(f"{method} {path.partition('?')[0]} answered {status}: {detail}")
-        return answer
-
-    def all(self, path: str) -> Iterator[Json]:
-        """Yield a list's items, page by page."""
-        cursor = ""
-        while True:
-            joint = "&" if "?" in path else "?"
-            page = self("GET", f"{path}{joint}limit=50{cursor}")
-            yield from page["data"]
-            if not page["next"]:
-                return
-            cursor = "&cursor=" + urllib.parse.quote(page["next"])
-
-
-# The situations
-
-
-@dataclass(frozen=True)
-class Recipient:
-    """A legal person behind a destination, and the decision expected for it."""
-
-    name: str
-    country: str
-    decision: str
-    granted: bool = True
-    redact: tuple[Json, ...] = ()
-    article: str = ""
-    mode: str = "replicate"
-
-
-@dataclass(frozen=True)
-class Situation:
-    """A tenant with its messengers and recipients."""
-
-    name: str
-    channels: tuple[str, ...]
-    recipients: tuple[Recipient, ...]
-
-
-MASKED: tuple[Json, ...] = ({"class": "identifier", "action": "pseudonymise"}, {"class": "content", "action": "mask"})
-SITUATIONS = (
-    Situation(
-        "Nordwind Versand GmbH",
-        ("telegram", "whatsapp"),
-        (
-            Recipient("Nordwind CRM GmbH", "DE", "allowed", article="GDPR art. 28(3)"),
-            Recipient("Lakeshore Analytics Inc.", "US", "held", article="GDPR art. 44"),
-            Recipient("Seaside Support Inc.", "US", "redacted", article="GDPR art. 5(1)(c)", mode="restrict"),
-        ),
-    ),
-    Situation(
-        "Rosenthal Apotheken AG",
-        ("slack", "viber"),
-        (Recipient("Adtrace Ltd.", "FR", "refused", granted=False, article="GDPR art. 6(1)"),),
-    ),
-    Situation(
-        "Balkan Reisen GmbH",
-        ("vk",),
-        (Recipient("Statistik Kontor GmbH", "AT", "redacted", True, MASKED, "GDPR art. 5(1)(c)", "redact"),),
-    ),
-)
 
 
 @dataclass(frozen=True)

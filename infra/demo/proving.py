@@ -15,7 +15,8 @@ from typing import Any, Final
 from chalicelib.core.verify import bundle
 
 from ..deploy.template import ROOT
-from .journey import JourneyError, Made, Say
+from .gateway import JourneyError
+from .journey import Made, Say
 
 VERIFIERS: Final = {
     "waybill verify": (ROOT / "cli.py", "verify"),

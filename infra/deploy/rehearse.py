@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from ..demo import journey, proving
+from ..demo.gateway import Gateway, JourneyError
 from .deploy import DeployFault, Deployment
 from .package import BadPackage, Package, package
 from .template import ROOT
@@ -87,7 +88,7 @@ def emulator(scratch: Path, region: str) -> Iterator[str]:
         try:
             _wait_until_ready(process, address, log)
             yield address
-        except (RehearsalFault, DeployFault, journey.JourneyError):
+        except (RehearsalFault, DeployFault, JourneyError):
             print(f"the emulator's last words:\n{_tail(log)}", file=sys.stderr)
             raise
         finally:
@@ -206,15 +207,15 @@ def main() -> int:
                 step("asking both doors")
                 check_doors(stand)
                 lines = journey.run(
-                    journey.Gateway(stand.api_url),
-                    journey.Gateway(stand.hooks_url),
+                    Gateway(stand.api_url),
+                    Gateway(stand.hooks_url),
                     stand.operator_key,
                     step,
                     proving.run,
                     timeout_s=JOURNEY_LIMIT_S,
                 )
                 step(f"{len(lines)} transfers ended as the law and the routes say")
-        except (BadPackage, DeployFault, RehearsalFault, journey.JourneyError) as fault:
+        except (BadPackage, DeployFault, RehearsalFault, JourneyError) as fault:
             print(f"rehearsal failed: {fault}", file=sys.stderr)
             return 1
     step("the rehearsal went well")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from infra.demo import journey
-from infra.demo.journey import Gateway
+from infra.demo.gateway import Gateway
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,8 @@ import pytest
 
 from chalicelib.core.log.note import parse_note, parse_vkey
 from infra.cell import engines, making
-from infra.demo.journey import CLASSES, CONTRACT, EVIDENCE, Gateway, Tenant
+from infra.demo.gateway import Gateway, Tenant
+from infra.demo.journey import CLASSES, CONTRACT, EVIDENCE
 from infra.demo.messengers import telegram
 from infra.demo.sink import Sink
 from infra.deploy import template
