@@ -111,7 +111,7 @@ class Evidence:
                     self.transfers[request.transfer].requests.append(request)
 
     def _read_taken(self) -> None:
-        for place, (tick, tenant, source, event, group) in enumerate(self.world.taken):
+        for place, (tick, tenant, source, event, group) in enumerate(self.world.mappings.taken):
             if event in self.taken:
                 continue
             self.taken[event], self.taken_at[event] = (tenant, source), tick
@@ -132,7 +132,9 @@ class Evidence:
         for one in (transfer, *others):
             told = [story.of_entry(e, self.tick(e)) for e in (*one.decisions, *one.attempts, *one.acts)]
             told += [story.of_request(r.tick, r.at, r.status, r.began) for r in one.requests]
-            told += [story.Line(t, what) for t, about, what in self.world.moves if about in (one.id, one.event)]
+            told += [
+                story.Line(t, what) for t, about, what in self.world.mappings.moves if about in (one.id, one.event)
+            ]
             lines += [story.Line(line.tick, f"…{one.id[-6:]} {line.text}") for line in told]
         detail = f"{detail} (event {transfer.event}, destination {transfer.destination})"
         return Broken(promise, transfer.id, detail, story.told(lines, self.world.faults.told))

@@ -110,7 +110,7 @@ def ended(evidence: Evidence) -> Iterator[Broken]:
 
 def idle(evidence: Evidence) -> Iterator[Broken]:
     """Nothing is left in queues and lanes, and no job is open."""
-    for name, queue in evidence.world.queues.items():
+    for name, queue in evidence.world.mappings.queues.items():
         if len(queue):
             yield Broken("idle", name, f"still holds {len(queue)} messages")
     for row in evidence.rows["data"]:
@@ -127,7 +127,7 @@ def idle(evidence: Evidence) -> Iterator[Broken]:
         transfer = evidence.transfers[json.loads(row["waiting"]["S"])["transfer"]]
         if "ttl" in row and transfer.attempts and transfer.attempts[-1]["outcome"] in ENDS:
             continue  # left by a process that died between row and head: refs only, and gone by their time
-        told = [story.Line(tick, what) for tick, about, what in evidence.world.moves if about == lane]
+        told = [story.Line(tick, what) for tick, about, what in evidence.world.mappings.moves if about == lane]
         shown = story.told(told, evidence.world.faults.told)
         found = evidence.broken("idle", transfer, f"still waits as {place} of the lane {lane}")
         yield Broken(found.promise, found.thing, found.detail, tuple(sorted((*found.story, *shown))))
@@ -216,7 +216,7 @@ def private(evidence: Evidence, secrets: Iterable[str]) -> Iterator[Broken]:
     found = [WORD, DIGITS, *secrets]
     places: dict[str, str] = {
         "the log lines": evidence.world.log.getvalue(),
-        "the queues": evidence.world.moved.getvalue(),
+        "the queues": evidence.world.mappings.bodies.getvalue(),
     }
     for name, rows in {**evidence.rows, "audit": evidence.audit}.items():
         places[f"the table {name}"] = "\n".join(_text(row) for row in rows)

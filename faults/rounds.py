@@ -204,7 +204,7 @@ class Round:
         while world.scheduler.now_s < end_s:
             self._minute()
             self._run(60, "calm")
-            if any(map(len, world.queues.values())):
+            if any(map(len, world.mappings.queues.values())):
                 continue
             due = self.next_due()
             if due is None:

@@ -26,15 +26,16 @@ from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from chalicelib.store import lifetimes, log
 from chalicelib.store.region import Clients
-from infra.cell import feeders, local, local_server
+from infra.cell import local, local_server
 from infra.cell.engines import Engine
 from simulation.client import Client
 from simulation.memory import KMS  # data keys that are the same in each run of a seed
-from simulation.queues import VISIBILITY_S, Fifo, QueuedMessage, Standard
+from simulation.queues import Standard
 from simulation.scheduler import Killed, Scheduler, Threads
 from simulation.tables import Served, Tables
 
 from .aws import Queues, faulty
+from .mappings import Mappings
 from .weather import Faults, Weather
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -42,9 +43,7 @@ CELL, REGION, COUNTRY = "local", "eu-central-1", "DE"
 OPERATOR_KEY = "wb_operator_soak"
 LIMIT_S = {"hooks": 29.0, "api": 29.0, "pump": 60.0, "jobs": 60.0, "seal": 300.0, "sweep": 600.0}
 """How long a function may run; functions fed by queues have a minute."""
-FEEDERS = {"inbox": 3, "outbox": 4, "inbox-dead": 1, "outbox-dead": 1}
 SKEW_S = 150.0
-POLL_S = 0.3
 TICK = {
     "version": "0", "id": "", "account": "", "region": REGION, "detail": {}, "detail-type": "Scheduled Event",
     "source": "aws.events", "time": "", "resources": [],
@@ -95,11 +94,8 @@ class World:
         self.deaths = 0
         self.invocations: dict[str, int] = {}
         self.log = io.StringIO()
-        self.moved = io.StringIO()
-        self.moves: list[tuple[int, str, str]] = []
-        self.taken: list[tuple[int, str, str, str, str]] = []
         self._processes: list[Process] = []
-        self._stopped = False
+        self.stopped = False
         local.make_resources(engine, CELL, REGION, COUNTRY)
         self._scratch = tempfile.TemporaryDirectory(prefix="waybill-")
         self._seed = Path(self._scratch.name) / "seal.seed"
@@ -107,7 +103,7 @@ class World:
         self._seed.write_text(self._bytes.randbytes(32).hex())
         self.sqs = Queues(self, REGION, int(START.timestamp() * 1000))
         self.seal_requests = Standard("seal-requests")
-        self.seal_requests.on_sent = lambda message: print(message.body, file=self.moved)
+        self.seal_requests.on_sent = lambda message: print(message.body, file=self.mappings.bodies)
         self.sqs.standards[f"waybill-{CELL}-seal-requests"] = self.seal_requests
         self.tables = (Tables if engine.name == "moto" else Served)(engine, REGION, self._appended)
         self._raw: dict[str, Any] = {"dynamodb": self.tables, "kms": KMS(REGION), "sqs": self.sqs}
@@ -115,16 +111,7 @@ class World:
         self._clients = {
             service: Client(client, functools.partial(self.effect, service)) for service, client in self._raw.items()
         }
-        self.queues: dict[str, Fifo] = {}
-        for name in ("inbox-dead", "outbox-dead", "inbox", "outbox"):
-            queue = Fifo(name, self.queues.get(f"{name}-dead"))
-            self.queues[name] = queue
-            self.sqs.fifos[f"waybill-{CELL}-{name}.fifo"] = queue
-            queue.on_ready = self._teller(name)
-            queue.on_sent = self._hear
-        self._feeding = dict.fromkeys(self.queues, 0)
-        self._told: dict[str, float] = {}
-        self._late: dict[str, float] = {}
+        self.mappings = Mappings(self, CELL, REGION)
         self.inspector = Runtime(
             self._settings(), Clients(REGION, make=lambda service, _: self._raw[service]), now=self.now,
             monotonic=lambda: self.scheduler.now_s, random=self._bytes.randbytes, sleep=lambda _: None,
@@ -223,6 +210,10 @@ class World:
             self.appended.setdefault(entry, self.tick)
             self.begun.setdefault(entry, self.process.began if self.process is not None else self.tick)
 
+    def spawn(self, work: Callable[[], None]) -> None:
+        """Start a task of the platform, which is no process of ours."""
+        self.scheduler.spawn(work, context=Context())
+
     def invoke(self, kind: str, handler: Callable[[], Any], limit_s: float | None = None) -> Any:
         """Run a function's handler in the running task. Return its answer; None if the process died.
 
@@ -254,92 +245,6 @@ class World:
                 self._processes.remove(process)
             task.context, task.deadline_s = before, deadline
 
-    # Queues
-
-    def _hear(self, queue: Fifo, message: QueuedMessage) -> None:
-        """Keep each message of a queue, to be searched; and the accepted events, in their order."""
-        self.moved.write(f"{message.body}\n{message.group}\n{message.deduplication}\n")
-        if queue.name == "inbox":
-            order = json.loads(message.body)
-            self.taken.append((self.tick, order["tenant"], order["source"], order["event"], message.group))
-
-    def _teller(self, name: str) -> Callable[[float], None]:
-        def told(at_s: float) -> None:
-            # A mapping's pollers see a message a moment later, together with newer ones.
-            due = max(at_s + POLL_S, self.scheduler.now_s + POLL_S, self._late.get(name, 0.0))
-            known = self._told.get(name)
-            if known is None or due < known:
-                self._told[name] = due
-                self.scheduler.at(due, lambda: self._feed(name, due))
-
-        return told
-
-    def _feed(self, name: str, due_s: float) -> None:
-        """Give the receivable messages to the queue's function, as its mapping does."""
-        if self._told.get(name) != due_s:
-            return  # an earlier look took its place
-        del self._told[name]
-        queue = self.queues[name]
-        now_s = self.scheduler.now_s
-        while self._feeding[name] < FEEDERS[name] and not self._stopped:
-            if len(queue) and self.faults.draws("late_poll"):
-                self.faults.note(self.tick, now_s, "late_poll", name)
-                self._late[name] = now_s + self.faults.random.uniform(5, 120)
-                self._teller(name)(now_s)
-                return
-            early = self.faults.draws("early_return")
-            visibility_s = self.faults.random.uniform(0.05, 20) if early else VISIBILITY_S
-            batch = queue.receive(10, now_s, visibility_s)
-            if not batch:
-                break
-            if early:
-                self.faults.note(self.tick, now_s, "early_return", name)
-            self._feeding[name] += 1
-            self.scheduler.spawn(self._feeder(name, batch), context=Context())
-        waits = [m.visible_s for m in queue if m.visible_s > now_s]
-        if waits:
-            self._teller(name)(min(waits))
-
-    def _feeder(self, name: str, batch: list[QueuedMessage]) -> Callable[[], None]:
-        def work() -> None:
-            try:
-                self._handle(name, batch)
-            finally:
-                self._feeding[name] -= 1
-                self._teller(name)(self.scheduler.now_s)
-
-        return work
-
-    def _handle(self, name: str, batch: list[QueuedMessage]) -> None:
-        queue = self.queues[name]
-        records = [m.record(self.sqs.start_ms) for m in batch]
-        handles = {m.id: m.handle for m in batch}
-        handler = getattr(app, local.HANDLERS[name])
-        self._move("taken", name, batch)
-        answer = self.invoke(name, lambda: handler(feeders.sqs_event(records, REGION, name), None), 60.0)
-        if answer is None:
-            self._move("left by a dead process", name, batch)
-            return
-        back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
-        self._move("given back", name, [m for m in batch if m.id in back])
-        self._move("done with", name, [m for m in batch if m.id not in back])
-        for message in [m for m in batch if m.id not in back]:
-            gone = queue.delete(handles[message.id], self.scheduler.now_s)
-            if gone is not None and gone.copies < 2 and self.faults.draws("message_twice"):
-                self.faults.note(self.tick, self.scheduler.now_s, "message_twice", name)
-                later = self.faults.random.choice((0.1, 1, 30, 400, 1500))
-                self.scheduler.at(self.scheduler.now_s + later, self._copier(queue, gone))
-
-    def _copier(self, queue: Fifo, message: QueuedMessage) -> Callable[[], None]:
-        return lambda: queue.copy(message, self.scheduler.now_s)
-
-    def _move(self, what: str, queue: str, messages: list[QueuedMessage]) -> None:
-        """Note what became of messages, by the event, transfer or lane that each is about."""
-        for message in messages:
-            order = json.loads(message.body)
-            about = order.get("wake") or order.get("transfer") or order["event"]
-            self.moves.append((self.tick, about, f"{queue} message {message.id} {what} (receipt {message.receives})"))
-
     # Doors
 
     def hook(self, source: str, query: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -370,7 +275,7 @@ class World:
         """Run a scheduled handler, in a task of its own; none of that name, nothing."""
         handler = getattr(app, name, None)
         if handler is not None:
-            self.scheduler.spawn(lambda: self.invoke(name, lambda: handler(TICK, None)), context=Context())
+            self.spawn(lambda: self.invoke(name, lambda: handler(TICK, None)))
 
     # Whole
 
@@ -400,7 +305,7 @@ class World:
         try:
             yield self
         finally:
-            self._stopped = True
+            self.stopped = True
             self.scheduler.close()
             self._scratch.cleanup()
             sys.stdout = printed
