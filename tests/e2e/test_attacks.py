@@ -17,7 +17,8 @@ from chalicelib.core.tenant.records import Contract, Destination, Recipient, Ret
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from infra.cell import wsgi
-from tests.support.world import CLASSES, SECRET, START, Receiver, World, world
+from tests.support.counted import Receiver
+from tests.support.world import CLASSES, SECRET, START, World, world
 
 HOUR = timedelta(hours=1)
 ABROAD = {"entity_country": "US", "processing_countries": ("US",)}
@@ -112,7 +113,7 @@ def test_nothing_sent_when_a_crash_left_a_redacted_decision_and_the_law_now_refu
 
 
 def _die(w: World) -> Exception | None:
-    from tests.support.world import Crash
+    from tests.support.counted import Crash
 
     raise Crash
 

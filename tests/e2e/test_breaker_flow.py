@@ -22,7 +22,8 @@ from chalicelib.flow.delivery.deliver import SHORT_WAITS
 from chalicelib.flow.routing import route
 from tests.support import deaths
 from tests.support.breaker import failed
-from tests.support.world import SECRET, START, Receiver, World, world
+from tests.support.counted import Receiver
+from tests.support.world import SECRET, START, World, world
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LONG = Retry(delays_s=(5, 300, 1800, *[7200] * 17))

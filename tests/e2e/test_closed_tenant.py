@@ -12,8 +12,9 @@ from chalicelib.flow.declare import connect
 from chalicelib.flow.request import Request
 from chalicelib.flow.retention import sweep
 from tests.support import deaths
+from tests.support.counted import Crash
 from tests.support.logs import act, append, assert_whole, let_seal
-from tests.support.world import Crash, World, world
+from tests.support.world import World, world
 
 HOUR = timedelta(hours=1)
 

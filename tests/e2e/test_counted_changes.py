@@ -14,8 +14,9 @@ from chalicelib.core.tenant.records import Retry
 from chalicelib.core.tenant.switches import SwitchSettings
 from chalicelib.flow.declare import bases, connect, routes, switches
 from chalicelib.flow.request import Request
+from tests.support.counted import Crash
 from tests.support.given_consents import request
-from tests.support.world import Crash, World, world
+from tests.support.world import World, world
 
 Change = Callable[[World, Request], object]
 

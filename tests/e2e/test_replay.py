@@ -20,8 +20,9 @@ from chalicelib.flow.pagination import Filter
 from chalicelib.flow.routing import route
 from chalicelib.runtime import Runtime
 from tests.support import deaths
+from tests.support.counted import Crash
 from tests.support.replays import KEY, begin, finish, request, work
-from tests.support.world import START, Crash, World, world
+from tests.support.world import START, World, world
 
 
 def transfers(w: World) -> list[Transfer]:

@@ -23,12 +23,13 @@ from chalicelib.flow.retention import sweep
 from chalicelib.runtime import install
 from chalicelib.store.restriction import Restriction
 from infra.cell import engines
+from tests.support.counted import Crash
 from tests.support.given_consents import NOTICE, request
 from tests.support.logs import assert_whole, let_seal
 from tests.support.replays import begin, finish
 from tests.support.roles import Watched, refused
 from tests.support.switches import decided_again, throw
-from tests.support.world import CLASSES, Crash, World, world
+from tests.support.world import CLASSES, World, world
 
 TEXT = "canary text"
 RESTRICTED = {"mode": "restrict"}

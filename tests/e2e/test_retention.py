@@ -17,6 +17,7 @@ from chalicelib.flow.jobs import replay
 from chalicelib.flow.retention import erase, legal_holds, sweep
 from chalicelib.flow.retention.expiry import BETWEEN
 from tests.support import deaths
+from tests.support.counted import Crash
 from tests.support.retained import (
     DAY,
     HOUR,
@@ -31,7 +32,7 @@ from tests.support.retained import (
     subject,
     swept,
 )
-from tests.support.world import START, Crash, World, world
+from tests.support.world import START, World, world
 
 __all__ = ["cell"]
 

@@ -18,8 +18,9 @@ from chalicelib.flow.delivery import dead, deliver
 from chalicelib.flow.routing import route
 from chalicelib.flow.sealing import seal
 from chalicelib.store.seal_requests import SealRequest
+from tests.support.counted import Crash
 from tests.support.logs import act, append, assert_whole, leaves, let_seal, of_log, sizes, stored
-from tests.support.world import START, Crash, World, world
+from tests.support.world import START, World, world
 
 
 def everything(w: World, log: str = "2026") -> None:

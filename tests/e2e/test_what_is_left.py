@@ -11,9 +11,10 @@ from chalicelib.core.errors import Conflict, Unavailable
 from chalicelib.flow.jobs import replay
 from chalicelib.flow.retention import erase, legal_holds
 from chalicelib.flow.routing import route
+from tests.support.counted import Crash
 from tests.support.off_record import begun, said
 from tests.support.retained import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
-from tests.support.world import START, Crash, World, world
+from tests.support.world import START, World, world
 
 __all__ = ["cell"]
 

@@ -8,7 +8,8 @@ from chalicelib.core import job as job_form
 from chalicelib.core.job import Job
 from chalicelib.flow.jobs import replay, worker
 from chalicelib.flow.request import Request
-from tests.support.world import Crash, World
+from tests.support.counted import Crash
+from tests.support.world import World
 
 KEY = ("key", "key_" + "0" * 26)
 

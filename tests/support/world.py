@@ -11,11 +11,10 @@ import json
 import random
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +34,16 @@ from chalicelib.core.tenant.records import (
 )
 from chalicelib.flow.delivery import dead, deliver, pump
 from chalicelib.flow.hooks import receive
-from chalicelib.flow.messages import QueueMessage, from_lambda
 from chalicelib.flow.routing import route
 from chalicelib.flow.sealing import seal
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from chalicelib.store import signer
-from chalicelib.store.queues import OutgoingMessage, Queue
 from chalicelib.store.region import Clients
-from chalicelib.store.seal_requests import SealRequest, SealRequestQueue
-from chalicelib.store.signer import Signer
-from infra.cell import engines, feeders, local
-from simulation.queues import QueuedMessage
+from infra.cell import engines, local
 from simulation.sqs import Sqs
 from simulation.tables import Tables
+from tests.support.counted import CountedSigner, Crash, FifoQueue, NoticeQueue, Receiver
 from tests.support.planted import nothing_planted_in_a_log
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -66,160 +61,6 @@ STRAIGHT = {
     "GetItem": "get_item", "BatchGetItem": "batch_get_item", "Query": "query",
     "PutItem": "put_item", "UpdateItem": "update_item", "DeleteItem": "delete_item",
 }  # fmt: skip
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class FifoQueue(Queue):
-    """A FIFO queue of the cell over a simulated one. Each message that is sent is an effect."""
-
-    def __init__(self, world: World, name: str, dead: FifoQueue | None = None) -> None:
-        super().__init__(world.sqs, f"waybill-test-{name}.fifo")
-        self.world, self.short = world, name
-        self.fifo = world.sqs.fifo(self.name)
-        self.fifo.dead = dead.fifo if dead is not None else None
-
-    @property
-    def messages(self) -> list[QueuedMessage]:
-        """The messages in the order in which they were sent."""
-        return sorted(self.fifo, key=lambda message: message.number)
-
-    @property
-    def sent(self) -> int:
-        return self.fifo.sent
-
-    def send(self, messages: Iterable[OutgoingMessage]) -> None:
-        for outgoing in messages:
-            self.world.effect(f"{self.short}.send")
-            super().send([outgoing])
-            self.world.effect(f"{self.short}.sent")
-
-    def again(self, message: QueuedMessage) -> None:
-        """Deliver a message again, as at-least-once queues may."""
-        self.fifo.copy(message, self.world.now_s)
-
-    def receive(self) -> list[QueuedMessage]:
-        return self.fifo.receive(10, self.world.now_s)
-
-    def retry_in(self, receipt_handle: str, delay_s: int) -> None:
-        self.world.effect(f"{self.short}.retry_in")
-        super().retry_in(receipt_handle, delay_s)
-
-    def run(self, handler: Callable[[Runtime, list[QueueMessage]], list[str]]) -> int:
-        """Give one batch to a handler, as a Lambda mapping does. Return how many messages it was."""
-        batch = self.receive()
-        if not batch:
-            return 0
-        records = [message.record(START_MS) for message in batch]
-        handles = {message.id: message.handle for message in batch}
-        try:
-            back = handler(self.world.runtime, from_lambda(feeders.sqs_event(records, REGION, self.name)))
-        except Crash:
-            self.world.crashes += 1
-            self.world.restart()
-            return len(batch)
-        for done in reversed([handle for name, handle in handles.items() if name not in back]):
-            gone = self.fifo.delete(done, self.world.now_s)
-            if gone is not None and self.world.doubles and not gone.copies:
-                self.again(gone)
-        return len(batch)
-
-    def next_at(self) -> datetime | None:
-        return min((START + timedelta(seconds=message.visible_s) for message in self.fifo), default=None)
-
-
-class NoticeQueue(SealRequestQueue):
-    """The queue of notices over a simulated one. Each notice that is sent or removed is an effect."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world.sqs, "waybill-test-seal-requests")
-        self.world = world
-        self.queue = world.sqs.standard(self.name)
-
-    @property
-    def messages(self) -> list[str]:
-        """The bodies of the messages."""
-        return [message.body for message in self.queue]
-
-    @property
-    def sent(self) -> int:
-        return self.queue.sent
-
-    def send(self, notices: Iterable[SealRequest]) -> None:
-        for notice in notices:
-            self.world.effect("seal-requests.send")
-            super().send([notice])
-            self.world.effect("seal-requests.sent")
-
-    def remove(self, receipts: Iterable[str]) -> None:
-        for receipt in receipts:
-            self.world.effect("seal-requests.remove")
-            super().remove([receipt])
-
-    def lose(self) -> None:
-        """Lose every message."""
-        for message in list(self.queue):
-            self.queue.delete(f"{message.id}/", self.world.now_s)
-
-    def again(self) -> None:
-        """Show every notice once more, hidden ones too, as an at-least-once queue may."""
-        for message in self.queue:
-            message.visible_s = self.world.now_s
-
-
-class CountedSigner:
-    """The cell's key, every use of which is an effect. It records each signature."""
-
-    def __init__(self, world: World, inner: Signer) -> None:
-        self.world, self.inner = world, inner
-
-    @property
-    def public_key(self) -> bytes:
-        return self.inner.public_key
-
-    def sign(self, message: bytes) -> bytes:
-        self.world.effect("before Sign")
-        signature = self.inner.sign(message)
-        self.world.signed.append(message)
-        self.world.effect("after Sign")
-        return signature
-
-
-class Receiver:
-    """A destination on loopback that gives the answers set by a test."""
-
-    def __init__(self) -> None:
-        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, str]]] = lambda body: (204, {})
-        self.requests: list[tuple[str, dict[str, str], dict[str, Any], int]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, headers = receiver.answer(body)
-                sent = {k.lower(): v for k, v in self.headers.items()}
-                receiver.requests.append((self.path, sent, body, status))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/in"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def texts(self, status: int | None = 204) -> list[str]:
-        """The texts that arrived, in order; those answered with ``status``."""
-        return [b["data"]["message"]["text"] for _, _, b, s in self.requests if status is None or s == status]
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @dataclass
@@ -253,6 +94,10 @@ class World:
     def now_s(self) -> float:
         """The queues' clock."""
         return (self.clock - START).total_seconds()
+
+    def at(self, seconds: float) -> datetime:
+        """The time of the queues' clock."""
+        return START + timedelta(seconds=seconds)
 
     def effect(self, name: str) -> None:
         """Count an effect; die here if this is the one."""
