@@ -1,6 +1,6 @@
 """The AWS kinds against services that store the data sent to them: moto in this process, ministack if it is found.
 
-Neither knows trust policies; proofs of roles are in ``test_aws_destinations.py``. moto has no throttling and no entries
+Neither knows trust policies; proofs of roles are in ``test_aws_roles.py``. moto has no throttling and no entries
 that fail: a hook on the client makes those.
 """
 

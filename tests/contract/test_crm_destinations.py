@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -15,29 +14,16 @@ from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import of_kind
 from chalicelib.store.memory import DestinationMemory
 from tests.fixtures.destinations.crm import TOKEN, VENDORS, Vendor, answer
-from tests.support.crm import NOW, PHONE, Crash, Process, Rows, document, send
+from tests.support.crm import HIDDEN, NOW, PHONE, Crash, Overtaken, Process, Rows, document, fault, send
 from tests.support.engines import Engine
 from tests.support.races import tries, until_contended
 from tests.support.stores import Ticks, new_id, table
-
-HIDDEN = (
-    "p-e-r-s-o-n", "c-o-n-t-e-n-t", "491700000001", "s-e-r-v-e-r", "webhook", "l-o-n-g", "c-l-i-e-n-t", "r-e-f-r", "a-c-c-e-s-s",
-)  # fmt: skip
 
 
 @pytest.fixture(params=VENDORS, ids=lambda vendor: vendor.KIND)
 def vendor(request: pytest.FixtureRequest) -> Iterator[Vendor]:
     with request.param().serving() as one:
         yield one
-
-
-def fault(vendor: Vendor, memory: Process, number: int = 1, **changes: Any) -> DeliveryError:
-    with pytest.raises(DeliveryError) as error:
-        send(vendor, memory, number, **changes)
-    shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
-    assert not any(text in shown for text in HIDDEN)
-    assert error.value.attempt_code in CODES
-    return error.value
 
 
 def test_contact_is_made_with_the_message_when_the_crm_does_not_know_the_person(vendor: Vendor) -> None:
@@ -150,20 +136,6 @@ def test_one_contact_is_made_when_twenty_events_race_in_two_processes(engine: En
     assert max(contended) > 0
 
 
-class Overtaken(Process):
-    """A process that another overtakes between its look and its claim."""
-
-    def __init__(self, rows: Rows, claiming: str, meanwhile: Callable[[], object]) -> None:
-        super().__init__(rows)
-        self.claiming, self.meanwhile = claiming, meanwhile
-
-    def claim(self, name: str, for_s: int) -> bool:
-        if name.startswith(self.claiming):
-            self.claiming = "nothing more"
-            self.meanwhile()
-        return super().claim(name, for_s)
-
-
 def test_contact_is_not_made_again_when_another_made_it_between_the_look_and_the_claim(vendor: Vendor) -> None:
     rows = Rows()
     vendor.lag_s = 60
@@ -266,78 +238,6 @@ def test_attempt_is_contended_and_nothing_is_sent_when_somebody_is_making_the_co
 
     assert (error.attempt_code, error.retryable, error.sent) == ("contended", True, False)
     assert vendor.asked == []
-
-
-# Tokens
-
-
-def test_expired_token_is_renewed_once_when_many_use_it(vendor: Vendor) -> None:
-    rows = Rows()
-    send(vendor, Process(rows), 0, app=True)
-    assert vendor.renewals == 1
-    vendor.access = "expired since"
-
-    with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda n: tries(lambda: send(vendor, Process(rows), n, app=True)), range(1, 21)))
-
-    assert vendor.renewals == 2
-    assert len(vendor.messages) == 21 and len(vendor.contacts) == 1
-
-
-def test_token_is_not_renewed_again_when_another_did_between_the_look_and_the_claim(vendor: Vendor) -> None:
-    rows = Rows()
-
-    other = document(sender={"id": "78", "phone": None}, conversation={"direct": False})
-
-    def meanwhile() -> None:
-        send(vendor, Process(rows), 1, app=True, event=other)
-
-    send(vendor, Overtaken(rows, "tokens:", meanwhile), 2, app=True)
-
-    assert vendor.renewals == 1 and len(vendor.messages) == 2
-
-
-def test_new_pair_is_remembered_before_it_is_used(vendor: Vendor) -> None:
-    rows = Rows()
-    vendor.instead = lambda asked: None if vendor.is_renewal(asked) else answer(503)
-    fault(vendor, Process(rows), app=True)
-
-    vendor.instead = lambda asked: None
-    send(vendor, Process(rows), app=True)
-
-    assert vendor.renewals == 1
-
-
-def test_credentials_are_refused_when_the_refresh_token_is_spent(vendor: Vendor) -> None:
-    rows = Rows()
-    vendor.refresh = "another"
-
-    error = fault(vendor, Process(rows), app=True)
-
-    assert (error.attempt_code, error.retryable) == ("credentials", False)
-    assert rows.claims == {} and vendor.contacts == {}
-
-
-def test_lost_pair_is_a_matter_for_the_tenant_when_refresh_tokens_are_good_for_one_use(vendor: Vendor) -> None:
-    rows = Rows()
-    with pytest.raises(Crash):
-        send(vendor, Process(rows, loses_tokens=True), app=True)
-    rows.now_s += 31
-
-    if vendor.ROTATES:
-        assert fault(vendor, Process(rows), app=True).attempt_code == "credentials"
-    else:
-        assert send(vendor, Process(rows), app=True) == "accepted"
-
-
-def test_credentials_are_refused_when_a_renewed_token_does_not_work_either(vendor: Vendor) -> None:
-    def refuses(asked: Any) -> Any:
-        return None if vendor.is_renewal(asked) else answer(401, {"error": "expired_token"})
-
-    vendor.instead = refuses
-
-    assert fault(vendor, Process(Rows()), app=True).attempt_code == "credentials"
-    assert vendor.renewals == 2
 
 
 # Answers

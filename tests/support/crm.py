@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from chalicelib.core.delivery.retry import CODES
+from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import of_kind
 from chalicelib.destinations.address import Policy
 from chalicelib.destinations.base import Delivery, Memory, SendingClients
@@ -140,3 +145,31 @@ def send(
     clients = SendingClients(policy=LOOPBACK, limits=Limits(60, 60, 60), memory=memory)
     code: str = kind.send(request, clients).code
     return code
+
+
+HIDDEN = (
+    "p-e-r-s-o-n", "c-o-n-t-e-n-t", "491700000001", "s-e-r-v-e-r", "webhook", "l-o-n-g", "c-l-i-e-n-t", "r-e-f-r", "a-c-c-e-s-s",
+)  # fmt: skip
+
+
+def fault(vendor: Vendor, memory: Process, number: int = 1, **changes: Any) -> DeliveryError:
+    with pytest.raises(DeliveryError) as error:
+        send(vendor, memory, number, **changes)
+    shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + error.value.detail
+    assert not any(text in shown for text in HIDDEN)
+    assert error.value.attempt_code in CODES
+    return error.value
+
+
+class Overtaken(Process):
+    """A process that another overtakes between its look and its claim."""
+
+    def __init__(self, rows: Rows, claiming: str, meanwhile: Callable[[], object]) -> None:
+        super().__init__(rows)
+        self.claiming, self.meanwhile = claiming, meanwhile
+
+    def claim(self, name: str, for_s: int) -> bool:
+        if name.startswith(self.claiming):
+            self.claiming = "nothing more"
+            self.meanwhile()
+        return super().claim(name, for_s)
