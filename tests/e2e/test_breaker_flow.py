@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import pytest
-from botocore.exceptions import ClientError
-
 from chalicelib.core import ids
 from chalicelib.core.delivery import breaker
-from chalicelib.core.delivery.breaker import BreakerState, Permission, may_send
-from chalicelib.core.tenant.records import Destination, Retry, Route
+from chalicelib.core.tenant.records import Destination, Route
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.delivery.deliver import SHORT_WAITS
 from chalicelib.flow.routing import route
-from tests.support import deaths
-from tests.support.breaker import failed
+from tests.support.breaker import HOUR, LONG, MINUTE, all_ended_once_in_order, ends, failed, state_of
 from tests.support.counted import Receiver
 from tests.support.world import SECRET, START, World, world
-
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-LONG = Retry(delays_s=(5, 300, 1800, *[7200] * 17))
 
 
 def told(receiver: Receiver) -> list[tuple[str, dict[str, Any]]]:
@@ -53,34 +42,6 @@ def tell_to(w: World, receiver: Receiver | None = None) -> str:
     }
     config.insert(w.tenant, Route(id=ids.sortable("rte", at, w.randomness.randbytes(11)), created_at=at, **declared))
     return destination
-
-
-def state_of(w: World) -> BreakerState:
-    return w.runtime.destination_state.get(w.tenant, w.destination).state
-
-
-def ends(w: World) -> Counter[str]:
-    """How often each allowed transfer has ended."""
-    found = Counter(e["transfer"] for e in w.of_kind("attempted") if e["outcome"] != "failed")
-    acts = w.of_kind("expired")
-    found.update(e["object"]["id"] for e in acts if e["object"] is not None)
-    over = {e["event"] for e in acts if e["object"] is None}  # ends every transfer that the event still has under way
-    left = {r["transfer"] for e in w.of_kind("decided") if e["event"] in over for r in e["routes"]}
-    found.update(left - found.keys())
-    return found
-
-
-def all_ended_once_in_order(w: World, texts: list[list[str]]) -> None:
-    """Every transfer has one end, every lane (given by its texts) its order, and no row is left over."""
-    transfers = {r["transfer"] for e in w.of_kind("decided") for r in e["routes"]}
-    assert ends(w) == dict.fromkeys(transfers, 1)
-    arrived = list(dict.fromkeys(w.receiver.texts()))
-    for lane in texts:
-        assert [t for t in arrived if t in lane] == lane
-    assert len(arrived) == sum(map(len, texts))
-    assert not w.inbox.messages
-    assert not w.outbox.messages
-    assert not [r for r in w.rows("data") if r["pk"]["S"].startswith("lane#")]
 
 
 def _backed_off(state: breaker.BreakerState, until: datetime, now: datetime) -> breaker.BreakerState:
@@ -317,138 +278,3 @@ def test_system_events_cause_none_when_their_own_destination_fails() -> None:
 
         events = [e for e in w.of_kind("decided") if e["receipt"]["channel"] == "waybill"]
         assert len(events) == 1  # that the breaker has opened
-
-
-# A process that dies, calls that are throttled, queues that deliver twice
-
-
-@contextmanager
-def by_hand(w: World) -> Iterator[None]:
-    """Switch faults off for the test's own acts: they are not the cell's."""
-    failing, crash_at = w.failing, w.crash_at
-    w.failing, w.crash_at = (lambda name: None), None
-    yield
-    w.failing, w.crash_at = failing, crash_at
-
-
-def _open(w: World) -> None:
-    """The breaker opens with the first message, its probes fail, then the destination is back."""
-    back = START + timedelta(minutes=5)
-    w.receiver.answer = lambda _: (503, {}) if w.clock < back else (204, {})
-    with by_hand(w):
-        failed(w, 9)
-    _post(w)
-    w.run(timedelta(minutes=20), every=timedelta(minutes=2))
-
-
-def _asked(w: World) -> None:
-    """The first message is answered with a wish for time."""
-    back = START + timedelta(minutes=4)
-    wait = lambda: str(int((back - w.clock).total_seconds()))  # noqa: E731
-    w.receiver.answer = lambda _: (429, {"Retry-After": wait()}) if w.clock < back else (204, {})
-    _post(w)
-    w.run(timedelta(minutes=20), every=timedelta(minutes=2))
-
-
-def _limited(w: World) -> None:
-    """Three messages come at once, but the destination accepts one every other second."""
-    with by_hand(w):
-        w.change(w.destination, rate_limit_per_s=1)
-    _post(w)
-    w.run(timedelta(minutes=20), every=timedelta(minutes=2))
-
-
-def _disabled(w: World) -> None:
-    """The destination was failing for five days when the first message comes; its owner enables it later."""
-    w.receiver.answer = lambda _: (503, {}) if w.clock < START + MINUTE else (204, {})
-    with by_hand(w):
-        for hour in range(-150, 0, 30):
-            w.clock = START + timedelta(hours=hour)
-            failed(w, 1)
-        w.clock = START
-    _post(w)
-    w.run(timedelta(minutes=6), every=timedelta(minutes=2))
-    with by_hand(w):
-        w.change(w.destination, enabled=True, disabled_because=None)
-        w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
-    w.run(timedelta(minutes=16), every=timedelta(minutes=2))
-
-
-def _post(w: World) -> None:
-    for number, chat in ((1, 100), (2, 200), (3, 100)):
-        while w.post(number, chat=chat, at=START).status != 200:
-            assert w.failing is not None
-        w.settle()
-
-
-JOURNEYS: dict[str, Callable[[World], None]] = {
-    "open": _open,
-    "asked for time": _asked,
-    "limited": _limited,
-    "disabled": _disabled,
-}
-LANES = [["m1", "m3"], ["m2"]]
-
-
-@deaths.in_parts
-@pytest.mark.parametrize("journey", JOURNEYS)
-def test_each_transfer_ends_once_in_order_when_the_process_dies_at_any_effect(journey: str, part: int) -> None:
-    with world() as w:
-        w.connect()
-        w.effects.clear()
-        JOURNEYS[journey](w)
-        all_ended_once_in_order(w, LANES)
-        # Dying after an effect is dying before the next one.
-        effects = [
-            n for n, name in enumerate(w.effects, 1) if not name.startswith("after ") and not name.endswith(".sent")
-        ]
-
-    for number in deaths.at(effects, 5, part):
-        with world() as w:
-            w.connect()
-            w.effects.clear()
-            w.crash_at = number
-
-            JOURNEYS[journey](w)
-
-            all_ended_once_in_order(w, LANES)
-
-
-@pytest.mark.parametrize("journey", JOURNEYS)
-def test_each_transfer_ends_once_in_order_when_the_queues_deliver_everything_twice(journey: str) -> None:
-    with world(doubles=True) as w:
-        w.connect()
-
-        JOURNEYS[journey](w)
-
-        all_ended_once_in_order(w, LANES)
-
-
-@pytest.mark.parametrize("journey", JOURNEYS)
-@pytest.mark.parametrize("effect", ["before PutItem", "before UpdateItem"])
-def test_each_transfer_ends_once_in_order_when_aws_throttles_every_third_call(journey: str, effect: str) -> None:
-    with world() as w:
-        w.connect()
-        calls = itertools.count()
-        document: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "too fast"}}
-        fault = ClientError(document, effect)
-        w.failing = lambda name: fault if name == effect and next(calls) % 3 == 2 else None
-
-        JOURNEYS[journey](w)
-
-        all_ended_once_in_order(w, LANES)
-
-
-def test_one_probes_when_many_ask_at_once() -> None:
-    with world() as w:
-        w.connect()
-        failed(w, 10)
-        w.receiver.answer = lambda _: (503, {})
-        w.clock += 2 * MINUTE
-        for number in range(8):
-            w.post(number, chat=100 + number)
-
-        w.settle()
-
-        assert len(w.receiver.requests) == 1
-        assert may_send(state_of(w), w.clock) is Permission.NO

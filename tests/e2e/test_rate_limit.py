@@ -13,7 +13,7 @@ from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from infra.cell import engines
 from simulation.scheduler import Scheduler
-from tests.e2e.test_breaker_flow import LONG
+from tests.support.breaker import LONG
 from tests.support.world import START, World
 
 LIMIT, EVENTS, CHATS = 10, 40, 16

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from chalicelib.core import job as job_form
 from chalicelib.core.job import Job
+from chalicelib.core.log.transfers import Transfer
+from chalicelib.flow.ask import read
 from chalicelib.flow.jobs import replay, worker
+from chalicelib.flow.pagination import Filter
 from chalicelib.flow.request import Request
 from tests.support.counted import Crash
-from tests.support.world import World
+from tests.support.world import START, World
 
 KEY = ("key", "key_" + "0" * 26)
 
@@ -57,3 +61,22 @@ def finish(w: World, job: Job) -> Job:
         if found.state not in job_form.OPEN:
             return found
     raise AssertionError("the job never ends")
+
+
+def transfers(w: World) -> list[Transfer]:
+    w.asked_at = w.clock  # type: ignore[attr-defined]
+    return [f.item for f in read.transfers(request(w), Filter(), "") if f.item is not None]
+
+
+def rejected(w: World, number: int, chats: int = 1, **changes: Any) -> None:
+    """Make a destination reject so many messages, then accept the next ones."""
+    w.connect(**changes)
+    w.receiver.answer = lambda _: (400, {})
+    for n in range(1, number + 1):
+        w.post(n, chat=100 + n % chats, at=START)
+        w.clock += timedelta(milliseconds=10)
+        if n % 100 == 0:
+            w.settle()
+    w.run(timedelta(minutes=1))
+    w.receiver.answer = lambda _: (204, {})
+    w.receiver.requests.clear()
