@@ -128,7 +128,7 @@ def decide(of: Any) -> Any:
 def test_gaps_are_filled_until_nothing_is_missing() -> None:
     abroad = {**facts()["recipient"], "entity_country": "US", "processing_countries": ["US"], "granted": False}
 
-    found = examine(facts(recipient=abroad), decide)
+    found = examine(facts(recipient=abroad), decide, laws.installed())
 
     paths = [g.path for g in found.gaps]
     assert paths == sorted(paths)
@@ -142,7 +142,7 @@ def test_gaps_are_filled_until_nothing_is_missing() -> None:
 def test_rules_that_no_record_lifts_are_named() -> None:
     of = facts(collector={"country": "RU", "tenant_class": "general"}, subject={**facts()["subject"], "country": "RU"})
 
-    found = examine({**of, "op": "store"}, decide)
+    found = examine({**of, "op": "store"}, decide, laws.installed())
 
     assert any(rule["id"].startswith("RU.") for rule in found.refused)
 
@@ -153,7 +153,7 @@ def test_every_fact_that_a_call_supplies_is_found_when_it_is_unknown(path: str) 
     head, _, tail = path.partition(".")
     changed: dict[str, Any] = {**of, head: {**of[head], tail: None} if tail else None}
 
-    found = {g.path: g for g in examine(changed, decide).gaps}
+    found = {g.path: g for g in examine(changed, decide, laws.installed()).gaps}
 
     assert path in found
     assert found[path].supply is not None and found[path].rule and found[path].ref
@@ -163,7 +163,10 @@ def test_what_no_call_supplies_is_named_without_one() -> None:
     far = {**facts()["recipient"], "entity_country": "PG", "processing_countries": ["PG"]}
 
     found = {
-        g.path: g for g in examine(facts(recipient=far, subject={**facts()["subject"], "country": "PG"}), decide).gaps
+        g.path: g
+        for g in examine(
+            facts(recipient=far, subject={**facts()["subject"], "country": "PG"}), decide, laws.installed()
+        ).gaps
     }
 
     assert str(found["law:PG"].supply).startswith("no declaration helps: there is no law file for PG yet")

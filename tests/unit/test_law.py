@@ -188,7 +188,7 @@ def test_document_lists_every_id_when_law_is_installed() -> None:
     document = law.document()
 
     assert document["schema"] == "waybill.law/1"
-    assert document["version"] == law.version == "2026.11.1"
+    assert document["version"] == law.version == "2026.11.2"
     assert [table["code"] for table in document["laws"]] == sorted(t["code"] for t in document["laws"])
     ids = [r["id"] for r in document["rules"]]
     assert ids == sorted(set(ids))

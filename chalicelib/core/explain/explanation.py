@@ -113,7 +113,7 @@ def _why(decision: Decision, case: Case | None, facts: object, law: Law, strict:
     stands_in_the_way = any(f.effect in ("hold", "deny") for f in decision.findings)
     if case is not None and isinstance(facts, dict) and stands_in_the_way:
         ask: Decide = lambda changed: decide(changed, law, strict=strict)  # noqa: E731
-        for gap in examine(facts, ask).gaps:
+        for gap in examine(facts, ask, law).gaps:
             gaps.setdefault((gap.rule, gap.hop), gap)
             gaps.setdefault((gap.rule, None), gap)
     return [
@@ -215,7 +215,8 @@ def _asked(judgement: LawEvaluation, place: Place, key: str, value: Any) -> tupl
     if key == "waited":  # a clock of the permit, which is over where the permit is relied on
         return _item("bases", _days(judgement, value), {"waited": _plain(value)}), True
     permits = frozenset(p.id for p in file.permits)
-    condition = Compiler(frozenset(file.lists), permits, [], file.code).condition({key: value}, "when")
+    language = judgement.case.law.language
+    condition = Compiler(frozenset(file.lists), permits, [], file.code, language).condition({key: value}, "when")
     truth = judgement.ask(condition, place).truth
     scene = judgement.scene
     if key in ("basis", "within"):

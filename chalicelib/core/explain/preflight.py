@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from .. import times
 from ..event.event import DataClass
 from ..law.bases import BasisKind
 from ..law.decision import Decision
+from ..law.loader import Law
 
 Facts = dict[str, Any]
 Decide = Callable[[Facts], Decision]
@@ -28,13 +29,17 @@ _LONG_AGO, _FAR = "2000-02-01", "2199-01-01"
 _DATES = ("signed_on", "notified_on", "filed_on", "given_on")
 _FLAGS = ("unmodified", "separate_document", "written", "special", "occasional")
 _FIELDS = (*_DATES, *_FLAGS)
-"""Fields that some rules ask of a record."""
+_TEXTS = ("status", "scheme")
+"""Fields that some rules ask of a record. The texts that suit are in the law."""
+_FILED = "filed"
+"""The status of a paper of which a rule asks only that nobody has banned it."""
 _WAITS = timedelta(days=90)
 """Longer than any wait of a law, and short enough that its days of rest are known."""
 _FIRST = ("contract", "scc", "notification-filed")
 KINDS = (*_FIRST, *(k.value for k in BasisKind if k.value not in _FIRST))
 """The kinds of records in the order in which they are proposed: usual ones before exceptions."""
 _GAP = re.compile(r"basis:(?P<law>[A-Z_]+)\.(?P<name>[^:]+)(?::(?P<hop>.+))?\Z")
+_UNSTATED = re.compile(r"bases\.(.+)\.([a-z_]+)\Z")
 
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
@@ -45,7 +50,7 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"calendar\.([A-Z_]+)\.(\d{4})\Z"),
         "the law file {0} lacks the holidays of {1}: rest on a permit without a wait",
     ),
-    (re.compile(r"bases\.(.+)\.([a-z_]+)\Z"), "declare the record {0} again with its {1}"),
+    (_UNSTATED, "declare the record {0} again with its {1}"),
 )
 """Gaps that no call supplies, or none that the path alone determines."""
 
@@ -123,12 +128,14 @@ class FlowExamination:
 def examine(
     facts: Facts,
     decide: Decide,
+    law: Law,
     names: Mapping[str, str] | None = None,
     unnamed: Sequence[Mapping[str, Any]] | None = None,
 ) -> FlowExamination:
     """Decide, and find every gap.
 
     Args:
+        law: the law that ``decide`` decides by.
         names: ids by ``source``, ``recipient`` and ``route``, for the calls; where one is new, its name in the plan.
         unnamed: where the route rests on the records that it names alone, the tenant's others.
     """
@@ -139,7 +146,7 @@ def examine(
         path = next((p for p in _needs(now) if p not in gaps), None)
         if path is None:
             break
-        facts, after, supply, kinds = _fill(path, facts, now, decide, unnamed)
+        facts, after, supply, kinds = _fill(path, facts, now, decide, law, unnamed)
         rule, ref = _asked_by(path, now, after)
         gap = Gap(path, rule, ref, _named(supply, names), kinds)
         no_call = supply is None and any(form.match(path) for form, _ in _WORDS)
@@ -168,7 +175,7 @@ _Filled = tuple[Facts, Decision, str | None, tuple[str, ...]]
 
 
 def _fill(
-    path: str, facts: Facts, now: Decision, decide: Decide, unnamed: Sequence[Mapping[str, Any]] | None
+    path: str, facts: Facts, now: Decision, decide: Decide, law: Law, unnamed: Sequence[Mapping[str, Any]] | None
 ) -> _Filled:
     """Return facts in which the gap is filled, the decision on them, the call, and the kinds of records that suffice.
 
@@ -178,12 +185,15 @@ def _fill(
         call, value = SUPPLIES[path]
         filled = _with(facts, path.split("."), value(facts))
         return filled, decide(filled), call, ()
+    bases = list(facts.get("bases") or ())
+    if unstated := _UNSTATED.match(path):
+        filled = {**facts, "bases": [_stating(b, unstated[1], unstated[2], law, facts) for b in bases]}
+        return filled, decide(filled), None, ()
     gap = _GAP.match(path)
     if gap is None:
         return facts, now, None, ()
-    law = gap["law"] if gap["law"] != "ANY" else None
+    code = gap["law"] if gap["law"] != "ANY" else None
     recipient = gap["hop"]
-    bases = list(facts.get("bases") or ())
     for there in unnamed or ():
         candidate = {**facts, "bases": [*bases, there]}
         after = decide(candidate)
@@ -191,7 +201,7 @@ def _fill(
             return candidate, after, _naming(str(there["id"])), (str(there["kind"]),)
     fits: dict[str, tuple[Facts, Decision]] = {}
     for kind in (gap["name"],) if gap["name"] in KINDS else KINDS:
-        candidate = {**facts, "bases": [*bases, _record(kind, law, recipient, facts)]}
+        candidate = {**facts, "bases": [*bases, _record(kind, code, recipient, facts, law)]}
         after = decide(candidate)
         if path not in _needs(after):
             fits[kind] = candidate, after
@@ -199,7 +209,10 @@ def _fill(
         return facts, now, None, ()
     first, *others = fits
     record = dict(fits[first][0]["bases"][-1])
-    for name in _FIELDS:  # a record that the filled gap works without, and no other rule misses, need not be supplied
+    for name in (
+        *_FIELDS,
+        *_TEXTS,
+    ):  # a record that the filled gap works without, and no other rule misses, need not be supplied
         less = {n: v for n, v in record.items() if n != name}
         if set(_needs(decide({**facts, "bases": [*bases, less]}))) <= set(_needs(fits[first][1])):
             record = less
@@ -220,12 +233,51 @@ def _call_of(record: Mapping[str, Any]) -> str:
         return f'{_RECIPIENT} {{"contract": {{"id": "…", "sha256": "…", "valid_from": "…"}}}}'
     names = {n: v for n, v in record.items() if n in ("law", "recipient") and v is not None}
     fields = {n: True if v is True else "…" for n, v in record.items() if n in _FIELDS}
-    body = {"kind": record["kind"], **names, "valid_from": "…", "evidence": "sha256:…", **fields}
+    texts = {n: v for n, v in record.items() if n in _TEXTS}
+    body = {"kind": record["kind"], **names, "valid_from": "…", "evidence": "sha256:…", **fields, **texts}
     return f"POST /v1/bases {json.dumps(body, ensure_ascii=False)}"
 
 
-def _record(kind: str, law: str | None, recipient: str | None, facts: Facts) -> dict[str, Any]:
-    """A record of a kind that meets every condition on its fields that a date or a yes can meet."""
+def _stating(basis: Mapping[str, Any], id: str, field: str, law: Law, facts: Facts) -> Mapping[str, Any]:
+    """Return a record with one more field, if it is the one with that id."""
+    if basis.get("id") != id:
+        return basis
+    whole = _record(str(basis["kind"]), basis.get("law"), basis.get("recipient"), facts, law)
+    return {**basis, field: whole.get(field)}
+
+
+def _texts(kind: str, code: str | None, law: Law) -> dict[str, str]:
+    """Return the texts that a record of a kind states: those that a permit or a requirement of the law asks for."""
+    texts: dict[str, str] = {}
+    codes = [file.code for file in law.files if code in (None, file.code)]
+    for rule in (row for known in codes for row in law.file(known).table.get("rule", ())):
+        for wanted in _records_in([rule.get("when", {}), rule.get("require", {})]):
+            for name in (n for n in _TEXTS if n in wanted and kind in _listed(wanted["kind"])):
+                if rule["kind"] in ("permit", "require"):
+                    texts[name] = texts.get(name, "") or _listed(wanted[name])[0]
+                else:
+                    texts.setdefault(name, "")
+    return {name: text or _FILED for name, text in texts.items()}
+
+
+def _records_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every ``basis`` table anywhere in conditions."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("basis"), Mapping):
+            yield value["basis"]
+        for inner in value.values():
+            yield from _records_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _records_in(inner)
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def _record(kind: str, code: str | None, recipient: str | None, facts: Facts, law: Law) -> dict[str, Any]:
+    """A record of a kind that meets every condition on its fields that a date, a yes or the law's own text can meet."""
     try:
         acted = (times.parse(str(facts.get("now"))) - _WAITS).date().isoformat()
     except (ValueError, OverflowError):
@@ -233,13 +285,14 @@ def _record(kind: str, law: str | None, recipient: str | None, facts: Facts) -> 
     return {
         "id": "assumed",
         "kind": kind,
-        "law": law,
+        "law": code,
         "recipient": recipient,
         "valid_from": _LONG_AGO,
         "valid_until": _FAR,
         "evidence": _DIGEST,
         **dict.fromkeys(_DATES, acted),
         **dict.fromkeys(_FLAGS, True),
+        **_texts(kind, code, law),
     }
 
 

@@ -82,11 +82,11 @@ def _flow(
     names: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     base = source_facts(configuration, source, cell, op="store", classes=list(classes), now=now, received_at=now)
-    store = examine(base, decide, names)
+    store = examine(base, decide, law, names)
     facts = route_facts(base, configuration, route)
     named = {basis["id"] for basis in facts["bases"]}
     others = [basis for basis in base["bases"] if basis["id"] not in named]
-    deliver = examine(facts, decide, names, others if route.bases is not None else None)
+    deliver = examine(facts, decide, law, names, others if route.bases is not None else None)
     judgement = combine(store.decision, deliver.decision, tuple(facts["bases"]))
     gaps = {gap.path: gap for gap in (*store.gaps, *deliver.gaps)}
     refused = {rule["id"]: rule for rule in (*store.refused, *deliver.refused)}

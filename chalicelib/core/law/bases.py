@@ -97,7 +97,7 @@ UNBOUND = frozenset({
     K.LEGITIMATE_INTEREST, K.INSTRUCTION, K.IMPACT_ASSESSMENT, K.PROCESSING_NOTICE, K.DISTRIBUTION_CONSENT,
     K.PARENTAL_CONSENT, K.LOCALISATION_EXCEPTION,
 })  # fmt: skip
-"""Kinds that count beyond the recipient they name, in a rule that does not ask for a bound record."""
+"""Kinds that counted beyond the recipient they name, in the first rule language."""
 
 
 @dataclass(frozen=True, slots=True)

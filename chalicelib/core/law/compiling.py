@@ -10,7 +10,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any
 
-from .bases import UNBOUND, BasisKind
+from .bases import UNBOUND, BasisKind, BasisRecord
 from .conditions import (
     COMPARE,
     NO,
@@ -31,18 +31,51 @@ from .conditions import (
 )
 from .derived import DERIVED, special_sent
 from .fact_fields import BASIS_FIELDS, DATE, PATHS, FactField
+from .facts import FactParty
 
 COUNTRY = PATHS["store.country"]
+LANGUAGE = 2
+"""The version of the rule language. In the first, a record counted beyond the recipient that it names for some kinds, and
+a field that a record does not state was a no. A pack of that time still decides by it."""
+_CONSENTS = frozenset({BasisKind.CONSENT, BasisKind.EXPLICIT_CONSENT})
+_FieldTest = Callable[[Mapping[str, Any]], bool | None]
 
 
 def _holds(compare: Callable[[Any, Any], bool], bound: Any, value: Any) -> bool:
     return compare(value, bound)
 
 
+def _counts_for(record: BasisRecord, party: FactParty | None, bound: bool) -> bool | None:
+    """Say whether a record counts for a party. One that names a recipient counts for that one alone.
+
+    A consent that names no recipient is the ground of storing only: nobody consents to all recipients.
+    """
+    if record.recipient is not None and party is not None and party.id is None:
+        return None
+    id = party.id if party is not None else None
+    if record.recipient is None and record.kind in _CONSENTS and party is not None and party.path != "store":
+        return False
+    return record.recipient == id or (record.recipient is None and not bound)
+
+
+def _counted_for(record: BasisRecord, party: FactParty | None, bound: bool) -> bool:
+    """Say the same in the first rule language."""
+    id = party.id if party is not None else None
+    return record.recipient == id or not (bound or (record.recipient is not None and record.kind not in UNBOUND))
+
+
 class Compiler:
     """Compile the conditions of one rule. Each problem goes to ``faults`` with its place."""
 
-    def __init__(self, list_names: frozenset[str], permits: frozenset[str], faults: list[str], place: str) -> None:
+    def __init__(
+        self,
+        list_names: frozenset[str],
+        permits: frozenset[str],
+        faults: list[str],
+        place: str,
+        language: int = LANGUAGE,
+    ) -> None:
+        self._language = language
         self._list_names = list_names
         self._permits = permits
         self._faults = faults
@@ -243,46 +276,59 @@ class Compiler:
         if not isinstance(bound, bool):
             self._fault("bound is true or false")
         self._bound |= bool(bound)
-        self._party |= bool(bound) or not UNBOUND.issuperset(kinds)
-        tests = [self._field(n, wanted) for n, wanted in value.items() if n not in ("kind", "bound")]
+        self._party |= bool(bound) or self._language > 1 or not UNBOUND.issuperset(kinds)
+        tests = [(n, self._field(n, wanted)) for n, wanted in value.items() if n not in ("kind", "bound")]
+        counts = _counts_for if self._language > 1 else _counted_for
 
         def check(scene: ConditionFacts) -> Truth:
-            party = scene.party.id if scene.party is not None else None
-            if bound and scene.party is not None and party is None:
-                return Truth(None, frozenset({place_of(scene.party, "id")}))
-            found, unproved = set(), set()
+            party = scene.party
+            if bound and party is not None and party.id is None:
+                return Truth(None, frozenset({place_of(party, "id")}))
+            found, unknown = set(), set()
             for kind in kinds:
                 for record in scene.records.get(kind, ()):
-                    if record.recipient != party and (bound or (record.recipient is not None and kind not in UNBOUND)):
+                    counted = counts(record, party, bool(bound))
+                    answers = [(name, test(record.fields)) for name, test in tests]
+                    if counted is False or any(answer is False for _, answer in answers):
                         continue
-                    if not all(test(record.fields) for test in tests):
-                        continue
-                    lacks = record.unproved()
-                    if lacks is None:
-                        found.add(record.id)
+                    lacks = {f"bases.{record.id}.{name}" for name, answer in answers if answer is None}
+                    if counted is None and party is not None:
+                        lacks.add(place_of(party, "id"))
+                    if (unproved := record.unproved()) is not None:
+                        lacks.add(unproved)
+                    if lacks:
+                        unknown |= lacks
                     else:
-                        unproved.add(lacks)
+                        found.add(record.id)
             if found:
                 return Truth(True, NONE, frozenset(found))
-            return Truth(None, frozenset(unproved)) if unproved else NO
+            return Truth(None, frozenset(unknown)) if unknown else NO
 
         return check
 
-    def _field(self, name: str, wanted: object) -> Callable[[Mapping[str, Any]], bool]:
+    def _field(self, name: str, wanted: object) -> _FieldTest:
         leaf = BASIS_FIELDS.get(name)
         if not isinstance(leaf, FactField):
             self._fault(f"unknown field {name!r} of a basis record")
             return lambda _: False
+        tests: list[Callable[[Any], bool]] = []
         if not isinstance(wanted, dict):
             values = frozenset(self._values(name, leaf, wanted))
-            return lambda fields: fields.get(name) in values
-        tests: list[Callable[[Any], bool]] = []
-        for op, operand in wanted.items():
-            if op in COMPARE and leaf.ordered:
-                tests.append(partial(_holds, COMPARE[op], self._bound_value(name, leaf, operand)))
-            elif not (op == "present" and operand is True):
-                self._fault(f"unknown operator {op!r} for {name}")
-        return lambda fields: fields.get(name) is not None and all(test(fields[name]) for test in tests)
+            tests.append(lambda value: value in values)
+        else:
+            for op, operand in wanted.items():
+                if op in COMPARE and leaf.ordered:
+                    tests.append(partial(_holds, COMPARE[op], self._bound_value(name, leaf, operand)))
+                elif not (op == "present" and operand is True):
+                    self._fault(f"unknown operator {op!r} for {name}")
+        # A rule that asks whether a date is there has its answer where there is none: the act was not done.
+        unstated = False if self._language == 1 or wanted == {"present": True} else None
+
+        def test(fields: Mapping[str, Any]) -> bool | None:
+            value = fields.get(name)
+            return unstated if value is None else all(each(value) for each in tests)
+
+        return test
 
     def _wait(self, value: object) -> WaitingPeriod | None:
         self._party = self._bound = True

@@ -154,8 +154,11 @@ class Case:
     def evidence(self) -> None:
         """Ask for the evidence that the tenant must hold."""
         day = self.law.any.calendar.day(self.facts.now)
+        involved = {None, *(party.id for party in self.parties)}
         for kind in self.facts.values.get("collector.requires", ()):
             records = [r for r in self.facts.bases if r.kind == kind]
+            if self.law.language > 1:
+                records = [r for r in records if r.recipient in involved]
             good = {r.id for r in records if r.stands("ANY", day, self.facts.now) and r.unproved() is None}
             if good:
                 self.used |= good

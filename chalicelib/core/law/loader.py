@@ -22,7 +22,7 @@ import rfc8785
 from ..countries import COUNTRIES
 from ..errors import Misconfigured
 from .clocks import Calendar, days
-from .compiling import Compiler
+from .compiling import LANGUAGE, Compiler
 from .conditions import DatedRow
 from .derived import BY_VOLUME
 from .rules import CONFIDENCES, RULE_FIELDS, Provision, Rule, read_dates, read_rule
@@ -92,6 +92,7 @@ class Law:
     files: tuple[LawFile, ...]
     hash: str
     canonical: bytes
+    language: int = LANGUAGE
 
     @cached_property
     def provisions(self) -> Mapping[str, Provision]:
@@ -165,6 +166,8 @@ def load_law(texts: Mapping[str, str]) -> Law:
     fines = _fines(tables.get(FINES, {}), faults)
     if "any.toml" not in texts:
         faults.append("any.toml: is missing")
+    elif tables["any.toml"].get("language") != LANGUAGE:
+        faults.append(f"any.toml: language must be {LANGUAGE}")
     laws = {name: table for name, table in tables.items() if name not in NOT_LAWS and table}
     return _compile(laws, fines, faults)
 
@@ -203,7 +206,8 @@ def _with_dates(value: Any, key: str = "") -> Any:
 
 
 def _compile(tables: Mapping[str, dict[str, Any]], fines: frozenset[str], faults: list[str]) -> Law:
-    found = [_file(name, table, fines, faults) for name, table in tables.items()]
+    language = next((t["language"] for t in tables.values() if t.get("code") == "ANY" and "language" in t), 1)
+    found = [_file(name, table, fines, faults, language) for name, table in tables.items()]
     files = [f for f in found if f is not None]
     faults += _clashes(files)
     guard = next((f for f in files if f.code == "ANY"), None)
@@ -212,7 +216,7 @@ def _compile(tables: Mapping[str, dict[str, Any]], fines: frozenset[str], faults
     version = str(guard.table.get("version", "0"))
     others = tuple(sorted((f for f in files if f is not guard), key=lambda f: f.code))
     canonical = rfc8785.dumps(_document(version, (guard, *others)))
-    return Law(version, guard, others, "sha256:" + hashlib.sha256(canonical).hexdigest(), canonical)
+    return Law(version, guard, others, "sha256:" + hashlib.sha256(canonical).hexdigest(), canonical, language)
 
 
 def _parse(name: str, text: str, faults: list[str]) -> dict[str, Any]:
@@ -266,7 +270,7 @@ def _clashes(files: list[LawFile]) -> Iterator[str]:
 # --- one file ----------------------------------------------------------------------------------------------------------
 
 _HEADER: Mapping[str, type] = {
-    "code": str, "version": str, "countries": list, "reach": list, "time_zone": str, "gate": bool, "gate_id": str,
+    "code": str, "version": str, "language": int, "countries": list, "reach": list, "time_zone": str, "gate": bool, "gate_id": str,
     "gate_ref": str, "source": str, "weekend": list, "holidays": dict, "working_weekends": str, "not_zones": list,
     "zone": str, "rule": list,
 }  # fmt: skip
@@ -295,7 +299,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _file(name: str, table: dict[str, Any], fines: frozenset[str], faults: list[str]) -> LawFile | None:
+def _file(name: str, table: dict[str, Any], fines: frozenset[str], faults: list[str], language: int) -> LawFile | None:
     before = len(faults)
     faults += [f"{name}: {key} is missing" for key in _NEEDED if key not in table]
     for key, value in table.items():
@@ -323,7 +327,8 @@ def _file(name: str, table: dict[str, Any], fines: frozenset[str], faults: list[
     rules = []
     for number, row in enumerate(rows, 1):
         place = f"{name}: {row.get('id') or f'rule {number}'}"
-        rule = read_rule(row, place, table, Compiler(frozenset(lists), permits, faults, place), fines, faults)
+        compiler = Compiler(frozenset(lists), permits, faults, place, language)
+        rule = read_rule(row, place, table, compiler, fines, faults)
         if rule is not None:
             rules.append(rule)
     return LawFile(

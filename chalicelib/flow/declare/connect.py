@@ -58,7 +58,7 @@ def judge_source(request: Request, source: Source) -> list[str]:
             now=request.runtime.now(),
             received_at=request.runtime.now(),
         )
-        found = examine(facts, request.runtime.decider.decide)
+        found = examine(facts, request.runtime.decider.decide, request.runtime.law)
         if found.refused:
             raise RefusedByLaw(
                 "the law does not let this cell receive or store the events of this source; see the rules",
