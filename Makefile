@@ -1,8 +1,12 @@
 # Everything a developer or an operator does, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
-BIN := .venv/bin
+# The deployed functions' Python where it is found, else an older one that runs everything but packaging.
+ifeq ($(origin PYTHON),undefined)
+PYTHON = $(eval PYTHON := $$(firstword $$(shell .ci/interpreters)))$(PYTHON)
+endif
+VENV ?= .venv
+BIN := $(VENV)/bin
 STAGE ?= eu1
 WORKERS ?= 2
 # What is required indirectly is pinned as well, here and in the pip that Chalice runs to package a stage.
@@ -15,12 +19,12 @@ export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(CURDIR))/constraints.txt
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-setup: .venv/.ready ## Make .venv with everything, from the pinned requirements
+setup: $(VENV)/.ready ## Make .venv with everything, from the pinned requirements
 
-.venv/.ready: requirements.txt requirements-serve.txt requirements-dev.txt constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not found. Set PYTHON=…"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing the pinned requirements into .venv (a minute or two the first time)"
+$(VENV)/.ready: requirements.txt requirements-serve.txt requirements-dev.txt constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.13, 3.12 or 3.11 is needed and none is found. Set PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "Installing the pinned requirements into $(VENV) with $$($(BIN)/python --version) (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
@@ -31,7 +35,7 @@ demo: setup ## Show the main job, end to end, on the embedded engine
 	@$(BIN)/python -m infra.demo
 
 test: setup ## Run every test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 check: setup ## Linters, types, template checks, what CI runs
 	@$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from .template import ROOT, Cell, Document, UnknownStage, cell_of, fill, fragment, policy, stages
+from .template import ROOT, RUNTIME, Cell, Document, UnknownStage, cell_of, fill, fragment, policy, stages
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (read 2026-11-22)
 UNZIPPED_LIMIT_BYTES: Final = 250 * 1024 * 1024
@@ -56,13 +56,16 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
 
     Args:
         project: where ``app.py`` and its requirements are.
-        requirements: False leaves the dependencies out, for who wants to see the template only.
+        requirements: False leaves the dependencies out, to see the template only.
 
     Raises:
         UnknownStage: there is no such stage.
-        BadPackage: Chalice failed, or what it made does not hold what it must.
+        BadPackage: Chalice failed, what it made does not hold what it must, or the dependencies and the byte code
+            would be those of another Python than the functions'.
     """
     cell = cell_of(stage)
+    if requirements and _pins(project) and (fault := interpreter_fault(sys.version_info[:2])):
+        raise BadPackage([fault])
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="waybill-package-") as scratch:
         staged = Path(scratch) / "project"
@@ -71,6 +74,8 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
         merge.write_text(json.dumps(fragment(cell)), "utf-8")
         _run_chalice(stage, cell, staged, merge, Path(scratch) / "out")
         template = json.loads((Path(scratch) / "out" / "sam.json").read_text("utf-8"))
+        for function in _functions(template):
+            function["Properties"]["Runtime"] = RUNTIME  # Chalice writes the interpreter that it runs on
         # Chalice has no place for a description of the stack; the change set shows this one.
         template["Description"] = f"Waybill cell {cell.name}: {cell.region}, {cell.country}"
         archive = out / "deployment.zip"
@@ -92,10 +97,8 @@ def _stage(project: Path, staged: Path, cell: Cell, requirements: bool) -> list[
     """Copy what Chalice packages, with the cell's policies beside it; return the functions' names."""
     (staged / ".chalice").mkdir(parents=True)
     shutil.copy(project / "app.py", staged / "app.py")
-    # Chalice adds its own runtime, two files, to every package. As a requirement it would bring its command line and,
-    # with that, pip and setuptools.
-    pins = (project / "requirements.txt").read_text("utf-8").splitlines() if requirements else []
-    (staged / "requirements.txt").write_text("".join(f"{p}\n" for p in pins if not p.startswith("chalice==")), "utf-8")
+    pins = _pins(project) if requirements else []
+    (staged / "requirements.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
     for name in ("chalicelib", "vendor"):
         if (project / name).is_dir():
             shutil.copytree(project / name, staged / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
@@ -105,6 +108,31 @@ def _stage(project: Path, staged: Path, cell: Cell, requirements: bool) -> list[
     for name, settings in functions.items():
         (staged / ".chalice" / settings["iam_policy_file"]).write_text(json.dumps(policy(name, cell)), "utf-8")
     return list(functions)
+
+
+def _pins(project: Path) -> list[str]:
+    """Read what is packaged beside the app.
+
+    Chalice adds its own runtime, two files, to every package. As a requirement it would bring its command line and, with
+    that, pip and setuptools.
+    """
+    lines = (project / "requirements.txt").read_text("utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "chalice=="))]
+
+
+def interpreter_fault(version: tuple[int, int]) -> str | None:
+    """Say why this Python cannot package for the functions' Python; None where it can.
+
+    Chalice fetches the compiled dependencies, and we write the byte code, for the Python that runs.
+    """
+    running = f"python{version[0]}.{version[1]}"
+    if running == RUNTIME:
+        return None
+    return f"the functions run on {RUNTIME} and this is {running}: run `make clean` and `make setup PYTHON={RUNTIME}`"
+
+
+def _functions(template: Document) -> list[Document]:
+    return [r for r in template["Resources"].values() if r.get("Type") == "AWS::Serverless::Function"]
 
 
 def _run_chalice(stage: str, cell: Cell, project: Path, merge: Path, out: Path) -> None:
@@ -153,7 +181,10 @@ def template_faults(template: Document, cell: Cell, functions: list[str]) -> Ite
     for name, resource in resources.items():
         if "Type" not in resource:
             yield f"{name}: resources.json adds to it, but the app has no such function"
-        elif resource["Type"] == "AWS::Serverless::Function":
+            continue
+        if resource.get("Properties", {}).get("Runtime", RUNTIME) != RUNTIME:
+            yield f"{name}: runs on {resource['Properties']['Runtime']} and not on {RUNTIME}"
+        if resource["Type"] == "AWS::Serverless::Function":
             yield from _function_faults(name, resource, cell)
     roles = {name.replace("_", "-"): f"{''.join(w.title() for w in name.split('_'))}Role" for name in functions}
     for function, role in roles.items():

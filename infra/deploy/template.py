@@ -1,7 +1,7 @@
 """What a cell consists of: ``resources.json``, the alarms and the policies, with a cell's names put in.
 
-The JSON files are CloudFormation with three placeholders of ours, ``${Cell}``, ``${Region}`` and ``${Country}``, and one inclusion,
-``${File:name}``. They are replaced as text before CloudFormation sees anything, since Chalice merges files, not parameters:
+The JSON files are CloudFormation with four placeholders of ours, ``${Cell}``, ``${Region}``, ``${Country}`` and ``${Runtime}``, and one
+inclusion, ``${File:name}``. They are replaced as text before CloudFormation sees anything, since Chalice merges files, not parameters:
 so one file serves every cell, and a packaged template names its region in full and works in no other.
 """
 
@@ -22,6 +22,11 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 CONFIG: Final = ROOT / ".chalice" / "config.json"
 RESOURCES: Final = ROOT / "infra" / "deploy" / "resources.json"
 LOCAL_ACCOUNT: Final = "000000000000"  # what emulators call themselves
+RUNTIME: Final = "python3.13"
+"""The Python of every function.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html (read 2026-11-30)
+"""
 
 Document = dict[str, Any]
 
@@ -110,7 +115,12 @@ def fill(text: str, cell: Cell) -> str:
         return json.dumps(content)[1:-1]  # it lands inside a JSON string
 
     text = re.sub(r"\$\{File:([a-z_]+\.py)\}", included, text)
-    for name, value in (("Cell", cell.name), ("Region", cell.region), ("Country", cell.country)):
+    for name, value in (
+        ("Cell", cell.name),
+        ("Region", cell.region),
+        ("Country", cell.country),
+        ("Runtime", RUNTIME),
+    ):
         text = text.replace("${" + name + "}", value)
     return text
 

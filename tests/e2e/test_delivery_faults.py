@@ -132,6 +132,28 @@ def test_nothing_is_sent_again_when_another_process_delivered_what_this_one_saw_
         assert [row for row in w.rows("data") if row["pk"]["S"].startswith("lane#")] == []
 
 
+def test_both_outcomes_are_in_the_log_when_two_processes_made_the_same_attempt() -> None:
+    with world() as w:
+        w.connect()
+        w.receiver.answer = lambda _: (503, {})
+        w.post(1)
+        w.settle()
+        (first,) = w.of_kind("attempted")
+        names = ("tenant", "decided", "log", "event", "transfer", "destination", "took_ms", "outcome", "code")
+        other: dict[str, Any] = {name: first[name] for name in names}
+
+        def answer(_: object) -> tuple[int, dict[str, str]]:
+            w.runtime.audit.append(audit.attempted(at=w.clock, **other, attempt=2, take=0, classes=(), size_bytes=None))
+            return 204, {}
+
+        w.receiver.answer = answer
+        w.run(timedelta(hours=1))
+
+        outcomes = [(e["attempt"], e["take"], e["outcome"]) for e in w.of_kind("attempted")]
+        assert sorted(outcomes) == [(1, 0, "failed"), (2, 0, "failed"), (2, 1, "delivered")]
+        assert len(w.receiver.requests) == 2
+
+
 def test_attempt_takes_as_long_as_the_shells_clock_says() -> None:
     with world() as w:
 

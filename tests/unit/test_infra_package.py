@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import date
@@ -119,6 +120,14 @@ def _execution_log(d: dict[str, Any]) -> None:
     d["Resources"]["RestAPI"]["Properties"]["MethodSettings"][0]["LoggingLevel"] = "INFO"
 
 
+def _older_python(d: dict[str, Any]) -> None:
+    d["Resources"]["Hooks"]["Properties"]["Runtime"] = "python3.11"
+
+
+def _older_tripwire(d: dict[str, Any]) -> None:
+    d["Resources"]["Tripwire"]["Properties"]["Runtime"] = "python3.11"
+
+
 def _hooks_log(d: dict[str, Any]) -> None:
     d["Resources"]["HooksStage"]["Properties"]["AccessLogSettings"] = {"Format": "$context.path"}
 
@@ -208,6 +217,8 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_text_only, "binary types"),
     (_access_log, "RestAPI: AccessLogSetting would write"),
     (_execution_log, "RestAPI: LoggingLevel would write"),
+    (_older_python, "Hooks: runs on python3.11 and not on python3.13"),
+    (_older_tripwire, "Tripwire: runs on python3.11"),
     (_hooks_log, "HooksStage: AccessLogSettings would write"),
     (_wider_role, "is not .chalice/policy-hooks.json"),
     (_gone, "no such function"),
@@ -310,3 +321,27 @@ def test_packaging_says_why_when_the_app_does_not_import(tmp_path: Path) -> None
 
     with pytest.raises(package.BadPackage, match="a_module_that_is_not_there"):
         package.package("eu1", tmp_path / "out", tmp_path)
+
+
+def test_packaging_is_refused_when_the_python_is_not_that_of_the_functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements.txt").write_text("# pins\nidna==3.20\n", "utf-8")
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
+
+    with pytest.raises(package.BadPackage, match=r"run on python3\.13 and this is python3\.12: run `make clean`"):
+        package.package("eu1", tmp_path / "out", tmp_path)
+
+
+@pytest.mark.parametrize(("version", "fits"), [((3, 13), True), ((3, 12), False), ((3, 11), False), ((3, 14), False)])
+def test_only_the_functions_python_packages(version: tuple[int, int], fits: bool) -> None:
+    assert (package.interpreter_fault(version) is None) is fits
+
+
+def test_every_function_runs_on_one_python_when_a_stage_is_packaged(made: package.Package) -> None:
+    resources = json.loads(made.template.read_text("utf-8"))["Resources"]
+
+    runtimes = {n: r["Properties"]["Runtime"] for n, r in resources.items() if r["Type"].endswith("::Function")}
+
+    assert {"Hooks", "Tripwire"} < runtimes.keys()
+    assert set(runtimes.values()) == {template.RUNTIME}
