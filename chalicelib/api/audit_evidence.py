@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ..core.event.event import Time
 from ..core.ids import ALPHABET, LENGTH
 from ..core.log.selection import Query
+from ..core.tenant.dates import Instant
 from ..core.tenant.records import Record
 from ..flow.ask import read
 from ..flow.jobs import bundle
@@ -49,8 +50,8 @@ class BundleRequest(EmptySchema):
 
     log: str | None = Field(default=None, pattern=LOG)
     mode: Literal["full", "selection"]
-    after: Time | None = None
-    before: Time | None = None
+    after: Instant | None = None
+    before: Instant | None = None
     subject: Annotated[str, _id("sub")] | None = None
     event: Annotated[str, _id("evt")] | None = None
     destination: Annotated[str, _id("dst")] | None = None

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from ..core.tenant.records import Basis, BasisSettings
 from ..flow.declare import bases as bases_flow
-from .declared import list_records, record_response, show_record
+from .declared import ShownUnreadableRecord, list_records, record_response, show_record
 from .endpoint import ApiCall, EmptySchema, ListQuery, Resource
 from .problems import EndpointResponse
 
 bases = Resource("bases")
+
+
+class ShownBasis(Basis):
+    """A basis, and why it counts as absent, if it does."""
+
+    unreadable: list[ShownUnreadableRecord] = Field(default_factory=list)
 
 
 @bases.endpoint("POST", "/v1/bases", scope="write", body=BasisSettings, answer=Basis, status=201)
@@ -23,7 +31,7 @@ def index(call: ApiCall) -> EndpointResponse:
     return list_records(call, "bas")
 
 
-@bases.endpoint("GET", "/v1/bases/{id}", scope="read", answer=Basis)
+@bases.endpoint("GET", "/v1/bases/{id}", scope="read", answer=ShownBasis)
 def show(call: ApiCall) -> EndpointResponse:
     """Show a basis."""
     return show_record(call, "bas")

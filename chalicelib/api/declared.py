@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.tenant.records import Record
 from ..flow.pagination import ListItem
 from ..store.records import RecordRow
 from .endpoint import ApiCall, shown, tagged
 from .problems import EndpointResponse
+
+_READ_BY_DECISIONS = ("bas", "rcp")
+"""Prefixes of the records that decisions read as evidence."""
+
+
+class ShownUnreadableRecord(Record):
+    """A declared record that counts as absent, the field for which it cannot be read, and the call that cures it."""
+
+    record: str
+    field: str
+    supply: str
+
+
+def unreadable_of(call: ApiCall, row: RecordRow) -> list[dict[str, str]]:
+    """Say for which fields a record, or the contract in it, counts as absent."""
+    found = call.runtime.config.snapshot(call.request.tenant.id).configuration.unreadable
+    return [one.document() for one in found if one.record.partition(".")[0] == row.record.id]
 
 
 def record_response(row: RecordRow, status: int = 200, **more: Any) -> EndpointResponse:
@@ -17,7 +35,10 @@ def record_response(row: RecordRow, status: int = 200, **more: Any) -> EndpointR
 
 def show_record(call: ApiCall, prefix: str) -> EndpointResponse:
     """Answer with the record that the path names by an id with this prefix."""
-    return record_response(call.runtime.config.get(call.request.tenant.id, call.thing(prefix)))
+    row = call.runtime.config.get(call.request.tenant.id, call.thing(prefix))
+    if prefix in _READ_BY_DECISIONS:
+        return record_response(row, unreadable=unreadable_of(call, row))
+    return record_response(row)
 
 
 def list_records(call: ApiCall, prefix: str) -> EndpointResponse:

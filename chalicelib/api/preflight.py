@@ -22,6 +22,7 @@ from ..core.tenant.records import (
 from ..flow.ask import decisions as decisions_flow
 from ..flow.ask import read
 from ..flow.pagination import ListItem
+from .declared import ShownUnreadableRecord
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
@@ -83,6 +84,7 @@ class FlowReadiness(Record):
     refused: list[ShownRule]
     days_needed: int
     formalities: list[ShownFormality]
+    unreadable: list[ShownUnreadableRecord]
 
 
 class Readiness(FlowReadiness):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from ..core.tenant.records import Recipient, RecipientSettings
 from ..flow.declare import recipients as recipients_flow
-from .declared import list_records, record_response, show_record
+from .declared import ShownUnreadableRecord, list_records, record_response, show_record
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
 recipients = Resource("recipients")
+
+
+class ShownRecipient(Recipient):
+    """A recipient, and why it counts as absent, if it does."""
+
+    unreadable: list[ShownUnreadableRecord] = Field(default_factory=list)
 
 
 @recipients.endpoint("POST", "/v1/recipients", scope="write", body=RecipientSettings, answer=Recipient, status=201)
@@ -23,7 +31,7 @@ def index(call: ApiCall) -> EndpointResponse:
     return list_records(call, "rcp")
 
 
-@recipients.endpoint("GET", "/v1/recipients/{id}", scope="read", answer=Recipient)
+@recipients.endpoint("GET", "/v1/recipients/{id}", scope="read", answer=ShownRecipient)
 def show(call: ApiCall) -> EndpointResponse:
     """Show a recipient as last declared."""
     return show_record(call, "rcp")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..core.event.event import Time
 from ..core.log.transfers import Transfer
+from ..core.tenant.dates import Instant
 from ..flow.jobs import replay
 from .endpoint import ApiCall, EmptySchema, Resource
 from .jobs import ShownJob, shown
@@ -18,8 +18,8 @@ replays = Resource("replays")
 class ReplayRange(EmptySchema):
     """What a destination is sent again: events received from ``after`` (inclusive) to ``before`` (exclusive)."""
 
-    after: Time | None = None
-    before: Time | None = None
+    after: Instant | None = None
+    before: Instant | None = None
     outcome: Literal["rejected", "gave_up", "refused", "expired", "delivered", "any"]
 
 

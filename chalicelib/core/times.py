@@ -1,14 +1,60 @@
-"""Times as text: RFC 3339, UTC, milliseconds; and ISO dates."""
+"""Times as text: RFC 3339, UTC, milliseconds; and ISO dates.
+
+``day`` and ``instant`` are the one reader of what a decision reads: records at the API's door, and facts.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 KEPT = 256
 """How many parsed and written times stay cached: an event's times occur several times while it is processed."""
+
+YEARS = range(1900, 2201)
+"""The years of a date or an instant that a decision reads."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
+
+
+def day(value: object) -> date:
+    """Read a date of a record or of facts.
+
+    Raises:
+        ValueError: not ``YYYY-MM-DD``, no day of the calendar, or not between 1900 and 2200.
+    """
+    if not isinstance(value, str) or not _DAY.match(value):
+        raise ValueError("must be a date, YYYY-MM-DD")
+    try:
+        read = date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a date that exists") from None  # the calendar's own words may quote the value
+    if read.year not in YEARS:
+        raise ValueError("must be a date between 1900 and 2200")
+    return read
+
+
+def instant(value: object) -> datetime:
+    """Read an instant of a record or of facts.
+
+    Raises:
+        ValueError: not RFC 3339 with an offset, or not between 1900 and 2200.
+    """
+    if not isinstance(value, str):
+        raise ValueError("must be an instant, RFC 3339 in UTC")
+    return _instant(value)
+
+
+@lru_cache(KEPT)
+def _instant(value: str) -> datetime:
+    if not _INSTANT.match(value):
+        raise ValueError("must be an instant, RFC 3339 in UTC")
+    if int(value[:4]) not in YEARS:
+        raise ValueError("must be an instant between 1900 and 2200")
+    return parse(value.upper())
 
 
 @lru_cache(KEPT)

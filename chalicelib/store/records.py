@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..core.errors import Misconfigured
+from ..core.tenant.dates import STORED
 from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source
 from ..core.tenant.switches import Switch
 
@@ -40,6 +41,6 @@ def parse(model: type[BaseModel], text: str) -> Any:
         Misconfigured: it is not of its model; the record's values are not shown.
     """
     try:
-        return model.model_validate_json(text)
+        return model.model_validate_json(text, context=STORED)
     except ValidationError as error:
         raise Misconfigured(f"a stored {model.__name__} cannot be read: {error.error_count()} faults") from error

@@ -106,6 +106,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "Rule fields": ("GET /v1/transfers", "rules"),
     "Missing record fields": ("POST /v1/preflight", "missing"),
     "Formality fields": ("POST /v1/preflight", "formalities"),
+    "Unreadable record fields": ("POST /v1/preflight", "unreadable"),
     "Profile mark fields": ("GET /v1/routes", "profile"),
     "Party fields": ("GET /v1/answer", "tenant"),
 }

@@ -44,6 +44,9 @@ PROCESSING_GROUNDS = frozenset(
     }
 )
 
+NAMED_MAX = 20
+"""Unreadable records that one hold names; preflight names all."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -216,10 +219,13 @@ def judge(
         if switch is not None:
             return stopped(switch)
     given = grounds(route.id, facts)
-    if not given:
-        return combine(store, decide(facts), tuple(facts["bases"]))
-    facts["bases"] = BasisDocuments((*facts["bases"], *given))
-    return replace(combine(store, decide(facts), tuple(facts["bases"])), grounds=given)
+    if given:
+        facts["bases"] = BasisDocuments((*facts["bases"], *given))
+    judged = combine(store, decide(facts), tuple(facts["bases"]))
+    if judged.verdict == "held" and configuration.unreadable:
+        unread = (one.path for one in configuration.unreadable_of(route)[:NAMED_MAX])
+        judged = replace(judged, missing=tuple(sorted({*judged.missing, *unread})))
+    return replace(judged, grounds=given) if given else judged
 
 
 def recipient_of(configuration: Configuration, destination: Destination | None) -> Mapping[str, Any] | None:

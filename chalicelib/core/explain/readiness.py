@@ -102,6 +102,7 @@ def _flow(
         "refused": law.marked(refused[rule] for rule in sorted(refused)),
         "days_needed": sum(f.days for f in formalities.values()),
         "formalities": [formalities[rule].document() for rule in sorted(formalities)],
+        "unreadable": [one.document() for one in configuration.unreadable_of(route)],
     }
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 
 from .. import times
@@ -23,13 +21,12 @@ OPS = frozenset("receive normalise store cache route deliver view export edit hi
 CLASSES = frozenset(c.value for c in DataClass)
 ACTIONS = frozenset({"drop", "mask", "pseudonymise"})
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z")
 PATH_FORM = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[(?:0|[1-9]\d{0,5}|\*)\])*\Z")
 KEY_FORM = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
-_YEARS = range(1900, 2201)
 _MAX_TEXT = 512
 MAX_ITEMS = 1000
+MAX_RECORDS = 2000
+"""Of each list of objects; a tenant can declare fewer (``tenant.configuration``)."""
 
 
 def _text(value: object) -> str:
@@ -37,35 +34,6 @@ def _text(value: object) -> str:
         raise ValueError("must be a text of 1 to 512 characters")
     value.encode()
     return value
-
-
-def _date(value: object) -> date:
-    if not isinstance(value, str) or not _DATE.match(value):
-        raise ValueError("must be a date, YYYY-MM-DD")
-    day = date.fromisoformat(value)
-    if day.year not in _YEARS:
-        raise ValueError("must be a date between 1900 and 2200")
-    return day
-
-
-def instant(value: object) -> datetime:
-    """Read an instant of the facts.
-
-    Raises:
-        ValueError: not RFC 3339 with an offset, or not between 1900 and 2200.
-    """
-    if not isinstance(value, str):
-        raise ValueError("must be an instant, RFC 3339 in UTC")
-    return _instant(value)
-
-
-@lru_cache(times.KEPT)
-def _instant(value: str) -> datetime:
-    if not _INSTANT.match(value):
-        raise ValueError("must be an instant, RFC 3339 in UTC")
-    if int(value[:4]) not in _YEARS:
-        raise ValueError("must be an instant between 1900 and 2200")
-    return times.parse(value.upper())
 
 
 def _flag(value: object) -> bool:
@@ -129,8 +97,8 @@ def _words(read: Callable[[object], str], *, optional: bool = False, empty_is_un
 
 TEXT = FactField(_text)
 COUNTRY = FactField(_country)
-DATE = FactField(_date, ordered=True)
-INSTANT = FactField(instant)
+DATE = FactField(times.day, ordered=True)
+INSTANT = FactField(times.instant)
 FLAG = FactField(_flag)
 COUNT = FactField(_count, ordered=True)
 _ROLES = "controller joint processor sub_processor third_party staff foreign_authority"
@@ -185,7 +153,7 @@ SHAPE: Shape = {
         "legal_hold": FactField(_flag, optional=True),
         "otr": FactField(_flag, optional=True),
     }, optional=True),
-    "held_since": FactField(instant, optional=True),
+    "held_since": FactField(times.instant, optional=True),
     "incident": Node({
         "kind": _word("breach subject_request stop_request withdrawal purpose_reached unlawful_processing "
                       "authority_request"),
@@ -200,13 +168,13 @@ BASIS_FIELDS: Shape = {
     "given_on": DATE, "separate_document": FLAG, "written": FLAG, "special": FLAG, "occasional": FLAG,
 }  # fmt: skip
 """The fields of a basis record that a rule may name."""
-_BASIS: Shape = {
+BASIS: Shape = {
     "id": TEXT, "kind": FactField(_one_of(frozenset(BasisKind))), "law": TEXT, "recipient": TEXT, "valid_from": DATE,
     "valid_until": DATE, "evidence": TEXT, "withdrawn_at": INSTANT, **BASIS_FIELDS,
 }  # fmt: skip
 _REDACTION: Shape = {"class": FactField(_one_of(CLASSES)), "path": TEXT, "action": FactField(_one_of(ACTIONS))}
 
-LISTS: Mapping[str, Shape] = {"bases": _BASIS, "recipient.onward": HOP, "route.redactions": _REDACTION}
+LISTS: Mapping[str, Shape] = {"bases": BASIS, "recipient.onward": HOP, "route.redactions": _REDACTION}
 """Lists of objects, by path. They are read apart from the facts that a rule may name."""
 
 

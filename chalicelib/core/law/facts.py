@@ -13,12 +13,14 @@ from typing import Any
 from .bases import BasisKind, BasisRecord
 from .fact_fields import (
     ACTIONS,
+    BASIS,
     BASIS_FIELDS,
     HOP,
     INSIDE_OPTIONAL,
     KEY_FORM,
     LISTS,
     MAX_ITEMS,
+    MAX_RECORDS,
     OPTIONAL,
     PATH_FORM,
     SHAPE,
@@ -116,8 +118,8 @@ class _FactsReader:
     def list(self, value: Any, path: str) -> None:
         if value is None:
             return
-        if not isinstance(value, (list, tuple)) or len(value) > MAX_ITEMS:
-            self.problems.append(f"{path}: must be a list")
+        if not isinstance(value, (list, tuple)) or len(value) > MAX_RECORDS:
+            self.problems.append(f"{path}: must be a list of at most {MAX_RECORDS}")
             return
         found = self.lists.setdefault(path, [])
         for position, item in enumerate(value):
@@ -128,6 +130,13 @@ class _FactsReader:
             into: dict[str, Any] = {}
             self.object(item, LISTS[path], place + ".", into)
             found.append(into)
+
+
+def record_problems(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the fields of a basis record that cannot be read, each with what it must be; sorted."""
+    reading = _FactsReader()
+    reading.object(item, BASIS, "", {})
+    return sorted((field, said) for field, _, said in (problem.partition(": ") for problem in reading.problems))
 
 
 def read(document: object) -> tuple[Facts | None, list[str]]:

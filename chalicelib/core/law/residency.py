@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from .. import encoders
-from . import fact_fields
+from .. import encoders, times
 from . import facts as reading
 from .bases import BasisDocuments, RecipientDocument
 from .clocks import ONE_DAY
@@ -106,7 +105,7 @@ class Decider:
         for record in facts.get("bases") or ():
             if isinstance(record, dict) and record.get("withdrawn_at") is not None:
                 try:
-                    yield fact_fields.instant(record["withdrawn_at"])
+                    yield times.instant(record["withdrawn_at"])
                 except (ValueError, OverflowError):
                     continue  # malformed facts are denied whenever they are asked
 
@@ -127,9 +126,9 @@ def _timeless(facts: object) -> tuple[_Lasting, datetime] | None:
     first_write = facts.get("first_write")
     lasting = {key: value for key, value in facts.items() if key not in ("id", "now")}
     try:
-        now = fact_fields.instant(facts.get("now"))
+        now = times.instant(facts.get("now"))
         if isinstance(first_write, dict) and first_write.get("at") is not None:
-            fact_fields.instant(first_write["at"])
+            times.instant(first_write["at"])
             lasting["first_write"] = {**first_write, "at": True}
         texts = {name: part.text for name, kind in _WITH_TEXT if isinstance(part := lasting.get(name), kind)}
         for name in texts:

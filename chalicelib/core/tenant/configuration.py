@@ -15,6 +15,48 @@ from .switches import Switch
 if TYPE_CHECKING:  # patterns are compiled where events are matched; most functions only name a configuration
     from ..pattern.index import RouteIndex
 
+BASES_MAX = 500
+"""Bases of one tenant that are not withdrawn."""
+RECIPIENTS_MAX = 500
+"""Recipients of one tenant: each contract with one is a record, too."""
+RECORDS_MAX = 1200
+"""Records that decisions read of one tenant, withdrawn ones among them. With all consents of one person they are fewer than
+the facts may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """A declared record that counts as absent, the field for which it cannot be read, and what that field must be."""
+
+    record: str
+    field: str
+    says: str
+
+    @property
+    def path(self) -> str:
+        """Where a decision names it among what is missing."""
+        return f"bases.{self.record}.{self.field}"
+
+    def supply(self) -> str:
+        """Return the call that cures it."""
+        if self.record.endswith(_CONTRACT):
+            remedy = f"PUT /v1/recipients/{self.record.removesuffix(_CONTRACT)} with a contract whose {self.field} {self.says}"
+        elif self.field == _TOO_MANY:
+            remedy = f"withdraw records that are over (POST /v1/bases/{{id}}/withdrawal): {self.record} {self.says}"
+        else:
+            remedy = (
+                f"declare the record again (POST /v1/bases): its {self.field} {self.says}; then withdraw {self.record}"
+            )
+        return remedy
+
+    def document(self) -> dict[str, str]:
+        """Return it as the API shows it."""
+        return {"record": self.record, "field": self.field, "supply": self.supply()}
+
+
+_CONTRACT = ".contract"
+_TOO_MANY = "too_many"
+
 
 def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
     """Return the processor-contract basis that a processor's contract amounts to."""
@@ -22,7 +64,7 @@ def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
     if contract is None or recipient.role not in ("processor", "sub_processor"):
         return None
     return {
-        "id": f"{recipient.id}.contract",
+        "id": recipient.id + _CONTRACT,
         "kind": "processor-contract",
         "law": None,
         "recipient": recipient.id,
@@ -30,6 +72,10 @@ def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
         "valid_until": contract.valid_until.isoformat() if contract.valid_until else None,
         "evidence": f"sha256:{contract.sha256}",
     }
+
+
+def _worth(document: Mapping[str, Any]) -> tuple[bool, bool, str]:
+    return document["id"].endswith(_CONTRACT), "withdrawn_at" not in document, document["id"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +108,39 @@ class Configuration:
 
     @cached_property
     def basis_documents(self) -> BasisDocuments:
-        """Every basis, and every processor's contract as one, as the evaluator reads them."""
-        if self.declared is not None:
-            return self.declared
+        """Every readable basis, and every processor's contract as one, as the evaluator reads them."""
+        return self.declared if self.declared is not None else self._read[0]
+
+    @property
+    def unreadable(self) -> tuple[UnreadableRecord, ...]:
+        """The declared records that count as absent, since the evaluator cannot read them or they are too many."""
+        return () if self.declared is not None else self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[BasisDocuments, tuple[UnreadableRecord, ...]]:
+        from ..law.facts import record_problems  # decisions read facts; most functions only name a configuration
+
         contracts = (contract_basis(r) for r in self.recipients.values())
-        return BasisDocuments((*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None)))
+        found = [*(b.document() for b in self.bases.values()), *(c for c in contracts if c is not None)]
+        unreadable: dict[str, UnreadableRecord] = {}
+        for one in found:
+            for field_name, says in record_problems(one)[:1]:
+                unreadable[one["id"]] = UnreadableRecord(one["id"], field_name, says)
+        left_out: set[str] = set()
+        if len(found) - len(unreadable) > RECORDS_MAX:
+            # Contracts stay, then the newest that are not withdrawn: ids are in order of creation.
+            ranked = sorted((b for b in found if b["id"] not in unreadable), key=_worth, reverse=True)
+            left_out = {b["id"] for b in ranked[RECORDS_MAX:]}
+            says = f"is one of more than {RECORDS_MAX} records, and older ones are left out"
+            live = (b["id"] for b in ranked[RECORDS_MAX:] if "withdrawn_at" not in b)
+            unreadable |= {id: UnreadableRecord(id, _TOO_MANY, says) for id in live}
+        kept = BasisDocuments(b for b in found if b["id"] not in unreadable and b["id"] not in left_out)
+        return kept, tuple(unreadable[id] for id in sorted(unreadable))
+
+    def unreadable_of(self, route: Route) -> tuple[UnreadableRecord, ...]:
+        """The records that a route could rest on if they could be read: those it names, and contracts."""
+        named = None if route.bases is None else frozenset(route.bases)
+        return tuple(u for u in self.unreadable if named is None or u.record in named or u.record.endswith(_CONTRACT))
 
     def bases_of(self, route: Route) -> BasisDocuments:
         """The bases that a route may rest on: those it names, and contracts; all where it names none."""
@@ -76,7 +150,7 @@ class Configuration:
         if found is None:
             named = frozenset(route.bases)
             found = self._named_bases[route.bases] = BasisDocuments(
-                b for b in self.basis_documents if b["id"] in named or b["id"].endswith(".contract")
+                b for b in self.basis_documents if b["id"] in named or b["id"].endswith(_CONTRACT)
             )
         return found
 

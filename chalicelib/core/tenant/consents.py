@@ -19,6 +19,7 @@ from .. import times
 from ..event.event import DataClass, Time
 from ..ids import ALPHABET, LENGTH
 from ..law.bases import BasisKind
+from .dates import Instant
 from .records import Code, Country, Digest, Purpose, Record
 
 Method = Literal["signature", "web_form", "app", "message", "oral", "import"]
@@ -57,13 +58,13 @@ class ConsentSettings(Record):
     purposes: tuple[Purpose, ...] = Field(min_length=1, max_length=20)
     classes: tuple[DataClass, ...] = Field(min_length=1, max_length=len(DataClass))
     countries: tuple[Country, ...] = Field(min_length=1, max_length=50)
-    given_at: Time
+    given_at: Instant
     method: Method
     notice_sha256: Digest
     separate_document: bool
     written: bool = False
     special: bool = False
-    expires_at: Time | None = None
+    expires_at: Instant | None = None
     law: tuple[Code, ...] = Field(default=(), max_length=5)
 
     @model_validator(mode="after")
@@ -227,7 +228,7 @@ def _is_kept(line: Mapping[str, Any]) -> bool:
     if line.keys() != forms.keys() or not all(isinstance(line[name], form) for name, form in forms.items()):
         return False
     try:
-        return date.fromisoformat(line["given"]).year > 1970 and all(isinstance(law, str) for law in line["law"])
+        return date.fromisoformat(line["given"]).year >= 1970 and all(isinstance(law, str) for law in line["law"])
     except ValueError:
         return False
 

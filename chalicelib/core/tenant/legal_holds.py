@@ -15,6 +15,7 @@ from pydantic import Discriminator, Tag, ValidationInfo, field_validator
 from .. import ids
 from ..errors import Conflict
 from ..event.event import Time
+from .dates import Instant
 from .records import Label, Record
 
 HOLDS_MAX = 100
@@ -31,8 +32,8 @@ class HoldActive(Conflict):
 class HoldPeriod(Record):
     """Events received from ``after`` (inclusive) to ``before`` (exclusive)."""
 
-    after: Time
-    before: Time
+    after: Instant
+    before: Instant
 
 
 def _form(value: object) -> str:

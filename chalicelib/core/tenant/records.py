@@ -5,7 +5,6 @@ Records are frozen values. Secrets are never in them: the store keeps secrets en
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from ..countries import COUNTRIES
 from ..event.event import DataClass, Time
 from ..law.bases import BasisKind
+from .dates import Day, Instant, Once
 
 
 def _country(code: str) -> str:
@@ -86,7 +86,7 @@ class TenantSettings(Record):
     controller: Controller
     tenant_class: TenantClass
     zone: Literal["DIFC", "ADGM"] | None = None
-    requires: tuple[BasisKind, ...] = ()
+    requires: Annotated[tuple[BasisKind, ...], Once] = ()
     strict_plus7: bool = False
     collected_in: bool = False
     retention: Retention
@@ -107,7 +107,7 @@ class KeySettings(Record):
 
     name: Label
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=4)
-    expires_at: Time | None = None
+    expires_at: Instant | None = None
     country: Country | None = None
 
 
@@ -147,7 +147,7 @@ class SourceSettings(Record):
     keep_raw: bool = False
     subject_country: Country | None = None
     number_ranges: tuple[NumberRange, ...] = Field(default=(), max_length=50)
-    special: tuple[Special, ...] | None = None
+    special: Annotated[tuple[Special, ...], Once] | None = None
 
     @model_validator(mode="after")
     def _ranges(self) -> SourceSettings:
@@ -169,8 +169,8 @@ class Contract(Record):
 
     id: Label
     sha256: Digest
-    valid_from: date
-    valid_until: date | None = None
+    valid_from: Day
+    valid_until: Day | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Contract:
@@ -199,7 +199,7 @@ class LegalStatus(Record):
 
     status: Literal["prohibited", "restricted", "allowed"]
     ref: Label
-    date: date
+    date: Day
 
 
 class RecipientSettings(Party):
@@ -208,7 +208,7 @@ class RecipientSettings(Party):
     legal_name: Answerable
     contact: Answerable
     contract: Contract | None = None
-    classes: tuple[DataClass, ...] | None = None
+    classes: Annotated[tuple[DataClass, ...], Once] | None = None
     onward: tuple[OnwardParty, ...] | None = Field(default=None, max_length=50)
     dsr_endpoint: str | None = Field(default=None, max_length=2000, pattern=r"^https://[^\s]+$")
     legal_status: dict[Country, LegalStatus] = Field(default_factory=dict)
@@ -336,16 +336,16 @@ class BasisSettings(Record):
     kind: BasisKind
     law: Code | None = None
     recipient: Code | None = None
-    valid_from: date | None = None
-    valid_until: date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
     evidence: Evidence | None = None
     scheme: Code | None = None
     status: Code | None = None
     unmodified: bool | None = None
-    signed_on: date | None = None
-    notified_on: date | None = None
-    filed_on: date | None = None
-    given_on: date | None = None
+    signed_on: Day | None = None
+    notified_on: Day | None = None
+    filed_on: Day | None = None
+    given_on: Day | None = None
     separate_document: bool | None = None
     written: bool | None = None
     special: bool | None = None

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..event.event import Time
+from .dates import Instant
 from .records import Label, Record
 
 RULE: Mapping[str, str] = {"id": "TENANT.switch", "verdict": "refused", "ref": "tenant's own switch"}
@@ -23,7 +24,7 @@ class SwitchSettings(Record):
 
     scope: Scope
     value: str
-    until: Time | None = None
+    until: Instant | None = None
     reason: Label
 
 

@@ -18,6 +18,7 @@ from ..law.bases import BasisDocuments
 from ..law.volumes import asking
 from ..tenant.configuration import Configuration, configuration_document
 from ..tenant.consents import Grounds, is_kept, kept_grounds
+from ..tenant.dates import STORED
 from ..tenant.records import Destination, Recipient, Route, Source, Tenant
 from ..tenant.switches import Switch
 
@@ -55,10 +56,11 @@ def _read(document: Mapping[str, Any]) -> Configuration:
             "controller": {**person, "country": told["country"]},
             "retention": {"default_days": told["retention_days"]},
             **{key: told[key] for key in ("hold_hours", "collected_in") if key in told},
-        }
+        },
+        context=STORED,
     )
-    sources = [Source.model_validate({**s, **name, **since}) for s in document["sources"]]
-    recipients = [Recipient.model_validate({**r, **person, **since}) for r in document["recipients"]]
+    sources = [Source.model_validate({**s, **name, **since}, context=STORED) for s in document["sources"]]
+    recipients = [Recipient.model_validate({**r, **person, **since}, context=STORED) for r in document["recipients"]]
     destinations = [
         Destination.model_validate(
             {
@@ -84,7 +86,10 @@ def _read(document: Mapping[str, Any]) -> Configuration:
         )
         for r in document["routes"]
     ]
-    switches = [Switch.model_validate({**s, **since, "reason": _SAID_ELSEWHERE}) for s in document.get("switches", ())]
+    switches = [
+        Switch.model_validate({**s, **since, "reason": _SAID_ELSEWHERE}, context=STORED)
+        for s in document.get("switches", ())
+    ]
     # Bases and contracts stand in the document side by side, as the evaluator reads them.
     bases = BasisDocuments(dict(b) for b in document["bases"])
     if not all(isinstance(b["id"], str) and isinstance(b["kind"], str) for b in bases):

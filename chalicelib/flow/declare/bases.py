@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ...core.errors import Conflict
 from ...core.law.bases import NEEDS_LAW
+from ...core.tenant.configuration import BASES_MAX
 from ...core.tenant.records import (
     Basis,
     BasisSettings,
@@ -19,6 +21,7 @@ def create_basis(request: Request, settings: BasisSettings) -> RecordRow:
 
     Raises:
         Invalid: the recipient or the law does not exist, or no law is named for a kind that needs one.
+        Conflict: the tenant has as many as there may be.
     """
     laws = sorted(file.code for file in request.runtime.law.files)
     if settings.law is None and settings.kind in NEEDS_LAW:
@@ -28,6 +31,11 @@ def create_basis(request: Request, settings: BasisSettings) -> RecordRow:
         raise invalid("body.law", "unknown_law", f"use null or one of: {', '.join(laws)}")
     if settings.recipient is not None and settings.recipient not in _other_hops(request):
         must_exist(request, settings.recipient, "rcp", "body.recipient")
+    bases = request.runtime.config.snapshot(request.tenant.id).configuration.bases
+    live = sum(1 for basis in bases.values() if basis.withdrawn_at is None)
+    if live >= BASES_MAX and request.new_id("bas") not in bases:
+        text = f"a tenant has at most {BASES_MAX} bases that are not withdrawn: withdraw those that are over"
+        raise Conflict(f"{text} (POST /v1/bases/{{id}}/withdrawal)")
     of = {"id": request.new_id("bas"), "created_at": request.at, "profile": request.profile}
     row = stored(request, Basis(**dict(settings), **of))
     wake_held(request)

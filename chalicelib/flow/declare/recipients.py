@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.errors import Conflict
+from ...core.tenant.configuration import RECIPIENTS_MAX
 from ...core.tenant.records import (
     Recipient,
     RecipientSettings,
@@ -24,7 +26,14 @@ def _granted(settings: RecipientSettings, request: Request, earlier: Recipient |
 
 
 def create_recipient(request: Request, settings: RecipientSettings) -> RecordRow:
-    """Declare a recipient."""
+    """Declare a recipient.
+
+    Raises:
+        Conflict: the tenant has as many as there may be.
+    """
+    recipients = request.runtime.config.snapshot(request.tenant.id).configuration.recipients
+    if len(recipients) >= RECIPIENTS_MAX and request.new_id("rcp") not in recipients:
+        raise Conflict(f"a tenant has at most {RECIPIENTS_MAX} recipients: declare a new version of one (PUT) instead")
     more = _granted(settings, request, None)
     of = {"id": request.new_id("rcp"), "created_at": request.at, "profile": request.profile}
     row = stored(request, Recipient(**dict(settings), **more, **of))
