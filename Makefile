@@ -19,7 +19,7 @@ export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(CURDIR))/constraints.txt
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## Make .venv with everything, from the pinned requirements
+setup: $(VENV)/.ready ## Make .venv from the pinned requirements
 
 $(VENV)/.ready: requirements.txt requirements-serve.txt requirements-dev.txt constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.13, 3.12 or 3.11 is needed and none is found. Set PYTHON=…"; exit 1; }
@@ -37,17 +37,17 @@ demo: setup ## Show the main job, end to end, on the embedded engine
 test: setup ## Run every test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
-check: setup ## Linters, types, template checks, what CI runs
+check: setup ## Run linters, type checks and template checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m infra.deploy.package --check
 	@echo "check: all fine"
 
-bench: setup ## What a cell costs, each figure beside its budget and its floor
+bench: setup ## Measure the cost of an event beside its budget
 	@$(BIN)/python -m benchmarks
 
-package: setup ## Package STAGE as it would be deployed, into build/
+package: setup ## Package STAGE for deployment into build/ (Python 3.13)
 	@$(BIN)/python -m infra.deploy.package $(STAGE) build/$(STAGE)
 
 rehearse: setup ## Deploy the package to an emulator and run the demo's journey through it
@@ -56,10 +56,10 @@ rehearse: setup ## Deploy the package to an emulator and run the demo's journey 
 deploy: setup ## Deploy STAGE with your AWS credentials
 	@$(BIN)/python -m infra.deploy $(STAGE)
 
-regions: setup ## Write the map of regions and countries anew from the installed botocore
+regions: setup ## Rewrite the map of regions and countries from the installed botocore
 	@$(BIN)/python -m infra.deploy.regions
 
-law-pages: setup ## Write the pages on the law anew from the rule files
+law-pages: setup ## Rewrite the law pages from the rule files
 	@$(BIN)/python -m chalicelib.law.pages
 
 pictures: setup ## Draw the README's picture from the demo's output
@@ -68,15 +68,15 @@ pictures: setup ## Draw the README's picture from the demo's output
 soak: setup ## Play random worlds under random faults and judge them (MINUTES=10 SEED=1)
 	@$(BIN)/python -m faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
-load: setup ## Load a local cell over HTTP, and see what an event costs as the stores fill (EVENTS=500)
+load: setup ## Load a local cell over HTTP and measure each event as the stores fill (EVENTS=500)
 	@$(BIN)/python -m benchmarks.load --events $(or $(EVENTS),500)
 
-deaths: setup ## Have the process die at every effect of every journey, a few minutes
+deaths: setup ## Kill the process at every effect of every journey (a few minutes)
 	@WAYBILL_DEATHS=all $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m deaths
 
 fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…); try the laws on other examples
 	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k hostile -n $(WORKERS)
 	@$(BIN)/python -m pytest tests/property --hypothesis-profile fuzz -n $(WORKERS)
 
-clean: ## Remove what was built, and .venv
+clean: ## Remove build results and .venv
 	@rm -rf .venv build .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Send a file of consents to a cell, a few lines at a time. Sending it again, or from any line on, does no harm."""
+"""Send a file of consents to a cell, a few lines at a time. It is safe to send a file again, or from any line on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Piece:
-    """Lines that are sent together, the number of each in the file, and those of lines that are too long to be sent."""
+    """Lines of one request, their numbers in the file, and the numbers of lines that are too long to send."""
 
     lines: list[bytes]
     numbers: list[int]
@@ -35,7 +35,7 @@ class Piece:
 
 
 def pieces(file: IO[bytes], from_line: int) -> Iterator[Piece]:
-    """Yield the file's lines in pieces that a request takes; empty ones are left out, but counted."""
+    """Yield the file's lines in pieces that a request takes. Empty lines are counted and not sent."""
     lines: list[bytes] = []
     numbers: list[int] = []
     too_long: list[int] = []
@@ -71,7 +71,7 @@ def run(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Send a file; write what is refused to ``report``, or to standard output. Return the exit code."""
+    """Send a file. Write refused lines to ``report``, or to standard output. Return the exit code."""
     try:
         key = key_file.read_text("utf-8").strip()
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ def run(
                 return _sent(cell, given, total, from_line, sys.stdout, monotonic)
             with report.open("a" if from_line > 1 else "w", encoding="utf-8") as refused:
                 return _sent(cell, given, total, from_line, refused, monotonic)
-    except NotAnswered as fault:  # the address or the key cannot be one
+    except NotAnswered as fault:  # the address or the key is malformed
         _say(str(fault))
         return WRONG
     except OSError as fault:

@@ -1,4 +1,4 @@
-"""Fetch bundles of evidence from a cell, as anybody with a key of scope ``audit`` can."""
+"""Fetch evidence bundles from a cell with a key of scope ``audit``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ POLL_S = 2.0
 
 
 class NotFetched(Exception):
-    """A cell did not give what was asked for; the text says which step failed, and holds no key."""
+    """A cell did not give a bundle. The text names the step that failed and holds no key."""
 
 
 def bundles(
     url: str, key: str, after: datetime, before: datetime, folder: Path, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Path]:
-    """Have a bundle made of each log that holds entries of a time, and fetch it into a folder.
+    """Ask for a bundle of each log with entries in a period, and fetch the bundles into a folder.
 
     Raises:
         NotFetched: the cell refused, did not answer, or did not finish in time.

@@ -6,9 +6,9 @@ The numbers stand in the code:
 2. Put archive and template into the cell's own package bucket, in the cell's region, under their hashes.
 3. Make a change set, show it, and stop where it would replace or remove what holds evidence, content or keys.
 4. Execute it and follow its events.
-5. Lock the audit tables. The lock is put on apart from the stack: it forbids the very calls with which CloudFormation
-   finishes a new table, and DynamoDB refuses a policy that shuts out its author unless he confirms it, which
-   CloudFormation cannot.
+5. Lock the audit tables. The stack cannot hold the lock: it forbids the calls with which CloudFormation finishes a new
+   table, and DynamoDB takes a policy that shuts out its author only with a confirmation, which CloudFormation cannot
+   give.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .package import BadPackage, Package, package, year_warnings
 from .template import Document, UnknownStage, cell_of, guardrails
 
 STACK_LIMIT_S: Final = 1800
-# Losing one of these loses evidence, content or the keys to it. CloudFormation would retain most of them, but beside an
+# With one of these, evidence, content or keys are lost. CloudFormation would retain most of them, but beside an
 # empty new one.
 _IRREPLACEABLE: Final = (
     "AWS::DynamoDB::Table",
@@ -55,7 +55,7 @@ _NOTHING_TO_DO: Final = ("didn't contain changes", "No updates are to be perform
 
 
 class DeployFault(Exception):
-    """The deployment stopped; the text says where and what to do."""
+    """The deployment stopped. The text says at which step and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Deployment:
         self.sts, self.s3, self.cloudformation, self.dynamodb = map(client, ("sts", "s3", "cloudformation", "dynamodb"))
 
     def run(self, plan_only: bool = False) -> Deployed:
-        """Bring the stack to what was packaged.
+        """Update the stack to the package.
 
         Raises:
             DeployFault: a step failed or was refused.
@@ -162,10 +162,10 @@ class Deployment:
         ]
         if self.endpoint is None:
             parameters.append(self._parameter("OperatorDomain", self.operator_domain, "WAYBILL_OPERATOR_DOMAIN", new))
-            known = set() if new else self._parameters()  # a stack of before these parameters has no value of theirs
+            known = set() if new else self._parameters()  # an older stack does not have these parameters
             for key, variable in OPERATOR.items():
                 value = self.operator.get(key, "").strip()
-                if value or key in known or key != "OperatorCountry":  # which is the one that may stay unknown
+                if value or key in known or key != "OperatorCountry":  # the only optional one
                     parameters.append(self._parameter(key, value, variable, key not in known))
         else:
             parameters.append({"ParameterKey": "OperatorDomain", "ParameterValue": "waybill.localhost"})
@@ -199,7 +199,7 @@ class Deployment:
         return True
 
     def _parameter(self, key: str, value: str, variable: str, new: bool) -> Document:
-        """Give a parameter the value that was set, or the one that it has."""
+        """Return a parameter with the value that is set, or that it keeps."""
         if value:
             return {"ParameterKey": key, "ParameterValue": value}
         if new:
@@ -218,7 +218,7 @@ class Deployment:
                 return changes
             if found["Status"] == "FAILED":
                 reason = found.get("StatusReason", "no reason given")
-                if self.endpoint is None:  # an emulator's answer to this cannot be read, and it is gone soon anyway
+                if self.endpoint is None:  # the emulator's answer is not readable, and the emulator stops soon
                     self.cloudformation.delete_change_set(**names)
                 if any(words in reason for words in _NOTHING_TO_DO):
                     return None
@@ -312,7 +312,7 @@ def locks(template: Document, region: str, account: str) -> dict[str, Document]:
 
 
 def loses(change: Document) -> bool:
-    """Tell whether a change set's entry would replace or remove what cannot be made again."""
+    """Say whether a change set's entry would replace or remove a resource whose content is lost with it."""
     if change["ResourceType"] not in _IRREPLACEABLE:
         return False
     return change["Action"] == "Remove" or change.get("Replacement") in ("True", "Conditional")

@@ -1,8 +1,7 @@
-"""Run ministack with what it leaves out put right: ``python -m infra.deploy.emulator``.
+"""Run ministack with its gaps filled: ``python -m infra.deploy.emulator``.
 
 Lambda hands over the group, the sequence number and the deduplication id of each message of a FIFO queue; ministack's queue
-mappings do not, although its ``ReceiveMessage`` does. Without them order could not be kept, and a rehearsal would rehearse
-something else.
+mappings do not, although its ``ReceiveMessage`` does. Our functions need them to keep the order.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, "Example FIFO queue message event" (read 2026-11-22)
 """

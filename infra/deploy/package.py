@@ -1,8 +1,7 @@
 """Package a stage: ``python -m infra.deploy.package STAGE OUT_DIR``; check every stage's template: ``… --check``.
 
-Chalice writes the functions, their roles and the REST API; ``resources.json`` is merged in. Chalice leaves out, or takes
-without a word, several things on which correctness rests, so that what came out is read again before anybody may deploy it.
-Needs no AWS credentials.
+Chalice writes the functions, their roles and the REST API, and merges ``resources.json`` in. It does not report several
+mistakes that would break a cell, so this module checks the result before it may be deployed. Needs no AWS credentials.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ ELF_MACHINES: Final = {"x86_64": 0x3E, "arm64": 0xB7}
 
 
 class BadPackage(Exception):
-    """What was packaged must not be deployed; ``faults`` says why, one line each."""
+    """The package must not be deployed. ``faults`` gives the reasons, one line each."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -52,7 +51,7 @@ class Package:
 
 
 def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool = True) -> Package:
-    """Make ``out/template.json`` and ``out/deployment.zip`` for a stage and check them.
+    """Make ``out/template.json`` and ``out/deployment.zip`` for a stage, and check them.
 
     Args:
         project: where ``app.py`` and its requirements are.
@@ -60,8 +59,7 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
 
     Raises:
         UnknownStage: there is no such stage.
-        BadPackage: Chalice failed, what it made does not hold what it must, or the dependencies and the byte code
-            would be those of another Python than the functions'.
+        BadPackage: Chalice failed, its result has faults, or this Python is not that of the functions.
     """
     cell = cell_of(stage)
     if requirements and _pins(project) and (fault := interpreter_fault(sys.version_info[:2])):
@@ -76,7 +74,7 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
         template = json.loads((Path(scratch) / "out" / "sam.json").read_text("utf-8"))
         for function in _functions(template):
             function["Properties"]["Runtime"] = RUNTIME  # Chalice writes the interpreter that it runs on
-        # Chalice has no place for a description of the stack; the change set shows this one.
+        # Chalice writes no description of the stack. The change set shows this one.
         template["Description"] = f"Waybill cell {cell.name}: {cell.region}, {cell.country}"
         archive = out / "deployment.zip"
         _repack(Path(scratch) / "out" / "deployment.zip", Path(scratch) / "unpacked", archive)
@@ -157,10 +155,10 @@ def _run_chalice(stage: str, cell: Cell, project: Path, merge: Path, out: Path) 
 
 
 def _repack(source: Path, unpacked: Path, target: Path) -> None:
-    """Add byte code, which a function's read-only directory could never keep, and make equal content equal bytes.
+    """Add byte code, and write the archive so that equal content gives equal bytes.
 
-    Importing the dependencies takes less than half as long with it. Its validity is not checked against the sources, whose
-    times mean nothing in an archive.
+    A function cannot write byte code, because its directory is read-only. With byte code the dependencies import in less
+    than half the time. Python does not compare it with the sources, whose times mean nothing in an archive.
     """
     with zipfile.ZipFile(source) as opened:
         opened.extractall(unpacked)
@@ -169,7 +167,7 @@ def _repack(source: Path, unpacked: Path, target: Path) -> None:
     )
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
         for path in sorted(path for path in unpacked.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(str(path.relative_to(unpacked)))  # of 1980, the earliest an archive can say
+            entry = zipfile.ZipInfo(str(path.relative_to(unpacked)))  # dated 1980, the earliest date of a zip archive
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             made.writestr(entry, path.read_bytes())
@@ -201,7 +199,7 @@ def template_faults(template: Document, cell: Cell, functions: list[str]) -> Ite
     yield from _evidence_faults(resources)
 
 
-# What must be denied to everybody, break-glass too, whatever else the bucket's policy says.
+# The policy must deny these to every principal, break-glass roles among them.
 _OBJECTS_STAY: Final = frozenset(
     {
         "s3:DeleteObject",
@@ -215,7 +213,7 @@ _LOCK_YEARS: Final = 7
 
 
 def _evidence_faults(resources: Mapping[str, Document]) -> Iterator[str]:
-    """The bucket without which a log is no evidence: locked, versioned, encrypted with our key, closed, kept."""
+    """Yield what is wrong with the evidence bucket: it must be locked, versioned, encrypted, private and retained."""
     bucket, policy_of = resources.get("EvidenceBucket", {}), resources.get("EvidenceBucketPolicy", {})
     if bucket.get("Type") != "AWS::S3::Bucket" or policy_of.get("Type") != "AWS::S3::BucketPolicy":
         yield "EvidenceBucket: the bucket or its policy is missing"
@@ -249,7 +247,7 @@ def _evidence_faults(resources: Mapping[str, Document]) -> Iterator[str]:
 
 
 def year_warnings(template: Document, today: date) -> Iterator[str]:
-    """Yield what a template lacks for the year that comes; from November on, for entries of December may belong to it."""
+    """Yield the audit tables that a template lacks. From November on, the next year's table is needed."""
     wanted = {today.year} | ({today.year + 1} if today.month >= 11 else set())
     names = [str(r.get("Properties", {}).get("TableName", "")) for r in template["Resources"].values()]
     for year in sorted(wanted):
@@ -287,7 +285,7 @@ _WRITES_REQUESTS: Final = ("LoggingLevel", "DataTraceEnabled")
 
 
 def _path_faults(resources: Mapping[str, Document]) -> Iterator[str]:
-    """A pull link is a secret in an address, as the token of some hooks is: no stage may write addresses down."""
+    """Yield the stages that would log addresses: pull links and the tokens of some hooks are secrets in an address."""
     for name in ("RestAPI", "HooksStage"):
         properties = resources.get(name, {}).get("Properties", {})
         settings = [properties.get("DefaultRouteSettings", {}), *properties.get("MethodSettings", [])]
@@ -319,8 +317,8 @@ def archive_faults(archive: zipfile.ZipFile, architecture: str) -> Iterator[str]
 
 
 def check() -> list[str]:
-    """Return what is wrong with the templates of all stages, by our rules and by cfn-lint's."""
-    from cfnlint import api as cfnlint  # a development tool, of which a deployment knows nothing
+    """Return the faults of all stages' templates, by our rules and by cfn-lint's."""
+    from cfnlint import api as cfnlint  # a development tool that a deployment does not need
 
     faults = []
     for stage in stages():
@@ -337,7 +335,7 @@ def check() -> list[str]:
 
 
 def warnings() -> list[str]:
-    """Return what is not wrong yet but will be."""
+    """Return what will be a fault soon."""
     cell = cell_of(next(iter(stages())))
     return list(year_warnings(fragment(cell), datetime.now(UTC).date()))
 

@@ -1,7 +1,7 @@
 """Write chalicelib/law/regions.toml: the country of every AWS region that the installed botocore knows.
 
-A region without a country here stops it: a person must find out where AWS built it. ISO partitions are left out, since
-nobody outside their owners can open an account there.
+It stops at a region without a country here: a person must look up where AWS built it. ISO partitions are left out,
+because only their owners can open an account there.
 
 Source: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html, read 2026-11-22.
 """

@@ -1,8 +1,8 @@
 """Rehearse a deployment: ``python -m infra.deploy.rehearse``.
 
-What would be deployed is deployed, by the code that deploys, to an emulator of AWS on this machine, and then used through its
-API gateways. It finds what the local cell cannot: a dependency that is not packaged, a policy or queue mapping that the
-template lacks, a door that changes a request. The emulator enforces no policy; the tests of the policies do.
+The real package is deployed by the real code to an emulator of AWS on this machine, and then used through its API
+gateways. A rehearsal finds what the local cell cannot: a dependency that is not packaged, a policy or queue mapping that
+the template lacks, a gateway that changes a request. The emulator enforces no policy; the tests of the policies do.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ JOURNEY_LIMIT_S: Final = 240  # the clock that wakes parked deliveries ticks onc
 
 
 class RehearsalFault(Exception):
-    """The rehearsal failed; the text says at which step."""
+    """The rehearsal failed. The text names the step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """A deployed rehearsal: where its doors are, and the key to them."""
+    """A deployed rehearsal: its addresses and the operator's key."""
 
     api_url: str
     hooks_url: str
@@ -71,7 +71,7 @@ def emulator(scratch: Path, region: str) -> Iterator[str]:
         "MINISTACK_REGION": region,
         "TMPDIR": str(scratch),
         "LAMBDA_EXECUTOR": "local",
-        "IOT_MTLS_ENABLED": "0",  # it would listen on a fixed port of every interface
+        "IOT_MTLS_ENABLED": "0",  # otherwise it listens on a fixed port of every interface
         "PYTHONWARNINGS": "ignore",
     }
     address = f"http://127.0.0.1:{port}"
@@ -92,8 +92,8 @@ def emulator(scratch: Path, region: str) -> Iterator[str]:
             print(f"the emulator's last words:\n{_tail(log)}", file=sys.stderr)
             raise
         finally:
-            # With the functions' processes, which are its children. It keeps nothing that a slow end would save.
-            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            # Its children are the functions' processes. It has no state to save.
+            with contextlib.suppress(ProcessLookupError):  # it may have ended already
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(15)
 
@@ -116,7 +116,7 @@ def _tail(log: Path) -> str:
 
 
 def check_imports(made: Package, scratch: Path) -> None:
-    """Import the packaged app with nothing but the standard library beside it.
+    """Import the packaged app with only the standard library beside it.
 
     The emulator's functions see this machine's packages; Lambda's do not.
 
@@ -141,10 +141,10 @@ def check_imports(made: Package, scratch: Path) -> None:
 
 
 def check_doors(stand: Stand) -> None:
-    """Ask each gateway for one thing: health, and a source that nobody has.
+    """Ask each gateway once: for health, and for a source that does not exist.
 
     Raises:
-        RehearsalFault: a door does not answer, or not as it should.
+        RehearsalFault: a gateway does not answer, or answers otherwise than expected.
     """
     status, _, _ = _get(f"{stand.api_url}/healthz")
     if status != 200:
@@ -167,7 +167,7 @@ def _get(url: str) -> tuple[int, str, bytes]:
 
 def deploy_to(address: str, made: Package) -> Stand:
     """Deploy a package to an emulator."""
-    # The emulator takes any credentials; ours must not reach it.
+    # The emulator takes any credentials. Real ones must not reach it.
     os.environ.update(AWS_ACCESS_KEY_ID="rehearsal", AWS_SECRET_ACCESS_KEY="rehearsal")
     os.environ.pop("AWS_PROFILE", None)
     os.environ.pop("AWS_SESSION_TOKEN", None)
@@ -186,7 +186,7 @@ def deploy_to(address: str, made: Package) -> Stand:
 
 
 def main() -> int:
-    """Rehearse, and say how it went."""
+    """Rehearse, and print the result."""
     started = time.monotonic()
 
     def step(text: str) -> None:

@@ -1,8 +1,8 @@
-"""What a cell consists of: ``resources.json``, the alarms and the policies, with a cell's names put in.
+"""The resources of a cell: ``resources.json``, the alarms and the policies, filled with the cell's names.
 
-The JSON files are CloudFormation with four placeholders of ours, ``${Cell}``, ``${Region}``, ``${Country}`` and ``${Runtime}``, and one
-inclusion, ``${File:name}``. They are replaced as text before CloudFormation sees anything, since Chalice merges files, not parameters:
-so one file serves every cell, and a packaged template names its region in full and works in no other.
+The JSON files are CloudFormation with four placeholders of ours, ``${Cell}``, ``${Region}``, ``${Country}`` and
+``${Runtime}``, and one inclusion, ``${File:name}``. We replace them as text, because Chalice merges files and not
+parameters. So one file serves every cell, and a packaged template names its region and works in no other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One region's deployment: what its names, its pins and its home country are made of."""
+    """One region's deployment: its name, its region and its home country."""
 
     name: str
     region: str
@@ -60,7 +60,7 @@ class Queue:
 class Bucket:
     """The arguments with which boto3 makes one bucket.
 
-    ``lock_years`` is how long its objects are locked, ``expire_days`` when they go; None where they are not, or stay.
+    ``lock_years`` is how long its objects are locked, and ``expire_days`` after how long they expire; None for never.
     """
 
     create: Document
@@ -77,7 +77,7 @@ class Key:
 
 
 class UnknownStage(LookupError):
-    """A stage that ``.chalice/config.json`` does not have, or no such file: an installed waybill has none."""
+    """``.chalice/config.json`` has no such stage, or there is no such file, as in an installed waybill."""
 
 
 def stages() -> dict[str, Document]:
@@ -108,11 +108,11 @@ def cell_of(stage: str) -> Cell:
 
 
 def fill(text: str, cell: Cell) -> str:
-    """Put a cell's names into a JSON text, and the files that it includes."""
+    """Replace the placeholders of a JSON text and insert the files that it includes."""
 
     def included(found: re.Match[str]) -> str:
         content = (ROOT / "infra" / "deploy" / found[1]).read_text("utf-8")
-        return json.dumps(content)[1:-1]  # it lands inside a JSON string
+        return json.dumps(content)[1:-1]  # it is inserted into a JSON string
 
     text = re.sub(r"\$\{File:([a-z_]+\.py)\}", included, text)
     for name, value in (
@@ -126,7 +126,7 @@ def fill(text: str, cell: Cell) -> str:
 
 
 def fragment(cell: Cell) -> Document:
-    """Make what Chalice merges into its template: ``resources.json`` with the cell's names, and the alarms.
+    """Make the document that Chalice merges into its template: ``resources.json`` and the alarms.
 
     Intrinsics are left to CloudFormation.
     """
@@ -162,8 +162,8 @@ def guardrails(cell: Cell) -> Document:
 def resources(cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT) -> dict[str, Document]:
     """Return the resources by logical id, with every placeholder and intrinsic resolved.
 
-    What Chalice makes is there only as far as ``resources.json`` adds to it, without a ``Type``. A key stands for itself
-    by the ARN of its alias, since its id is not known before it is made.
+    A resource that Chalice makes appears only with the additions of ``resources.json``, and without a ``Type``. A key is
+    named by the ARN of its alias, because its id is not known before it is made.
     """
     found: dict[str, Document] = fragment(Cell(cell, region, country))["Resources"]
     return {name: resolve(resource, found, region, account) for name, resource in found.items()}
@@ -183,7 +183,7 @@ def tables(
     """Return the cell's tables as arguments of ``create_table``, ``update_time_to_live`` and ``update_continuous_backups``.
 
     Args:
-        engine: what they are made on; only what it can do is asked for.
+        engine: the engine that gets them; the arguments ask only for its capabilities.
     """
     made = []
     for resource in _of_type("AWS::DynamoDB::Table", resources(cell, region, country, account)):
@@ -210,7 +210,7 @@ def tables(
 
 
 def table_on(engine: EngineProfile, create: Document) -> Document:
-    """Return the arguments of ``create_table`` as far as an engine knows them, its tags added."""
+    """Return the arguments of ``create_table`` that an engine knows, with its tags."""
     made = {name: value for name, value in create.items() if not engine.create_table or name in engine.create_table}
     for index in made.get("GlobalSecondaryIndexes", ()):
         if index["Projection"]["ProjectionType"] not in engine.projections:
@@ -226,7 +226,7 @@ def queues(
     """Return the cell's queues as arguments of ``create_queue``, each dead-letter queue before the queue that needs it.
 
     Args:
-        engine: what they are made beside; only attributes that its queues know are named.
+        engine: the engine beside the queues; the arguments have only attributes that its queues know.
     """
     made = []
     for resource in _of_type("AWS::SQS::Queue", resources(cell, region, country, account)):
@@ -243,7 +243,7 @@ def queues(
 def buckets(
     cell: str, region: str, country: str, account: str = LOCAL_ACCOUNT, engine: EngineProfile = AWS
 ) -> list[Bucket]:
-    """Return the cell's buckets as arguments of ``create_bucket``; what encrypts them is not for emulators."""
+    """Return the cell's buckets as arguments of ``create_bucket``, without encryption, which emulators lack."""
     made = []
     for resource in _of_type("AWS::S3::Bucket", resources(cell, region, country, account)):
         properties = resource["Properties"]
@@ -288,7 +288,7 @@ def _attribute(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
-# How a resource's ARN is made: service, then the rest; the rest reads the resource's own properties.
+# How a resource's ARN is made: the service, then the rest from the resource's own properties.
 _ARNS: Final[dict[str, tuple[str, str]]] = {
     "AWS::DynamoDB::Table": ("dynamodb", "table/{TableName}"),
     "AWS::SQS::Queue": ("sqs", "{QueueName}"),
@@ -298,7 +298,7 @@ _ARNS: Final[dict[str, tuple[str, str]]] = {
     "AWS::Lambda::Function": ("lambda", "function:{FunctionName}"),
     "AWS::Logs::LogGroup": ("logs", "log-group:{LogGroupName}:*"),
 }
-# What is merged into Chalice's own resources has no type: its distinguishing property tells.
+# Additions to Chalice's own resources have no type. A property tells what they are.
 _UNTYPED: Final = {"FunctionName": "AWS::Lambda::Function", "RoleName": "AWS::IAM::Role"}
 _REF_IS_ARN: Final = ("AWS::SNS::Topic",)
 _REF_IS_NAME: Final = {

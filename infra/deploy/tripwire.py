@@ -1,8 +1,8 @@
-"""Name an audit row that was changed or removed, and keep what it was.
+"""Report an audit row that was changed or removed, and keep its old image.
 
 The template carries this file's text as the body of a function that the audit tables' streams call, filtered to MODIFY and
-REMOVE. Rows are only ever inserted, so to be called at all is the alarm. Its log says the key, which holds refs only; the old
-image goes to the evidence bucket, where nobody can replace or delete it.
+REMOVE. Rows are only inserted, so each call is an alarm. Its log names the key, which holds refs only. The old image
+goes to the evidence bucket, where no principal can replace or delete it.
 """
 
 import functools
@@ -21,7 +21,7 @@ def client() -> Any:
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Write one line for each record: what was done to which row of which table; then keep the row as it was.
+    """Write one line for each record: the change, the row and the table. Then keep the old image.
 
     Raises:
         ClientError: the bucket did not take an image; the stream gives its records again.
@@ -45,5 +45,5 @@ def handler(event: dict[str, Any], context: object) -> None:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "PreconditionFailed":  # kept by an earlier try
+            if error.response["Error"]["Code"] != "PreconditionFailed":  # an earlier try kept it
                 raise
