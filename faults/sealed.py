@@ -69,7 +69,7 @@ def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broke
             continue
         key = note.VerifierKey(world.inspector.origin(tenant, log), world.inspector.signer.public_key)
         report = verify(
-            _tar(world, objects, tenant, log, leaves, key), VerifierInput(vkeys=(key,), now=world.now() + LATER)
+            _tar(world, objects, tenant, log, leaves, key), VerifierInput(world.now() + LATER, vkeys=(key,))
         )
         found = {fault.name for fault in report.faults}
         if found:

@@ -1,4 +1,4 @@
-"""``waybill verify``: verify an evidence bundle and report the faults. Reads its arguments and nothing else."""
+"""``waybill verify``: verify an evidence bundle and report the faults. Reads its arguments and the clock, nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import mmap
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,34 @@ from ..core import times
 from ..core.errors import AuditBroken
 from ..core.log import note
 from ..core.log.note import WITNESS, VerifierKey
-from ..core.verify.decisions import NOT_REDECIDED
-from ..core.verify.faults import MALFORMED, STAGES
+from ..core.verify.faults import FAULTS, MALFORMED, STAGES
 from ..core.verify.stages import Report, VerifierInput, verify
 from .parser import CommandParser
+from .terminal import escaped
 
+KEYS = {
+    "pinned": "pinned",
+    "self-attested": "self-attested: the keys are the bundle's own, as you accepted",
+    "unverified": "unverified identity: the keys are the bundle's own",
+}
+"""How the reader knows whose log it is, in words."""
 SHOWN_MAX = 20
 """Faults of one kind that are listed one by one."""
 
 
 USAGE = 64
-"""The exit code for wrong usage; those from 1 to 4 belong to faults of the bundle."""
+"""The exit code for wrong usage; those from 1 to 6 belong to the bundle."""
 
 
 def arguments(parser: CommandParser) -> None:
     """Add the command's options and help."""
     parser.usage_code = USAGE
     parser.add_argument("bundle", type=Path, metavar="BUNDLE.tar", help="the evidence bundle")
-    parser.add_argument("--vkey", action="append", default=[], help="trust this key of the log; may be repeated")
+    identity = parser.add_mutually_exclusive_group()
+    identity.add_argument("--vkey", action="append", default=[], help="trust this key of the log; may be repeated")
+    identity.add_argument(
+        "--self-attested", action="store_true", help="accept the bundle's own key: it then vouches for itself"
+    )
     parser.add_argument(
         "--witness",
         action="append",
@@ -44,21 +54,21 @@ def arguments(parser: CommandParser) -> None:
         "--quorum", type=int, default=0, metavar="N", help="the number of these witnesses that must have cosigned"
     )
     parser.add_argument("--seen", metavar="FILE", help="a checkpoint that you kept: the log must continue it")
-    parser.add_argument(
-        "--now", metavar="TIME", help="judge open transfers at this time (default: the latest time in the bundle)"
-    )
+    parser.add_argument("--now", metavar="TIME", help="judge open transfers at this time (default: the clock's)")
     parser.add_json()
     parser.explain(
-        "One evidence bundle: the tar that the API's /v1/audit/bundle makes. Nothing else is read but the arguments: no "
-        "network, no clock, no installed rule files.",
+        "One evidence bundle: the tar that the API's /v1/audit/bundle makes. Nothing else is read but the arguments and "
+        "the clock: no network, no installed rule files.",
         "waybill verify evidence.tar --vkey audit.waybill.example/eu-central-1/tnt_.../2026+1f2e3d4c+AQ...",
         {
             0: "the bundle's content is in the log, complete, and follows from the rules",
             1: "a proof is bad",
             2: "incomplete",
             3: "a decision does not follow from the rules",
-            4: "malformed, or the file cannot be read",
-            USAGE: "wrong usage, or the file of another argument cannot be read",
+            4: "malformed, or larger than a bundle may be",
+            5: "a decision was not made again: this version cannot use its law, configuration or facts",
+            6: "unverified identity: neither --vkey nor --self-attested was given",
+            USAGE: "wrong usage, or a file cannot be read",
         },
     )
     parser.set_defaults(run=run)
@@ -67,11 +77,18 @@ def arguments(parser: CommandParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     try:
-        trusted = trust(arguments.vkey, arguments.witness, arguments.quorum, arguments.seen, arguments.now)
+        trusted = trust(
+            arguments.vkey,
+            arguments.witness,
+            arguments.quorum,
+            arguments.seen,
+            arguments.now,
+            self_attested=arguments.self_attested,
+        )
+        report = of_file(arguments.bundle, trusted)
     except BadArgument as error:
-        print(f"waybill verify: {error}", file=sys.stderr)
+        print(f"waybill verify: {escaped(str(error))}", file=sys.stderr)
         return USAGE
-    report = of_file(arguments.bundle, trusted)
     print(as_json(report) if arguments.json else as_text(report))
     return report.code
 
@@ -81,7 +98,13 @@ class BadArgument(Exception):
 
 
 def trust(
-    vkeys: Sequence[str], witnesses: Sequence[str], quorum: int, seen: str | None, now: str | None
+    vkeys: Sequence[str],
+    witnesses: Sequence[str],
+    quorum: int,
+    seen: str | None,
+    now: str | None,
+    *,
+    self_attested: bool = False,
 ) -> VerifierInput:
     """Read what the reader trusts from the arguments of the command.
 
@@ -95,7 +118,8 @@ def trust(
         witnesses=tuple(_key("--witness", text, WITNESS) for text in witnesses),
         quorum=quorum,
         seen=_seen(Path(seen)) if seen is not None else None,
-        now=_time(now) if now is not None else None,
+        now=_time(now) if now is not None else datetime.now(UTC),
+        self_attested=self_attested,
     )
 
 
@@ -113,8 +137,8 @@ def _seen(path: Path) -> tuple[note.Note, note.Checkpoint]:
     try:
         read = note.parse_note(path.read_bytes())
         return read, note.parse_checkpoint(read.text)
-    except OSError:
-        raise BadArgument("--seen: the file cannot be read") from None
+    except OSError as error:
+        raise BadArgument(_unread(path, error)) from None
     except AuditBroken as error:
         raise BadArgument(f"--seen: {error.detail}") from None
 
@@ -127,12 +151,25 @@ def _time(text: str) -> datetime:
 
 
 def of_file(path: Path, trusted: VerifierInput) -> Report:
-    """Verify the bundle in a file. One that cannot be read is malformed."""
+    """Verify the bundle in a file.
+
+    Raises:
+        BadArgument: there is no such file, or it cannot be read.
+    """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return verify(data, trusted)
-    except (OSError, ValueError):  # no such file, no right to it, nothing in it
-        return verify(b"", trusted)
+        with path.open("rb") as file:
+            if not path.stat().st_size:
+                return verify(b"", trusted)  # nothing to map
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return verify(data, trusted)
+    except OSError as error:
+        raise BadArgument(_unread(path, error)) from None
+
+
+def _unread(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {path}"
+    return f"{path} cannot be read: {error.strerror or 'no regular file'}"
 
 
 def as_json(report: Report) -> str:
@@ -143,7 +180,8 @@ def as_json(report: Report) -> str:
 def as_text(report: Report) -> str:
     """Write a report for a person."""
     told = report.told
-    lines = [f"{'OK' if not report.code else 'NOT OK'}: {_verdict(report)}"]
+    attested = " (self-attested)" if told and told["trust"] == "self-attested" else ""
+    lines = [f"NOT OK: {_verdict(report)}" if report.code else f"OK{attested}: {_verdict(report)}"]
     if told:
         lines += ["", *_told(told)]
     by_name: dict[str, list[str | None]] = {}
@@ -157,7 +195,7 @@ def as_text(report: Report) -> str:
         if len(places) > SHOWN_MAX:
             lines.append(f"    and {len(places) - SHOWN_MAX} more; --json lists all")
         lines.append(f"    What to do: {kind.remedy}")
-    return "\n".join(lines)
+    return escaped("\n".join(lines))
 
 
 def _verdict(report: Report) -> str:
@@ -169,11 +207,9 @@ def _verdict(report: Report) -> str:
 def _told(told: Mapping[str, Any]) -> list[str]:
     decisions, transfers = told["decisions"], told["transfers"]
     entries = ", ".join(f"{count} {kind}" for kind, count in told["entries"].items()) or "none"
-    attested = told["trust"] == "self-attested"
-    keys = "self-attested: the keys are the bundle's own; pin the log's with --vkey" if attested else "pinned"
     lines = [
         f"Log          {told['origin']}, {told['size']} entries ({told['mode']} bundle)",
-        f"Keys         {keys}",
+        f"Keys         {KEYS[told['trust']]}",
         f"Witnesses    {told['witnesses']}",
         f"Entries      {entries}",
         f"Transfers    {transfers['decided']} decided, {transfers['open']} open, {transfers['held']} held",
@@ -181,7 +217,7 @@ def _told(told: Mapping[str, Any]) -> list[str]:
         f"As of        {told['as_of']}",
     ]
     for reason, count in decisions["not_redecided"].items():
-        lines.append(f"             {count} not: {NOT_REDECIDED[reason]}")
+        lines.append(f"             {count} not: {FAULTS[f'{reason}_unusable'].says}")
     if told["mode"] == "selection":
         lines.append("A selection proves its own entries; only a full bundle proves that no entry is missing.")
     return lines

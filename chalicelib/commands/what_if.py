@@ -19,6 +19,7 @@ from ..core.tenant.configuration import Configuration
 from ..core.verify.faults import Faults
 from ..core.verify.form import BundleEvidence, read
 from ..core.verify.redecide import configuration_of
+from .terminal import escaped
 
 
 class BadBundle(Exception):
@@ -68,6 +69,8 @@ def of_files(bundles: Iterable[Path], law: Law, since: str, until: datetime | No
             if entry is None:
                 raise BadBundle("an entry is not in its form; waybill verify says more")
             asked.take(entry)
+        if evidence.faults.found:
+            raise BadBundle("the bundle is larger than a bundle may be")
     return {**asked.report(), "rules_version": law.version, "rules_hash": law.hash}
 
 
@@ -76,8 +79,10 @@ def _evidence(path: Path) -> BundleEvidence:
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):  # no such file, no right to it, nothing in it
-        raise BadBundle("the bundle cannot be read") from None
+    except FileNotFoundError:
+        raise BadBundle(f"there is no file {path}") from None
+    except (OSError, ValueError):  # no right to it, nothing in it
+        raise BadBundle(f"{path} cannot be read") from None
     evidence = read(data, faults)
     if evidence is None or faults.found:
         raise BadBundle("the bundle is damaged; waybill verify says where")
@@ -96,7 +101,7 @@ def as_text(report: Mapping[str, Any]) -> str:
             f"Not decided again        {report['not_decided']}: a switch refused them, or the log does not hold enough"
         )
     if not report["changed"]:
-        return "\n".join([*lines, "", "Nothing would change."])
+        return escaped("\n".join([*lines, "", "Nothing would change."]))
     heads = ("rule", "from", "to", "count", "countries", "recipients")
     rows = [
         (
@@ -112,4 +117,4 @@ def as_text(report: Mapping[str, Any]) -> str:
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads) - 1)]
     lines.append("")
     lines += ["  ".join((*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1])) for row in (heads, *rows)]
-    return "\n".join(lines)
+    return escaped("\n".join(lines))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chalicelib.commands import what_if
 from chalicelib.commands.parser import CommandParser
+from chalicelib.commands.terminal import escaped
 from chalicelib.core.errors import WaybillError
 from chalicelib.core.explain import what_if as periods
 
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
                 files = list(fetch.bundles(arguments.url, key, after, until, Path(folder)))
             report = what_if.of_files(files, law, arguments.since, until if arguments.url is not None else None)
     except (WaybillError, what_if.BadBundle, fetch.NotFetched, OSError, ValueError) as error:
-        print(f"waybill what-if: {error}", file=sys.stderr)
+        print(f"waybill what-if: {escaped(str(error))}", file=sys.stderr)
         return 2
     print(json.dumps(report, ensure_ascii=True, indent=2) if arguments.json else what_if.as_text(report))
     return 1 if report["changed"] else 0

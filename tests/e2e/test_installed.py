@@ -119,7 +119,7 @@ def test_every_command_helps_without_its_extra(auditor: list[str], tmp_path: Pat
 def test_an_auditor_verifies_a_bundle_with_few_packages(auditor: list[str], tmp_path: Path) -> None:
     (tmp_path / "bundle.tar").write_bytes(make.tar(full()))
 
-    done = run([*auditor, "verify", "bundle.tar"], tmp_path)
+    done = run([*auditor, "verify", "bundle.tar", "--vkey", make.SIGNER.vkey], tmp_path)
 
     assert (done.returncode, done.stdout[:3]) == (0, "OK:"), done.stderr
     assert len(needed(PROJECT["dependencies"])) <= 12

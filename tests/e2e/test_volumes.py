@@ -12,7 +12,7 @@ import pytest
 import cli
 from chalicelib.channels.base import Inbound
 from chalicelib.channels.fields import hmac_sha256
-from chalicelib.core import ids
+from chalicelib.core import ids, times
 from chalicelib.core.tenant.records import Basis, Route, Source
 from chalicelib.core.verify.redecide import configuration_of, redecide
 from chalicelib.flow.hooks import receive
@@ -163,7 +163,9 @@ def test_verify_is_clean_when_decisions_turned_on_how_many_people_there_are(
     (tmp_path / "evidence.tar").write_bytes(tar(cell))
     capsys.readouterr()
 
-    code = cli.main(["verify", "--json", str(tmp_path / "evidence.tar")])
+    code = cli.main(
+        ["verify", "--json", "--self-attested", "--now", times.text(cell.clock), str(tmp_path / "evidence.tar")]
+    )
 
     report = json.loads(capsys.readouterr().out)
     assert (code, report["faults"]) == (0, [])

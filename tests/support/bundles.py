@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import cli
+from chalicelib.core import times
 from chalicelib.core.log import leaf, note
 from chalicelib.core.log.note import Signature
 from tests.fixtures.audit import make
@@ -39,6 +40,11 @@ def full(**given: Any) -> Members:
 
 def selected() -> Members:
     return make.members(copy.deepcopy(USUAL), chosen=range(SIZE), earlier=(4,))
+
+
+def selection(query: dict[str, str], *indexes: int) -> bytes:
+    """A selection that claims to be what a query asks for."""
+    return make.tar(make.members(copy.deepcopy(USUAL), chosen=indexes), query=query, mode="selection")
 
 
 def proof_name(found: Members) -> str:
@@ -171,9 +177,12 @@ def less(found: Members, lines: int) -> Members:
 
 
 def run(main: Callable[[list[str]], int], data: bytes, tmp: Path, *arguments: str) -> int:
+    """Verify a bundle as of when it was made, by its own key unless one is pinned."""
     path = tmp / "bundle.tar"
     path.write_bytes(data)
-    return main([str(path), *arguments])
+    own = () if "--vkey" in arguments else ("--self-attested",)
+    now = () if "--now" in arguments else ("--now", times.text(make.MADE_AT))
+    return main([str(path), *arguments, *own, *now])
 
 
 def first_main(arguments: list[str]) -> int:

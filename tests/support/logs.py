@@ -95,7 +95,7 @@ def tar(w: World, log: str = "2026") -> bytes:
 
 def verified(w: World, log: str = "2026") -> Report:
     """Verify a full bundle with the log's own key."""
-    return verify(tar(w, log), VerifierInput(vkeys=(key(w, log),)))
+    return verify(tar(w, log), VerifierInput(w.clock, vkeys=(key(w, log),)))
 
 
 def faults(w: World, log: str = "2026") -> tuple[int, set[str]]:

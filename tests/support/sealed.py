@@ -101,7 +101,7 @@ def made(api: Api, **asked: Any) -> bytes:
 
 def verified(api: Api, tar: bytes, **trust: Any) -> Report:
     key = parse_vkey(api.get("/v1/audit/keys").json["data"][0]["vkey"])
-    return verify(tar, VerifierInput(vkeys=(key,), **trust))
+    return verify(tar, VerifierInput(**{"now": api.clock.at, "vkeys": (key,), **trust}))
 
 
 def content(tar: bytes, name: str) -> bytes:

@@ -123,7 +123,13 @@ def lifted(log: Log, decision: dict[str, Any]) -> None:
 CONTROLS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "full": (lambda: make.tar(full()), ()),
     "selection": (lambda: make.tar(selected()), ()),
-    "an event of a log": (lambda: make.tar(make.members(copy.deepcopy(USUAL), chosen=[0, 1, 2])), ()),
+    "an event of a log": (lambda: bundles.selection({"event": USUAL.entries[0]["event"]}, 0, 1, 2), ()),
+    "a person of a log": (lambda: bundles.selection({"subject": USUAL.entries[0]["receipt"]["subjects"][0]}, 0, 1, 2), ()),
+    "a destination of a log": (lambda: bundles.selection({"destination": ref("dst", "crm")}, *range(SIZE - 2)), ()),
+    "a minute of a log": (lambda: bundles.selection({"after": times.text(AT), "before": times.text(AT + timedelta(minutes=1))}, 0, 1, 2), ()),
+    "acts of an hour": (lambda: bundles.selection({"after": times.text(AT + timedelta(hours=2))}, SIZE - 1), ()),
+    "nothing of a log": (lambda: bundles.selection({"event": ref("evt", 99)}), ()),
+    "an event to the end of time": (lambda: of(lambda log, d: d.update(expires_at="9999-12-31T23:59:59.999Z")), ()),
     "pinned": (lambda: make.tar(full()), ("--vkey", make.SIGNER.vkey)),
     "pinned beside another": (lambda: make.tar(full()), ("--vkey", make.OTHER.vkey, "--vkey", make.SIGNER.vkey)),
     "pinned, own keys unknown": (lambda: make.tar({**full(), "vkeys": f"{make.OTHER.vkey}\n".encode()}), ("--vkey", make.SIGNER.vkey)),
@@ -134,9 +140,6 @@ CONTROLS: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "a line more in the checkpoint": (extended, ()),
     "proofs in a full bundle": (with_proofs, ()),
     "another tar": (pax, ()),
-    "a law without laws": (lambda: bundles.relaw(lambda law: None), ()),
-    "a rule a day beside": (lambda: bundles.later_law("2026-03-03"), ()),
-    "a configuration of destinations only": (lambda: bundles.reconfigured(lambda c: [c.pop(key) for key in ("routes", "sources")]), ()),
     "open": (lambda: of(), ("--now", times.text(AT + timedelta(days=21)))),
     "open and overdue until the next day": (lambda: of(), ("--now", times.text(AT + timedelta(days=22)))),
     "ended by expiry": (lambda: of(ended("expired", 0), ended("expired", 2)), ()),
@@ -268,9 +271,71 @@ def test_the_usage_is_wrong_when_an_argument_cannot_be_read(main: Main, argument
 
 
 @VERIFIERS
-def test_a_bundle_is_malformed_when_it_cannot_be_read(main: Main, tmp_path: Path) -> None:
-    assert main([str(tmp_path / "nowhere.tar")]) == 4
-    assert main([str(tmp_path)]) == 4
+@pytest.mark.parametrize("arguments", [["{}/no\x9b\u202e.tar"], ["{}"], [__file__, "--seen", "{}/no\x9b\u202e.tar"]])
+def test_the_usage_is_wrong_when_there_is_no_file(
+    main: Main, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: Any = main([argument.format(tmp_path) for argument in arguments])
+    except SystemExit as end:
+        code = end.code
+
+    said = capsys.readouterr().err
+    assert code == 64
+    assert str(tmp_path) in said
+    assert arguments == ["{}"] or r"there is no file" in said
+    assert not {"\x9b", "\u202e"} & set(said)
+
+
+@VERIFIERS
+def test_a_bundle_is_not_ok_when_only_itself_says_whose_it_is(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bundle.tar"
+    path.write_bytes(make.tar(full()))
+
+    assert main([str(path)]) == 6
+    assert "unverified identity" in capsys.readouterr().out
+    assert main([str(path), "--self-attested"]) == 0
+    assert "(self-attested)" in capsys.readouterr().out
+    assert main([str(path), "--vkey", make.SIGNER.vkey]) == 0
+    path.write_bytes(b"no tar")
+    assert main([str(path)]) == 4
+
+
+@VERIFIERS
+def test_the_usage_is_wrong_when_a_key_is_pinned_and_the_bundles_own_accepted(main: Main, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(main, make.tar(full()), tmp_path, "--self-attested", "--vkey", make.SIGNER.vkey)
+
+    assert end.value.code == 64
+
+
+@VERIFIERS
+@pytest.mark.parametrize("made_at", ["1970-01-01T00:00:00.000Z", "2026-03-02T10:00:00.000Z"])
+def test_the_readers_clock_counts_when_the_bundle_claims_an_early_time(
+    made_at: str, main: Main, tmp_path: Path
+) -> None:
+    path = tmp_path / "bundle.tar"
+    path.write_bytes(make.tar(make.members(bundles.opened()), made_at=made_at))
+
+    assert main([str(path), "--self-attested"]) == 2
+    assert main([str(path), "--self-attested", "--now", times.text(AT)]) == 0
+
+
+@VERIFIERS
+def test_nothing_of_a_bundle_steers_the_terminal(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = f"\x9b31m\u202e{make.ORIGIN}"
+    signer = seeded(origin, b"i" * 32)
+    found = full()
+    found["checkpoint"] = str(make.checkpoint(TREE.root(SIZE), SIZE, [signer], origin)).encode()
+    found["vkeys"] = f"{signer.vkey}\n".encode()
+    plain = {name: found[name] for name in found if name[:6] not in ("checkp", "consis") or name == "checkpoint"}
+
+    assert run(main, make.tar(plain, origin=origin), tmp_path) == 0
+    assert not {"\x9b", "\u202e"} & set(capsys.readouterr().out)
 
 
 # The report
@@ -300,11 +365,13 @@ def test_a_person_is_told_what_to_do_when_something_is_wrong(
     assert "What to do: " in said
 
 
-@pytest.mark.parametrize("control", ["a law without laws", "a configuration of destinations only"])
+@pytest.mark.parametrize(
+    "bundle", [lambda: bundles.relaw(lambda law: None), lambda: bundles.reconfigured(lambda c: c.update(zz=1))]
+)
 def test_it_is_told_when_decisions_were_not_made_again(
-    control: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle: Callable[[], bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(first_main, CONTROLS[control][0](), tmp_path)
+    assert run(first_main, bundle(), tmp_path) == 5
 
     assert "Re-decided   0\n" in (said := capsys.readouterr().out)
     assert "9 not: " in said
@@ -355,7 +422,7 @@ def test_no_network_and_no_sdk_is_loaded_when_a_bundle_is_verified(tmp_path: Pat
     path = tmp_path / "bundle.tar"
     path.write_bytes(make.tar(full()))
     script = (
-        "import sys, cli; code = cli.main(['verify', sys.argv[1]]);"
+        "import sys, cli; code = cli.main(['verify', '--self-attested', sys.argv[1]]);"
         "bad = {'boto3', 'botocore', 'ssl', 'http.client', 'urllib3', 'chalice'} & set(sys.modules); sys.exit(99 if bad else code)"
     )
 
@@ -371,7 +438,10 @@ def test_the_second_verifier_needs_nothing_when_it_runs(tmp_path: Path) -> None:
     path.write_bytes(make.tar(full()))
 
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(second.__file__), str(path)], capture_output=True, check=False
+        [sys.executable, "-I", "-S", str(second.__file__), str(path), "--self-attested"],
+        capture_output=True,
+        check=False,
     )
 
-    assert (done.returncode, done.stdout) == (0, b"ok, 0 transfers open (self-attested)\n")
+    said = b"ok, 0 transfers open, 9 decisions compared with the law but not made again (self-attested)\n"
+    assert (done.returncode, done.stdout) == (0, said)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from .. import ids, times
@@ -19,6 +19,8 @@ from .entry_types import Entry
 # Names are sorted in canonical JSON, and a quotation mark inside a text has a backslash before it: the first ``event`` is the
 # entry's own, since nothing that stands before it has one.
 _EVENT = re.compile(rb'"event":"(evt_[0-9a-z]{26})"')
+_LAST_MINUTE = (1 << 30) - 1
+"""The last minute that an entry's id can hold, in the year 4011."""
 _MINUTE = re.compile(rb',"id":"ent_([0-9a-z]{6})[0-9a-z]{20}","kind":')
 
 
@@ -43,7 +45,14 @@ class Query:
 
     @staticmethod
     def from_document(document: Mapping[str, str]) -> Query:
-        """Read what ``document`` wrote."""
+        """Read what ``document`` wrote.
+
+        Raises:
+            ValueError: a time is none.
+            TypeError: a name is unknown, or a value is no text.
+        """
+        if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
+            raise TypeError("a query is an object of texts")
         at = {name: times.parse(document[name]) for name in ("after", "before") if name in document}
         return Query(**{**document, **at})  # type: ignore[arg-type]
 
@@ -59,8 +68,8 @@ class Selection:
     def __init__(self, query: Query) -> None:
         self.query = query
         low = times.minute(query.after) if query.after else 0
-        high = times.minute(query.before - timedelta(milliseconds=1)) if query.before else (1 << 30) - 1
-        self._low, self._high = (ids.encode(max(0, minute), 6).encode() for minute in (low, high))
+        high = (times.millis(query.before) - 1) // 60_000 if query.before else _LAST_MINUTE
+        self._low, self._high = (ids.encode(min(max(0, m), _LAST_MINUTE), 6).encode() for m in (low, high))
         asked = (query.subject, query.event, query.destination)
         self._needles = tuple(f'"{one}"'.encode() for one in asked if one is not None)
 
@@ -76,6 +85,10 @@ class Selection:
         if minute is None:
             raise ValueError("a leaf without an id")
         return self._low <= minute[1] <= self._high and (not self._needles or self._tells(json.loads(leaf)))
+
+    def asks(self, entry: Entry) -> bool:
+        """Say of a whole entry what ``matches`` says of its bytes."""
+        return self._low <= entry["id"][4:10].encode() <= self._high and self._tells(entry)
 
     def _tells(self, entry: Entry) -> bool:
         query = self.query

@@ -33,6 +33,29 @@ NAMES: Mapping[str, re.Pattern[str]] = {
     }.items()
 }
 """The names of members, by kind; the group is the id, size or hash in the name."""
+ENTRIES_MAX = 1_000_000
+"""Entries of a bundle."""
+MEMBERS_MAX = 150_000
+TEXT_BYTES = 64 * 1024
+BYTES_MAX: Mapping[str, int] = {
+    MANIFEST: 16 * 2**20,
+    CHECKPOINT: TEXT_BYTES,
+    VKEYS: TEXT_BYTES,
+    "proof": TEXT_BYTES,
+    "earlier": TEXT_BYTES,
+    "consistency": TEXT_BYTES,
+    "rules": 4 * 2**20,
+    "config": 16 * 2**20,
+}
+"""The bytes of one member, by kind."""
+GROUNDS_BYTES = 128 * 2**20
+"""The bytes of all law files and configurations together."""
+VALUES_MAX = 8_000_000
+"""JSON values of the manifest, the law files and the configurations together: they are kept in memory."""
+CHECKS_MAX = 2048
+"""Signatures of known keys. Each costs a verifier without a library some milliseconds."""
+TAIL_BYTES = 2**20
+"""Zeros behind the end of the tar: more than any maker of tars pads with."""
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _MAGICS = (b"ustar\x0000", b"ustar  \x00")
@@ -170,6 +193,8 @@ def read(data: ReadableBytes) -> dict[str, tuple[int, int]]:
         at = first + size + -size % _BLOCK
         if at > end:
             raise AuditBroken("the tar ends within a member")
+        if len(found) >= MEMBERS_MAX:
+            raise AuditBroken(f"the tar has more than {MEMBERS_MAX} members")
         if kind_of(name) is None or name in found or (not found) != (name == MANIFEST):
             raise AuditBroken("the tar has a member that no bundle has, one twice, or does not begin with its manifest")
         if any(data[first + size : at]):
@@ -177,6 +202,8 @@ def read(data: ReadableBytes) -> dict[str, tuple[int, int]]:
         found[name] = (first, first + size)
     if end - at < 2 * _BLOCK:
         raise AuditBroken("the tar has no end")
+    if end - at > TAIL_BYTES:
+        raise AuditBroken(f"the tar has more than {TAIL_BYTES} bytes behind its end")
     for rest in range(at, end, _RECORD):
         if any(data[rest : rest + _RECORD]):
             raise AuditBroken("the tar has bytes behind its end")
@@ -186,14 +213,15 @@ def read(data: ReadableBytes) -> dict[str, tuple[int, int]]:
 
 
 def _parse(header: bytes) -> tuple[str, int]:
-    """Return a member's name and size."""
+    """Return a member's name and size. No name of a bundle is so long that it needs the prefix."""
+    if any(header[345:500]):
+        raise AuditBroken("the tar holds a name with a prefix, which no bundle has")
     if header[257:265] not in _MAGICS or header[156:157] not in (b"0", b"\0"):
         raise AuditBroken("the tar holds something else than regular files")
     if _octal(header[148:156]) != sum(header[:148]) + sum(header[156:]) + 8 * ord(" "):
         raise AuditBroken("a header of the tar is damaged")
-    name, prefix = header[:100].rstrip(b"\0"), header[345:500].rstrip(b"\0")
     size = int.from_bytes(header[125:136], "big") if header[124] == _BASE256 else _octal(header[124:136])
-    return (prefix + b"/" + name if prefix else name).decode("latin-1"), size
+    return header[:100].rstrip(b"\0").decode("latin-1"), size
 
 
 def _octal(field: bytes) -> int:

@@ -20,12 +20,6 @@ from .form import BundleEvidence, LawDocument
 from .redecide import configuration_of, redecide
 
 _DAY = timedelta(days=1)
-NOT_REDECIDED = {
-    "law": "the law file has no laws, or ones that this version compiles to something else",
-    "configuration": "the configuration is not in the form that this version writes",
-    "facts": "the entry or the configuration does not hold enough",
-}
-"""Why a decision was not made again. None of it is a fault."""
 
 
 @dataclass
@@ -86,7 +80,7 @@ class Decisions:
             if known.ref != rule["ref"]:
                 self._faults.add("rule_ref", entry["id"])
             # The law's own day may be the one before or after the day in UTC.
-            if known.since > day + _DAY or (known.until is not None and known.until <= day - _DAY):
+            if known.since - day > _DAY or (known.until is not None and day - known.until >= _DAY):
                 self._faults.add("rule_time", entry["id"])
 
     def _by_configuration(self, entry: Entry, route: Mapping[str, Any]) -> None:
@@ -104,11 +98,11 @@ class Decisions:
     def _again(self, entry: Entry, route: Mapping[str, Any]) -> None:
         decider, configuration = self._decider(entry["rules_hash"]), self._configuration(entry["config_hash"])
         if decider is None or configuration is None:
-            self.not_redecided["law" if decider is None else "configuration"] += 1
+            self._unusable(entry, "law" if decider is None else "configuration")
             return
         judgement = redecide(entry, route, configuration, decider.decide)
         if judgement is None:
-            self.not_redecided["facts"] += 1
+            self._unusable(entry, "facts")
             return
         self.redecided += 1
         rules = [{"id": r["id"], "verdict": r["verdict"], "ref": r["ref"]} for r in judgement.rules]
@@ -118,6 +112,11 @@ class Decisions:
             or not set(route["classes_out"]) <= set(judgement.classes_out)
         ):
             self._faults.add("redecided", entry["id"])
+
+    def _unusable(self, entry: Entry, part: str) -> None:
+        """Note that a decision was not made again, and for want of what."""
+        self.not_redecided[part] += 1
+        self._faults.add(f"{part}_unusable", entry["id"])
 
     def _decider(self, digest: str) -> Decider | None:
         if digest not in self._deciders:

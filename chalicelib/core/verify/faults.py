@@ -6,18 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-OK, PROOF, INCOMPLETE, DECISION, MALFORMED, USAGE = 0, 1, 2, 3, 4, 64
+OK, PROOF, INCOMPLETE, DECISION, MALFORMED, NOT_REDECIDED, UNIDENTIFIED, USAGE = 0, 1, 2, 3, 4, 5, 6, 64
 """The exit codes: the first stage with a fault decides, in the order of ``STAGES``."""
 STAGES: Mapping[int, str] = {
     MALFORMED: "malformed",
     PROOF: "proof bad",
     INCOMPLETE: "incomplete",
     DECISION: "decision does not follow",
+    NOT_REDECIDED: "decision not made again",
+    UNIDENTIFIED: "unverified identity",
 }
 _AGAIN = "Fetch the bundle again. If the fault stays, ask who made the bundle for another one, and keep this one."
 _ALARM = "Treat the log as altered: keep this bundle and any checkpoint seen before, and ask the operator to explain."
 _MISSING = "Ask for a bundle that has it. Until then no statement about the missing part is possible."
 _TRUST = "Check where the verifier key came from; a key from the operator's own page may differ from one in the bundle."
+_SMALLER = "Ask for a smaller bundle: a selection of less time."
+_OTHER_VERSION = (
+    "Verify with the version of Waybill that the cell ran, or ask the operator why the record is incomplete."
+)
+_PIN = "Give --vkey with the log's key from your contract, or --self-attested to trust the bundle's own key."
 _REVIEW = "Ask the operator and the tenant how this decision came about; the entry itself is genuine."
 
 
@@ -31,6 +38,7 @@ class FaultKind(NamedTuple):
 
 FAULTS: Mapping[str, FaultKind] = {
     "tar": FaultKind(MALFORMED, "the file is no tar of a bundle's members", _AGAIN),
+    "limit": FaultKind(MALFORMED, "the bundle is larger than a bundle may be", _SMALLER),
     "manifest": FaultKind(MALFORMED, "the manifest has not the form of waybill.bundle/1", _AGAIN),
     "digest": FaultKind(MALFORMED, "a member is not the one that the manifest names", _AGAIN),
     "unlisted": FaultKind(MALFORMED, "a member is not in the manifest", _AGAIN),
@@ -59,6 +67,8 @@ FAULTS: Mapping[str, FaultKind] = {
     "no_checkpoint": FaultKind(INCOMPLETE, "there is no checkpoint", _MISSING),
     "short": FaultKind(INCOMPLETE, "there are fewer entries than the log or the manifest says", _MISSING),
     "size": FaultKind(INCOMPLETE, "the manifest speaks of a log of another size", _MISSING),
+    "count": FaultKind(INCOMPLETE, "the manifest counts fewer entries than there are", _MISSING),
+    "query": FaultKind(INCOMPLETE, "the selection is not what its query asks for", _MISSING),
     "unproved": FaultKind(INCOMPLETE, "the entry has no proof", _MISSING),
     "stray": FaultKind(INCOMPLETE, "there is a proof for an entry that is not here", _MISSING),
     "unconnected": FaultKind(
@@ -85,6 +95,16 @@ FAULTS: Mapping[str, FaultKind] = {
     "attempt_classes": FaultKind(DECISION, "an attempt sent more classes than its decision lets through", _REVIEW),
     "attempt_destination": FaultKind(DECISION, "an attempt went to another destination than was decided", _REVIEW),
     "redecided": FaultKind(DECISION, "deciding again gives another decision, other rules or fewer classes", _REVIEW),
+    "law_unusable": FaultKind(
+        NOT_REDECIDED, "the law file has no laws, or this version compiles them to something else", _OTHER_VERSION
+    ),
+    "configuration_unusable": FaultKind(
+        NOT_REDECIDED, "the configuration is not in the form that this version writes", _OTHER_VERSION
+    ),
+    "facts_unusable": FaultKind(
+        NOT_REDECIDED, "the entry and the configuration do not hold what the decision needs", _OTHER_VERSION
+    ),
+    "unidentified": FaultKind(UNIDENTIFIED, "only the bundle itself says whose log it is", _PIN),
 }
 """Every fault that a verification can find."""
 

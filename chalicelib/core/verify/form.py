@@ -14,9 +14,10 @@ from .. import times
 from ..errors import AuditBroken
 from ..log import note, proofs
 from ..log.entry_types import Entry
-from ..log.leaf import verify_entry
+from ..log.leaf import LEAF_BYTES, verify_entry
 from ..log.note import Checkpoint, Note, VerifierKey
 from ..log.proofs import ConsistencyProof, InclusionProof
+from ..log.selection import Query
 from . import bundle
 from .bundle import ReadableBytes
 from .faults import Faults
@@ -54,6 +55,8 @@ class BundleEvidence:
     spans: Mapping[str, tuple[int, int]]
     manifest: Mapping[str, Any]
     faults: Faults
+    grounds_bytes: int = 0
+    values: int = 0
     checkpoint: Note | None = None
     head: Checkpoint | None = None
     earlier: dict[int, tuple[Note, Checkpoint]] = field(default_factory=dict)
@@ -68,15 +71,47 @@ class BundleEvidence:
         first, end = self.spans[name]
         return self.data[first:end]
 
+    def fits(self, name: str, kind: str) -> bool:
+        """Say whether a member keeps the limits of a bundle; add a fault where it does not.
+
+        The commas and brackets of a JSON text bound the values in it, and are counted without parsing.
+        """
+        first, end = self.spans[name]
+        limit = bundle.BYTES_MAX[kind]
+        if end - first > limit:
+            self.faults.add("limit", f"{name}: more than {limit} bytes")
+            return False
+        if kind in ("rules", "config"):
+            self.grounds_bytes += end - first
+        if kind in ("rules", "config", bundle.MANIFEST):
+            data = self.content(name)
+            self.values += sum(map(data.count, (b",", b"[", b"{")))
+        if self.grounds_bytes > bundle.GROUNDS_BYTES:
+            self.faults.add("limit", f"laws and configurations: more than {bundle.GROUNDS_BYTES} bytes")
+            return False
+        if self.values > bundle.VALUES_MAX:
+            self.faults.add("limit", f"laws and configurations: more than {bundle.VALUES_MAX} values")
+            return False
+        return True
+
     def entries(self) -> Iterator[tuple[bytes, Entry | None]]:
-        """Yield the leaf and the entry of each line; None for a line that is no entry, which is a fault."""
+        """Yield the leaf and the entry of each line; None for a line that is no entry, which is a fault.
+
+        A line too long for an entry, or one entry too many, ends the reading: it is a fault, and the memory stays bounded.
+        """
         first, end = self.spans.get(bundle.ENTRIES, (0, 0))
         rest, number = b"", 0
         for at in range(first, end, _CHUNK):
             *lines, rest = (rest + self.data[at : min(at + _CHUNK, end)]).split(b"\n")
             for line in lines:
                 number += 1
+                if number > bundle.ENTRIES_MAX:
+                    self.faults.add("limit", f"{bundle.ENTRIES}: more than {bundle.ENTRIES_MAX} entries")
+                    return
                 yield line, _parsed(self.faults, "entry", f"{bundle.ENTRIES} line {number}", verify_entry, line)
+            if len(rest) > LEAF_BYTES:
+                self.faults.add("limit", f"{bundle.ENTRIES} line {number + 1}: more than {LEAF_BYTES} bytes")
+                return
         if rest:
             self.faults.add("entry", f"{bundle.ENTRIES} line {number + 1}")
 
@@ -94,18 +129,20 @@ def read(data: ReadableBytes, faults: Faults) -> BundleEvidence | None:
     """
     try:
         spans = bundle.read(data)
-    except AuditBroken:
-        faults.add("tar")
+    except AuditBroken as error:
+        faults.add("tar", error.detail)
         return None
-    first, end = spans[bundle.MANIFEST]
-    manifest = _parsed(faults, "manifest", bundle.MANIFEST, _manifest, data[first:end])
+    evidence = BundleEvidence(data, spans, {}, faults)
+    if not evidence.fits(bundle.MANIFEST, bundle.MANIFEST):
+        return None
+    manifest = _parsed(faults, "manifest", bundle.MANIFEST, _manifest, evidence.content(bundle.MANIFEST))
     if manifest is None:
         return None
-    evidence = BundleEvidence(data, spans, manifest, faults)
+    evidence.manifest = manifest
     _compare(evidence)
     for name in spans:
         kind, key = bundle.kind_of(name) or ("", "")
-        if kind in _READERS:
+        if kind in _READERS and evidence.fits(name, kind):
             _READERS[kind](evidence, name, key)
     return evidence
 
@@ -178,15 +215,16 @@ def _manifest(data: bytes) -> dict[str, Any]:
     found = _json(data)
     _demand(set(found) == _MANIFEST and found["schema"] == bundle.SCHEMA and found["mode"] in ("full", "selection"))
     _demand(all(isinstance(found[key], str) and found[key] for key in _TEXTS))
-    _demand(found["query"] is None or isinstance(found["query"], dict))
+    _demand((found["query"] is None) == (found["mode"] == "full"))
     _demand(_count(found["size"]) and _count(found["count"]) and isinstance(found["files"], dict))
     for name, digest in found["files"].items():
         _demand(name != bundle.MANIFEST and bundle.kind_of(name) is not None)
         _demand(isinstance(digest, str) and _HASH.match(digest) is not None)
     try:
         times.parse(found["made_at"])
+        Query.from_document(found["query"] or {})
     except (ValueError, TypeError):
-        raise AuditBroken("made_at is no time") from None
+        raise AuditBroken("made_at is no time, or the query is not one of a selection") from None
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from ..log import merkle
 from ..log.entry_types import Entry
 from ..log.merkle import CompactRange
 from ..log.note import Checkpoint, Note, VerifierKey
+from . import bundle
 from .faults import Faults
 from .form import BundleEvidence
 
@@ -35,10 +37,12 @@ class Proofs:
     _ids: set[str] = field(default_factory=set)
     _last: int = -1
     _sizes: list[int] = field(default_factory=list)
-    _checked: set[str] = field(default_factory=set)
+    _checked: set[bytes] = field(default_factory=set)
+    _checks: int = 0
 
     def __post_init__(self) -> None:
         self._faults: Faults = self.evidence.faults
+        self._known = {(key.name, key.id) for key in self.keys}
         self._full = self.evidence.manifest["mode"] == "full"
         self._head()
         if self._full:
@@ -65,10 +69,14 @@ class Proofs:
 
     def _verify(self, checkpoint: Note, origin: str, name: str) -> frozenset[VerifierKey]:
         """Check a note's signatures, once for each text and set of signatures."""
-        whole = str(checkpoint)
+        whole = hashlib.sha256(str(checkpoint).encode()).digest()
         if whole in self._checked:
             return frozenset()
         self._checked.add(whole)
+        self._checks += sum((line.name, line.id) in self._known for line in checkpoint.signatures)
+        if self._checks > bundle.CHECKS_MAX:
+            self._faults.add("limit", f"more than {bundle.CHECKS_MAX} signatures")
+            return frozenset()
         try:
             signed = checkpoint.check(self.keys)
         except AuditBroken:
@@ -139,6 +147,8 @@ class Proofs:
         size = head.size if head is not None else manifest["size"]
         if self.count < manifest["count"] or (self._full and self.count < max(size, manifest["size"])):
             self._faults.add("short", "entries.jsonl")
+        if self.count > manifest["count"]:
+            self._faults.add("count", "manifest.json")
         if head is None:
             return
         if self.count > size:

@@ -18,6 +18,7 @@ from .decisions import Decisions
 from .faults import STAGES, Fault, Faults
 from .form import BundleEvidence, read
 from .proofs import Proofs
+from .query import QueryCheck
 from .whole import CompletenessCheck
 
 
@@ -26,17 +27,26 @@ class VerifierInput:
     """The reader's own input.
 
     Args:
-        vkeys: pinned keys of the log; none means that the bundle vouches for itself.
+        now: the reader's time, by which open transfers are judged.
+        vkeys: pinned keys of the log.
+        self_attested: whether the reader accepts the bundle's own keys where none is pinned.
         witnesses: keys whose cosignatures count towards ``quorum``.
         seen: a checkpoint of the log that the reader kept from before.
-        now: the time to judge open transfers by; None for the latest in the bundle.
     """
 
+    now: datetime
     vkeys: tuple[VerifierKey, ...] = ()
+    self_attested: bool = False
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int = 0
     seen: tuple[Note, Checkpoint] | None = None
-    now: datetime | None = None
+
+    @property
+    def identity(self) -> str:
+        """How the reader knows whose log it is."""
+        if self.vkeys:
+            return "pinned"
+        return "self-attested" if self.self_attested else "unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ def verify(data: ReadableBytes, trust: VerifierInput) -> Report:
     """Verify a bundle. Never raises on its content.
 
     1 read the members, 2 take the entries one by one, comparing each with log, law and configuration, 3 compare the
-    checkpoints, 4 look for missing entries.
+    checkpoints, 4 look for missing entries, 5 ask who vouches for the log.
     """
     faults = Faults()
     evidence = read(data, faults)  # 1
@@ -79,7 +89,8 @@ def verify(data: ReadableBytes, trust: VerifierInput) -> Report:
     keys = trust.vkeys or tuple(key for key in evidence.keys if key.algorithm == LOG)
     witnesses = trust.witnesses or tuple(key for key in evidence.keys if key.algorithm == WITNESS and not trust.vkeys)
     proofs = Proofs(evidence, (*keys, *witnesses), trust.seen)
-    whole = CompletenessCheck(faults, evidence.manifest["log"], evidence.manifest["made_at"], trust.now)
+    whole = CompletenessCheck(faults, evidence.manifest["log"], trust.now)
+    asked = QueryCheck(evidence)
     decisions = Decisions(evidence)
     kinds: dict[str, int] = {}
     for leaf, entry in evidence.entries():  # 2
@@ -87,12 +98,16 @@ def verify(data: ReadableBytes, trust: VerifierInput) -> Report:
         if entry is not None:
             kinds[entry["kind"]] = kinds.get(entry["kind"], 0) + 1
             whole.take(entry)
+            asked.take(entry)
             decisions.take(entry)
     proofs.finish()  # 3
     whole.finish()  # 4
+    asked.finish(proofs.count)
     cosigned = {key.public for key in proofs.signed if key in trust.witnesses}
     if len(cosigned) < trust.quorum:
         faults.add("quorum", "checkpoint")
+    if trust.identity == "unverified":  # 5
+        faults.add("unidentified")
     return _report(faults, _told(evidence, trust, kinds, whole, decisions, len(cosigned)))
 
 
@@ -115,9 +130,9 @@ def _told(
         "origin": head.origin if head is not None else None,
         "mode": manifest["mode"],
         "size": head.size if head is not None else None,
-        "trust": "pinned" if trust.vkeys else "self-attested",
+        "trust": trust.identity,
         "witnesses": cosigned,
-        "as_of": times.text(whole.as_of),
+        "as_of": times.text(trust.now),
         "entries": {kind: kinds[kind] for kind in sorted(kinds)},
         "transfers": {"decided": decisions.decided, "open": whole.open, "held": whole.held},
         "decisions": {

@@ -56,31 +56,40 @@ class EndingAct(NamedTuple):
     reason: str | None
 
 
+class Endings(NamedTuple):
+    """The acts that end one transfer or event: whether one erased it, and when the latest was."""
+
+    erased: bool = False
+    latest: str = ""
+
+    def end(self, promise: DecidedRoute) -> bool:
+        """Say whether they end a transfer.
+
+        A replay takes back an end that came before it, but not an erasure: nothing can be sent then.
+        """
+        return promise.cause != "replayed" or self.erased or self.latest >= promise.at
+
+
 @dataclass
 class CompletenessCheck:
     """Take the entries, and report at the end which are missing.
 
     Args:
-        now: the time that the bundle is judged by; None for the latest in it.
+        now: the time that the bundle is judged by. No time in the bundle counts: nothing vouches for it.
     """
 
     faults: Faults
     log: str
-    made_at: str
-    now: datetime | None
+    now: datetime
     open: int = 0
     held: int = 0
     _promises: dict[tuple[str, str], DecidedRoute] = field(default_factory=dict)
     _tries: list[AttemptRecord] = field(default_factory=list)
     _acts: list[EndingAct] = field(default_factory=list)
-    _decided: set[str] = field(default_factory=set)
-    _latest: str = ""
 
     def take(self, entry: Entry) -> None:
         """Take an entry, in any order."""
-        self._latest = max(self._latest, entry["at"])
         if entry["kind"] == "decided":
-            self._decided.add(entry["id"])
             for route in entry["routes"]:
                 self._promises[entry["id"], route["transfer"]] = _promise(entry, route)
         elif entry["kind"] == "attempted":
@@ -91,11 +100,6 @@ class CompletenessCheck:
             self._acts.append(
                 EndingAct(entry["kind"], entry["at"], entry["event"], entry["subject"], about, entry["reason"])
             )
-
-    @property
-    def as_of(self) -> datetime:
-        """The time that the bundle is judged by."""
-        return self.now or max(times.parse(self.made_at), times.parse(self._latest or self.made_at))
 
     def finish(self) -> None:
         """Find missing entries, and attempts that their decision does not allow."""
@@ -137,17 +141,17 @@ class CompletenessCheck:
                         self.faults.add("gap", id)
 
     def _ends(self, ended: Set[str]) -> None:
-        now = self.as_of
         # Closing a tenant ends all its open transfers: their content can no longer be read.
         erased = any(a.kind == "erased" and a.object is not None and a.object[0] == "tenant" for a in self._acts)
         superseded = {(p.supersedes, p.transfer) for p in self._promises.values()}
-        ends: dict[str, list[EndingAct]] = {}
+        ends: dict[str, Endings] = {}
         for act in self._acts:
             if act.kind in ("expired", "erased"):
                 about_transfer = act.object is not None and act.object[0] == "transfer"
                 owner = act.object[1] if act.object is not None and about_transfer else act.event
                 if owner is not None and (about_transfer or act.object is None):
-                    ends.setdefault(owner, []).append(act)
+                    before = ends.get(owner, Endings())
+                    ends[owner] = Endings(before.erased or act.kind == "erased", max(before.latest, act.at))
         holds = self._holds()
         for key, promise in self._promises.items():
             if promise.decision == "held":
@@ -155,21 +159,20 @@ class CompletenessCheck:
                 continue
             if promise.decision == "refused" or key in superseded or erased or promise.transfer in ended:
                 continue
-            acts = (*ends.get(promise.transfer, ()), *ends.get(promise.event, ()))
-            # A replay takes back an end that came before it, but for an erasure: of that nothing can be sent any more.
-            if any(promise.cause != "replayed" or act.kind == "erased" or act.at >= promise.at for act in acts):
+            owners = (promise.transfer, promise.event)
+            if any(ends[owner].end(promise) for owner in owners if owner in ends):
                 continue
             self.open += 1
-            over = times.parse(promise.expires_at) + GRACE < now
+            over = self.now - times.parse(promise.expires_at) > GRACE
             goes_on = promise.expires_at[:4] > self.log
-            if over and not goes_on and not any(_covers(hold, promise) for hold in holds):
+            if over and not goes_on and holds.isdisjoint({None, promise.event, *promise.subjects}):
                 self.faults.add("no_end", promise.transfer)
 
-    def _holds(self) -> list[EndingAct]:
-        """The legal holds that are still placed."""
+    def _holds(self) -> set[str | None]:
+        """Return the events and people under a legal hold that is still placed; None stands for everything."""
         lifted = {act.object for act in self._acts if act.kind == "released"}
         laid = [act for act in self._acts if act.kind == "held" and act.object is not None and act.object[0] == "hold"]
-        return [act for act in laid if act.object not in lifted]
+        return {act.event if act.event is not None else act.subject for act in laid if act.object not in lifted}
 
 
 def _promise(entry: Entry, route: Mapping[str, Any]) -> DecidedRoute:
@@ -199,10 +202,3 @@ def _try(entry: Entry) -> AttemptRecord:
         outcome=entry["outcome"],
         classes=frozenset(entry["classes"]),
     )
-
-
-def _covers(hold: EndingAct, promise: DecidedRoute) -> bool:
-    """Return whether a legal hold covers an event, a person it is about, or everything."""
-    if hold.event is not None:
-        return hold.event == promise.event
-    return hold.subject is None or hold.subject in promise.subjects

@@ -21,6 +21,7 @@ from ...core.job import KEPT, Job
 from ...core.log import audit, merkle, note, proofs, seal, tiles
 from ...core.log.merkle import CompactRange
 from ...core.log.selection import Query, Selection, event_of
+from ...core.verify import bundle
 from ...runtime import Runtime
 from ...store.exports import LIFE
 from ...store.log import READERS, SealedLog
@@ -30,7 +31,7 @@ from ..sealing.seal import opened, sealed_log
 from . import bundle_members, requests
 from .bundle_members import PART_BYTES, entries_part, grounds_part, proofs_part
 
-FULL_MAX = 1_000_000
+FULL_MAX = bundle.ENTRIES_MAX
 """Entries of a full bundle: one piece hashes them all, since no library can continue a digest in another process."""
 SELECTED_MAX = 50_000
 """Entries of a selection, each of which has a file of its own."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core import times
+from ...core.errors import Invalid
 from ...core.job import Job
 from ...core.log import merkle, note, proofs, seal, tiles
 from ...core.verify import bundle
@@ -67,6 +68,7 @@ def plan(runtime: Runtime, one: SealedLog, job: Job, parts: int, count: int) -> 
 
     Raises:
         AuditBroken: the log cannot be read back.
+        Invalid: the laws and configurations are more than a bundle may hold.
         Unavailable: a store did not answer.
     """
     size, full = job.asked["size"], job.asked["mode"] == "full"
@@ -90,7 +92,7 @@ def plan(runtime: Runtime, one: SealedLog, job: Job, parts: int, count: int) -> 
             named_proofs = list(_named(runtime, job, number, data))
             digests |= {name: hashlib.sha256(proof).hexdigest() for name, proof in named_proofs}
             proved.append([(name, len(proof)) for name, proof in named_proofs])
-    missing = {"rules": 0, "configs": 0}
+    missing, grounds_bytes = {"rules": 0, "configs": 0}, 0
     for kind, place, wanted in (
         ("rules", "rules", grounds[0]),
         ("configs", f"configs/{one.tenant}", grounds[1]),
@@ -101,6 +103,11 @@ def plan(runtime: Runtime, one: SealedLog, job: Job, parts: int, count: int) -> 
                 missing[kind] += 1
             else:
                 small[f"{kind}/{digest}.json"] = found
+                grounds_bytes += len(found)
+                if grounds_bytes > bundle.GROUNDS_BYTES:
+                    raise Invalid(
+                        f"laws and configurations take more than {bundle.GROUNDS_BYTES} bytes: ask for less time"
+                    )
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in small.items()}
     manifest = bundle.manifest(
         origin=runtime.origin(one.tenant, one.log),
