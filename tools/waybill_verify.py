@@ -192,7 +192,7 @@ def node(left: Any, right: Any) -> Any:
 
 def roots_of(hashes: Any, sizes: Any) -> Any:
     """The roots of the tree at these sizes, in one pass."""
-    stack, found = [], {0: hashlib.sha256().digest()}
+    stack, found = list[Any](), {0: hashlib.sha256().digest()}
     for size, right in enumerate(hashes, 1):
         for _ in range((size & -size).bit_length() - 1):
             right = node(stack.pop(), right)
@@ -232,10 +232,10 @@ def untar(data: Any) -> Any:
         header = data[at : at + 512]
         need(len(header) == 512 and header[257:265] in (b"ustar\x0000", b"ustar  \x00") and header[156:157] in b"0\x00")
         numbers = [re.fullmatch(rb" *([0-7]{1,11})[\x00 ]*", field) for field in (header[124:136], header[148:156])]
-        size, total = (int(number[1], 8) if number else None for number in numbers)
+        size, total = (int(number[1], 8) if number else -1 for number in numbers)
         size = int.from_bytes(header[125:136], "big") if header[124] == 0x80 else size
         name = header[:100].rstrip(b"\x00").decode("latin-1")
-        need(total == sum(header) - sum(header[148:156]) + 256 and not any(header[345:500]) and size is not None)
+        need(total == sum(header) - sum(header[148:156]) + 256 and not any(header[345:500]) and size >= 0)
         need(name not in found and len(found) < MEMBERS)
         need(name == "manifest.json" if not found else NAMES.fullmatch(name))
         end = at + 512 + size
@@ -366,7 +366,7 @@ class Check:
         self.checked: dict[Any, Any] = {}
         self.open = self.checks = self.decided = 0
 
-    def fault(self, code: Any, text: Any) -> None:
+    def fault(self, code: Any, text: Any) -> Any:
         self.faults.append((code, text))
 
     def read(self, code: Any, text: Any, function: Any, *arguments: Any) -> Any:
@@ -376,7 +376,7 @@ class Check:
             self.fault(1 if str(why) in ("signature", "inclusion", "consistency") else code, text)
             return None
 
-    def need(self, holds: Any, text: Any, code: Any = 4) -> None:
+    def need(self, holds: Any, text: Any, code: Any = 4) -> Any:
         if not holds:
             self.fault(code, text)
 
@@ -395,7 +395,7 @@ class Check:
         manifest = None if self.faults else self.read(4, "manifest.json", manifest_of, self.text("manifest.json"))
         if manifest is None:
             return
-        self.manifest, self.laws, self.configurations = manifest, {}, {}
+        self.manifest, self.laws, self.configurations = manifest, dict[Any, Any](), dict[Any, Any]()
         readers = {"rules/": (law_of, self.laws), "config": (configuration_of, self.configurations)}
         for name, (start, end) in self.files.items():
             digest = hashlib.sha256(memoryview(data)[start:end]).hexdigest()
@@ -429,7 +429,7 @@ class Check:
 
     def entries(self) -> Any:
         manifest, full = self.manifest, self.manifest["mode"] == "full"
-        self.note, self.head = self.headed("checkpoint") if "checkpoint" in self.files else (None, None)
+        self.note, self.head = self.headed("checkpoint")
         signers = self.signed(self.note, "checkpoint") if self.head else set()
         self.all, self.last, hashes, count = [], -1, [], 0
         for count, line in enumerate(self.lines(), 1):
@@ -490,7 +490,7 @@ class Check:
         self.need(whole and set(others) <= touched, "the selection is not what its query asks for", 2)
 
     def headed(self, name: Any) -> Any:
-        note = self.read(4, name, note_of, self.text(name))
+        note = self.read(4, name, note_of, self.text(name)) if name in self.files else None
         return note, self.read(4, name, head_of, note[0]) if note else None
 
     def signed(self, note: Any, name: Any) -> Any:

@@ -11,6 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from chalicelib.core.log import entry
+from chalicelib.core.log.selection import Query
+from chalicelib.core.verify.redecide import FACTS
+from tests.fixtures.audit import make
 
 TOOL = Path(__file__).parents[2] / "tools" / "waybill_verify.py"
 _spec = importlib.util.spec_from_file_location("waybill_verify", TOOL)
@@ -61,3 +64,11 @@ def test_no_kind_is_known_that_the_log_has_not() -> None:
 )
 def test_fields_inside_a_decision_are_those_of_the_log(names: Collection[str], model: type[BaseModel]) -> None:
     assert set(names) == fields(model)
+
+
+def test_the_parts_of_a_decision_are_those_that_the_first_verifier_reads() -> None:
+    document = make.configuration().document
+
+    assert second.FACTS == FACTS
+    assert set(document) == second.CONFIGURATION
+    assert {name for name, field in Query.__dataclass_fields__.items() if field.init} == second.QUERY

@@ -279,7 +279,7 @@ NOT_REDECIDED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "configuration: another schema": ("configuration_unusable", lambda: reconfigured(lambda c: c.update(schema="waybill.config/2"))),
     "facts: one more": ("facts_unusable", lambda: forged(lambda log: log.entries[0]["facts"].update(zz=1))),
     "facts: no time": ("facts_unusable", lambda: forged(lambda log: log.entries[0]["facts"].pop("now"))),
-    "facts: one more, and allowed what is held": ("facts_unusable", lambda: forged(lambda log: (everything(log, 1), log.entries[0]["facts"].update(zz=1)))),
+    "facts: one more, and allowed what is held": ("facts_unusable", lambda: forged(lambda log: (everything(log, 1), log.entries[0]["facts"].update(zz=1)))),  # type: ignore[func-returns-value]
 }  # fmt: skip
 
 UNSEEN: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -321,7 +321,7 @@ def test_every_fault_has_a_mutation_and_a_line_in_the_documentation() -> None:
         name: code for code, cases in CODES.items() for name, _ in cases.values()
     }
     assert set(FAULTS) - mutated == {
-        # These turn on an argument or on the size: test_verify_controls.py, test_verify_limits.py.
+        # These turn on an argument or on the size: test_verify_arguments.py, test_verify_limits.py.
         "quorum", "seen", "seen_ahead", "seen_unproved", "unidentified", "limit",
     }  # fmt: skip
     assert [name for name in FAULTS if f"`{name}`" not in page] == []

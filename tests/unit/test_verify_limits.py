@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import times
-from chalicelib.core.log import leaf, note
+from chalicelib.core.log import leaf, merkle, note
 from chalicelib.core.verify import bundle
 from chalicelib.core.verify.faults import Faults
 from chalicelib.core.verify.whole import CompletenessCheck
@@ -223,4 +223,4 @@ def test_roots_of_many_sizes_are_found_in_one_pass() -> None:
     few, many = (steps(lambda sizes=sizes: second.roots_of(hashes, sizes)) for sizes in ({64}, set(range(65))))  # type: ignore[misc]
 
     assert many < 5 * few
-    assert second.roots_of(hashes, set(range(65)))[33] == make.merkle.root(hashes[:33])
+    assert second.roots_of(hashes, set(range(65)))[33] == merkle.root(hashes[:33])

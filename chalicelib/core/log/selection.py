@@ -54,7 +54,7 @@ class Query:
         if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
             raise TypeError("a query is an object of texts")
         at = {name: times.parse(document[name]) for name in ("after", "before") if name in document}
-        return Query(**{**document, **at})  # type: ignore[arg-type]
+        return Query(**{**document, **at})
 
     @property
     def looks_around(self) -> bool:
