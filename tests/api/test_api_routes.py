@@ -71,7 +71,7 @@ def test_route_is_refused_when_a_longer_pattern_finds_no_room(tenant: Api, monke
     tenant.connect()
     monkeypatch.setattr(routes, "PATTERNS_BYTES_MAX", 60)
 
-    answer = tenant.call("PATCH", f"/v1/routes/{tenant.made['route']}", {"pattern": {"channel": ["x" * 60]}})
+    answer = tenant.call("PATCH", f"/v1/routes/{tenant.made['route']}", {"pattern": {"native_kind": ["x" * 60]}})
 
     assert (answer.status, answer.json["code"]) == (409, "conflict")
 
@@ -103,3 +103,26 @@ def test_route_is_replaced_and_patched(tenant: Api) -> None:
     assert patched.json["transform"]["redact"][0]["class"] == "name"
     assert (replaced.json["mode"], replaced.json["transform"]["redact"]) == ("replicate", [])
     assert replaced.json["created_at"] == patched.json["created_at"]
+
+
+def test_a_pattern_that_never_matches_is_refused_everywhere_and_its_stored_route_can_be_disabled(tenant: Api) -> None:
+    tenant.connect()
+    route = tenant.get(f"/v1/routes/{tenant.made['route']}").json
+    settings = {name: route[name] for name in ("name", "destination", "purpose", "mode")}
+    wrong = {**settings, "pattern": {"chanel": ["telegram"], "kind": ["mesage"]}}
+    path = f"/v1/routes/{route['id']}"
+
+    answers = [
+        tenant.post("/v1/routes", wrong),
+        tenant.call("PUT", path, wrong),
+        tenant.call("PATCH", path, {"pattern": wrong["pattern"]}),
+    ]
+
+    for answer in answers:
+        assert (answer.status, answer.json["code"]) == (422, "invalid_pattern")
+        assert {fault["loc"] for fault in answer.json["errors"]} == {"$.chanel", "$.kind[0]"}
+        assert "did you mean channel?" in answer.text
+    config, tenant_id = tenant.runtime.config, tenant.made["tenant"]
+    row = config.get(tenant_id, route["id"])
+    config.replace(tenant_id, row.record.model_copy(update={"pattern": wrong["pattern"]}), row.version)
+    assert tenant.call("PATCH", path, {"enabled": False}).status == 200

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from ...channels import KINDS
 from ...core.errors import Conflict, Invalid, Misconfigured
-from ...core.pattern.compiler import Pattern
+from ...core.event.event import OPERATIONAL
+from ...core.pattern.misfits import compile_fitting
 from ...core.pattern.redaction import check_redactions
 from ...core.tenant.records import (
     Route,
@@ -21,14 +23,19 @@ PATTERNS_BYTES_MAX = 4 * 1024 * 1024
 """Of all of a tenant's patterns together. Compiled they take fifty times as much, in functions that serve other tenants too."""
 
 
-def check_route(request: Request, settings: RouteSettings) -> None:
+def check_route(request: Request, settings: RouteSettings, stored_pattern: object = None) -> None:
     """Refuse a route that could never act.
+
+    Args:
+        stored_pattern: the pattern that the route has. It may name what an event has no more, so that such a route can be
+            disabled.
 
     Raises:
         Invalid: its pattern, destination, bases, mode, redactions or selection; each with its place.
         Misconfigured: the cell has no public address for its pull links.
     """
-    Pattern.compile(settings.pattern)
+    if settings.pattern != stored_pattern:
+        compile_fitting(settings.pattern, (*KINDS, OPERATIONAL))
     destination = must_exist(request, settings.destination, "dst", "body.destination")
     for number, basis in enumerate(settings.bases or ()):
         must_exist(request, basis, "bas", f"body.bases.{number}")
@@ -92,7 +99,7 @@ def change_route(request: Request, route_id: str, settings: RouteSettings, expec
         Conflict: the tenant's patterns are as long as they may be.
     """
     row = request.runtime.config.get(request.tenant.id, route_id)
-    check_route(request, settings)
+    check_route(request, settings, row.record.pattern)
     _check_room(request, route_id, settings)
     new = Route(**dict(settings), id=row.record.id, created_at=row.record.created_at)
     row = changed(request, row, new, expected, "changed")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...core import times
-from ...core.errors import Conflict, Invalid
+from ...core.errors import Conflict, Invalid, NotFound
 from ...core.log import audit
 from ...core.tenant.legal_holds import HOLDS_MAX, HoldActive, HoldPeriod, LegalHold, LegalHoldSettings
 from ...runtime import Runtime
@@ -22,15 +22,18 @@ def place(request: Request, settings: LegalHoldSettings) -> LegalHold:
     """Place a legal hold: 1 the row, 2 the entry. A second try of the same request completes the first.
 
     Raises:
-        Invalid: the subject's ref is unknown, or the tenant has the maximum number of holds.
+        NotFound: the tenant has no such subject or conversation.
+        Invalid: the tenant has the maximum number of holds.
         Conflict: an earlier request with this idempotency key placed another one.
     """
     runtime, tenant = request.runtime, request.tenant.id
     person = None
-    if settings.scope == "subject":
-        person = runtime.people.of_ref(tenant, str(settings.value))
-        if person is None:
-            raise _invalid("body.value", "unknown_id", "the log has no person with this ref, or no longer")
+    if settings.scope != "period":
+        found = runtime.people.of_ref(tenant, str(settings.value))
+        if found is None:
+            text = f"no such {settings.scope}, or nothing is left of it: use a ref of an entry (GET /v1/audit/entries)"
+            raise NotFound(text)
+        person = found if settings.scope == "subject" else None
     hold = LegalHold(
         **dict(settings), id=request.new_id("hld"), placed_by=request.actor[1], placed_at=request.at, person=person
     )
