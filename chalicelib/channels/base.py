@@ -8,10 +8,10 @@ verified, and nobody has to remember that: ``receive`` is the only caller.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -103,45 +103,47 @@ class ChannelCapabilities:
         keeps_raw: an event always stores the platform's own object, because it means nothing without it.
         answer_within_s: how long the platform waits for an answer, where that is less than ten seconds.
         url_token: the platform proves nothing, so the channel's ``Secret`` is a ``UrlTokenSecret``.
+        keys_needed: returns the keys that ``verify`` needs beyond the secret, or None. It sees an unverified request and
+            decides nothing.
+        opened: returns a verified request with its body decrypted, for ``normalise``. Raises ``MalformedPayload``.
+        confirmation: returns the address that confirms the handshake of a verified request, or None. Raises
+            ``MalformedPayload``.
     """
 
     body_limit_bytes: int = 1024 * 1024
     keeps_raw: bool = False
     answer_within_s: float | None = None
     url_token: bool = False
+    keys_needed: Callable[[Inbound, Any], KeyRequest | None] | None = None
+    opened: Callable[[Inbound, Any], Inbound] | None = None
+    confirmation: Callable[[Inbound], str | None] | None = None
 
 
 class Channel(Protocol):
-    """Satisfied by a module.
+    """Satisfied by a module. ``CAPABILITIES`` names the functions that only some modules have."""
 
-    A module may also have these functions, of a request and a secret:
+    @property
+    def KIND(self) -> str:  # noqa: N802  (a constant or class of the module)
+        """The channel's name, which is the name of its module."""
 
-    - ``keys_needed`` returns a ``KeyRequest`` for what ``verify`` will need beyond the secret, or None. It sees an
-      unverified request and decides nothing.
-    - ``opened`` returns a verified request with its body decrypted, which ``normalise`` then gets. Raises
-      ``MalformedPayload``.
+    @property
+    def CAPABILITIES(self) -> ChannelCapabilities:  # noqa: N802  (a constant or class of the module)
+        """What sets the channel apart."""
 
-    Or, of a verified request alone, ``confirmation``: the address that has to be called to confirm a handshake, or None.
-    """
+    @property
+    def Secret(self) -> type[BaseModel]:  # noqa: N802  (a constant or class of the module)
+        """The secret of a source of this channel."""
 
-    KIND: ClassVar[str]
-    CAPABILITIES: ClassVar[ChannelCapabilities]
-    Secret: ClassVar[type[BaseModel]]
-
-    @staticmethod
-    def verify(request: Inbound, secret: Any) -> None:
+    def verify(self, request: Inbound, secret: Any) -> None:
         """Raise ``NotGenuine`` unless the request proves its origin."""
 
-    @staticmethod
-    def challenge(request: Inbound, secret: Any) -> Reply | None:
+    def challenge(self, request: Inbound, secret: Any) -> Reply | None:
         """Answer the platform's subscription handshake, or return None. Called on verified requests only."""
 
-    @staticmethod
-    def normalise(request: Inbound) -> Iterator[Draft | Ignored]:
+    def normalise(self, request: Inbound) -> Iterator[Draft | Ignored]:
         """Yield what the request holds. Raises ``MalformedPayload`` and nothing else."""
 
-    @staticmethod
-    def acknowledge(request: Inbound) -> Reply:
+    def acknowledge(self, request: Inbound) -> Reply:
         """Return success in the platform's words."""
 
 
@@ -171,11 +173,10 @@ def _refused(verdict: Verdict, status: int, error: MalformedPayload | NotGenuine
     return refusal(verdict, status, error.code, error.detail)
 
 
-def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> ReceivedRequest:
+def receive(channel: Channel, request: Inbound, secrets: Sequence[Any]) -> ReceivedRequest:
     """Judge one request: 1 verify, 2 handshake, 3 normalise, 4 answer in the platform's words.
 
     Args:
-        channel: a module that satisfies ``Channel``.
         secrets: the current secret and those still in their rotation grace; one that verifies is enough.
 
     Never raises for anything a sender can do.
@@ -194,14 +195,13 @@ def receive(channel: Any, request: Inbound, secrets: Sequence[Any]) -> ReceivedR
     return _refused("rejected", fault.reply_status, fault)
 
 
-def _judge(channel: Any, request: Inbound, secret: Any) -> ReceivedRequest:
+def _judge(channel: Channel, request: Inbound, secret: Any) -> ReceivedRequest:
     try:
         handshake = channel.challenge(request, secret)  # 2
         if handshake is not None:
             return ReceivedRequest("handshake", handshake)
-        opened = getattr(channel, "opened", None)
-        if opened is not None:
-            request = opened(request, secret)
+        if channel.CAPABILITIES.opened is not None:
+            request = channel.CAPABILITIES.opened(request, secret)
         drafts: dict[str, Draft] = {}
         ignored: list[Ignored] = []
         for item in channel.normalise(request):  # 3

@@ -21,7 +21,6 @@ from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Reply, Secr
 from .fields import Json, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
 
 KIND = "email_ses"
-CAPABILITIES = ChannelCapabilities()
 
 Item = Draft | Ignored
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
@@ -267,3 +266,6 @@ TYPES: Mapping[str, Callable[[str, Json, Json], Iterator[Item]]] = {
     "Click": _click,
 }
 """From the word of SES for a notice to its reader. Delays and subscription preferences are ignored."""
+
+
+CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed, confirmation=confirmation)

@@ -20,7 +20,6 @@ from .fields import Json, compact, id_, instant, listing, mapping, optional_id, 
 from .jwt import KeySet
 
 KIND = "google_chat"
-CAPABILITIES = ChannelCapabilities()
 CHAT = "chat@system.gserviceaccount.com"
 CHAT_KEYS_URL = f"https://www.googleapis.com/service_accounts/v1/jwk/{CHAT}"
 GOOGLE = frozenset({"https://accounts.google.com", "accounts.google.com"})
@@ -237,3 +236,6 @@ TYPES: Mapping[str, Any] = {
     "APP_COMMAND": _command,
 }
 """From Chat's word for an event to its reader. What a widget or the home page asks for is ignored."""
+
+
+CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed)

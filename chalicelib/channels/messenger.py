@@ -12,7 +12,7 @@ from .base import ChannelCapabilities, Ignored, Inbound
 from .meta import Secret, acknowledge, challenge, verify
 from .meta_messaging import events
 
-__all__ = ["KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
+__all__ = ["CAPABILITIES", "KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
 
 KIND = "messenger"
 CAPABILITIES = ChannelCapabilities()

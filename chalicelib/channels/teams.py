@@ -25,7 +25,6 @@ from .fields import Json, compact, id_, instant, listing, mapping, optional_id, 
 from .jwt import KeySet
 
 KIND = "teams"
-CAPABILITIES = ChannelCapabilities()
 ISSUERS = frozenset({"https://api.botframework.com"})
 KEYS_URL = "https://login.botframework.com/v1/.well-known/keys"
 HMAC_SCHEME = "hmac "
@@ -302,3 +301,6 @@ TYPES: Mapping[str, Callable[[str, Json], Iterator[Item]]] = {
     "endOfConversation": partial(_plain, EventKind.SYSTEM),
 }
 """From an activity's type to its reader."""
+
+
+CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed)

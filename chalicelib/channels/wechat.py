@@ -35,7 +35,6 @@ from .wechat_crypto import decoded_key, decrypt, signature
 from .xml import parse_xml
 
 KIND = "wechat"
-CAPABILITIES = ChannelCapabilities(answer_within_s=5)
 WINDOW_S = 600  # ours: in plain mode the signature covers no more than the time, and would be good for ever
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 
@@ -271,3 +270,6 @@ EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
     "subscribe_msg_change_event": _subscriptions,
 }
 """From the platform's word for an event to its reader; WeCom writes menus in lower case. Jobs, cards and shops are ignored."""
+
+
+CAPABILITIES = ChannelCapabilities(answer_within_s=5, opened=opened)

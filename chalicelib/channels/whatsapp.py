@@ -38,7 +38,7 @@ from .fields import (
 )
 from .meta import Secret, acknowledge, challenge, entries, verify
 
-__all__ = ["KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
+__all__ = ["CAPABILITIES", "KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
 
 KIND = "whatsapp"
 CAPABILITIES = ChannelCapabilities()

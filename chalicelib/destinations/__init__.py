@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from ..core.errors import Invalid
+
+if TYPE_CHECKING:  # the base loads TLS, which not every process needs
+    from .base import DestinationKind
 
 KINDS: Mapping[str, str] = {
     "amocrm": "amocrm",
@@ -29,8 +32,8 @@ KINDS: Mapping[str, str] = {
 
 
 @functools.cache  # asked several times for each attempt, and the import system takes its time
-def of_kind(kind: str) -> Any:
-    """Return the module of a kind; it satisfies ``base.Kind``.
+def of_kind(kind: str) -> DestinationKind:
+    """Return the module of a kind.
 
     Raises:
         Invalid: there is no such kind.
@@ -39,4 +42,4 @@ def of_kind(kind: str) -> Any:
     if module is None:
         text = f"use one of: {', '.join(sorted(KINDS))}"
         raise Invalid(text, [{"loc": "body.kind", "code": "unknown_kind", "msg": text}])
-    return importlib.import_module(f".{module}", __name__)
+    return cast("DestinationKind", importlib.import_module(f".{module}", __name__))

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -19,6 +19,7 @@ from .address import Policy
 
 if TYPE_CHECKING:  # botocore: only the kinds that act under a role load it
     from .aws_client import RoleClients
+    from .proof import Proof
 
 KEPT_RESPONSE_BYTES = 4096
 
@@ -132,6 +133,12 @@ class DestinationCapabilities:
         signs: deliveries are signed with the destination's secrets, so a tenant is shown them.
         address_fields: the configuration's fields that decide to which host its secrets are sent. A change of one needs
             all secrets of the configuration again.
+        prove: the kind acts under a role of the tenant's, which has to demand the destination's external id. The function
+            checks that, given the configuration, the external id, a name for the session and the clients. The
+            destination is disabled until the role is proved.
+        agree: asks a destination whether it takes deliveries, given the configuration, the clients, the sender's name and
+            the rate limit. Returns the name that it agreed to, or None if the configuration wants no handshake. Raises
+            ``Invalid`` and ``Misconfigured``.
     """
 
     selects: bool = False
@@ -139,33 +146,36 @@ class DestinationCapabilities:
     memory: bool = False
     signs: bool = False
     address_fields: tuple[str, ...] = ()
+    prove: Callable[[Any, str, str, SendingClients], Proof] | None = None
+    agree: Callable[[Any, SendingClients, str | None, int | None], str | None] | None = None
 
 
 class DestinationKind(Protocol):
     """Satisfied by a module. A request is the kind's own type: what ``render`` makes and ``send`` takes; it has a ``body``.
 
-    A module may also have a function:
-
-    - ``prove(config, external_id, session, clients) -> Proof``: it acts under a role of the tenant's, which has to demand the
-      destination's external id; the destination is disabled until that is proved.
+    ``CAPABILITIES`` names the functions that only some modules have.
     """
 
-    KIND: ClassVar[str]
-    CAPABILITIES: ClassVar[DestinationCapabilities]
-    Config: ClassVar[type[BaseModel]]
+    @property
+    def KIND(self) -> str:  # noqa: N802  (a constant or class of the module)
+        """The kind's name in the API."""
 
-    @staticmethod
-    def check(config: Any, clients: SendingClients) -> None:
+    @property
+    def CAPABILITIES(self) -> DestinationCapabilities:  # noqa: N802  (a constant or class of the module)
+        """What the kind can do."""
+
+    @property
+    def Config(self) -> type[BaseModel]:  # noqa: N802  (a constant or class of the module)
+        """The configuration of a destination of this kind."""
+
+    def check(self, config: Any, clients: SendingClients) -> None:
         """Refuse at creation what every attempt would refuse. Raises ``Invalid``."""
 
-    @staticmethod
-    def place(config: Any) -> Countries | None:
+    def place(self, config: Any) -> Countries | None:
         """Return where the destination keeps data, or None for the recipient's declared processing countries. Pure."""
 
-    @staticmethod
-    def render(document: Mapping[str, Any], delivery: Delivery) -> Any:
+    def render(self, document: Mapping[str, Any], delivery: Delivery) -> Any:
         """Make the request: the same arguments give the same request. Pure. Raises ``DeliveryError`` (``render``)."""
 
-    @staticmethod
-    def send(request: Any, clients: SendingClients) -> DeliveryReceipt:
+    def send(self, request: Any, clients: SendingClients) -> DeliveryReceipt:
         """Send a request once. Raises ``DeliveryError`` and nothing else."""

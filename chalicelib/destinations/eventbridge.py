@@ -16,13 +16,13 @@ from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingCli
 from .vetted import failure
 
 KIND = "eventbridge"
-CAPABILITIES = DestinationCapabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True, prove=aws.prove)
 # 1 MiB an entry; regions that have not been raised yet refuse what is over 256 KiB.
 CALL = aws.AwsCall("events", "put_events", limit_bytes=1_048_576, usual_bytes=262_144)
 TIME_BYTES = 14
 """What the time of an entry counts, however it is written."""
 
-check, place, prove = aws.check, aws.place, aws.prove
+check, place = aws.check, aws.place
 
 
 def _source(text: str) -> str:

@@ -13,11 +13,11 @@ from . import aws
 from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "firehose"
-CAPABILITIES = DestinationCapabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True, prove=aws.prove)
 # 1,000 KiB of data, the line's end included.
 CALL = aws.AwsCall("firehose", "put_record", limit_bytes=1_024_000, usual_bytes=1_024_000)
 
-check, place, prove = aws.check, aws.place, aws.prove
+check, place = aws.check, aws.place
 
 
 class Config(aws.ThingConfig):

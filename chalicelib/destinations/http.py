@@ -16,18 +16,12 @@ from pydantic import AfterValidator, Field, SecretStr
 from ..core import encoders, times
 from ..core.delivery import retry, signature
 from ..core.delivery.retry import Outcome
-from ..core.errors import DeliveryError, Invalid
+from ..core.errors import DeliveryError, Invalid, Misconfigured
 from . import base, cloudevents, handshake, vetted
 from .address import URL_MAX, ForbiddenAddress, check_url
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "http"
-CAPABILITIES = DestinationCapabilities(
-    selects=True,
-    signs=True,
-    formats=("standard", "cloudevents_structured", "cloudevents_binary"),
-    address_fields=("url",),
-)
 USER_AGENT = "Waybill/1"
 
 HEADERS_MAX = 20
@@ -108,7 +102,7 @@ def place(config: Config) -> Countries | None:
     return None
 
 
-def agree(config: Config, clients: SendingClients, origin: str, rate_limit_per_s: int | None) -> str | None:
+def agree(config: Config, clients: SendingClients, origin: str | None, rate_limit_per_s: int | None) -> str | None:
     """Ask a destination that wants to be asked whether it takes deliveries from ``origin``.
 
     Returns:
@@ -117,9 +111,12 @@ def agree(config: Config, clients: SendingClients, origin: str, rate_limit_per_s
     Raises:
         ForbiddenAddress: nothing is ever sent there.
         Invalid: it does not answer, or does not agree.
+        Misconfigured: the cell has no name to ask in.
     """
     if not config.handshake:
         return None
+    if origin is None:
+        raise Misconfigured("set WAYBILL_HOOKS_URL: destinations are asked in the name of its host")
     # Its own headers too: what stands in front of it may want a key for any request.
     headers = {**_own_headers(config), "User-Agent": USER_AGENT, **handshake.question(origin, rate_limit_per_s)}
     try:
@@ -229,3 +226,12 @@ def _exchange(
     return vetted.request(
         target, address, method, headers, body, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
     )
+
+
+CAPABILITIES = DestinationCapabilities(
+    selects=True,
+    signs=True,
+    formats=("standard", "cloudevents_structured", "cloudevents_binary"),
+    address_fields=("url",),
+    agree=agree,
+)

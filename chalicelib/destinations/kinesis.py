@@ -13,11 +13,11 @@ from . import aws
 from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "kinesis"
-CAPABILITIES = DestinationCapabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True, prove=aws.prove)
 # 10 MiB of data and partition key where the stream's maximum record size allows it, which is 1 MiB unless it was raised.
 CALL = aws.AwsCall("kinesis", "put_record", limit_bytes=10_485_760, usual_bytes=1_048_576)
 
-check, place, prove = aws.check, aws.place, aws.prove
+check, place = aws.check, aws.place
 
 
 class Config(aws.ThingConfig):

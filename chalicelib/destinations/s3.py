@@ -17,13 +17,13 @@ from . import aws
 from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "s3"
-CAPABILITIES = DestinationCapabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True, prove=aws.prove)
 # 5 GiB in one call, far over what an event can hold.
 CALL = aws.AwsCall("s3", "put_object", limit_bytes=5_368_709_120, usual_bytes=5_368_709_120)
 TAKEN = frozenset({"PreconditionFailed"})
 PREFIX_MAX = 512
 
-check, place, prove = aws.check, aws.place, aws.prove
+check, place = aws.check, aws.place
 
 
 def _prefix(text: str) -> str:

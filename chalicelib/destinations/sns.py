@@ -14,11 +14,11 @@ from . import aws
 from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "sns"
-CAPABILITIES = DestinationCapabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True, prove=aws.prove)
 # 1 MiB of body and attributes where the topic's MaximumMessageSize allows it, which is 256 KiB unless it was raised.
 CALL = aws.AwsCall("sns", "publish", limit_bytes=1_048_576, usual_bytes=262_144)
 
-check, place, prove = aws.check, aws.place, aws.prove
+check, place = aws.check, aws.place
 
 
 class Config(aws.ThingConfig):

@@ -15,11 +15,11 @@ from . import aws
 from .base import Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 
 KIND = "sqs"
-CAPABILITIES = DestinationCapabilities(selects=True)
+CAPABILITIES = DestinationCapabilities(selects=True, prove=aws.prove)
 # 1 MiB of body and attributes; a queue's MaximumMessageSize can be less, and was 256 KiB at most until 2025.
 CALL = aws.AwsCall("sqs", "send_message", limit_bytes=1_048_576, usual_bytes=262_144)
 
-check, place, prove = aws.check, aws.place, aws.prove
+check, place = aws.check, aws.place
 
 
 class Config(aws.ThingConfig):

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import aws_client, of_kind
 from chalicelib.destinations.aws_client import Access, RoleClients
+from chalicelib.destinations.base import SendingClients
 from chalicelib.destinations.proof import Proof
 from tests.support import tenant_aws
 from tests.support.aws_sending import ROLE, Clock, aws_kinds, failed, sent
@@ -102,6 +103,12 @@ def test_role_is_assumed_for_all_when_threads_race_for_it() -> None:
 # Proofs
 
 
+def proof_of(kind: str, clients: SendingClients) -> Proof:
+    prove = of_kind(kind).CAPABILITIES.prove
+    assert prove is not None
+    return prove(delivery(kind).config, EXTERNAL_ID, "dst_1", clients)
+
+
 @pytest.mark.parametrize(
     ("demands", "proof"), [(EXTERNAL_ID, Proof.PROVEN), (None, Proof.OPEN), ("wbx_another", Proof.REFUSED)]
 )
@@ -109,14 +116,14 @@ def test_role_is_assumed_for_all_when_threads_race_for_it() -> None:
 def test_proof_tells_open_roles_from_closed_ones(kind: str, demands: str | None, proof: Proof) -> None:
     clients, _ = faked(lambda: NOW, ROLE, demands=demands)
 
-    assert of_kind(kind).prove(delivery(kind).config, EXTERNAL_ID, "dst_1", clients) is proof
+    assert proof_of(kind, clients) is proof
 
 
 @pytest.mark.parametrize("word", ["ExpiredToken", "Throttling", "RegionDisabledException", "InternalFailure"])
 def test_proof_is_unknown_when_sts_does_not_say(word: str) -> None:
     clients, _ = faked(lambda: NOW, ROLE, fault=refusal(word, 403))
 
-    assert of_kind("sqs").prove(delivery("sqs").config, EXTERNAL_ID, "dst_1", clients) is Proof.UNKNOWN
+    assert proof_of("sqs", clients) is Proof.UNKNOWN
 
 
 def test_proof_is_not_answered_from_what_was_kept() -> None:
@@ -125,7 +132,7 @@ def test_proof_is_not_answered_from_what_was_kept() -> None:
 
     maker.sts.trusts = {}
 
-    assert of_kind("sqs").prove(delivery("sqs").config, EXTERNAL_ID, "dst_1", clients) is Proof.REFUSED
+    assert proof_of("sqs", clients) is Proof.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -195,15 +195,20 @@ class Recording:
     def __init__(self, kind: str) -> None:
         self.calls: list[str] = []
         self._channel = CHANNELS[kind]
+        capabilities = self._channel.CAPABILITIES
+        functions = {name: getattr(capabilities, name) for name in ("keys_needed", "opened", "confirmation")}
+        noted = {name: self.noted(name, function) for name, function in functions.items() if function is not None}
+        self.CAPABILITIES = replace(capabilities, **noted)
 
-    def __getattr__(self, name: str) -> Any:
-        function = getattr(self._channel, name)
-
-        def noted(*arguments: Any) -> Any:
+    def noted(self, name: str, function: Any) -> Any:
+        def called(*arguments: Any) -> Any:
             self.calls.append(name)
             return function(*arguments)
 
-        return noted
+        return called
+
+    def __getattr__(self, name: str) -> Any:
+        return self.noted(name, getattr(self._channel, name))
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if case.expect["verdict"] == "rejected"], ids=ids)
@@ -221,7 +226,7 @@ def test_channel_is_asked_in_order_when_a_request_is_genuine(case: Case) -> None
 
     receive(channel, case.request(), [case.secret])
 
-    opened = ["opened"] * hasattr(CHANNELS[case.kind], "opened")
+    opened = ["opened"] * (CHANNELS[case.kind].CAPABILITIES.opened is not None)
     assert channel.calls == ["verify", "challenge", *opened, "normalise", "acknowledge"]
 
 

@@ -35,7 +35,7 @@ def made(kind: str) -> tuple[Destination, Delivery]:
         recipient="rcp_1",
         id="dst_00000000000000000000000001",
         created_at=NOW,
-        external_id="wbx_1" if hasattr(of_kind(kind), "prove") else None,
+        external_id="wbx_1" if of_kind(kind).CAPABILITIES.prove is not None else None,
     )
     delivery = rendering.delivery_of(
         destination,

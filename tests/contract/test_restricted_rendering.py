@@ -31,7 +31,7 @@ def rendered(kind: str, form: str = "standard", **changes: Any) -> Any:
     destination = Destination.model_validate(
         {
             "name": "one", "kind": kind, "recipient": "rcp_1", "id": ids.derived("dst", "a"), "created_at": NOW,
-            "format": form, "external_id": "wbx_1" if hasattr(of_kind(kind), "prove") else None,
+            "format": form, "external_id": "wbx_1" if of_kind(kind).CAPABILITIES.prove is not None else None,
         }
     )  # fmt: skip
     sealed = {

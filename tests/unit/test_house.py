@@ -166,6 +166,20 @@ def test_nothing_is_imported_from_a_test_module_when_it_is_shared() -> None:
     assert found == []
 
 
+def test_no_optional_part_of_a_module_is_looked_up_by_its_name() -> None:
+    rooms = ("channels", "destinations", "flow", "commands")
+    found = [
+        f"{relative(p)}:{node.lineno}"
+        for p in PRODUCT
+        if relative(p).startswith(tuple(f"chalicelib/{room}/" for room in rooms))
+        for node in ast.walk(parsed(p))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr")
+        if isinstance(node.args[1], ast.Constant)
+    ]
+
+    assert found == []
+
+
 def test_files_are_short() -> None:
     lengths = {relative(p): len(p.read_text("utf-8").splitlines()) for p in CODE}
 

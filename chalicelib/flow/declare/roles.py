@@ -28,10 +28,9 @@ def external_id(request: Request, destination: str) -> str:
 def described(request: Request, destination: Destination, config: Any) -> Destination:
     """Return a destination with its place and, where its kind acts under a role, its external id."""
     kind = of_kind(destination.kind)
-    acts = hasattr(kind, "prove")
     changes = {
         "place": kind.place(config) or (),
-        "external_id": external_id(request, destination.id) if acts else None,
+        "external_id": None if kind.CAPABILITIES.prove is None else external_id(request, destination.id),
     }
     return destination.model_copy(update=changes)
 
@@ -75,9 +74,10 @@ def demand(request: Request, destination: Destination, config: Any) -> None:
 
 
 def _proof(request: Request, destination: Destination, config: Any) -> Proof:
-    kind = of_kind(destination.kind)
-    proof: Proof = kind.prove(config, destination.external_id, destination.id, request.runtime.destination_clients)
-    return proof
+    prove = of_kind(destination.kind).CAPABILITIES.prove
+    if prove is None or destination.external_id is None:
+        raise TypeError(f"destinations of kind {destination.kind} act under no role")
+    return prove(config, destination.external_id, destination.id, request.runtime.destination_clients)
 
 
 def _open(wanted: str) -> Invalid:

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from ... import destinations
 from ...core.delivery import signature
-from ...core.errors import Misconfigured
 from ...core.tenant import rotation
 from ...core.tenant.records import DestinationSettings
 from ..request import Request
@@ -85,12 +84,8 @@ def agreed(request: Request, settings: DestinationSettings, config: Any) -> str 
         Invalid: it does not agree.
         Misconfigured: the cell has no name to ask in.
     """
-    if not getattr(config, "handshake", False):
+    agree = destinations.of_kind(settings.kind).CAPABILITIES.agree
+    if agree is None:
         return None
     origin = urlsplit(request.runtime.settings.hooks_url).hostname
-    if origin is None:
-        raise Misconfigured("set WAYBILL_HOOKS_URL: destinations are asked in the name of its host")
-    granted: str | None = destinations.of_kind(settings.kind).agree(
-        config, request.runtime.destination_clients, origin, settings.rate_limit_per_s
-    )
-    return granted
+    return agree(config, request.runtime.destination_clients, origin, settings.rate_limit_per_s)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ...channels.base import Inbound, KeyRequest
+from ...channels.base import Channel, Inbound, KeyRequest
 from ...core.errors import DeliveryError, Unavailable
 
 if TYPE_CHECKING:  # what sends is loaded by ``fetch``
@@ -83,26 +83,26 @@ class PublishedKeys:
         self._kept[wanted.url] = made
         return made.value
 
-    def complete(self, channel: Any, request: Inbound, secrets: Sequence[Any]) -> list[Any]:
+    def complete(self, channel: Channel, request: Inbound, secrets: Sequence[Any]) -> list[Any]:
         """Return the secrets with the published keys that a request needs.
 
         Raises:
             Unavailable: they cannot be had now.
         """
-        needed = getattr(channel, "keys_needed", None)
+        needed = channel.CAPABILITIES.keys_needed
         if needed is None:
             return list(secrets)
         wanted = [(secret, needed(request, secret)) for secret in secrets]
         return [s if w is None else s.model_copy(update={w.field: self.get(w)}) for s, w in wanted]
 
-    def confirm(self, channel: Any, request: Inbound) -> None:
+    def confirm(self, channel: Channel, request: Inbound) -> None:
         """Call the address that confirms a verified handshake, where the channel has one.
 
         Raises:
             Unavailable: it does not answer with success; the platform asks again.
         """
-        named = getattr(channel, "confirmation", None)
-        url = None if named is None else named(request)
+        confirmation = channel.CAPABILITIES.confirmation
+        url = None if confirmation is None else confirmation(request)
         if url is not None:
             self._fetch(url)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Traits:
     """The traits that a channel's tests must cover, and the channel's row in the documentation.
 
@@ -23,61 +23,74 @@ class Traits:
     """
 
     proof: str
-    signs_body: bool
-    signs_time: bool
-    batches: bool
-    handshake: str
-    acknowledges: str
+    signs_body: bool = False
+    signs_time: bool = False
+    batches: bool = False
+    handshake: str = ""
+    acknowledges: str = ""
     also: tuple[tuple[int, str], ...] = ()
     probes: bool = False
     ignores: bool = True
 
 
 TRAITS: Mapping[str, Traits] = {
-    "avito": Traits("token in the address", False, False, False, "", ""),
+    "avito": Traits(proof="token in the address"),
     "discord": Traits(
-        "Ed25519 with a time",
-        True,
-        True,
-        False,
-        "pings",
-        '{"type":5}',
+        proof="Ed25519 with a time",
+        signs_body=True,
+        signs_time=True,
+        handshake="pings",
+        acknowledges='{"type":5}',
         also=((200, '{"type":6}'), (200, '{"type":8,"data":{"choices":[]}}'), (204, "")),
     ),
-    "email_mailgun": Traits("HMAC-SHA256 of a time and a token", False, True, False, "", ""),
-    "email_postmark": Traits("basic authentication", False, False, False, "", ""),
-    "email_ses": Traits("RSA signature of SNS", False, False, True, "`SubscriptionConfirmation`", ""),
-    "freshchat": Traits("RSA-SHA256", True, False, False, "", ""),
-    "google_chat": Traits("signed token (RS256)", False, True, False, "", "{}"),
-    "instagram": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
+    "email_mailgun": Traits(proof="HMAC-SHA256 of a time and a token", signs_time=True),
+    "email_postmark": Traits(proof="basic authentication"),
+    "email_ses": Traits(proof="RSA signature of SNS", batches=True, handshake="`SubscriptionConfirmation`"),
+    "freshchat": Traits(proof="RSA-SHA256", signs_body=True),
+    "google_chat": Traits(proof="signed token (RS256)", signs_time=True, acknowledges="{}"),
+    "instagram": Traits(proof="HMAC-SHA256", signs_body=True, batches=True, handshake="GET `hub.challenge`"),
     "kakaotalk": Traits(
-        "token in the address",
-        False,
-        False,
-        False,
-        "",
-        '{"version": "2.0", "data": {}}',
+        proof="token in the address",
+        acknowledges='{"version": "2.0", "data": {}}',
         also=((200, '{"version": "2.0", "useCallback": true}'),),
     ),
-    "line": Traits("HMAC-SHA256", True, False, True, "", ""),
-    "matrix": Traits("bearer token", False, False, True, "`ping`", "{}"),
-    "mattermost": Traits("token in the body", False, False, False, "", "{}"),
-    "max": Traits("secret header", False, False, False, "", ""),
-    "messenger": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
-    "ok": Traits("token in the address", False, False, False, "", ""),
-    "rocketchat": Traits("token in the body", False, False, False, "", "{}"),
-    "signal": Traits("token in the address", False, False, True, "", ""),
-    "slack": Traits("HMAC-SHA256 with a time", True, True, True, "`url_verification` event", ""),
-    "standard_webhooks": Traits("HMAC-SHA256 or Ed25519, with a time", True, True, False, "", "", ignores=False),
-    "teams": Traits("signed token (RS256) or HMAC-SHA256", False, False, True, "", ""),
-    "telegram": Traits("secret header", False, False, True, "", ""),
-    "twilio": Traits("HMAC-SHA1 with the address", True, False, False, "", "<Response/>"),
-    "viber": Traits("HMAC-SHA256", True, False, False, "`webhook` event", ""),
-    "vk": Traits("secret in the body", False, False, False, "`confirmation` event", "ok"),
-    "vonage": Traits("signed token (HS256) or HMAC, with a time", True, True, False, "empty GET", "", probes=True),
-    "wechat": Traits("SHA-1 with a secret and a time", False, True, False, "GET `echostr`", "success"),
-    "whatsapp": Traits("HMAC-SHA256", True, False, True, "GET `hub.challenge`", ""),
-    "zalo": Traits("SHA-256 with a secret", True, False, True, "empty request", "", probes=True),
+    "line": Traits(proof="HMAC-SHA256", signs_body=True, batches=True),
+    "matrix": Traits(proof="bearer token", batches=True, handshake="`ping`", acknowledges="{}"),
+    "mattermost": Traits(proof="token in the body", acknowledges="{}"),
+    "max": Traits(proof="secret header"),
+    "messenger": Traits(proof="HMAC-SHA256", signs_body=True, batches=True, handshake="GET `hub.challenge`"),
+    "ok": Traits(proof="token in the address"),
+    "rocketchat": Traits(proof="token in the body", acknowledges="{}"),
+    "signal": Traits(proof="token in the address", batches=True),
+    "slack": Traits(
+        proof="HMAC-SHA256 with a time",
+        signs_body=True,
+        signs_time=True,
+        batches=True,
+        handshake="`url_verification` event",
+    ),
+    "standard_webhooks": Traits(
+        proof="HMAC-SHA256 or Ed25519, with a time", signs_body=True, signs_time=True, ignores=False
+    ),
+    "teams": Traits(proof="signed token (RS256) or HMAC-SHA256", batches=True),
+    "telegram": Traits(proof="secret header", batches=True),
+    "twilio": Traits(proof="HMAC-SHA1 with the address", signs_body=True, acknowledges="<Response/>"),
+    "viber": Traits(proof="HMAC-SHA256", signs_body=True, handshake="`webhook` event"),
+    "vk": Traits(proof="secret in the body", handshake="`confirmation` event", acknowledges="ok"),
+    "vonage": Traits(
+        proof="signed token (HS256) or HMAC, with a time",
+        signs_body=True,
+        signs_time=True,
+        handshake="empty GET",
+        probes=True,
+    ),
+    "wechat": Traits(
+        proof="SHA-1 with a secret and a time", signs_time=True, handshake="GET `echostr`", acknowledges="success"
+    ),
+    "whatsapp": Traits(proof="HMAC-SHA256", signs_body=True, batches=True, handshake="GET `hub.challenge`"),
+    "zalo": Traits(
+        proof="SHA-256 with a secret", signs_body=True, batches=True, handshake="empty request", probes=True
+    ),
 }
 
 _MESSAGING = frozenset({"message", "postback", "message_edit", "reaction", "referral", "optin", "read"})
