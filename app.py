@@ -32,7 +32,12 @@ LOADED = {
 start-up more CPU than a running function. The imports inside the handlers then find them loaded."""
 
 gc.freeze()  # loaded modules stay for good: the collector need not look through them at any event
-app = Chalice(app_name="waybill")
+if HANDLER == "":  # threads share the app of a process that runs all handlers
+    from chalicelib.api.gateway import ThreadedApp
+
+    app: Chalice = ThreadedApp(app_name="waybill")
+else:
+    app = Chalice(app_name="waybill")
 if HANDLER in ("", "app"):
     # The API's models take as long to load as all that the other functions need.
     from chalicelib import api

@@ -1,6 +1,7 @@
-"""The shell: settings, clients, stores, clock and randomness, built once and lazily. Everything with an effect starts here.
+"""The runtime: settings, clients, stores, clock, randomness and threads, built once and lazily.
 
-Tests and the local cell build a ``Runtime`` of their own parts and ``install`` it; nothing else is ever patched.
+Everything with an effect starts here. Tests, the soak and the local cell build a ``Runtime`` of their own parts and
+``install`` it; nothing else of the product is replaced.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import law as laws
-from .core.delivery import rate_limit
-from .core.delivery.rate_limit import TokenBucket
 from .core.errors import Misconfigured
 from .settings import Settings, from_environment
 from .store import engines
 from .store.items import Table
 from .store.region import Clients
+from .threads import PROCESS_THREADS, Threads
 
 if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks needs no law, and pump no destination
     from .core.decide.plan import Cell
+    from .core.delivery.rate_limit import TokenBucket
     from .core.law.loader import Law
     from .core.law.minima import Minima
     from .core.law.residency import Decider
@@ -50,9 +51,6 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.source_cache import SourceCache
     from .store.volumes import VolumeStore
 
-TOKEN_BUCKETS_MAX = 10_000
-"""Past this number all are forgotten, which gives each caller a full bucket: memory stays bounded."""
-
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -68,10 +66,11 @@ class Runtime:
     random: Callable[[int], bytes] = os.urandom
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    threads: Threads = PROCESS_THREADS
     link: Link | None = None
     """How results of jobs are reached without a key; None: by links that S3 honours."""
     token_buckets: dict[str, TokenBucket] = field(default_factory=dict)
-    """By caller: a key, a source, or the pulls of a tenant."""
+    """By caller: a key, a source, or the pulls of a tenant. ``flow.throttle`` takes from them."""
     published: dict[tuple[str, str], int] = field(default_factory=dict)
     """By tenant and log: up to which size this process knows it to be published."""
 
@@ -133,7 +132,7 @@ class Runtime:
         """What the sweep remembers of lifetimes."""
         from .store.lifetimes import LifetimeStore
 
-        return LifetimeStore(self._table("data"))
+        return LifetimeStore(self._table("data"), self.threads)
 
     @cached_property
     def legal_holds(self) -> LegalHoldStore:
@@ -300,29 +299,22 @@ class Runtime:
         aws = RoleClients(self.settings.region, self.settings.account, self.now)
         return DestinationClients(policy=self.policy, aws=aws)
 
-    def admit(self, caller: str, rate_per_s: float) -> bool:
-        """Take a token of a caller's bucket. Return False where it holds none. Other processes have their own buckets."""
-        now_s = self.monotonic()
-        bucket = self.token_buckets.get(caller) or rate_limit.full(rate_per_s, now_s)
-        left = rate_limit.take(bucket, rate_per_s, now_s)
-        if left is None:
-            return False
-        if len(self.token_buckets) > TOKEN_BUCKETS_MAX:
-            self.token_buckets.clear()
-        self.token_buckets[caller] = left
-        return True
 
-
-_installed: list[Runtime] = []
+_installed: list[Callable[[], Runtime]] = []
 
 
 def install(made: Runtime | None) -> None:
-    """Make ``made`` the process's shell; None forgets it."""
-    _installed[:] = [made] if made is not None else []
+    """Make ``made`` the process's runtime; None forgets it."""
+    install_each(None if made is None else lambda: made)
+
+
+def install_each(find: Callable[[], Runtime] | None) -> None:
+    """Have ``find`` name the runtime at each use, as several simulated processes share this one; None forgets it."""
+    _installed[:] = [find] if find is not None else []
 
 
 def runtime() -> Runtime:
-    """Return the process's shell, built from the environment when first asked for.
+    """Return the process's runtime, built from the environment when first asked for.
 
     Raises:
         Misconfigured: a setting is missing, the country is not the region's, or the engine cannot do what is needed.
@@ -330,5 +322,5 @@ def runtime() -> Runtime:
     if not _installed:
         settings = from_environment(os.environ)
         engines.check(engines.profile(settings.engine), settings)
-        _installed.append(Runtime(settings, Clients(settings.region, endpoints=settings.endpoints)))
-    return _installed[0]
+        install(Runtime(settings, Clients(settings.region, endpoints=settings.endpoints)))
+    return _installed[0]()

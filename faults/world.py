@@ -10,7 +10,6 @@ import logging
 import random
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,19 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import app
-from chalicelib.api import endpoint, gateway
-from chalicelib.flow.delivery import deliver
-from chalicelib.flow.hooks import off_record
-from chalicelib.runtime import Runtime
+from chalicelib.api import gateway
+from chalicelib.runtime import Runtime, install_each
 from chalicelib.settings import Settings
-from chalicelib.store import lifetimes, log
 from chalicelib.store.region import Clients
 from infra.cell import local, local_server
 from infra.cell.engines import Engine
 from simulation.client import Client
 from simulation.memory import KMS  # data keys that are the same in each run of a seed
 from simulation.queues import Standard
-from simulation.scheduler import Killed, Scheduler, Threads
+from simulation.scheduler import Killed, Scheduler, SimulatedThreads
 from simulation.tables import Served, Tables
 
 from .aws import Queues, faulty
@@ -87,6 +83,7 @@ class World:
         self.faults = Faults(random.Random(f"{seed}/faults"), weather)
         self._bytes = random.Random(f"{seed}/bytes")
         self.scheduler = Scheduler()
+        self._threads = SimulatedThreads(self.scheduler)
         self.tick = 0
         self.appended: dict[str, int] = {}
         self.begun: dict[str, int] = {}
@@ -114,7 +111,7 @@ class World:
         self.mappings = Mappings(self, CELL, REGION)
         self.inspector = Runtime(
             self._settings(), Clients(REGION, make=lambda service, _: self._raw[service]), now=self.now,
-            monotonic=lambda: self.scheduler.now_s, random=self._bytes.randbytes, sleep=lambda _: None,
+            monotonic=lambda: self.scheduler.now_s, random=self._bytes.randbytes, sleep=lambda _: None, threads=self._threads,
         )  # fmt: skip
 
     # Time
@@ -145,6 +142,7 @@ class World:
             monotonic=lambda: self.scheduler.now_s,
             random=self._bytes.randbytes,
             sleep=self.scheduler.pause,
+            threads=self._threads,
         )
         made = Process(kind, skew, runtime)
         self._processes.append(made)
@@ -159,7 +157,7 @@ class World:
         return task.context.process if task is not None and task.context is not None else None
 
     def runtime(self) -> Runtime:
-        """The shell of the process that runs now. The handlers' ``shell``."""
+        """The runtime of the process that runs now."""
         process = self.process
         return process.runtime if process is not None else self.inspector
 
@@ -281,22 +279,8 @@ class World:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[World]:
-        """Put this world in the place of Lambda: the handlers' shell, deliver's threads, the log."""
-        app.app.__dict__["_here"] = threading.local()  # with which threads may share it
-        replaced = {
-            (app.app, "__class__"): gateway.ThreadedApp,
-            (app, "runtime"): self.runtime,
-            (endpoint, "runtime"): self.runtime,
-            (deliver, "_threads"): lambda: self.scheduler,
-            (deliver, "wait"): self.scheduler.join,
-            (off_record, "_threads"): lambda: self.scheduler,
-            (off_record, "wait"): lambda running, timeout: self.scheduler.join(running),
-            (lifetimes, "ThreadPoolExecutor"): lambda _: Threads(self.scheduler),
-            (log, "ThreadPoolExecutor"): lambda _: Threads(self.scheduler),
-        }
-        before = {place: getattr(*place) for place in replaced}
-        for (module, name), value in replaced.items():
-            setattr(module, name, value)
+        """Put this world in the place of Lambda: the handlers' runtime and the log."""
+        install_each(self.runtime)
         handlers = logging.getLogger("waybill").handlers
         streams = [(h, h.stream) for h in handlers if isinstance(h, logging.StreamHandler)]
         for handler, _ in streams:
@@ -311,5 +295,4 @@ class World:
             sys.stdout = printed
             for handler, stream in streams:
                 handler.setStream(stream)
-            for (module, name), value in before.items():
-                setattr(module, name, value)
+            install_each(None)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
+
+from chalicelib.threads import Item, Result
 
 
 class Killed(BaseException):
@@ -210,19 +212,21 @@ class Scheduler:
             task.end()
 
 
-class Threads:
-    """An executor whose threads are tasks of the running one, in the place of ``ThreadPoolExecutor``."""
+class SimulatedThreads:
+    """The threads of a runtime, as tasks of the running one."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
 
-    def __enter__(self) -> Threads:
-        return self
+    def run(
+        self, pool: str, size: int, calls: Sequence[Callable[[], Result]], timeout_s: float | None = None
+    ) -> list[Future[Result]]:
+        """Run each call as a task, and wait for all: no call lasts longer than its invocation."""
+        futures = [self._scheduler.submit(call) for call in calls]
+        self._scheduler.join(futures)
+        return futures
 
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    def map(self, size: int, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield a function's result for each. The harness itself, which takes no time, calls one after another."""
         if self._scheduler.current is None:
             yield from map(function, items)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..core.errors import Forbidden, TooMany, Unauthorised
 from ..core.tenant.records import Scope
+from ..flow import throttle
 from ..runtime import Runtime
 from ..store.config import Holder
 
@@ -70,5 +71,5 @@ def held(holder: Holder) -> frozenset[str]:
 
 
 def _admit(runtime: Runtime, key: str) -> None:
-    if not runtime.admit(key, runtime.settings.key_rate_per_s):
+    if not throttle.admit(runtime, key, runtime.settings.key_rate_per_s):
         raise TooMany("this key makes requests too fast; slow down")

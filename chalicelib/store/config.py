@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,16 +29,26 @@ from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.errors import NotFound, PreconditionFailed
 from ..core.tenant.configuration import Configuration
 from ..core.tenant.operational import source_of
-from ..core.tenant.records import ApiKey, Basis, Recipient, Tenant
+from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
+from ..core.tenant.switches import Switch
 from .items import Item, Table, batch_get
 from .keys import KeyStore
-from .records import RECORDS, RecordRow, parse
-from .snapshot import Snapshot, sealing_context
+from .records import LOOKUP_S, RecordRow, parse, sealing_context
+from .snapshot import Snapshot
 
 RELOAD_S = 60
 CACHE = 500
-LOOKUP_S = 10
-UNKNOWN_SOURCES = 10_000
+
+RECORDS: Mapping[str, type[Record]] = {
+    "src": Source,
+    "rcp": Recipient,
+    "dst": Destination,
+    "rte": Route,
+    "bas": Basis,
+    "key": ApiKey,
+    "swi": Switch,
+}
+"""The kind of record stored under each prefix."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ the row is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..core import times
+from ..threads import PROCESS_THREADS, Threads
 from . import restriction
 from .data import NET, ttl
 from .event_rows import EventKey, EventRow
@@ -75,8 +75,9 @@ class LifetimeStore:
         table: ``data``.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, threads: Threads = PROCESS_THREADS) -> None:
         self._table = table
+        self._threads = threads
 
     # Lengths, and what releases left
 
@@ -121,8 +122,7 @@ class LifetimeStore:
         def one(key: EventKey) -> bool:
             return self._table.delete(key.key, "expires_at <= :now", bound)
 
-        with ThreadPoolExecutor(DELETERS) as deleters:
-            return sum(deleters.map(one, keys))
+        return sum(self._threads.map(DELETERS, one, keys))
 
     def keep(self, keys: Iterable[EventKey]) -> None:
         """Take rows out of the table's own expiry: a hold is on them."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from ..core.errors import AuditBroken, AuditUnavailable
 from ..core.log import merkle, seal, tiles
 from ..core.log.seal import Seal
 from ..core.log.tiles import Tile
+from ..threads import Threads
 from .evidence import EvidenceBucket, prefix
 from .seals import Seals
 
@@ -23,8 +23,9 @@ READERS = 16
 class SealedLog:
     """One log of a tenant."""
 
-    def __init__(self, seals: Seals, evidence: EvidenceBucket, tenant: str, log: str) -> None:
+    def __init__(self, seals: Seals, evidence: EvidenceBucket, tenant: str, log: str, threads: Threads) -> None:
         self.seals = seals
+        self._threads = threads
         self.evidence = evidence
         self.tenant = tenant
         self.log = log
@@ -80,8 +81,7 @@ class SealedLog:
         if wanted.level == 0:
             return b"".join(map(merkle.leaf_hash, self.leaves(start, start + wanted.width)))
         below = [Tile(wanted.level - 1, index) for index in range(start, start + wanted.width)]
-        with ThreadPoolExecutor(READERS) as readers:
-            return b"".join(merkle.root(tiles.hashes_of(data)) for data in readers.map(self.tile, below))
+        return b"".join(merkle.root(tiles.hashes_of(data)) for data in self._threads.map(READERS, self.tile, below))
 
     def node(self, size: int) -> merkle.Node:
         """Return how to read the hash of any full subtree of the first ``size`` leaves. It raises as ``fixed``."""

@@ -1,8 +1,7 @@
-"""The form of a stored record: its model by prefix, its row with version and sealed secrets."""
+"""The form of a stored record: its row, with a version and encrypted secrets, and how it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,19 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from ..core.errors import Misconfigured
 from ..core.tenant.dates import STORED
-from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source
-from ..core.tenant.switches import Switch
 
-RECORDS: Mapping[str, type[Record]] = {
-    "src": Source,
-    "rcp": Recipient,
-    "dst": Destination,
-    "rte": Route,
-    "bas": Basis,
-    "key": ApiKey,
-    "swi": Switch,
-}
-"""The kind of record stored under each prefix."""
+LOOKUP_S = 10
+"""How long a process uses what it has read of a source, and a configuration without a look at its version."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +33,8 @@ def parse(model: type[BaseModel], text: str) -> Any:
         return model.model_validate_json(text, context=STORED)
     except ValidationError as error:
         raise Misconfigured(f"a stored {model.__name__} cannot be read: {error.error_count()} faults") from error
+
+
+def sealing_context(region: str, tenant: str, record_id: str) -> str:
+    """What binds sealed secrets to their record."""
+    return f"{region}/{tenant}/{record_id}"

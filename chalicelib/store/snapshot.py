@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.envelope import TenantKeys, decrypt
 from ..core.tenant.configuration import Configuration
+from .records import sealing_context
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,3 @@ class Snapshot:
             plain = json.loads(decrypt(self.keys.secrets, sealed, context)) if sealed else None
             self.opened[record_id] = plain
         return self.opened[record_id]
-
-
-def sealing_context(region: str, tenant: str, record_id: str) -> str:
-    """What binds sealed secrets to their record."""
-    return f"{region}/{tenant}/{record_id}"

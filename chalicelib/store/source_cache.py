@@ -10,11 +10,11 @@ from typing import Any
 
 from ..core.envelope import TenantKeys, decrypt
 from ..core.tenant.records import Source, Tenant
-from .config import LOOKUP_S, UNKNOWN_SOURCES
 from .items import Table, batch_get
 from .keys import KeyStore
-from .records import parse
-from .snapshot import sealing_context
+from .records import LOOKUP_S, parse, sealing_context
+
+UNKNOWN_SOURCES = 10_000
 
 
 @dataclass(frozen=True)

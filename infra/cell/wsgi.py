@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import threading
@@ -43,15 +42,13 @@ class App:
     """Answers requests, in as many threads as there are. Once ``stopping`` is set it answers 503 to each new one.
 
     Args:
-        api: the tenant API. One that threads cannot share answers one request at a time.
+        api: the tenant API, a ``ThreadedApp``.
     """
 
     def __init__(self, api: Chalice) -> None:
         self.stopping = threading.Event()
         self.exports: ExportLinks | None = None
         self._app = api
-        shared = isinstance(api, gateway.ThreadedApp)
-        self._turn = contextlib.nullcontext() if shared else threading.Lock()
         self._in_hand = 0
         self._changed = threading.Condition()
 
@@ -89,8 +86,7 @@ class App:
     def _api(
         self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes | None
     ) -> Mapping[str, Any]:
-        with self._turn:
-            return gateway.handle(self._app, method, path, query, headers, body)
+        return gateway.handle(self._app, method, path, query, headers, body)
 
     def finish(self, within_s: float) -> bool:
         """Wait for the requests in hand. Return False if some are still there when the time is over."""

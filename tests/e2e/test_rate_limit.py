@@ -12,7 +12,7 @@ import pytest
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from infra.cell import engines
-from simulation.scheduler import Scheduler
+from simulation.scheduler import Scheduler, SimulatedThreads
 from tests.support.breaker import LONG
 from tests.support.world import START, World
 
@@ -34,6 +34,7 @@ class Simultaneous(World):
             lambda: self.scheduler.now_s,
             self.sleep,
         )
+        self.runtime.threads = SimulatedThreads(self.scheduler)
 
     def now(self) -> datetime:
         self.clock = START + timedelta(seconds=self.scheduler.now_s)
@@ -51,15 +52,13 @@ class Simultaneous(World):
 
 @pytest.mark.parametrize("invocations", [1, 4])
 def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_once(
-    invocations: int, monkeypatch: pytest.MonkeyPatch
+    invocations: int,
 ) -> None:
     arrived: list[tuple[datetime, str]] = []
     turns: list[float] = []
     with engines.moto() as engine:
         w = Simultaneous()
         w.start(engine)
-        monkeypatch.setattr(deliver, "_threads", lambda: w.scheduler)
-        monkeypatch.setattr(deliver, "wait", w.scheduler.join)
         w.connect(destination={"rate_limit_per_s": LIMIT, "retry": LONG})
         for number in range(EVENTS):
             w.post(number, chat=100 + number % CHATS)

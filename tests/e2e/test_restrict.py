@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import WaybillError
+from chalicelib.flow import throttle
 from chalicelib.flow.delivery import pull as pulls
 from chalicelib.flow.jobs import replay
 from chalicelib.runtime import install
@@ -222,7 +223,7 @@ def test_too_many_pulls_are_slowed_down_and_use_nothing_up(cell: World) -> None:
     url = told(cell)
     cell.runtime.token_buckets.clear()
     for _ in range(2 * cell.runtime.settings.key_rate_per_s):
-        assert cell.runtime.admit(f"pull#{cell.tenant}", cell.runtime.settings.key_rate_per_s)
+        assert throttle.admit(cell.runtime, f"pull#{cell.tenant}", cell.runtime.settings.key_rate_per_s)
 
     slowed = pull(cell, url)
     cell.clock += timedelta(seconds=1)

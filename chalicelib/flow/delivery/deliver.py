@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -46,12 +45,6 @@ THREADS = 32
 """At most; an invocation has ten lanes, the local cell several invocations at once."""
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    # Kept: making ten threads costs more CPU than their ten deliveries.
-    return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="lane")
-
-
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """Deliver up to ten messages, each lane in its own thread. Return the ids of those that must come back."""
     batch = Batch(runtime)
@@ -73,9 +66,9 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     if len(lanes) == 1:
         results = [_lane(batch, group, tasks, states) for group in lanes.values()]
     else:
-        running = [_threads().submit(_lane, batch, group, tasks, states) for group in lanes.values()]
-        wait(running)  # no thread may run on after the invocation, even if one fails
-        results = [lane.result() for lane in running]
+        calls = [functools.partial(_lane, batch, group, tasks, states) for group in lanes.values()]
+        # All are waited for, even if one fails: no thread may run on after the invocation.
+        results = [lane.result() for lane in runtime.threads.run("lane", THREADS, calls)]
     for result in results:
         failed.update(result)
     try:

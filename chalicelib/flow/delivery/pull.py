@@ -24,6 +24,7 @@ from ...core.pattern.redaction import redact
 from ...core.tenant.records import Route
 from ...runtime import Runtime
 from ...store.snapshot import Snapshot
+from .. import throttle
 from ..redecision import consents_of, deciding, facts_now, grounds_now
 
 _REQUEST = "pull"
@@ -45,7 +46,7 @@ def content(runtime: Runtime, token: str) -> dict[str, Any]:
         AuditUnavailable: the entry of the look may not have been written.
     """
     link, snapshot = _genuine(runtime, token)  # 1
-    if not runtime.admit(f"pull#{link.tenant}", runtime.settings.key_rate_per_s):
+    if not throttle.admit(runtime, f"pull#{link.tenant}", runtime.settings.key_rate_per_s):
         raise TooMany("links are pulled too fast; slow down")
     now = runtime.now()
     if link.ends_at <= now:

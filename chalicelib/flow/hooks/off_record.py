@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,11 +49,6 @@ LEAST_S = 1.0
 """The least time for attempts, however late it is: a platform that posts again does no harm."""
 THREADS = 16
 _SEQUENCE = "0"
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="off-record")
 
 
 # Which are
@@ -171,10 +165,9 @@ def _send_all(runtime: Runtime, transfers: list[_Transfer], until_s: float) -> N
         for lane in lanes.values():
             _lane(batch, lane, until_s)
         return
-    running = [_threads().submit(_lane, batch, lane, until_s) for lane in lanes.values()]
+    calls = [functools.partial(_lane, batch, lane, until_s) for lane in lanes.values()]
     # Later lanes are not waited for: their entries count if they still write them, else deliver writes ``lost``.
-    done, _ = wait(running, timeout=until_s - runtime.monotonic() + MARGIN_S)
-    for ended in done:
+    for ended in runtime.threads.run("off-record", THREADS, calls, until_s - runtime.monotonic() + MARGIN_S):
         ended.result()
 
 

@@ -23,6 +23,7 @@ from ...observe import count, error
 from ...runtime import Runtime
 from ...store.queues import OutgoingMessage, body
 from ...store.source_cache import SourceContext
+from .. import throttle
 from . import platform_keys
 from .packing import pack_event
 
@@ -73,7 +74,7 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     door = runtime.source_cache.of(source) if ids.is_id(source, "src") else None  # 2
     if door is None or door.source.channel not in CHANNELS:
         return refuse(404, "not_found", "there is no such source: check the hook's address")
-    if not runtime.admit(source, runtime.settings.source_rate_per_s):  # 3
+    if not throttle.admit(runtime, source, runtime.settings.source_rate_per_s):  # 3
         return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
     channel = CHANNELS[door.source.channel]
     if len(request.body) > channel.CAPABILITIES.body_limit_bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +24,7 @@ from ...core.verify import bundle
 from ...runtime import Runtime
 from ...store.exports import LIFE
 from ...store.log import READERS, SealedLog
+from ...threads import Threads
 from ..request import Request
 from ..sealing.proofs import current_log, newest
 from ..sealing.seal import opened, sealed_log
@@ -159,7 +159,7 @@ Done = tuple[Cursor, Mapping[str, Any]]
 def _look(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -> Done:
     """Note the events that entries of the next piece touch."""
     at, found = cursor.at, set[str]()
-    for leaves in _read(_log(runtime, job), cursor.at, job.asked["size"]):
+    for leaves in _read(runtime.threads, _log(runtime, job), cursor.at, job.asked["size"]):
         at += len(leaves)
         found |= {event for leaf in leaves if selection.matches(leaf) and (event := event_of(leaf))}
     looked = cursor.looked
@@ -186,7 +186,7 @@ def _collect(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -
         _proof, functools.cache(one.node(size)), note.parse_note(bundle_members.checkpoint(one, size)), signed
     )
     at, count, data, proved = cursor.at, cursor.count, bytearray(), list[bytes]()
-    for leaves in _read(one, cursor.at, size):
+    for leaves in _read(runtime.threads, one, cursor.at, size):
         if wanted is None:
             tree = tree.extended(map(merkle.leaf_hash, leaves))
         for index, leaf in enumerate(leaves, at):
@@ -239,7 +239,7 @@ def _log(runtime: Runtime, job: Job) -> SealedLog:
     return sealed_log(runtime, job.tenant, job.asked["log"])
 
 
-def _read(one: SealedLog, start: int, size: int) -> Iterator[list[bytes]]:
+def _read(threads: Threads, one: SealedLog, start: int, size: int) -> Iterator[list[bytes]]:
     """Yield the leaves of one piece, some tiles at a time; ``start`` is where a tile begins.
 
     Raises:
@@ -248,13 +248,12 @@ def _read(one: SealedLog, start: int, size: int) -> Iterator[list[bytes]]:
     full = size // tiles.WIDTH
     first = start // tiles.WIDTH
     end = min(full, first + PIECE_TILES)
-    with ThreadPoolExecutor(READERS) as readers:
-        for group in range(first, end, GROUP_TILES):
-            numbers = range(group, min(group + GROUP_TILES, end))
-            bundles = list(readers.map(lambda n: tiles.unbundle(one.fixed(tiles.entries_path(n))), numbers))
-            if any(len(leaves) != tiles.WIDTH for leaves in bundles):
-                raise AuditBroken("an entry bundle is not full")
-            yield [leaf for leaves in bundles for leaf in leaves]
+    for group in range(first, end, GROUP_TILES):
+        numbers = range(group, min(group + GROUP_TILES, end))
+        bundles = list(threads.map(READERS, lambda n: tiles.unbundle(one.fixed(tiles.entries_path(n))), numbers))
+        if any(len(leaves) != tiles.WIDTH for leaves in bundles):
+            raise AuditBroken("an entry bundle is not full")
+        yield [leaf for leaves in bundles for leaf in leaves]
     if end == full:
         yield list(one.leaves(full * tiles.WIDTH, size))
 

@@ -117,7 +117,7 @@ def seal_log(
 
 def sealed_log(runtime: Runtime, tenant: str, log: str) -> SealedLog:
     """Return a tenant's log."""
-    return SealedLog(runtime.seals, runtime.evidence, tenant, log)
+    return SealedLog(runtime.seals, runtime.evidence, tenant, log, runtime.threads)
 
 
 def _unsealed(
