@@ -9,23 +9,21 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAGE ?= eu1
 WORKERS ?= 2
-# What is required indirectly is pinned as well, here and in the pip that Chalice runs to package a stage.
-# pip splits the variable at spaces, hence a URL.
-SPACE := $(subst x,,x x)
-export PIP_CONSTRAINT := file://$(subst $(SPACE),%20,$(CURDIR))/constraints.txt
-
-.PHONY: help setup run demo test check bench package rehearse deploy regions law-pages pictures soak load deaths fuzz clean
+# One lock serves every platform. It names no index.
+LOCK := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
+.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages pictures soak load deaths fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## Make .venv from the pinned requirements
 
-$(VENV)/.ready: requirements.txt requirements-serve.txt requirements-dev.txt constraints.txt
+$(VENV)/.ready: requirements.lock
 	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.13, 3.12 or 3.11 is needed and none is found. Set PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "Installing the pinned requirements into $(VENV) with $$($(BIN)/python --version) (a minute or two the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
 run: setup ## Run a whole cell on this machine (http://127.0.0.1:8080)
@@ -55,6 +53,16 @@ rehearse: setup ## Deploy the package to an emulator and run the demo's journey 
 
 deploy: setup ## Deploy STAGE with your AWS credentials
 	@$(BIN)/python -m infra.deploy $(STAGE)
+
+lock: ## Rewrite the hashes after a pin of requirements*.txt has changed
+	@test -x build/lock/bin/uv || "$(PYTHON)" -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@build/lock/bin/uv pip compile --quiet requirements-dev.txt --python-version 3.11 -o requirements.lock $(LOCK)
+	@grep -v '^chalice==' requirements.txt | build/lock/bin/uv pip compile --quiet - --python-version 3.13 \
+	  -c requirements.lock -o requirements-cell.lock $(LOCK)
+
+advisories: setup ## Compare the pins with the published security advisories
+	@$(BIN)/python -m tools.advisories
 
 regions: setup ## Rewrite the map of regions and countries from the installed botocore
 	@$(BIN)/python -m infra.deploy.regions

@@ -16,19 +16,24 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from . import sbom
+from .inspection import archive_faults, template_faults, year_warnings
 from .template import ROOT, RUNTIME, Cell, Document, UnknownStage, cell_of, fill, fragment, policy, stages
 
-# Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (read 2026-11-22)
-UNZIPPED_LIMIT_BYTES: Final = 250 * 1024 * 1024
+# Lambda's python3.13 runs on Amazon Linux 2023, with glibc 2.34. A wheel names the oldest glibc that it takes.
+# Source: https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html (read 2026-11-30)
+_GLIBC: Final = ("manylinux2014", "manylinux_2_28", "manylinux_2_34")
+_WHEELS_OF: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 
-# Source: the ELF specification, e_machine (read 2026-11-22)
-ELF_MACHINES: Final = {"x86_64": 0x3E, "arm64": 0xB7}
+
+LOCK: Final = "requirements-cell.lock"
+"""The file of everything that is packaged beside the app, with its hashes."""
 
 
 class BadPackage(Exception):
@@ -51,7 +56,7 @@ class Package:
 
 
 def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool = True) -> Package:
-    """Make ``out/template.json`` and ``out/deployment.zip`` for a stage, and check them.
+    """Make ``template.json``, ``deployment.zip`` and ``sbom.cdx.json`` in ``out`` for a stage, and check them.
 
     Args:
         project: where ``app.py`` and its requirements are.
@@ -62,12 +67,16 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
         BadPackage: Chalice failed, its result has faults, or this Python is not that of the functions.
     """
     cell = cell_of(stage)
-    if requirements and _pins(project) and (fault := interpreter_fault(sys.version_info[:2])):
+    if requirements and _locked(project / LOCK) and (fault := interpreter_fault(sys.version_info[:2])):
         raise BadPackage([fault])
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="waybill-package-") as scratch:
         staged = Path(scratch) / "project"
-        functions = _stage(project, staged, cell, requirements)
+        functions = _stage(project, staged, cell)
+        if requirements:
+            _vendor(project / LOCK, staged, _architecture(staged, stage))
+        bill = sbom.bill_of(staged / "vendor", cell.name)
+        (staged / "vendor" / sbom.NAME).write_text(bill, "utf-8")  # in the archive's root
         merge = Path(scratch) / "resources.json"
         merge.write_text(json.dumps(fragment(cell)), "utf-8")
         _run_chalice(stage, cell, staged, merge, Path(scratch) / "out")
@@ -88,18 +97,20 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
         raise BadPackage(faults)
     path = out / "template.json"
     path.write_text(json.dumps(template, indent=1), "utf-8")
+    (out / sbom.NAME).write_text(bill, "utf-8")
     return Package(cell, path, archive, archive.stat().st_size, unzipped)
 
 
-def _stage(project: Path, staged: Path, cell: Cell, requirements: bool) -> list[str]:
+def _stage(project: Path, staged: Path, cell: Cell) -> list[str]:
     """Copy what Chalice packages, with the cell's policies beside it; return the functions' names."""
     (staged / ".chalice").mkdir(parents=True)
     shutil.copy(project / "app.py", staged / "app.py")
-    pins = _pins(project) if requirements else []
-    (staged / "requirements.txt").write_text("".join(f"{pin}\n" for pin in pins), "utf-8")
-    for name in ("chalicelib", "vendor"):
-        if (project / name).is_dir():
-            shutil.copytree(project / name, staged / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    (staged / "requirements.txt").write_text("", "utf-8")  # Chalice's pip compares no hashes: see _vendor
+    (staged / "vendor").mkdir()
+    (staged / "chalicelib").mkdir()
+    if (project / "chalicelib").is_dir():
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+        shutil.copytree(project / "chalicelib", staged / "chalicelib", ignore=ignored, dirs_exist_ok=True)
     config = fill((ROOT / ".chalice" / "config.json").read_text("utf-8"), cell)
     (staged / ".chalice" / "config.json").write_text(config, "utf-8")
     functions: Mapping[str, Mapping[str, str]] = json.loads(config)["lambda_functions"]
@@ -108,20 +119,43 @@ def _stage(project: Path, staged: Path, cell: Cell, requirements: bool) -> list[
     return list(functions)
 
 
-def _pins(project: Path) -> list[str]:
-    """Read what is packaged beside the app.
+def _locked(lock: Path) -> list[str]:
+    """Read the requirements of a lock file. There are none where a project has no lock file."""
+    lines = lock.read_text("utf-8").splitlines() if lock.exists() else []
+    return [line.split(" ", 1)[0] for line in lines if line[:1].isalpha()]
 
-    Chalice adds its own runtime, two files, to every package. As a requirement it would bring its command line and, with
-    that, pip and setuptools.
+
+def _architecture(staged: Path, stage: str) -> str:
+    config: Document = json.loads((staged / ".chalice" / "config.json").read_text("utf-8"))
+    found: str = config["stages"][stage].get("lambda_architecture", config["lambda_architecture"])
+    return found
+
+
+def _vendor(lock: Path, staged: Path, architecture: str) -> None:
+    """Install the locked wheels of the functions' platform into ``vendor/``, which Chalice packages as it is.
+
+    Chalice adds its own runtime, two files. As a requirement it would bring its command line, pip and setuptools.
+
+    Raises:
+        BadPackage: pip failed: a hash differs, or a wheel is missing.
     """
-    lines = (project / "requirements.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "chalice=="))]
+    if not _locked(lock):
+        return
+    platforms = [f"--platform={glibc}_{_WHEELS_OF[architecture]}" for glibc in _GLIBC]
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"),
+        *("--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version", RUNTIME.removeprefix("python")),
+        *("--target", str(staged / "vendor"), *platforms, "-r", str(lock)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise BadPackage([f"pip ended with {done.returncode}:", *(done.stdout + done.stderr).splitlines()])
 
 
 def interpreter_fault(version: tuple[int, int]) -> str | None:
     """Say why this Python cannot package for the functions' Python; None where it can.
 
-    Chalice fetches the compiled dependencies, and we write the byte code, for the Python that runs.
+    Byte code is for the Python that writes it.
     """
     running = f"python{version[0]}.{version[1]}"
     if running == RUNTIME:
@@ -171,149 +205,6 @@ def _repack(source: Path, unpacked: Path, target: Path) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             made.writestr(entry, path.read_bytes())
-
-
-def template_faults(template: Document, cell: Cell, functions: list[str]) -> Iterator[str]:
-    """Yield what is wrong with a packaged template, one sentence each."""
-    resources: dict[str, Document] = template["Resources"]
-    for name, resource in resources.items():
-        if "Type" not in resource:
-            yield f"{name}: resources.json adds to it, but the app has no such function"
-            continue
-        if resource.get("Properties", {}).get("Runtime", RUNTIME) != RUNTIME:
-            yield f"{name}: runs on {resource['Properties']['Runtime']} and not on {RUNTIME}"
-        if resource["Type"] == "AWS::Serverless::Function":
-            yield from _function_faults(name, resource, cell)
-    roles = {name.replace("_", "-"): f"{''.join(w.title() for w in name.split('_'))}Role" for name in functions}
-    for function, role in roles.items():
-        if role not in resources:
-            yield f"{role}: .chalice/config.json has settings for {function}, but the app has no such function"
-        elif [p["PolicyDocument"] for p in resources[role]["Properties"]["Policies"]] != [policy(function, cell)]:
-            yield f"{role}: its policy is not .chalice/policy-{function}.json"
-    known = {*roles.values(), *fragment(cell)["Resources"]}
-    for name, resource in resources.items():
-        if resource.get("Type") == "AWS::IAM::Role" and name not in known:
-            yield f"{name}: a role without a policy of its own in .chalice"
-    yield from _rest_faults(resources.get("RestAPI", {}).get("Properties", {}))
-    yield from _path_faults(resources)
-    yield from _evidence_faults(resources)
-
-
-# The policy must deny these to every principal, break-glass roles among them.
-_OBJECTS_STAY: Final = frozenset(
-    {
-        "s3:DeleteObject",
-        "s3:DeleteObjectVersion",
-        "s3:PutObjectRetention",
-        "s3:PutObjectLegalHold",
-        "s3:BypassGovernanceRetention",
-    }
-)
-_LOCK_YEARS: Final = 7
-
-
-def _evidence_faults(resources: Mapping[str, Document]) -> Iterator[str]:
-    """Yield what is wrong with the evidence bucket: it must be locked, versioned, encrypted, private and retained."""
-    bucket, policy_of = resources.get("EvidenceBucket", {}), resources.get("EvidenceBucketPolicy", {})
-    if bucket.get("Type") != "AWS::S3::Bucket" or policy_of.get("Type") != "AWS::S3::BucketPolicy":
-        yield "EvidenceBucket: the bucket or its policy is missing"
-        return
-    properties = bucket["Properties"]
-    lock = properties.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
-    if not properties.get("ObjectLockEnabled") or lock.get("Mode") not in ({"Ref": "EvidenceLock"}, "COMPLIANCE"):
-        yield "EvidenceBucket: its objects are not locked"
-    elif lock.get("Years", 0) < _LOCK_YEARS:
-        yield f"EvidenceBucket: its objects are locked for less than {_LOCK_YEARS} years"
-    if properties.get("VersioningConfiguration") != {"Status": "Enabled"}:
-        yield "EvidenceBucket: without versions an object could be written over"
-    rules = properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [])
-    if [r["ServerSideEncryptionByDefault"].get("SSEAlgorithm") for r in rules] != ["aws:kms"]:
-        yield "EvidenceBucket: it is not encrypted with the audit key"
-    if list(properties.get("PublicAccessBlockConfiguration", {}).values()) != [True] * 4:
-        yield "EvidenceBucket: it could be opened to the public"
-    if bucket.get("DeletionPolicy") != "Retain" or bucket.get("UpdateReplacePolicy") != "Retain":
-        yield "EvidenceBucket: it would go with its stack"
-    denied = [
-        s
-        for s in policy_of.get("Properties", {}).get("PolicyDocument", {}).get("Statement", [])
-        if s["Effect"] == "Deny" and s["Principal"] == "*"
-    ]
-    stays = {a for s in denied if "Condition" not in s and "/*" in json.dumps(s.get("Resource")) for a in s["Action"]}
-    if missing := sorted(_OBJECTS_STAY - stays):
-        yield f"EvidenceBucketPolicy: {', '.join(missing)} is not denied to everybody"
-    once = {"Null": {"s3:if-none-match": "true"}}
-    if not any(s["Action"] == "s3:PutObject" and s.get("Condition") == once for s in denied):
-        yield "EvidenceBucketPolicy: an object could be written over"
-
-
-def year_warnings(template: Document, today: date) -> Iterator[str]:
-    """Yield the audit tables that a template lacks. From November on, the next year's table is needed."""
-    wanted = {today.year} | ({today.year + 1} if today.month >= 11 else set())
-    names = [str(r.get("Properties", {}).get("TableName", "")) for r in template["Resources"].values()]
-    for year in sorted(wanted):
-        if not any(name.endswith(f"-audit-{year}") for name in names):
-            yield f"there is no audit table for {year}: add AuditTable{year} and TripwireOn{year} (docs/operations.md)"
-
-
-def _function_faults(name: str, resource: Document, cell: Cell) -> Iterator[str]:
-    properties = resource["Properties"]
-    if not properties.get("FunctionName", "").startswith(f"waybill-{cell.name}-"):
-        yield f"{name}: resources.json does not name it after the cell; its log group would be another's"
-    for event in properties.get("Events", {}).values():
-        if event.get("Type") != "SQS":
-            continue
-        source = event["Properties"]
-        if source.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-            yield f"{name}: without ReportBatchItemFailures one failed message loses the rest of its batch"
-        if source.get("MaximumBatchingWindowInSeconds"):
-            yield f"{name}: a FIFO queue takes no batching window"
-        if not 1 <= source.get("BatchSize", 0) <= 10:
-            yield f"{name}: a FIFO queue gives at most ten messages at once"
-        if not resource.get("DependsOn"):
-            yield f"{name}: without DependsOn its queue may not exist yet when it is mapped"
-
-
-def _rest_faults(api: Mapping[str, Any]) -> Iterator[str]:
-    if api.get("EndpointConfiguration") != "REGIONAL":
-        yield "RestAPI: not REGIONAL, so that TLS could end in another country"
-    if api.get("DefinitionBody", {}).get("x-amazon-apigateway-binary-media-types") != ["*/*"]:
-        yield "RestAPI: its binary types are not */*, so that bodies that are not UTF-8 would be changed"
-
-
-_WRITES_PATHS: Final = ("AccessLogSetting", "AccessLogSettings", "TracingEnabled")
-_WRITES_REQUESTS: Final = ("LoggingLevel", "DataTraceEnabled")
-
-
-def _path_faults(resources: Mapping[str, Document]) -> Iterator[str]:
-    """Yield the stages that would log addresses: pull links and the tokens of some hooks are secrets in an address."""
-    for name in ("RestAPI", "HooksStage"):
-        properties = resources.get(name, {}).get("Properties", {})
-        settings = [properties.get("DefaultRouteSettings", {}), *properties.get("MethodSettings", [])]
-        named = [p for p in _WRITES_PATHS if p in properties] + [
-            p for p in _WRITES_REQUESTS for s in settings if p in s
-        ]
-        if named:
-            yield f"{name}: {', '.join(named)} would write secret addresses down"
-
-
-def archive_faults(archive: zipfile.ZipFile, architecture: str) -> Iterator[str]:
-    """Yield what is wrong with a packaged archive: compiled code for another machine, too much of it, the app missing."""
-    names = set(archive.namelist())
-    if "app.py" not in names:
-        yield "deployment.zip: app.py is missing"
-    for tool in ("pip", "setuptools"):
-        if f"{tool}/__init__.py" in names:
-            yield f"deployment.zip: {tool} does not belong into a function; something that is required wants it"
-    if sum(entry.file_size for entry in archive.infolist()) > UNZIPPED_LIMIT_BYTES:
-        yield "deployment.zip: more than the 250 MiB that Lambda takes unzipped"
-    for name in sorted(names):
-        with archive.open(name) as member:
-            head = member.read(20)
-        if head[:4] != b"\x7fELF":
-            continue
-        machine = int.from_bytes(head[18:20], "little")
-        if machine != ELF_MACHINES[architecture]:
-            yield f"deployment.zip: {name} is compiled for another machine than {architecture}"
 
 
 def check() -> list[str]:

@@ -205,12 +205,14 @@ def documents() -> list[Path]:
 
 def requirements(name: str) -> list[Requirement]:
     lines = (ROOT / name).read_text("utf-8").splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
+    return [Requirement(line.removesuffix("\\")) for line in lines if line and not line.startswith(("#", "-", " "))]
 
 
 def pins() -> dict[str, str]:
     found: dict[str, str] = {}
-    for requirement in requirements("constraints.txt"):
+    for requirement in requirements("requirements.lock"):
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", str(requirement)
         found[canonicalize_name(requirement.name)] = specifier.version
@@ -221,7 +223,7 @@ ALL = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_requirements_are_pinned_exactly_and_as_the_constraints_say(name: str) -> None:
+def test_requirements_are_pinned_exactly_and_as_the_lock_says(name: str) -> None:
     for requirement in requirements(name):
         operators = [(s.operator, s.version) for s in requirement.specifier]
         assert operators == [("==", pins()[canonicalize_name(requirement.name)])], str(requirement)
@@ -273,8 +275,31 @@ def closure(roots: list[Requirement]) -> set[str]:
 def test_everything_that_is_required_indirectly_is_pinned() -> None:
     needed = closure([r for name in ALL for r in requirements(name)])
 
-    assert needed - set(pins()) <= {"pip"}
-    assert set(pins()) - needed == set()
+    assert set(pins()) ^ needed == set()
+
+
+def hashes(name: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Return the version and the hashes of each requirement of a lock file, by name."""
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    for block in re.split(r"(?m)^(?=\w)", (ROOT / name).read_text("utf-8"))[1:]:
+        requirement = Requirement(block.split("\\\n", 1)[0])
+        hashed = re.findall(r"--hash=sha256:([0-9a-f]{64})\b", block)
+        found[canonicalize_name(requirement.name)] = (str(requirement.specifier), frozenset(hashed))
+    return found
+
+
+def test_every_pin_has_its_hashes_and_no_index_is_named() -> None:
+    for name in ("requirements.lock", "requirements-cell.lock"):
+        assert [n for n, (_, hashed) in hashes(name).items() if not hashed] == []
+        assert "://" not in (ROOT / name).read_text("utf-8")
+
+
+def test_packages_hold_what_the_functions_require_as_it_is_locked() -> None:
+    packaged, everything = hashes("requirements-cell.lock"), hashes("requirements.lock")
+    needed = closure([r for r in requirements("requirements.txt") if r.name != "chalice"])
+
+    assert set(packaged) == needed
+    assert {name: everything[name] for name in packaged} == packaged
 
 
 @pytest.mark.parametrize("name", ALL)

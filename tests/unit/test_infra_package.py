@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import json
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from cfnlint import api as cfnlint
 
-from infra.deploy import package, template
+from infra.deploy import inspection, package, sbom, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 STAGES = sorted(json.loads(template.CONFIG.read_text("utf-8"))["stages"])
@@ -246,14 +247,14 @@ def test_a_fault_is_found_when_a_template_has_one(
     spoilt = copy.deepcopy(eu1)
     spoil(spoilt)
 
-    faults = list(package.template_faults(spoilt, template.cell_of("eu1"), FUNCTIONS))
+    faults = list(inspection.template_faults(spoilt, template.cell_of("eu1"), FUNCTIONS))
 
     assert len(faults) == 1
     assert words in faults[0]
 
 
 def test_no_fault_is_found_when_a_template_is_sound(eu1: dict[str, Any]) -> None:
-    assert list(package.template_faults(eu1, template.cell_of("eu1"), FUNCTIONS)) == []
+    assert list(inspection.template_faults(eu1, template.cell_of("eu1"), FUNCTIONS)) == []
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_next_years_table_is_missed_from_november_on(eu1: dict[str, Any], today:
         name: r for name, r in eu1["Resources"].items() if name not in tables - {"AuditTable2026", "AuditTable2027"}
     }
 
-    found = list(package.year_warnings({"Resources": known}, today))
+    found = list(inspection.year_warnings({"Resources": known}, today))
 
     assert [line.partition("table for ")[2][:4] for line in found] == lacking
 
@@ -301,7 +302,7 @@ def _elf(machine: int) -> bytes:
 def test_a_fault_is_found_when_an_archive_has_one(members: dict[str, bytes], words: str) -> None:
     archive = _archive(members)
 
-    faults = list(package.archive_faults(archive, "arm64"))
+    faults = list(inspection.archive_faults(archive, "arm64"))
 
     assert len(faults) == 1
     assert words in faults[0]
@@ -310,14 +311,13 @@ def test_a_fault_is_found_when_an_archive_has_one(members: dict[str, bytes], wor
 def test_no_fault_is_found_when_compiled_code_is_for_the_functions_machine() -> None:
     archive = _archive({"app.py": b"", "a.so": _elf(0xB7)})
 
-    faults = list(package.archive_faults(archive, "arm64"))
+    faults = list(inspection.archive_faults(archive, "arm64"))
 
     assert faults == []
 
 
 def test_packaging_says_why_when_the_app_does_not_import(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import a_module_that_is_not_there\n", "utf-8")
-    (tmp_path / "requirements.txt").write_text("", "utf-8")
 
     with pytest.raises(package.BadPackage, match="a_module_that_is_not_there"):
         package.package("eu1", tmp_path / "out", tmp_path)
@@ -326,7 +326,7 @@ def test_packaging_says_why_when_the_app_does_not_import(tmp_path: Path) -> None
 def test_packaging_is_refused_when_the_python_is_not_that_of_the_functions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "requirements.txt").write_text("# pins\nidna==3.20\n", "utf-8")
+    (tmp_path / package.LOCK).write_text("idna==3.20 \\\n    --hash=sha256:00\n", "utf-8")
     monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
 
     with pytest.raises(package.BadPackage, match=r"run on python3\.13 and this is python3\.12: run `make clean`"):
@@ -345,3 +345,40 @@ def test_every_function_runs_on_one_python_when_a_stage_is_packaged(made: packag
 
     assert {"Hooks", "Tripwire"} < runtimes.keys()
     assert set(runtimes.values()) == {template.RUNTIME}
+
+
+def test_packaging_is_refused_when_a_hash_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "app.py").write_text((APP / "app.py").read_text("utf-8"), "utf-8")
+    wheel = _wheel(tmp_path, "tiny", "1.0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(package, "interpreter_fault", lambda version: None)
+    lock = tmp_path / package.LOCK
+
+    lock.write_text(f"tiny==1.0 \\\n    --hash=sha256:{hashlib.sha256(wheel).hexdigest()}\n", "utf-8")
+    made = package.package("eu1", tmp_path / "right", tmp_path)
+    lock.write_text(f"tiny==1.0 \\\n    --hash=sha256:{'0' * 64}\n", "utf-8")
+    with pytest.raises(package.BadPackage, match="DO NOT MATCH THE HASHES"):
+        package.package("eu1", tmp_path / "wrong", tmp_path)
+
+    with zipfile.ZipFile(made.archive) as archive:
+        assert "tiny.py" in archive.namelist()
+        bill = json.loads(archive.read(sbom.NAME))
+    assert [(c["name"], c["version"], c["licenses"]) for c in bill["components"]] == [
+        ("tiny", "1.0", [{"license": {"id": "MIT"}}])
+    ]
+    assert (tmp_path / "right" / sbom.NAME).read_text("utf-8") == json.dumps(bill, indent=1)
+
+
+def _wheel(folder: Path, name: str, version: str) -> bytes:
+    """Write a wheel of one module."""
+    info = f"{name}-{version}.dist-info"
+    about = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\nLicense-Expression: MIT\n"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{info}/METADATA", about)
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return (folder / f"{name}-{version}-py3-none-any.whl").read_bytes()
