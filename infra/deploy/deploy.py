@@ -31,7 +31,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from .package import BadPackage, Package, package, year_warnings
+from .inspection import year_warnings
+from .package import BadPackage, Package, package
 from .template import Document, UnknownStage, cell_of, guardrails
 
 STACK_LIMIT_S: Final = 1800

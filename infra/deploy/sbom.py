@@ -1,6 +1,6 @@
 """The bill of materials of a package: each dependency with its version, its licence and its files' origin, as CycloneDX.
 
-The bill is in the archive and beside it. Equal dependencies give equal bytes: it has no time and no random serial number.
+The bill is in the archive and beside it. Equal dependencies give equal bytes: its time is fixed and its serial number is made of its content.
 
 Source: https://cyclonedx.org/docs/1.6/json/ (read 2026-11-30).
 """
@@ -8,6 +8,7 @@ Source: https://cyclonedx.org/docs/1.6/json/ (read 2026-11-30).
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -27,15 +28,16 @@ NAME: Final = "sbom.cdx.json"
 def bill_of(installed: Path, cell: str) -> str:
     """Make the CycloneDX JSON of the distributions in a folder, for a cell's package."""
     found = {canonicalize_name(d.name): d for d in metadata.distributions(path=[str(installed)])}
-    components = {name: _component(name, found[name]) for name in sorted(found)}
+    components: dict[str, Component] = {name: _component(name, found[name]) for name in sorted(found)}
     root = Component(name=f"waybill-{cell}", type=ComponentType.APPLICATION, bom_ref="waybill")
     bom = Bom(components=components.values(), metadata=BomMetaData(component=root))
     bom.register_dependency(root, components.values())
-    for name, component in components.items():
-        bom.register_dependency(component, [components[n] for n in _needs(found[name]) if n in components])
+    for component in components.values():
+        needs = _needs(found[canonicalize_name(component.name)])
+        bom.register_dependency(component, [components[name] for name in needs if name in components])
     listed = "\n".join(str(component.purl) for component in components.values())
     bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, f"{cell}\n{listed}")
-    bom.metadata.timestamp = None
+    bom.metadata.timestamp = datetime(1980, 1, 1, tzinfo=UTC)  # that of the archive's files
     return JsonV1Dot6(bom).output_as_string(indent=1)
 
 
