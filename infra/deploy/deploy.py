@@ -23,7 +23,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +30,6 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from .inspection import year_warnings
 from .package import BadPackage, Package, package
 from .template import Document, UnknownStage, cell_of, guardrails
 
@@ -101,8 +99,6 @@ class Deployment:
         if self.endpoint is None and '"WAYBILL_ALLOW_CIDRS"' in self.made.template.read_text("utf-8"):
             raise DeployFault("this stage lets destinations name loopback addresses: it is for rehearsals, not for AWS")
         account = str(self.sts.get_caller_identity()["Account"])
-        for line in year_warnings(json.loads(self.made.template.read_text("utf-8")), datetime.now(UTC).date()):
-            self.say(f"warning: {line}")
         self.say(f"account {account}, region {self.made.cell.region}, stack {self.stack}")
         address = self._upload(account)
         if self._change_set(address):

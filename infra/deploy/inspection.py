@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any, Final
 
 from .template import RUNTIME, Cell, Document, fragment, policy
@@ -88,15 +87,6 @@ def _evidence_faults(resources: Mapping[str, Document]) -> Iterator[str]:
     once = {"Null": {"s3:if-none-match": "true"}}
     if not any(s["Action"] == "s3:PutObject" and s.get("Condition") == once for s in denied):
         yield "EvidenceBucketPolicy: an object could be written over"
-
-
-def year_warnings(template: Document, today: date) -> Iterator[str]:
-    """Yield the audit tables that a template lacks. From November on, the next year's table is needed."""
-    wanted = {today.year} | ({today.year + 1} if today.month >= 11 else set())
-    names = [str(r.get("Properties", {}).get("TableName", "")) for r in template["Resources"].values()]
-    for year in sorted(wanted):
-        if not any(name.endswith(f"-audit-{year}") for name in names):
-            yield f"there is no audit table for {year}: add AuditTable{year} and TripwireOn{year} (docs/operations.md)"
 
 
 def _function_faults(name: str, resource: Document, cell: Cell) -> Iterator[str]:

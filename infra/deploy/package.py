@@ -18,12 +18,11 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from . import sbom
-from .inspection import archive_faults, template_faults, year_warnings
+from .inspection import archive_faults, template_faults
 from .template import ROOT, RUNTIME, Cell, Document, UnknownStage, cell_of, fill, fragment, policy, stages
 
 # Lambda's python3.13 runs on Amazon Linux 2023, with glibc 2.34. A wheel names the oldest glibc that it takes.
@@ -225,12 +224,6 @@ def check() -> list[str]:
     return faults
 
 
-def warnings() -> list[str]:
-    """Return what will be a fault soon."""
-    cell = cell_of(next(iter(stages())))
-    return list(year_warnings(fragment(cell), datetime.now(UTC).date()))
-
-
 def main() -> int:
     """Package the stage that the command line names, or check all."""
     parser = argparse.ArgumentParser(
@@ -242,8 +235,6 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.check:
         try:
-            for line in warnings():
-                print(f"warning: {line}", file=sys.stderr)
             faults = check()
         except UnknownStage as fault:
             faults = [str(fault)]

@@ -1,7 +1,7 @@
 """The resources of a cell: ``resources.json``, the alarms and the policies, filled with the cell's names.
 
 The JSON files are CloudFormation with four placeholders of ours, ``${Cell}``, ``${Region}``, ``${Country}`` and
-``${Runtime}``, and one inclusion, ``${File:name}``. We replace them as text, because Chalice merges files and not
+``${Runtime}``, and one inclusion, ``${File:name}``. A resource with ``${Year}`` in its id stands for one of each year. We replace them as text, because Chalice merges files and not
 parameters. So one file serves every cell, and a packaged template names its region and works in no other.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ RUNTIME: Final = "python3.13"
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html (read 2026-11-30)
 """
+
+FIRST_YEAR: Final = 2026
+"""The year of the oldest audit table. Each deployment makes that of the next year, too."""
 
 Document = dict[str, Any]
 
@@ -125,14 +129,25 @@ def fill(text: str, cell: Cell) -> str:
     return text
 
 
-def fragment(cell: Cell) -> Document:
+def fragment(cell: Cell, today: date | None = None) -> Document:
     """Make the document that Chalice merges into its template: ``resources.json`` and the alarms.
 
     Intrinsics are left to CloudFormation.
+
+    Args:
+        today: the UTC date, which decides for which years there are audit tables; that of the clock unless given.
     """
     document: Document = json.loads(fill(RESOURCES.read_text("utf-8"), cell))
-    document["Resources"] |= alarms.resources(cell.name)
+    years = range(FIRST_YEAR, (today or datetime.now(UTC).date()).year + 2)
+    document["Resources"] = dict(_of_years(document["Resources"], years)) | alarms.resources(cell.name)
     return document
+
+
+def _of_years(resources: Mapping[str, Document], years: Iterable[int]) -> Iterator[tuple[str, Document]]:
+    for name, resource in resources.items():
+        for year in years if "${Year}" in name else ("",):
+            made = json.dumps([name, resource]).replace("${Year}", str(year))
+            yield tuple(json.loads(made))
 
 
 def policy(function: str, cell: Cell) -> Document:

@@ -9,7 +9,6 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -255,27 +254,6 @@ def test_a_fault_is_found_when_a_template_has_one(
 
 def test_no_fault_is_found_when_a_template_is_sound(eu1: dict[str, Any]) -> None:
     assert list(inspection.template_faults(eu1, template.cell_of("eu1"), FUNCTIONS)) == []
-
-
-@pytest.mark.parametrize(
-    ("today", "lacking"),
-    [
-        (date(2026, 10, 31), []),
-        (date(2026, 11, 1), []),
-        (date(2027, 10, 31), []),
-        (date(2027, 11, 1), ["2028"]),
-        (date(2029, 3, 1), ["2029"]),
-    ],
-)
-def test_next_years_table_is_missed_from_november_on(eu1: dict[str, Any], today: date, lacking: list[str]) -> None:
-    tables = {name for name in eu1["Resources"] if name.startswith("AuditTable")}
-    known = {
-        name: r for name, r in eu1["Resources"].items() if name not in tables - {"AuditTable2026", "AuditTable2027"}
-    }
-
-    found = list(inspection.year_warnings({"Resources": known}, today))
-
-    assert [line.partition("table for ")[2][:4] for line in found] == lacking
 
 
 def _archive(members: dict[str, bytes]) -> zipfile.ZipFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
@@ -61,8 +62,9 @@ SHAPES = {
     "data": ("pk sk", {"day": "day at", "due": "due_shard due_at"}, "ttl", True, None),
     "people": ("pk", {}, None, False, None),
     "audit-2026": ("pk sk", {"subject": "subject sk"}, None, True, "NEW_AND_OLD_IMAGES"),
-    "audit-2027": ("pk sk", {"subject": "subject sk"}, None, True, "NEW_AND_OLD_IMAGES"),
 }
+NEXT_YEAR = datetime.now(UTC).year + 1
+SHAPES |= {f"audit-{year}": SHAPES["audit-2026"] for year in range(2027, NEXT_YEAR + 1)}
 
 
 def test_the_tables_have_their_shapes_when_read() -> None:
@@ -269,3 +271,18 @@ def test_queue_gives_a_message_up_when_its_consumer_expects_it(name: str) -> Non
     policy = json.loads(QUEUES[name].create["Attributes"]["RedrivePolicy"])
 
     assert policy["maxReceiveCount"] == RECEIVES_MAX
+
+
+@pytest.mark.parametrize(
+    ("today", "last"), [(date(2026, 11, 30), 2027), (date(2026, 12, 31), 2027), (date(2030, 1, 1), 2031)]
+)
+def test_each_deployment_makes_the_audit_table_of_the_next_year(today: date, last: int) -> None:
+    resources = template.fragment(Cell(*EU), today)["Resources"]
+
+    years = range(2026, last + 1)
+    assert {n for n in resources if n.startswith("AuditTable")} == {f"AuditTable{year}" for year in years}
+    for year in years:
+        assert resources[f"AuditTable{year}"]["Properties"]["TableName"] == f"waybill-eu1-audit-{year}"
+        mapping = resources[f"TripwireOn{year}"]["Properties"]
+        assert mapping["EventSourceArn"] == {"Fn::GetAtt": [f"AuditTable{year}", "StreamArn"]}
+    assert "${Year}" not in json.dumps(resources)
