@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from chalicelib import law as laws
 from chalicelib.core import times
 from chalicelib.core.log import merkle, note, proofs, tiles
 from chalicelib.core.verify import bundle
@@ -69,7 +70,8 @@ def judged(world: World, entries: Iterable[Mapping[str, Any]]) -> Iterator[Broke
             continue
         key = note.VerifierKey(world.inspector.origin(tenant, log), world.inspector.signer.public_key)
         report = verify(
-            _tar(world, objects, tenant, log, leaves, key), VerifierInput(world.now() + LATER, vkeys=(key,))
+            _tar(world, objects, tenant, log, leaves, key),
+            VerifierInput(world.now() + LATER, laws.bulk(), vkeys=(key,)),
         )
         found = {fault.name for fault in report.faults}
         if found:

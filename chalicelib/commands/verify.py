@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .. import law as laws
 from ..core import times
 from ..core.errors import AuditBroken
 from ..core.log import note
@@ -119,6 +120,7 @@ def trust(
         quorum=quorum,
         seen=_seen(Path(seen)) if seen is not None else None,
         now=_time(now) if now is not None else datetime.now(UTC),
+        bulk=laws.bulk(),
         self_attested=self_attested,
     )
 

@@ -12,6 +12,7 @@ from ..core.errors import WrongRegion
 
 if TYPE_CHECKING:
     from ..core.explain.profile import FormProfile
+    from ..core.law.derived import BulkCounts
     from ..core.law.loader import Law
     from ..core.law.thresholds import Threshold
 
@@ -51,6 +52,13 @@ def installed() -> Law:
     from ..core.law.loader import load_law  # the compiler of rules: hooks asks for its region only
 
     return load_law(texts())
+
+
+def bulk() -> BulkCounts:
+    """Return the numbers of bulk data under US law, for laws that come from a bundle."""
+    from ..core.law.derived import bulk_counts
+
+    return bulk_counts(tomllib.loads((files(__package__) / "thresholds.toml").read_text(encoding="utf-8")))
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import law as laws
 from chalicelib.core.errors import AuditBroken
 from chalicelib.core.log import leaf, merkle, note, seal, tiles
 from chalicelib.core.log.seal import EntryRow
@@ -151,7 +152,7 @@ def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key(
         mine = tar(w)  # the auditor's own copy
         seen = of_log(w)["checkpoint"]
         rows = [EntryRow(e["at"], e["id"], leaf.canonical(e)) for e in (json.loads(one) for one in leaves(w))]
-        assert verify(mine, VerifierInput(w.clock, vkeys=(key(w),))).code == 0
+        assert verify(mine, VerifierInput(w.clock, laws.bulk(), vkeys=(key(w),))).code == 0
         for _ in range(2):
             intruder.delete(intruder.seal_row(0))
         fork, data = seal.integrate(None, rows[1:], w.clock)
@@ -164,8 +165,8 @@ def test_the_auditor_notices_when_a_forked_tree_is_signed_with_the_logs_own_key(
         for old in (3, 6):
             intruder.s3.delete_object(Bucket=BUCKET, Key=f"logs/{w.tenant}/2026/checkpoints/{old}")
 
-        alone = verify(tar(w), VerifierInput(w.clock, vkeys=(key(w),)))
-        compared = verify(tar(w), VerifierInput(w.clock, vkeys=(key(w),), seen=_seen(seen)))
+        alone = verify(tar(w), VerifierInput(w.clock, laws.bulk(), vkeys=(key(w),)))
+        compared = verify(tar(w), VerifierInput(w.clock, laws.bulk(), vkeys=(key(w),), seen=_seen(seen)))
 
         assert alone.code == 0  # alone, a fork is a log like any other
         assert (compared.code, {f.name for f in compared.faults}) == (2, {"seen_ahead"})
@@ -176,7 +177,7 @@ def test_the_auditor_notices_when_an_old_checkpoint_is_served() -> None:
         seen = _seen(of_log(w)["checkpoint"])
         intruder.replace("checkpoint", of_log(w)["checkpoints/3"])
 
-        report = verify(_cut(w, 3), VerifierInput(w.clock, vkeys=(key(w),), seen=seen))
+        report = verify(_cut(w, 3), VerifierInput(w.clock, laws.bulk(), vkeys=(key(w),), seen=seen))
 
         assert report.code == 2 and {f.name for f in report.faults} == {"seen_ahead"}
 

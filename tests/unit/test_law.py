@@ -14,7 +14,8 @@ import rfc8785
 
 from chalicelib.core.countries import COUNTRIES
 from chalicelib.core.law.bases import BasisKind
-from chalicelib.core.law.loader import LawRefused, load_law
+from chalicelib.core.law.compiling import LANGUAGE
+from chalicelib.core.law.loader import LawRefused, load_law, load_pack
 from chalicelib.law import installed, texts
 from chalicelib.law.pages import DOCS, pages
 
@@ -235,3 +236,55 @@ def test_every_kind_of_record_has_a_term_when_exported() -> None:
         vocabulary = {"https://w3id.org/dpv": "dpv:", "https://w3id.org/dpv/legal/eu/gdpr": "eu-gdpr:"}.get(prefix)
         assert vocabulary is None or vocabulary + term in listed, kind
         assert vocabulary is not None or term == kind.value
+
+
+# Numbers of bulk data
+
+
+def test_numbers_of_bulk_data_stay_as_long_as_the_rule_language() -> None:
+    # A pack holds no numbers: old evidence is decided again with the installed ones.
+    assert (LANGUAGE, dict(installed().bulk)) == (
+        2,
+        {
+            "identifiers_12m": 100_001,
+            "geo_devices_12m": 1_001,
+            "health_12m": 10_001,
+            "biometric_12m": 1_001,
+            "financial_12m": 10_001,
+            "genomic_12m": 101,
+        },
+    )
+
+
+def test_a_law_without_the_numbers_that_it_needs_is_refused() -> None:
+    with pytest.raises(LawRefused) as refused:
+        load_law({name: text for name, text in texts().items() if name != "thresholds.toml"})
+
+    assert refused.value.faults == ["thresholds.toml: is missing"]
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ('counter = "genomic_12m"', 'counter = "health_12m"'),
+        ("number = 100\n", 'number = "many"\n'),
+        ('law = "US"', 'law = "RU"'),
+        ("[[threshold]]", "[[limit]]"),
+    ],
+)
+def test_a_law_is_refused_when_a_number_of_bulk_data_has_a_fault(line: str, instead: str) -> None:
+    whole = texts()
+
+    with pytest.raises(LawRefused) as refused:
+        load_law(whole | {"thresholds.toml": whole["thresholds.toml"].replace(line, instead)})
+
+    assert [fault.partition(": ")[0] for fault in refused.value.faults] == ["thresholds.toml"]
+
+
+def test_a_pack_decides_by_the_installed_numbers() -> None:
+    law = installed()
+
+    packed = load_pack(law.canonical, law.bulk)
+    assert (packed.hash, packed.bulk) == (law.hash, law.bulk)
+    with pytest.raises(LawRefused):
+        load_pack(law.canonical, {})

@@ -162,7 +162,7 @@ def test_pack_of_the_first_rule_language_decides_as_it_did() -> None:
     pack = LAW.document()
     for table in pack["laws"]:
         table.pop("language", None)
-    old = load_pack(rfc8785.dumps(pack))
+    old = load_pack(rfc8785.dumps(pack), LAW.bulk)
     record = {"kind": "consent", "recipient": "rcp_other"}
     facts = facts_of(
         {"id": "a", "base": "deliver", "home": "DE", "to": "DE", "with": [record], "without": ["contract"]}

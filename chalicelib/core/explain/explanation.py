@@ -19,7 +19,8 @@ from ..law.compiling import Compiler
 from ..law.decision import STRICTNESS, Decision, Finding, by_id
 from ..law.derived import DERIVED
 from ..law.judgement import Case, LawEvaluation, Place
-from ..law.loader import Law, LawFile
+from ..law.law_file import LawFile
+from ..law.loader import Law
 from ..law.residency import decide, judged
 from ..law.rules import Rule
 from ..tenant.switches import Switch

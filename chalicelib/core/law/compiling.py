@@ -180,7 +180,7 @@ class Compiler:
         def check(scene: ConditionFacts) -> Truth:
             answer = scene.derived.get(name)
             if answer is None:
-                truth, unknown = derive(scene.facts, scene.sent)
+                truth, unknown = derive(scene.facts, scene.sent, scene.bulk)
                 answer = scene.derived[name] = Truth(truth, unknown)
             if answer.truth is None:
                 return answer

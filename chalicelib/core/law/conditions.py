@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .bases import BasisKind, BasisRecord
 from .clocks import Calendar
+from .derived import BulkCounts
 from .facts import UNKNOWN_ONWARD, FactParty, Facts
 
 NONE: frozenset[str] = frozenset()
@@ -52,12 +53,13 @@ class ConditionFacts:
     """The input of a condition: the facts under one law on its civil day, for one party and one country.
 
     ``records`` are the basis records that are valid on the day, by kind. ``transfer`` says that ``destination`` is a country
-    outside the law's own; ``relied`` is the permit that this transfer relies on.
+    outside the law's own; ``relied`` is the permit that this transfer relies on. ``bulk`` is the law's.
     """
 
     facts: Facts
     sent: frozenset[str] | None
     derived: dict[str, Truth]
+    bulk: BulkCounts
     code: str
     day: date
     calendar: Calendar

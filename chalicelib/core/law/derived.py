@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from .facts import Facts
 
 Found = tuple[bool | None, frozenset[str]]
+BulkCounts = Mapping[str, int]
+"""From a counter of US law to the first count that is bulk."""
+
+Derivation = Callable[[Facts, frozenset[str] | None, BulkCounts], Found]
+"""Computes a fact from the given ones, the classes that are sent (None: unknown) and the numbers of bulk data."""
 
 _NOTHING: frozenset[str] = frozenset()
 COLLECTS = frozenset({"receive", "store", "cache"})
@@ -18,11 +24,11 @@ def _answer(truth: bool) -> Found:
     return truth, _NOTHING
 
 
-def _op_in(ops: frozenset[str]) -> Callable[[Facts, frozenset[str] | None], Found]:
-    return lambda facts, _: _answer(facts.values.get("op") in ops)
+def _op_in(ops: frozenset[str]) -> Derivation:
+    return lambda facts, _sent, _bulk: _answer(facts.values.get("op") in ops)
 
 
-def _handles(facts: Facts, _: frozenset[str] | None) -> Found:
+def _handles(facts: Facts, _sent: frozenset[str] | None, _bulk: BulkCounts) -> Found:
     op = facts.values.get("op")
     return _answer(op is not None and op not in ENDS)
 
@@ -45,7 +51,7 @@ def special_sent(facts: Facts, sent: frozenset[str] | None, wanted: frozenset[st
     return _answer(bool(special) if wanted is None else not wanted.isdisjoint(special))
 
 
-def _ru_citizen(facts: Facts, _: frozenset[str] | None) -> Found:
+def _ru_citizen(facts: Facts, _sent: frozenset[str] | None, _bulk: BulkCounts) -> Found:
     # The operator's procedure: a person whose data is collected in Russia counts as a citizen until proved otherwise.
     values = facts.values
     citizenship = values.get("subject.citizenship")
@@ -58,31 +64,48 @@ def _ru_citizen(facts: Facts, _: frozenset[str] | None) -> Found:
     return (None, unknown) if unknown else _answer(False)
 
 
-def _us_person(facts: Facts, _: frozenset[str] | None) -> Found:
+def _us_person(facts: Facts, _sent: frozenset[str] | None, _bulk: BulkCounts) -> Found:
     countries = facts.values.get("subject.countries")
     if facts.values.get("subject.citizenship") == "US" or "US" in (countries or ()):
         return _answer(True)
     return (None, frozenset({"subject.country"})) if countries is None else _answer(False)
 
 
-_BULK: tuple[tuple[str, int, Callable[[frozenset[str]], bool] | None, str], ...] = (
-    ("identifiers_12m", 100_000, lambda sent: "identifier" in sent or {"contact", "name"} <= sent, ""),
-    ("geo_devices_12m", 1_000, lambda sent: "location" in sent, ""),
-    ("health_12m", 10_000, None, "health"),
-    ("biometric_12m", 1_000, None, "biometric"),
-    ("financial_12m", 10_000, None, "financial"),
-    ("genomic_12m", 100, None, "genetic"),
+_BULK: tuple[tuple[str, Callable[[frozenset[str]], bool] | None, str], ...] = (
+    ("identifiers_12m", lambda sent: "identifier" in sent or {"contact", "name"} <= sent, ""),
+    ("geo_devices_12m", lambda sent: "location" in sent, ""),
+    ("health_12m", None, "health"),
+    ("biometric_12m", None, "biometric"),
+    ("financial_12m", None, "financial"),
+    ("genomic_12m", None, "genetic"),
 )
-"""Bulk thresholds: counter, strictly more than, counted when these classes or this special category are sent.
+"""Counters of bulk data, each counted when these classes or this special category are sent. ``thresholds.toml`` has the
+numbers.
 
 Whether a contact that is linked only to a name is a covered identifier (202.212) is unsettled; it is counted.
 Source: https://www.ecfr.gov/current/title-28/chapter-I/part-202/section-202.205, as known on 2026-11-22.
 """
 
 
-def _us_bulk(facts: Facts, sent: frozenset[str] | None) -> Found:
+def bulk_counts(document: Mapping[str, Any]) -> BulkCounts:
+    """Read the numbers of bulk data from the table of thresholds.
+
+    Raises:
+        ValueError: a row has a wrong shape, or a counter has not exactly one number.
+    """
+    try:
+        rows = [row for row in document["threshold"] if row["law"] == "US"]
+        found = {row["counter"]: int(row["number"]) + (row["reached"] == "above") for row in rows}
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("must be a list of thresholds, each with law, counter, number and reached") from None
+    if len(found) < len(rows) or found.keys() != {counter for counter, _, _ in _BULK}:
+        raise ValueError(f"must have one number of law US for each of {', '.join(counter for counter, _, _ in _BULK)}")
+    return found
+
+
+def _us_bulk(facts: Facts, sent: frozenset[str] | None, bulk: BulkCounts) -> Found:
     unknown: set[str] = set()
-    for counter, threshold, counted, special in _BULK:
+    for counter, counted, special in _BULK:
         if counted is None:
             needed, paths = special_sent(facts, sent, frozenset({special}))
         elif sent is None:
@@ -94,7 +117,7 @@ def _us_bulk(facts: Facts, sent: frozenset[str] | None) -> Found:
         count = facts.values.get(f"volumes.US.{counter}")
         if count is None:
             unknown.add(f"volumes.US.{counter}")
-        elif count <= threshold:
+        elif count < bulk[counter]:
             continue
         elif needed:
             return _answer(True)
@@ -102,16 +125,16 @@ def _us_bulk(facts: Facts, sent: frozenset[str] | None) -> Found:
     return (None, frozenset(unknown)) if unknown else _answer(False)
 
 
-def _never_alone(facts: Facts, sent: frozenset[str] | None) -> Found:
+def _never_alone(facts: Facts, _sent: frozenset[str] | None, _bulk: BulkCounts) -> Found:
     raise AssertionError("asked of a party, an interval or a country, not of the facts alone")
 
 
-DERIVED: Mapping[str, Callable[[Facts, frozenset[str] | None], Found]] = {
+DERIVED: Mapping[str, Derivation] = {
     "handles": _handles,
     "collects": _op_in(COLLECTS),
     "delivers": _op_in(DELIVERS),
     "touches": _op_in(COLLECTS | DELIVERS),
-    "personal": lambda _, sent: _answer(is_personal(sent)),
+    "personal": lambda _facts, sent, _bulk: _answer(is_personal(sent)),
     "ru_citizen": _ru_citizen,
     "us_person": _us_person,
     "us_bulk": _us_bulk,

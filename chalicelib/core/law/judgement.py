@@ -14,7 +14,8 @@ from .conditions import NONE, Condition, ConditionFacts, Truth
 from .decision import STRICTNESS, Decision, Finding, by_id
 from .derived import COLLECTS, DELIVERS, ENDS, is_personal
 from .facts import UNKNOWN_ONWARD, FactParty, Facts
-from .loader import Law, LawFile
+from .law_file import LawFile
+from .loader import Law
 from .rules import Provision, Rule
 
 
@@ -219,7 +220,7 @@ class LawEvaluation:
             if record.stands(file.code, self.day, case.facts.now):
                 records.setdefault(record.kind, []).append(record)
         self.scene = ConditionFacts(
-            case.facts, case.sent, case.derived, file.code, self.day, file.calendar, file.lists, records
+            case.facts, case.sent, case.derived, case.law.bulk, file.code, self.day, file.calendar, file.lists, records
         )
         self.reliances: dict[tuple[str, str], _ReliedPermit] = {}
         personal = is_personal(case.sent)

@@ -9,28 +9,25 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import rfc8785
 
-from ..countries import COUNTRIES
 from ..errors import Misconfigured
-from .clocks import Calendar, days
-from .compiling import LANGUAGE, Compiler
-from .conditions import DatedRow
-from .derived import BY_VOLUME
-from .rules import CONFIDENCES, RULE_FIELDS, Provision, Rule, read_dates, read_rule
+from .compiling import LANGUAGE
+from .derived import BY_VOLUME, BulkCounts, bulk_counts
+from .law_file import TEXTS, LawFile, read_law_file
+from .rules import CONFIDENCES, Provision
 
 SCHEMA = "waybill.law/1"
 FINES = "fines.toml"
-NOT_LAWS = frozenset({FINES, "regions.toml", "thresholds.toml"})
-REACHES = ("collector", "subject", "citizen", "store", "zone")
+THRESHOLDS = "thresholds.toml"
+NOT_LAWS = frozenset({FINES, "regions.toml", THRESHOLDS})
 
 
 class LawRefused(Misconfigured):
@@ -41,30 +38,6 @@ class LawRefused(Misconfigured):
     def __init__(self, faults: list[str]) -> None:
         self.faults = sorted(set(faults))
         super().__init__("\n".join(self.faults))
-
-
-@dataclass(frozen=True, slots=True)
-class LawFile:
-    """One jurisdiction. ``table`` is the file itself as JSON-able values."""
-
-    code: str
-    countries: frozenset[str]
-    reach: frozenset[str]
-    zone: str | None
-    not_zones: frozenset[str]
-    calendar: Calendar
-    lists: Mapping[str, tuple[DatedRow, ...]]
-    gate: Provision | None
-    permits: tuple[Rule, ...]
-    rules: tuple[Rule, ...]
-    table: Mapping[str, Any]
-
-    def provisions(self) -> Iterator[Provision]:
-        """Yield every rule and the gate."""
-        yield from self.permits
-        yield from self.rules
-        if self.gate is not None:
-            yield self.gate
 
 
 def _raised(id: str, ref: str) -> Provision:
@@ -93,6 +66,8 @@ class Law:
     hash: str
     canonical: bytes
     language: int = LANGUAGE
+    bulk: BulkCounts = field(default_factory=dict)
+    """Numbers of ``thresholds.toml``. They are no part of the hash, but of the rule language."""
 
     @cached_property
     def provisions(self) -> Mapping[str, Provision]:
@@ -108,7 +83,7 @@ class Law:
     @cached_property
     def reads_volumes(self) -> frozenset[str]:
         """The jurisdictions of which some rule turns on how many people there are."""
-        return frozenset(f.code for f in (self.any, *self.files) if _reads_volumes(f.table.get("rule", ())))
+        return frozenset(f.code for f in (self.any, *self.files) if _reads(f.table.get("rule", ()), _is_volume))
 
     def file(self, code: str) -> LawFile:
         """Return the file of a jurisdiction that this law has."""
@@ -128,10 +103,14 @@ class Law:
         return _document(self.version, (self.any, *self.files))
 
 
-def _reads_volumes(value: Any) -> bool:
+def _is_volume(name: str) -> bool:
+    return name.startswith("volumes.") or name in BY_VOLUME
+
+
+def _reads(value: Any, wanted: Callable[[str], bool]) -> bool:
     if isinstance(value, Mapping):
-        return any(key.startswith("volumes.") or key in BY_VOLUME or _reads_volumes(v) for key, v in value.items())
-    return isinstance(value, (list, tuple)) and any(map(_reads_volumes, value))
+        return any(wanted(key) or _reads(inner, wanted) for key, inner in value.items())
+    return isinstance(value, (list, tuple)) and any(_reads(inner, wanted) for inner in value)
 
 
 def _document(version: str, files: tuple[LawFile, ...]) -> dict[str, Any]:
@@ -156,7 +135,7 @@ def load_law(texts: Mapping[str, str]) -> Law:
     """Compile law files.
 
     Args:
-        texts: TOML by file name: ``any.toml``, ``fines.toml`` and one file a jurisdiction.
+        texts: TOML by file name: ``any.toml``, ``fines.toml``, ``thresholds.toml`` and one file a jurisdiction.
 
     Raises:
         LawRefused: with every fault of every file.
@@ -168,12 +147,21 @@ def load_law(texts: Mapping[str, str]) -> Law:
         faults.append("any.toml: is missing")
     elif tables["any.toml"].get("language") != LANGUAGE:
         faults.append(f"any.toml: language must be {LANGUAGE}")
+    bulk: BulkCounts = {}
+    if THRESHOLDS in tables:
+        try:
+            bulk = bulk_counts(tables[THRESHOLDS])
+        except ValueError as fault:
+            faults.append(f"{THRESHOLDS}: {fault}")
     laws = {name: table for name, table in tables.items() if name not in NOT_LAWS and table}
-    return _compile(laws, fines, faults)
+    return _compile(laws, fines, faults, bulk)
 
 
-def load_pack(canonical: bytes) -> Law:
+def load_pack(canonical: bytes, bulk: BulkCounts) -> Law:
     """Compile a law from its own ``canonical`` form, as a bundle of evidence holds it.
+
+    Args:
+        bulk: the numbers of the installed ``thresholds.toml``, which a pack does not have.
 
     Raises:
         LawRefused: it does not compile, or this version would compile it to something else.
@@ -183,7 +171,7 @@ def load_pack(canonical: bytes) -> Law:
         laws = {str(table["code"]): _with_dates(table) for table in tables}
         rules = [row for table in laws.values() for row in table.get("rule", ()) if isinstance(row, dict)]
         # A pack comes without the table of fines: that each fine is in it was seen when the pack was made.
-        law = _compile(laws, frozenset(str(row["fine"]) for row in rules if "fine" in row), [])
+        law = _compile(laws, frozenset(str(row["fine"]) for row in rules if "fine" in row), [], bulk)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # the JSON may come from anyone
         raise LawRefused(["the pack: is no JSON of law files"]) from None
     if law.canonical != canonical:
@@ -200,23 +188,25 @@ def _with_dates(value: Any, key: str = "") -> Any:
         return {name: _with_dates(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_with_dates(item, key) for item in value]
-    if isinstance(value, str) and key not in _TEXTS and _ISO.match(value):
+    if isinstance(value, str) and key not in TEXTS and _ISO.match(value):
         return date.fromisoformat(value)
     return value
 
 
-def _compile(tables: Mapping[str, dict[str, Any]], fines: frozenset[str], faults: list[str]) -> Law:
+def _compile(tables: Mapping[str, dict[str, Any]], fines: frozenset[str], faults: list[str], bulk: BulkCounts) -> Law:
     language = next((t["language"] for t in tables.values() if t.get("code") == "ANY" and "language" in t), 1)
-    found = [_file(name, table, fines, faults, language) for name, table in tables.items()]
+    found = [read_law_file(name, table, fines, faults, language) for name, table in tables.items()]
     files = [f for f in found if f is not None]
     faults += _clashes(files)
     guard = next((f for f in files if f.code == "ANY"), None)
     if faults or guard is None:
         raise LawRefused(faults or ["ANY: is missing"])
     version = str(guard.table.get("version", "0"))
+    if not bulk and any(_reads(file.table.get("rule", ()), BY_VOLUME.__contains__) for file in files):
+        raise LawRefused([f"{THRESHOLDS}: is missing"])
     others = tuple(sorted((f for f in files if f is not guard), key=lambda f: f.code))
     canonical = rfc8785.dumps(_document(version, (guard, *others)))
-    return Law(version, guard, others, "sha256:" + hashlib.sha256(canonical).hexdigest(), canonical, language)
+    return Law(version, guard, others, "sha256:" + hashlib.sha256(canonical).hexdigest(), canonical, language, bulk)
 
 
 def _parse(name: str, text: str, faults: list[str]) -> dict[str, Any]:
@@ -267,129 +257,6 @@ def _clashes(files: list[LawFile]) -> Iterator[str]:
                 yield f"{later.id}: overlaps {earlier.id}"
 
 
-# --- one file ----------------------------------------------------------------------------------------------------------
-
-_HEADER: Mapping[str, type] = {
-    "code": str, "version": str, "language": int, "countries": list, "reach": list, "time_zone": str, "gate": bool, "gate_id": str,
-    "gate_ref": str, "source": str, "weekend": list, "holidays": dict, "working_weekends": str, "not_zones": list,
-    "zone": str, "rule": list,
-}  # fmt: skip
-_TEXTS = frozenset(name for table in (_HEADER, RULE_FIELDS) for name, kind in table.items() if kind is str)
-_NEEDED = ("code", "countries", "reach", "time_zone", "gate")
 _FINE = frozenset(
     {"id", "breach", "from", "min", "max", "currency", "pct_turnover", "floor", "cap", "bands", "confidence"}
 )
-_ROW = frozenset({"from", "to", "confidence", "countries", "channels", "scheme"})
-
-
-def plain(value: Any) -> Any:
-    """Return TOML values as JSON-able ones: dates as ISO text.
-
-    Raises:
-        ValueError: a number with a fraction, or a time of day, which have no place in a law file.
-    """
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, (float, datetime, time)):
-        raise ValueError("fractions and times of day have no place in a law file")
-    return value
-
-
-def _file(name: str, table: dict[str, Any], fines: frozenset[str], faults: list[str], language: int) -> LawFile | None:
-    before = len(faults)
-    faults += [f"{name}: {key} is missing" for key in _NEEDED if key not in table]
-    for key, value in table.items():
-        if key in _HEADER and not isinstance(value, _HEADER[key]):
-            faults.append(f"{name}: {key} is of the wrong type")
-    try:
-        document = plain(table)
-    except ValueError as fault:
-        faults.append(f"{name}: {fault}")
-    if len(faults) > before:
-        return None
-    faults += [f"{name}: unknown country {c!r}" for c in table["countries"] if str(c) not in COUNTRIES]
-    faults += [f"{name}: unknown reach {r!r}" for r in table["reach"] if r not in REACHES]
-    calendar = _calendar(name, table, faults)
-    lists = _lists(name, table, faults)
-    gate = None
-    if table["gate"] is True:
-        if not table.get("gate_id") or not table.get("gate_ref", "").strip():
-            faults.append(f"{name}: a gate needs gate_id and gate_ref")
-        gate = Provision(table.get("gate_id", ""), table.get("gate_ref", ""), table["code"])
-    rows = [row for row in table.get("rule", []) if isinstance(row, dict)]
-    if len(rows) != len(table.get("rule", [])):
-        faults.append(f"{name}: every rule is a table")
-    permits = frozenset(str(row.get("id")) for row in rows if row.get("kind") == "permit")
-    rules = []
-    for number, row in enumerate(rows, 1):
-        place = f"{name}: {row.get('id') or f'rule {number}'}"
-        compiler = Compiler(frozenset(lists), permits, faults, place, language)
-        rule = read_rule(row, place, table, compiler, fines, faults)
-        if rule is not None:
-            rules.append(rule)
-    return LawFile(
-        code=table["code"],
-        countries=frozenset(map(str, table["countries"])),
-        reach=frozenset(map(str, table["reach"])),
-        zone=table.get("zone"),
-        not_zones=frozenset(map(str, table.get("not_zones", ()))),
-        calendar=calendar,
-        lists=lists,
-        gate=gate,
-        permits=tuple(r for r in rules if r.kind == "permit"),
-        rules=tuple(r for r in rules if r.kind != "permit"),
-        table=document,
-    )
-
-
-def _calendar(name: str, table: Mapping[str, Any], faults: list[str]) -> Calendar:
-    zone = ZoneInfo("UTC")
-    try:
-        zone = ZoneInfo(table["time_zone"])
-    except (KeyError, ValueError, OSError):
-        faults.append(f"{name}: unknown time zone {table['time_zone']!r}")
-    weekend = table.get("weekend", [6, 7])
-    if not all(type(d) is int and 1 <= d <= 7 for d in weekend) or len(set(weekend)) > 6:
-        faults.append(f"{name}: weekend holds ISO weekdays, 1 to 7, and leaves one to work")
-        weekend = [6, 7]
-    holidays: frozenset[date] = frozenset()
-    years: set[int] = set()
-    try:
-        for year, texts in table.get("holidays", {}).items():
-            years.add(int(year))
-            holidays |= days(f"{int(year):04d}-{text}" for text in texts.split())
-        worked = days(table.get("working_weekends", "").split())
-    except (ValueError, AttributeError):
-        faults.append(f"{name}: holidays and working_weekends hold dates that exist")
-        worked = frozenset()
-    return Calendar(zone, frozenset(weekend), holidays, frozenset(years), worked)
-
-
-def _lists(name: str, table: Mapping[str, Any], faults: list[str]) -> dict[str, tuple[DatedRow, ...]]:
-    lists = {}
-    for key, rows in table.items():
-        if key in _HEADER:
-            continue
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            faults.append(f"{name}: unknown key {key!r}")
-            continue
-        lists[key] = tuple(found for row in rows for found in _row(f"{name}: {key}", row, faults))
-    return lists
-
-
-def _row(place: str, row: Mapping[str, Any], faults: list[str]) -> Iterator[DatedRow]:
-    if not {"from", "to", "confidence"} <= set(row) <= _ROW or ("countries" in row) == ("channels" in row):
-        faults.append(f"{place}: a row has from, to, confidence and either countries or channels")
-        return
-    start, end = read_dates(place, row["from"], row["to"], faults)
-    if row["confidence"] not in CONFIDENCES:
-        faults.append(f"{place}: unknown confidence {row['confidence']!r}")
-    members = str(row.get("countries", row.get("channels"))).split()
-    if "countries" in row:
-        faults += [f"{place}: unknown country {c!r}" for c in members if c not in COUNTRIES]
-    if start is not None:
-        yield DatedRow(start, end, frozenset(members))

@@ -15,7 +15,8 @@ from .. import times
 from .conditions import ConditionFacts
 from .decision import VERDICTS, Decision
 from .facts import FactParty, Facts
-from .loader import Law, LawFile
+from .law_file import LawFile
+from .loader import Law
 from .rules import Rule
 
 LAYER = "content"
@@ -83,5 +84,6 @@ def _keeps_content(file: LawFile, rule: Rule) -> bool:
     nobody = FactParty("recipient", {})
     facts = Facts(times.EARLIEST, {"item.layer": LAYER}, frozenset(), (), nobody, None, ())
     day = file.calendar.day(times.EARLIEST)
-    scene = ConditionFacts(facts, None, {}, file.code, day, file.calendar, file.lists, {})
+    # No count is known here, so no number of bulk data is compared.
+    scene = ConditionFacts(facts, None, {}, {}, file.code, day, file.calendar, file.lists, {})
     return rule.when.check(scene).truth is not False

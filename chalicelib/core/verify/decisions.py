@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import times
 from ..errors import AuditBroken
+from ..law.derived import BulkCounts
 from ..law.loader import LawRefused, load_pack
 from ..law.residency import Decider
 from ..log.entry import VERDICTS
@@ -27,6 +28,7 @@ class Decisions:
     """Take the decisions, and compare each with one made again from its law, configuration and facts."""
 
     evidence: BundleEvidence
+    bulk: BulkCounts
     decided: int = 0
     redecided: int = 0
     not_redecided: Counter[str] = field(default_factory=Counter)
@@ -123,7 +125,7 @@ class Decisions:
             law, decider = self.evidence.laws[digest], None
             if law.has_laws:
                 try:
-                    decider = Decider(load_pack(law.data))
+                    decider = Decider(load_pack(law.data, self.bulk))
                 except LawRefused:
                     decider = None
             self._deciders[digest] = decider

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import times
+from ..law.derived import BulkCounts
 from ..log.note import LOG, WITNESS, Checkpoint, Note, VerifierKey
 from .bundle import ReadableBytes
 from .decisions import Decisions
@@ -28,6 +29,7 @@ class VerifierInput:
 
     Args:
         now: the reader's time, by which open transfers are judged.
+        bulk: the numbers of the installed ``thresholds.toml``, for decisions that turn on them.
         vkeys: pinned keys of the log.
         self_attested: whether the reader accepts the bundle's own keys where none is pinned.
         witnesses: keys whose cosignatures count towards ``quorum``.
@@ -35,6 +37,7 @@ class VerifierInput:
     """
 
     now: datetime
+    bulk: BulkCounts
     vkeys: tuple[VerifierKey, ...] = ()
     self_attested: bool = False
     witnesses: tuple[VerifierKey, ...] = ()
@@ -91,7 +94,7 @@ def verify(data: ReadableBytes, trust: VerifierInput) -> Report:
     proofs = Proofs(evidence, (*keys, *witnesses), trust.seen)
     whole = CompletenessCheck(faults, evidence.manifest["log"], trust.now)
     asked = QueryCheck(evidence)
-    decisions = Decisions(evidence)
+    decisions = Decisions(evidence, trust.bulk)
     kinds: dict[str, int] = {}
     for leaf, entry in evidence.entries():  # 2
         proofs.take(leaf, entry)
