@@ -16,11 +16,11 @@ from typing import Any
 
 from chalicelib.core import ids, times
 from chalicelib.core.log import audit, leaf
-from chalicelib.core.log.entry_types import Entry
+from chalicelib.core.log.entry_types import Entry, EntryRoute, EntryRule
 
 AT = datetime(2026, 11, 23, 9, 30, 15, 250_000, tzinfo=UTC)
 CLASSES = ["contact", "content", "identifier", "name", "technical"]
-RULES = [
+RULES: list[EntryRule] = [
     {"id": "ANY.basis", "verdict": "allowed", "ref": "GDPR art. 6(1); 152-FZ art. 6(1)"},
     {"id": "ANY.contract", "verdict": "allowed", "ref": "GDPR art. 28(3)-(4); 152-FZ art. 6(3)"},
     {"id": "ANY.instruction", "verdict": "allowed", "ref": "GDPR art. 28(3), 28(10); 152-FZ art. 6(3)"},
@@ -31,7 +31,7 @@ def _hash(seed: str) -> str:
     return hashlib.sha256(seed.encode()).hexdigest()
 
 
-def _route(number: int) -> dict[str, Any]:
+def _route(number: int) -> EntryRoute:
     return {
         "route": ids.derived("rte", str(number)),
         "transfer": ids.derived("trf", str(number)),

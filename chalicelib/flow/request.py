@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core import ids, times
 from ..core.envelope import TenantKeys
+from ..core.log.entry_types import EntryRange
 from ..core.tenant.records import ProfileReference, Tenant
 from ..runtime import Runtime
 
@@ -61,7 +61,7 @@ class Request:
         minute: int | None = None,
         event: str | None = None,
         object: tuple[str, str] | None = None,
-        range: Mapping[str, Any] | None = None,
+        range: EntryRange | None = None,
         before: str | None = None,
         after: str | None = None,
         reason: str | None = None,

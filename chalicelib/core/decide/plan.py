@@ -15,7 +15,7 @@ from .. import times
 from ..law.bases import BasisDocuments
 from ..law.residency import Decision
 from ..log.entry import VERDICTS
-from ..log.entry_types import Entry
+from ..log.entry_types import EntryRecipient, EntryRoute
 from ..log.transfers import delivery_id, transfer_id
 from ..pattern.fields import WorkBudget
 from ..tenant.configuration import Configuration
@@ -88,7 +88,7 @@ class PlannedTransfer:
     transfer: str
     delivery: str
     destination: str
-    recipient: Mapping[str, Any] | None
+    recipient: EntryRecipient | None
     judgement: RouteDecision
 
 
@@ -228,7 +228,7 @@ def judge(
     return replace(judged, grounds=given) if given else judged
 
 
-def recipient_of(configuration: Configuration, destination: Destination | None) -> Mapping[str, Any] | None:
+def recipient_of(configuration: Configuration, destination: Destination | None) -> EntryRecipient | None:
     """Return the fields of a destination's current recipient that an entry holds; None where no recipient is declared."""
     recipient = configuration.recipients.get(destination.recipient) if destination else None
     if destination is None or recipient is None:
@@ -331,7 +331,7 @@ def entry_facts(base: Facts, judgements: tuple[RouteDecision, ...]) -> Facts:
     return {**facts, "bases": consents} if consents else facts
 
 
-def routes_of(transfers: tuple[PlannedTransfer, ...]) -> list[Entry]:
+def routes_of(transfers: tuple[PlannedTransfer, ...]) -> list[EntryRoute]:
     """Return ``routes[]`` of a ``decided`` entry."""
     return [
         {
@@ -341,7 +341,7 @@ def routes_of(transfers: tuple[PlannedTransfer, ...]) -> list[Entry]:
             "decision": t.judgement.verdict,
             "rules": [{"id": r["id"], "verdict": r["verdict"], "ref": r["ref"]} for r in t.judgement.rules],
             "basis": t.judgement.basis,
-            "recipient": dict(t.recipient) if t.recipient else None,
+            "recipient": t.recipient,
             "classes_out": sorted(t.judgement.classes_out),
         }
         for t in transfers

@@ -21,7 +21,7 @@ from typing import Any
 from .. import ids, times
 from ..errors import Misconfigured
 from .entry import SCHEMA, VERDICTS
-from .entry_types import Act, Attempted, Decided, Entry
+from .entry_types import Act, Attempted, Decided, Entry, EntryRange, EntryReceipt, EntryRoute
 from .transfers import KEPT, entry_prefix
 
 SHARDS = 8
@@ -175,12 +175,12 @@ def decided(
     minute: int,
     at: datetime,
     event: str,
-    receipt: Mapping[str, Any],
+    receipt: EntryReceipt,
     expires_at: datetime,
     facts: Mapping[str, Any],
     rules_hash: str,
     config_hash: str,
-    routes: Iterable[Mapping[str, Any]],
+    routes: Iterable[EntryRoute],
     cause: str = "received",
     by: str | None = None,
     supersedes: str | None = None,
@@ -206,12 +206,12 @@ def decided(
         "cause": cause,
         "by": by,
         "supersedes": supersedes,
-        "receipt": dict(receipt),
+        "receipt": {**receipt},
         "expires_at": times.text(expires_at),
         "facts": dict(facts),
         "rules_hash": rules_hash,
         "config_hash": config_hash,
-        "routes": [dict(route) for route in routes],
+        "routes": [{**route} for route in routes],
     }
     entry["id"] = _id_of(minute, entry)
     return entry
@@ -285,7 +285,7 @@ def act(
     event: str | None = None,
     subject: str | None = None,
     object: tuple[str, str] | None = None,
-    range: Mapping[str, Any] | None = None,
+    range: EntryRange | None = None,
     before: str | None = None,
     after: str | None = None,
     reason: str | None = None,
@@ -313,7 +313,7 @@ def act(
         "event": event,
         "subject": subject,
         "object": {"kind": object[0], "id": object[1]} if object else None,
-        "range": dict(range) if range is not None else None,
+        "range": {**range} if range is not None else None,
         "before": before,
         "after": after,
         "reason": reason,

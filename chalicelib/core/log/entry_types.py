@@ -23,6 +23,65 @@ class EntryObject(TypedDict):
     id: str
 
 
+class EntryRange(TypedDict):
+    """The part of a list or an export that was covered."""
+
+    after: str | None
+    before: str | None
+    count: int | None
+
+
+class EntryStore(TypedDict):
+    """Where the event is kept."""
+
+    region: str
+    country: str
+
+
+class EntryReceipt(TypedDict):
+    """What came in, without its content."""
+
+    source: str
+    channel: str
+    kind: str
+    received_at: str
+    classes: list[str]
+    size_bytes: int
+    commitment: str
+    subjects: list[str]
+    conversation: str | None
+    store: EntryStore
+
+
+class EntryRule(TypedDict):
+    """A rule that a decision rests on, with its verdict and its article."""
+
+    id: str
+    verdict: str
+    ref: str
+
+
+class EntryRecipient(TypedDict):
+    """The recipient behind a destination, as the configuration had it."""
+
+    id: str
+    country: str | None
+    processing: list[str]
+
+
+class EntryRoute(TypedDict):
+    """The decision for one matching route."""
+
+    route: str
+    transfer: str
+    destination: str
+    decision: str
+    rules: list[EntryRule]
+    basis: str | None
+    recipient: EntryRecipient | None
+    classes_out: list[str]
+
+
 class _CommonEntry(TypedDict):
     schema: str
     id: str
@@ -39,12 +98,12 @@ class Decided(_CommonEntry):
     cause: str
     by: str | None
     supersedes: str | None
-    receipt: dict[str, Any]
+    receipt: EntryReceipt
     expires_at: str
     facts: dict[str, Any]
     rules_hash: str
     config_hash: str
-    routes: list[dict[str, Any]]
+    routes: list[EntryRoute]
 
 
 class Attempted(_CommonEntry):
@@ -72,8 +131,8 @@ class Act(_CommonEntry):
     event: str | None
     subject: str | None
     object: EntryObject | None
-    range: dict[str, Any] | None
+    range: EntryRange | None
     before: str | None
     after: str | None
     reason: str | None
-    request: str
+    request: str | None

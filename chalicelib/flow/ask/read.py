@@ -11,7 +11,7 @@ from ...core import times
 from ...core.decide.retention import hold_ends_at
 from ...core.errors import Conflict, Invalid, NotFound, RefusedByLaw
 from ...core.log import audit
-from ...core.log.entry_types import Entry
+from ...core.log.entry_types import Entry, EntryRange
 from ...core.log.transfers import Transfer, of_entries
 from ...core.tenant.records import RETENTION_DAYS_MAX
 from ...store.event_rows import EventKey, EventRow
@@ -94,7 +94,7 @@ def _is_wanted(wanted: Filter, document: Mapping[str, Any]) -> bool:
 
 def viewed_list(request: Request, wanted: Filter, count: int) -> None:
     """Write that events were looked at, before they are shown."""
-    covered = {
+    covered: EntryRange = {
         "after": times.text(wanted.after) if wanted.after else None,
         "before": times.text(wanted.before) if wanted.before else None,
         "count": count,

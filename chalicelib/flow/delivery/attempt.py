@@ -17,7 +17,7 @@ from ...core.delivery.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import DeliveryError, OurError
 from ...core.log import audit
-from ...core.log.entry_types import Decided
+from ...core.log.entry_types import Decided, EntryRecipient
 from ...core.pattern.redaction import redact
 from ...core.tenant.records import Destination
 from ...destinations import of_kind
@@ -187,7 +187,7 @@ def _redecide(
     snapshot: Snapshot,
     base: Facts,
     judgement: RouteDecision,
-    recipient: Mapping[str, Any] | None,
+    recipient: EntryRecipient | None,
     now: datetime,
 ) -> DeliveryTask:
     """Write the decision that replaces the first. Return the task under it, or under the one that a crash left."""

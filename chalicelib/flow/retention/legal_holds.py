@@ -7,11 +7,11 @@ hold is one row, and counts from the moment in which that is stored.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from ...core import times
 from ...core.errors import Conflict, Invalid, NotFound
 from ...core.log import audit
+from ...core.log.entry_types import EntryRange
 from ...core.tenant.legal_holds import HOLDS_MAX, HoldActive, HoldPeriod, LegalHold, LegalHoldSettings
 from ...runtime import Runtime
 from ...store.lifetimes import ReleasedHold
@@ -75,7 +75,7 @@ def release(request: Request, hold_id: str) -> LegalHold:
 
 
 def _note(request: Request, kind: str, hold: LegalHold, at: datetime, by: str) -> None:
-    covered: dict[str, Any] | None = None
+    covered: EntryRange | None = None
     if isinstance(hold.value, HoldPeriod):
         covered = {"after": times.text(hold.value.after), "before": times.text(hold.value.before), "count": None}
     entry = audit.act(
