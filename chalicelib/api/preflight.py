@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from ..core.log.entry import RecipientId, RouteId, SourceId
-from ..core.log.transfers import ShownRule
+from ..core.log.transfers import ShownObligation, ShownRule
 from ..core.tenant.records import (
     BasisSettings,
     Mode,
@@ -63,6 +63,7 @@ class ShownGap(Record):
     rule: str
     ref: str
     supply: str | None
+    title: str = ""
 
 
 class ShownFormality(Record):
@@ -72,6 +73,7 @@ class ShownFormality(Record):
     ref: str
     kind: Literal["wait", "file"]
     days: int
+    title: str = ""
 
 
 class FlowReadiness(Record):
@@ -84,6 +86,7 @@ class FlowReadiness(Record):
     refused: list[ShownRule]
     days_needed: int
     formalities: list[ShownFormality]
+    obligations: list[ShownObligation] = Field(default_factory=list)
     unreadable: list[ShownUnreadableRecord]
 
 

@@ -39,6 +39,11 @@ class EndpointResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def _said(rules: Sequence[Mapping[str, Any]]) -> str:
+    """Name rules in words, each with its article."""
+    return "; ".join(f"{rule.get('title', rule['id'])} ({rule['ref']})" for rule in rules)
+
+
 def of_fault(fault: WaybillError, mark: Mark = list) -> EndpointResponse:
     """Translate a fault of ours or of the caller.
 
@@ -53,7 +58,9 @@ def of_fault(fault: WaybillError, mark: Mark = list) -> EndpointResponse:
     if isinstance(fault, errors.Invalid):
         more["errors"] = fault.errors
     if isinstance(fault, errors.RefusedByLaw):
-        more.update(rules=mark(fault.rules), missing=fault.missing)
+        rules = mark(fault.rules)
+        more.update(rules=rules, missing=fault.missing)
+        detail = f"{detail}: {_said(rules)}{f'. {fault.remedy}' if fault.remedy else ''}"
         if fault.until is not None:
             more["until"] = times.text(fault.until)
     if isinstance(fault, errors.TooMany):

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from ..core.event.event import OPERATIONAL
+from ..core.log.transfers import ShownObligation
 from ..core.tenant.records import Record, Source, SourceSettings
 from ..flow.declare import changes, connect
+from ..flow.declare.source_law import judge_source
 from ..flow.pagination import ListItem
 from .bodies import merge
 from .endpoint import ApiCall, ListQuery, Resource, checked_value, shown, tagged
@@ -34,6 +36,7 @@ class ShownSource(Source):
 
     url: str | None
     missing: list[str] = Field(default_factory=list)
+    obligations: list[ShownObligation] = Field(default_factory=list)
 
 
 def _source(call: ApiCall, source: Source, token: str | None = None, **more: Any) -> dict[str, Any]:
@@ -48,8 +51,8 @@ def _source(call: ApiCall, source: Source, token: str | None = None, **more: Any
 def create(call: ApiCall) -> EndpointResponse:
     """Connect an account on a channel; a token in its address is shown only here and on rotation."""
     settings = SourceSettings(**{n: v for n, v in dict(call.body).items() if n != "secret"})
-    row, missing, token = connect.create_source(call.request, settings, call.body.secret)
-    return tagged(row.version, _source(call, row.record, token, missing=missing), 201)
+    row, readiness, token = connect.create_source(call.request, settings, call.body.secret)
+    return tagged(row.version, _source(call, row.record, token, **vars(readiness)), 201)
 
 
 @sources.endpoint("GET", "/v1/sources", scope="read", query=ListQuery, answer=ShownSource, listed=True)
@@ -65,7 +68,7 @@ def index(call: ApiCall) -> EndpointResponse:
 def show(call: ApiCall) -> EndpointResponse:
     """Show a source and what its events wait for."""
     row = connect.open_source(call.request, call.thing("src"))
-    return tagged(row.version, _source(call, row.record, missing=connect.judge_source(call.request, row.record)))
+    return tagged(row.version, _source(call, row.record, **vars(judge_source(call.request, row.record))))
 
 
 @sources.endpoint("PATCH", "/v1/sources/{id}", scope="write", body=SourceSettings, merges=True, answer=ShownSource)
@@ -74,8 +77,8 @@ def change(call: ApiCall) -> EndpointResponse:
     row = connect.open_source(call.request, call.thing("src"))
     document = merge(changes.settings_of(row.record, SourceSettings), call.body)
     settings = checked_value(SourceSettings, document)
-    row, missing = connect.change_source(call.request, row.record.id, settings, call.expected)
-    return tagged(row.version, _source(call, row.record, missing=missing))
+    row, readiness = connect.change_source(call.request, row.record.id, settings, call.expected)
+    return tagged(row.version, _source(call, row.record, **vars(readiness)))
 
 
 @sources.endpoint("DELETE", "/v1/sources/{id}", scope="write", status=204)

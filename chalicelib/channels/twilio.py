@@ -25,6 +25,7 @@ from ..core.event.event import (
     Status,
     StatusError,
 )
+from ..core.event.messengers import messenger_named
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -187,6 +188,7 @@ def _status(sid: str, form: Form) -> Item:
         kind=EventKind.STATUS,
         native_kind=f"{_channel(form, 'To')}.{native}",
         dedupe_id=f"{sid}:{native}",
+        messenger=messenger_named(_channel(form, "To")),
         conversation=Conversation(id=_address(form, "To"), direct=True),
         message=Message(
             id=sid,
@@ -206,6 +208,7 @@ def _message(sid: str, form: Form) -> Item:
         kind=EventKind.POSTBACK if payload else EventKind.MESSAGE,
         native_kind=f"{_channel(form, 'From')}.{word(form['MessageType']) if form.get('MessageType') else 'message'}",
         dedupe_id=sid,
+        messenger=messenger_named(_channel(form, "From")),
         conversation=Conversation(id=person, direct=True),
         sender=Sender(
             id=person,

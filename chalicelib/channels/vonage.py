@@ -27,6 +27,7 @@ from ..core.event.event import (
     Status,
     StatusError,
 )
+from ..core.event.messengers import messenger_named
 from . import base, jwt
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
@@ -260,6 +261,7 @@ def _messages_inbound(message: Json) -> Item:
         kind=event,
         native_kind=f"{channel}.{kind}",
         dedupe_id=uuid,
+        messenger=messenger_named(channel),
         occurred_at=instant(message.get("timestamp")),
         conversation=Conversation(id=person, direct=True),
         sender=Sender(id=person, name=text(mapping(message.get("profile")).get("name")), phone=number),
@@ -277,6 +279,7 @@ def _messages_status(message: Json) -> Item:
         kind=EventKind.STATUS,
         native_kind=f"{channel}.{native}",
         dedupe_id=f"{uuid}:{native}",
+        messenger=messenger_named(channel),
         occurred_at=instant(message.get("timestamp")),
         conversation=Conversation(id=_party(message.get("to"))[0], direct=True),
         message=Message(id=uuid, status=STATUSES[native], error=_fault(fault) if fault else None),
@@ -302,6 +305,7 @@ def _sms_inbound(fields: Json) -> Item:
         kind=EventKind.MESSAGE,
         native_kind=f"sms.{kind}",
         dedupe_id=sid,
+        messenger="sms",
         occurred_at=instant(fields.get("message-timestamp")),
         conversation=Conversation(id=person, direct=True),
         sender=Sender(id=person, phone=phone(person, international=True)),
@@ -325,6 +329,7 @@ def _sms_status(fields: Json) -> Item:
         kind=EventKind.STATUS,
         native_kind=f"sms.{native}",
         dedupe_id=f"{sid}:{native}",
+        messenger="sms",
         occurred_at=instant(fields.get("message-timestamp")),
         conversation=Conversation(id=id_(fields.get("msisdn")), direct=True),
         message=Message(

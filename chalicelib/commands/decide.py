@@ -11,7 +11,8 @@ from typing import Any
 
 from .. import law as laws
 from ..core.errors import WaybillError
-from ..core.law.loader import FINES, Law, load_law
+from ..core.law.fines import FINES
+from ..core.law.loader import Law, load_law
 from ..core.law.residency import decide, refuse
 from .json_lines import EXITS, answer_lines
 from .parser import RULES_DO_NOT_LOAD, CommandParser

@@ -337,11 +337,14 @@ def as_text(report: Mapping[str, Any]) -> str:
     lines += _missing("Missing for pulls:", [row["pull"] for row in report["data"] if "pull" in row])
     refused = {r["id"]: r for row in report["data"] for r in row["refused"]}
     if refused:
-        lines += ["", "Refused in any case:", *(f"  {id}  {refused[id]['ref']}" for id in sorted(refused))]
+        lines += ["", "Refused in any case:", *(f"  {_titled(id, refused[id])}" for id in sorted(refused))]
     formalities = {f["rule"]: f for row in report["data"] for f in row["formalities"]}
     if formalities:
         lines += ["", f"Days needed: {report['days_needed']}"]
-        lines += [f"  {f['days']:3} {f['kind']}  {f['rule']}: {f['ref']}" for _, f in sorted(formalities.items())]
+        lines += [f"  {f['days']:3} {f['kind']}  {_titled(rule, f)}" for rule, f in sorted(formalities.items())]
+    obligations = {o["rule"]: o for row in report["data"] for o in row["obligations"]}
+    if obligations:
+        lines += ["", "Obligations:", *(f"  {_titled(rule, o)}" for rule, o in sorted(obligations.items()))]
     if any(_doubtful(rule) for row in report["data"] for rule in row["rules"]):
         lines += ["", "* lawyers read this rule differently, or its reading is not verified"]
     return "\n".join(lines)
@@ -352,8 +355,12 @@ def _missing(title: str, rows: list[dict[str, Any]]) -> list[str]:
     lines = ["", title] if gaps else []
     for path in sorted(gaps):
         gap = gaps[path]
-        lines += [f"  {path}  ({gap['rule']}: {gap['ref']})", *([f"      {gap['supply']}"] if gap["supply"] else [])]
+        lines += [f"  {path}  {_titled(gap['rule'], gap)}", *([f"      {gap['supply']}"] if gap["supply"] else [])]
     return lines
+
+
+def _titled(rule: str, of: Mapping[str, Any]) -> str:
+    return f"{of['title']} ({rule}: {of['ref']})" if of.get("title") else f"({rule}: {of['ref']})"
 
 
 def _doubtful(rule: Mapping[str, Any]) -> bool:

@@ -211,7 +211,7 @@ class TooMany(RequestError):
 class RefusedByLaw(WaybillError):
     """A decision says no. ``rules`` are ``{"id", "ref", "verdict"}``, ``missing`` what would change it.
 
-    ``until`` is when it is over by itself, where that is known.
+    ``until`` is when it is over by itself, where that is known; ``remedy`` is a sentence on what to do instead.
     """
 
     code = "refused_by_law"
@@ -223,8 +223,10 @@ class RefusedByLaw(WaybillError):
         rules: Sequence[Mapping[str, Any]],
         missing: Sequence[str],
         until: datetime | None = None,
+        remedy: str | None = None,
     ) -> None:
         super().__init__(detail)
+        self.remedy = remedy
         self.rules = list(rules)
         self.missing = list(missing)
         self.until = until

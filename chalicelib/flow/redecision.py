@@ -14,6 +14,7 @@ from ..channels import IDS_ARE_NUMBERS
 from ..core import times
 from ..core.decide.plan import Decide, Facts, RouteDecision, judge, source_facts, with_grounds
 from ..core.event.event import classes_of
+from ..core.event.messengers import messenger_in
 from ..core.law.volumes import asking
 from ..core.tenant.consents import Consent, Grounds, grounds_of, none_given, subjects_of
 from ..core.tenant.records import Route
@@ -61,6 +62,7 @@ def facts_now(
         now=now,
         received_at=times.parse(received_at),
         subject=subject_facts(people, tenant, source),
+        messenger=messenger_in(document),
     )
     return with_grounds(base, None, grounds)
 

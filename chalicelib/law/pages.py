@@ -30,6 +30,14 @@ _FACTS: Mapping[str, tuple[str, str]] = {
         "the person is not a Russian citizen",
     ),
     "us_person": ("the person is a US person", "the person is not a US person"),
+    "recipient_prohibited": (
+        "the law of a country concerned prohibits the recipient",
+        "no law of a country concerned prohibits the recipient",
+    ),
+    "recipient_restricted": (
+        "the law of a country concerned restricts the recipient",
+        "no law of a country concerned restricts the recipient",
+    ),
     "us_bulk": ("the bulk threshold is passed", "the bulk threshold is not passed"),
 }
 _OPERATORS: Mapping[str, str] = {
@@ -189,24 +197,36 @@ def page(text: str) -> str:
         lines.append(_row(["Reaches by the country of the", ", ".join(table["reach"])]))
     lines.append(_row(["Days are counted in", table["time_zone"]]))
     if table["gate"]:
-        lines.append(_row(["Gate", f"`{table['gate_id']}`: a transfer needs a permit ({table['gate_ref']})"]))
-    lines += [_row(["Source", table["source"]]), ""]
+        lines.append(_row(["Gate", f"`{table['gate_id']}`: {table['gate_title']} ({table['gate_ref']})"]))
+    lines += [_row(["Source", table["source"]])]
+    links = ", ".join(f"[{link['of']}]({link['url']})" for link in table.get("links", []))
+    lines += [*([_row(["Texts", links])] if links else []), ""]
     dated = {key: rows for key, rows in table.items() if key != "rule" and isinstance(rows, list) and _dated(rows)}
     if dated:
         lines += ["## Lists", "", _row(["list", "from", "to", "confidence", "members"]), "|---|---|---|---|---|"]
         for name, rows in dated.items():
             for row in rows:
-                members = str(row.get("countries", row.get("channels")))
+                members = str(row.get("countries", row.get("messengers")))
                 lines.append(_row([f"`{name}`", str(row["from"]), str(row["to"]), row["confidence"], members]))
         lines.append("")
     lines += ["## Rules", ""]
     for rule in table["rule"]:
         standing = rule["confidence"] if rule["settled"] else f"{rule['confidence']}, **unsettled**"
-        lines += [f"### {rule['id']}: {rule['ref']}", "", *demand(rule), ""]
+        lines += [f"### {rule['id']}: {rule['title']}", "", f"*{rule['title_ru']}*", "", f"Article: {rule['ref']}.", ""]
+        lines += [*demand(rule), ""]
         lines += [f"In force from {rule['effective_from']} to {rule['effective_to']}. Confidence: {standing}.  "]
         lines += [f"Fine: `{rule['fine']}` (`fines.toml`).  "] if "fine" in rule else []
-        lines += [*_wrapped(f"Source: {rule['source']}; checked on {rule['checked_on']}."), ""]
+        source = "" if rule["source"] == table["source"] else f"Source: {_linked(rule['source'])}. "
+        lines += [*_wrapped(f"{source}Checked on {rule['checked_on']}."), ""]
+        for opinion in rule.get("opinions", []):
+            said = f"{opinion['body']}, {opinion['date']} ({opinion['ref']}): {opinion['says']}"
+            lines += [*_wrapped(f"{said} <{opinion['url']}>", "> ", "> "), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _linked(text: str) -> str:
+    """Return a text whose addresses are links."""
+    return re.sub(r"https?://[^\s,;)]+", lambda url: f"<{url.group()}>", text)
 
 
 def _dated(rows: list[Any]) -> bool:

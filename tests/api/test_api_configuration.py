@@ -106,6 +106,8 @@ def test_source_is_not_made_when_the_law_forbids_to_store_what_it_sends(cell: Ap
 
     assert (answer.status, answer.json["code"]) == (451, "refused_by_law")
     assert any(rule["id"].startswith("RU.") and "152-FZ" in rule["ref"] for rule in answer.json["rules"])
+    assert "Data of Russian citizens are first recorded in Russia (152-FZ art. 18(5)" in answer.json["detail"]
+    assert "this cell is in DE; start one in RU: `waybill local --country RU`" in answer.json["detail"]
     assert all(rule["settled"] is True and rule["confidence"] == "verified" for rule in answer.json["rules"])
     assert declared_sources(russian) == []
 

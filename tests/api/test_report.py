@@ -106,13 +106,17 @@ GOLDEN: Mapping[str, tuple[str, ...]] = {
     "en": (
         "Who answers for the data", "Nord GmbH (DE), privacy@nord.example", "Local Cell Operator (fictitious)",
         "delivered", "not delivered: given up", "refused: nothing left", "erased before it left", "content was erased",
-        "held: GDPR art. 44", "refused: GDPR art. 28(3), 28(10); 152-FZ art. 6(3)", "security of the router", "DE, eu-central-1",
-        "The log cannot show an entry that was never written.", "Far Inc (US)", "allowed: GDPR art. 6(1); 152-FZ art. 6(1)",
+        "held: Transfers out of the EU need a ground of chapter V (GDPR art. 44)",
+        "refused: The controller must have instructed the processor (GDPR art. 28(3), 28(10); 152-FZ art. 6(3))",
+        "security of the router", "DE, eu-central-1", "Messenger", "Telegram",
+        "The log cannot show an entry that was never written.", "Far Inc (US)", "allowed: There must be a legal ground for the processing (GDPR art. 6(1); 152-FZ art. 6(1))",
     ),
     "ru": (
         "Кто отвечает за данные", "Nord GmbH (DE), privacy@nord.example", "Local Cell Operator (fictitious)",
         "доставлено", "не доставлено, попытки прекращены", "отказано: ничего не передано", "уничтожено до передачи",
-        "приостановлено: GDPR art. 44", "отказано: GDPR art. 28(3), 28(10); 152-FZ art. 6(3)", "безопасность маршрутизатора",
+        "приостановлено: Передача из ЕС требует основания главы V GDPR (GDPR art. 44)", "Мессенджер", "Telegram",
+        "отказано: Нужно поручение оператора на обработку (GDPR art. 28(3), 28(10); 152-FZ art. 6(3))",
+        "безопасность маршрутизатора",
         "Того, что не было записано в журнал, журнал показать не может.", "Far Inc (US)", "содержание уничтожено",
     ),
 }  # fmt: skip

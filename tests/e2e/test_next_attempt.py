@@ -106,6 +106,8 @@ def switched_off(cell: World) -> None:
 BOUNDARY = f"""
 [[rule]]
 id = "ANY.from-tomorrow"
+title = "An act of tomorrow"
+title_ru = "Завтрашний закон"
 ref = "an act of tomorrow, art. 1"
 effective_from = {UNTIL}
 effective_to = "open"

@@ -20,6 +20,8 @@ gate = false
 
 [[rule]]
 id = "DE-DRAFT.1"
+title = "A bill would forbid it"
+title_ru = "Законопроект это запрещает"
 ref = "draft bill, art. 1"
 effective_from = 2020-01-01
 effective_to = "open"

@@ -29,6 +29,8 @@ time_zone = "Asia/Tokyo"
 gate = true
 gate_id = "XX.1"
 gate_ref = "Act art. 1"
+gate_title = "Transfers need a ground"
+gate_title_ru = "Передача требует основания"
 source = "Act"
 weekend = [6, 7]
 holidays = {"2026" = "01-01"}
@@ -37,6 +39,8 @@ adequate = [{from = 2020-01-01, to = "open", confidence = "memory", countries = 
 RULE = """
 [[rule]]
 id = "XX.2"
+title = "The destination is adequate"
+title_ru = "Страна признана надлежащей"
 ref = "Act art. 2"
 effective_from = 2020-01-01
 effective_to = "open"
@@ -68,7 +72,19 @@ def test_law_loads_when_file_is_whole() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["id", "ref", "effective_from", "effective_to", "source", "checked_on", "confidence", "settled", "kind"],
+    [
+        "id",
+        "ref",
+        "effective_from",
+        "effective_to",
+        "source",
+        "checked_on",
+        "confidence",
+        "settled",
+        "kind",
+        "title",
+        "title_ru",
+    ],
 )
 def test_law_is_refused_when_rule_lacks_a_field(key: Any) -> None:
     faults = faults_of(HEADER + re.sub(rf"^{key} = .*\n", "", RULE, flags=re.M))
@@ -209,8 +225,8 @@ def test_hash_changes_when_a_rule_does() -> None:
 def test_rules_are_checked_when_law_is_installed() -> None:
     rules = [r for f in (installed().any, *installed().files) for r in (*f.permits, *f.rules)]
 
-    assert len(rules) == 157
-    assert {r.checked_on for r in rules} == {date(2026, 11, 22)}
+    assert len(rules) == 163
+    assert {r.checked_on for r in rules} == {date(2026, 11, 22), date(2026, 11, 30)}
 
 
 def test_pages_are_those_of_the_files_when_compared() -> None:

@@ -78,7 +78,10 @@ def test_days_of_a_wait_are_counted_over_rest_days_when_a_filing_is_still_to_be_
     (row, *_) = report_of(text)["data"]
 
     # 2026-11-22 is a Sunday: ten working days end on Friday the 4th of December, and the day after it is free to send.
-    assert row["formalities"] == [{"rule": "RU.12.other", "ref": "152-FZ art. 12(9)-(11)", "kind": "wait", "days": 13}]
+    title = "A notice is filed, and ten working days have passed"
+    assert row["formalities"] == [
+        {"rule": "RU.12.other", "ref": "152-FZ art. 12(9)-(11)", "kind": "wait", "days": 13, "title": title}
+    ]
     assert report_of(text)["days_needed"] == 13
     assert "filed_on" in next(g["supply"] for g in row["missing"] if g["path"] == "basis:RU.12:crm")
 

@@ -104,6 +104,7 @@ ELSEWHERE = {
 
 PARTS: Mapping[str, tuple[str, str]] = {
     "Rule fields": ("GET /v1/transfers", "rules"),
+    "Obligation fields": ("POST /v1/preflight", "obligations"),
     "Missing record fields": ("POST /v1/preflight", "missing"),
     "Formality fields": ("POST /v1/preflight", "formalities"),
     "Unreadable record fields": ("POST /v1/preflight", "unreadable"),

@@ -9,7 +9,8 @@ import pytest
 import rfc8785
 
 from chalicelib.core.law.bases import BasisDocuments, RecipientDocument
-from chalicelib.core.law.loader import RAISED, load_law
+from chalicelib.core.law.loader import load_law
+from chalicelib.core.law.raised import RAISED
 from chalicelib.core.law.residency import Decider, decide
 from chalicelib.law import installed, texts
 from tests.fixtures.residency.building import VECTORS, facts_of, put
@@ -95,7 +96,8 @@ def test_decision_has_every_field_when_shown() -> None:
     ]  # fmt: skip
     (held,) = [r for r in shown["rules"] if r["effect"] == "hold"]
     assert held == {
-        "id": "EU.46.tia", "ref": "GDPR art. 46(1); C-311/18 (Schrems II)", "law": "EU", "effect": "hold", "hop": "rcp",
+        "id": "EU.46.tia", "title": "Safeguards need an assessment of the transfer",
+        "ref": "GDPR art. 46(1); C-311/18 (Schrems II)", "law": "EU", "effect": "hold", "hop": "rcp",
         "code": None, "instead": None, "fine": None, "confidence": "verified", "settled": True, "version": "2020-07-16",
     }  # fmt: skip
     assert shown["bases"] == ["contract", "instruction", "processor-contract", "scc"]

@@ -14,7 +14,7 @@ from chalicelib.commands.selfcheck import as_text, examine, exit_code
 from chalicelib.law import installed
 
 LAW = installed()
-CHECKED = max(r.checked_on for f in (LAW.any, *LAW.files) for r in (*f.permits, *f.rules))
+CHECKED = min(r.checked_on for f in (LAW.any, *LAW.files) for r in (*f.permits, *f.rules))
 
 
 @pytest.mark.parametrize(("days", "code"), [(90, 0), (91, 1)])

@@ -37,6 +37,8 @@ gate = false
 
 [[rule]]
 id = "RU-DRAFT.1"
+title = "A bill would forbid it"
+title_ru = "Законопроект это запрещает"
 ref = "draft bill, art. 1"
 effective_from = 2020-01-01
 effective_to = "open"

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import times
+from ..event.messengers import messenger_facts, messenger_in
 from ..law.bases import BasisDocuments
 from ..law.residency import Decision
 from ..log.entry import VERDICTS
@@ -116,12 +117,14 @@ def source_facts(
     now: datetime,
     received_at: datetime,
     subject: Facts | None = None,
+    messenger: str | None = None,
     off_record: bool = False,
 ) -> Facts:
     """Build the facts of receiving or storing the events of a source.
 
     Args:
         subject: the facts of the event's people (``subject.subject_facts``); None where the facts are about the source alone.
+        messenger: the one that the event's payload names.
         off_record: only the decision is kept, and it is written first.
     """
     tenant = configuration.tenant
@@ -138,6 +141,7 @@ def source_facts(
         "now": times.text(now),
         "op": op,
         "channel": source.channel,
+        **messenger_facts(source.channel, source.messengers, messenger),
         # The tenant sets purpose and destination and we make no use of our own, hence the processor; whether there is an
         # instruction is for the rules to ask.
         "router_role": "processor",
@@ -277,6 +281,7 @@ def plan(
         now=now,
         received_at=received_at,
         subject=subject,
+        messenger=messenger_in(document),
         off_record=off_record,
     )
     base = with_grounds(base, None, grounds)
@@ -321,6 +326,8 @@ def entry_facts(base: Facts, judgements: tuple[RouteDecision, ...]) -> Facts:
     facts: Facts = {"now": base["now"], "subject": base["subject"], "special": base["data"]["special"]}
     if is_off_record(base):
         facts["otr"] = True
+    if base.get("messenger") is not None:
+        facts["messenger"] = base["messenger"]
     volumes = {code: counts for j in judgements for code, counts in j.volumes.items()}
     if volumes:
         facts["volumes"] = volumes

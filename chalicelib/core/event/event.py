@@ -162,12 +162,13 @@ class Draft(Model):
     """An event from a channel, still without our ids and our clock.
 
     ``occurred_at`` is null where the platform gives no time; ``raw`` is the platform's own object for this event, which
-    becomes part of the event only where the source keeps raw payloads.
+    becomes part of the event only where the source keeps raw payloads. ``messenger`` is the network behind a broker.
     """
 
     kind: EventKind
     native_kind: str
     dedupe_id: str
+    messenger: str | None = None
     occurred_at: Time | None = None
     conversation: Conversation = pydantic.Field(default_factory=Conversation)
     sender: Sender | None = None
@@ -184,6 +185,7 @@ class Event(Model):
     tenant: Technical = None
     source: Technical = None
     channel: Technical
+    messenger: Technical = None
     kind: Annotated[EventKind, DataClass.TECHNICAL]
     native_kind: Technical
     dedupe_id: Annotated[str, DataClass.IDENTIFIER]
@@ -198,11 +200,12 @@ class Event(Model):
     raw: Annotated[Any, DataClass.CONTENT] = None
 
     def document(self) -> dict[str, Any]:
-        """Return the event as JSON-able values, every field present, ``raw`` only where it is kept."""
+        """Return the event as JSON-able values, every field present; ``raw`` and ``messenger`` only where they are known."""
         document = self.model_dump(mode="json")
         document = {"schema": document.pop("schema_"), **document}
-        if document["raw"] is None:
-            del document["raw"]
+        for name in ("raw", "messenger"):
+            if document[name] is None:
+                del document[name]
         return document
 
 
@@ -239,6 +242,7 @@ def complete(
         tenant=tenant,
         source=source,
         channel=channel,
+        messenger=draft.messenger,
         kind=draft.kind,
         native_kind=draft.native_kind,
         dedupe_id=draft.dedupe_id,

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from .. import times
 from ..decide.plan import Decide, route_facts
+from ..event.messengers import own_messenger
 from ..law.bases import BasisKind, BasisRecord
 from ..law.decision import Decision
 from ..log import merkle
@@ -40,6 +41,7 @@ LIMITS: Mapping[str, str] = {
 }
 """The notes that a report may add about itself, by code."""
 Mark = Callable[[Iterable[Mapping[str, str]]], list[dict[str, Any]]]
+Oblige = Callable[[Iterable[Mapping[str, Any]]], list[dict[str, Any]]]
 """Says of rules how they stand: ``Law.marked``."""
 Until = Literal["expiry", "erased", "not_kept", "off_record"]
 """Why an event was kept no longer."""
@@ -61,6 +63,7 @@ class Sources:
         recipients: by id and version; a missing one is gone.
         indexes: of those entries that are sealed, by id.
         mark: returns the standing of rules in that law.
+        oblige: returns the provisions of a decision's obligations, and their standing.
         rules_hash: of the law that ``decide`` decides by.
     """
 
@@ -72,6 +75,7 @@ class Sources:
     indexes: Mapping[str, int]
     decide: Decide
     mark: Mark
+    oblige: Oblige
     rules_hash: str
     now: datetime
 
@@ -126,6 +130,7 @@ class AccountabilityReport:
             "line": "held",
             "source": receipt["source"],
             "channel": receipt["channel"],
+            "messenger": first["facts"].get("messenger") or own_messenger(receipt["channel"]),
             "kind": receipt["kind"],
             "classes": list(receipt["classes"]),
             "size_bytes": receipt["size_bytes"],
@@ -136,6 +141,7 @@ class AccountabilityReport:
             "until_because": because,
             "over": until <= times.text(self.sources.now),
             "rules": self.sources.mark(decision.selected_rules()) if decision is not None else [],
+            "obligations": self.sources.oblige(decision.obligations) if decision is not None else [],
             "bases": _bases(configuration, decision.bases if decision is not None else ()),
             "laws": list(laws),
             "holder": self.sources.operator.document(),
@@ -154,7 +160,7 @@ class AccountabilityReport:
         force = next(e for e in decided if e["id"] == transfer.decided)
         route = next(r for r in force["routes"] if r["transfer"] == transfer.id)
         configuration, stored = self._stored(force)
-        laws, bases = self._delivered(force, route, configuration, stored)
+        laws, bases, obligations = self._delivered(force, route, configuration, stored)
         recipient, role = self._recipient(route, configuration, laws)
         card = roles.card("deliver", route["route"], self._role_facts(configuration, force, route))
         left = [e for e in attempts if e["classes"]]
@@ -167,6 +173,7 @@ class AccountabilityReport:
             "purpose": _purpose(configuration, route["route"]),
             "decision": transfer.decision,
             "rules": self.sources.mark(route["rules"]),
+            "obligations": obligations,
             "missing": transfer.missing,
             "basis": next(iter(_bases(configuration, (route["basis"],) if route["basis"] else ())), None),
             "bases": bases,
@@ -221,17 +228,17 @@ class AccountabilityReport:
         route: Mapping[str, Any],
         configuration: Configuration | None,
         stored: Decision | None,
-    ) -> tuple[list[str], list[dict[str, Any]]]:
-        """Return the laws that a transfer is under, and the records that its decision rests on."""
+    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the laws that a transfer is under, the records that its decision rests on, and its obligations."""
         if configuration is None or stored is None:
-            return [], []
+            return [], [], []
         declared, facts = declared_route(route, configuration), store_facts(entry, configuration)
         if declared is None or facts is None:
-            return list(stored.laws), []
+            return list(stored.laws), [], []
         decision = as_told(entry, self.sources.decide)(route_facts(facts, configuration, declared))
         allowed = route["decision"] in ("allowed", "redacted")
         bases = _bases(configuration, decision.bases if allowed else ())
-        return sorted({*stored.laws, *decision.laws}), bases
+        return sorted({*stored.laws, *decision.laws}), bases, self.sources.oblige(decision.obligations)
 
     def _role_facts(
         self, configuration: Configuration | None, entry: Mapping[str, Any], route: Mapping[str, Any] | None
@@ -268,6 +275,7 @@ class AccountabilityReport:
             "id": told["id"],
             "legal_name": named.legal_name if named is not None else None,
             "contact": named.contact if named is not None else None,
+            "dsr_endpoint": named.dsr_endpoint if named is not None else None,
             "country": told["country"],
             "processing": list(told["processing"]),
             "role": role,

@@ -12,8 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from .. import times
-from ..law import fact_fields
-from ..law import loader as law_files
+from ..law import fact_fields, raised
 from ..law.bases import BasisKind
 from ..law.compiling import Compiler
 from ..law.decision import STRICTNESS, Decision, Finding, by_id
@@ -32,11 +31,11 @@ _LIMBS: Mapping[str, str] = {
     "store": "store.country", "zone": "collector.zone",
 }  # fmt: skip
 _RAISED_BY: Mapping[str, tuple[str, str]] = {
-    law_files.EVIDENCE.id: ("collector.requires", "a valid record of each kind"),
-    law_files.CLASSES.id: ("recipient.classes", "the classes that are sent"),
-    law_files.ROUTE_REDACT.id: ("route.mode", "redact"),
-    law_files.RESTRICT.id: ("route.mode", "restrict"),
-    law_files.UNSETTLED.id: ("confidence", "a permit whose reading is sure"),
+    raised.EVIDENCE.id: ("collector.requires", "a valid record of each kind"),
+    raised.CLASSES.id: ("recipient.classes", "the classes that are sent"),
+    raised.ROUTE_REDACT.id: ("route.mode", "redact"),
+    raised.RESTRICT.id: ("route.mode", "restrict"),
+    raised.UNSETTLED.id: ("confidence", "a permit whose reading is sure"),
 }
 """For findings of the evaluator itself: the fact that it reads, and the value that it needs."""
 
@@ -81,13 +80,21 @@ def explain_transfer(store: dict[str, Any], deliver: dict[str, Any], law: Law, s
 
 
 def _stopped(shown: Shown, switch: Switch) -> Shown:
-    rule = Finding(law_files.SWITCH, "deny").document()
+    rule = Finding(raised.SWITCH, "deny").document()
     fix = (
         f"remove the switch {switch.id}, or wait until its time is over"
         if switch.until
         else f"remove the switch {switch.id}"
     )
-    why = {"rule": rule["id"], "ref": rule["ref"], "effect": "deny", "hop": None, "because": [], "fix": fix}
+    why = {
+        "rule": rule["id"],
+        "title": rule["title"],
+        "ref": rule["ref"],
+        "effect": "deny",
+        "hop": None,
+        "because": [],
+        "fix": fix,
+    }
     return {
         **shown,
         "decision": "deny",
@@ -120,6 +127,7 @@ def _why(decision: Decision, case: Case | None, facts: object, law: Law, strict:
     return [
         {
             "rule": finding.provision.id,
+            "title": finding.provision.title,
             "ref": finding.provision.ref,
             "effect": finding.effect,
             "hop": finding.hop,
@@ -150,12 +158,12 @@ def _because(finding: Finding, case: Case) -> list[Shown]:
     rule = finding.provision
     if isinstance(rule, Rule):
         told = _told_by_rule(rule, finding, case)
-    elif rule.id == law_files.LAW_UNKNOWN.id:
+    elif rule.id == raised.LAW_UNKNOWN.id:
         told = _unknown_countries(case)
     elif rule.id in _RAISED_BY:
         path, wanted = _RAISED_BY[rule.id]
         told = iter([_item(path, _value(case.facts.values.get(path)), wanted)])
-    elif rule.id == law_files.FACTS.id:
+    elif rule.id == raised.FACTS.id:
         told = iter([_item("op", None, "what is to be done")])
     else:
         told = _gate(finding, case)

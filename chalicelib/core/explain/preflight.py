@@ -61,6 +61,7 @@ _ALL_CLASSES = sorted(c.value for c in DataClass)
 _SOURCE, _RECIPIENT, _ROUTE = "PATCH /v1/sources/{source}", "PUT /v1/recipients/{recipient}", "PATCH /v1/routes/{route}"
 SUPPLIES: Mapping[str, tuple[str, Callable[[Facts], Any]]] = {
     "subject.country": (f'{_SOURCE} {{"subject_country": "…"}}', lambda f: (f.get("collector") or {}).get("country")),
+    "messenger": (f'{_SOURCE} {{"messengers": ["…"]}}', lambda f: "sms"),
     "data.special": (f'{_SOURCE} {{"special": []}}', lambda f: []),
     "data.classes": (f'{_SOURCE} {{"special": []}}', lambda f: _ALL_CLASSES),
     "collector.country": ('PATCH /v1/tenant {"controller": {"country": "…"}}', lambda f: "DE"),

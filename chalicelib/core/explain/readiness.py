@@ -14,6 +14,7 @@ from ..law.clocks import ONE_DAY
 from ..law.decision import Decision, Finding
 from ..law.loader import Law
 from ..law.rules import Rule
+from ..log.entry import VERDICTS
 from ..tenant.configuration import Configuration
 from ..tenant.records import Route, Source
 from ..tenant.switches import RULE, stopped_by
@@ -48,7 +49,7 @@ def readiness(
     decide: Decide,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return all gaps of a flow; for a route that restricts also, as ``pull``, the gaps of its recipient's pulls.
+    """Return all gaps of a flow, by the strictest of its source's messengers; for a route that restricts also, as ``pull``, the gaps of its recipient's pulls.
 
     Args:
         classes: the data classes that are sent.
@@ -57,7 +58,11 @@ def readiness(
     """
 
     def flow(route: Route, decide: Decide) -> dict[str, Any]:
-        return _flow(configuration, source, route, cell, classes, now, law, decide, names)
+        shown = (
+            _flow(configuration, source, route, cell, classes, now, law, decide, names, messenger)
+            for messenger in source.messengers or (None,)
+        )
+        return max(shown, key=lambda of: VERDICTS.index(of["decision"]))
 
     if route.mode != "restrict":
         return flow(route, decide)
@@ -80,8 +85,18 @@ def _flow(
     law: Law,
     decide: Decide,
     names: Mapping[str, str] | None,
+    messenger: str | None,
 ) -> dict[str, Any]:
-    base = source_facts(configuration, source, cell, op="store", classes=list(classes), now=now, received_at=now)
+    base = source_facts(
+        configuration,
+        source,
+        cell,
+        op="store",
+        classes=list(classes),
+        now=now,
+        received_at=now,
+        messenger=messenger,
+    )
     store = examine(base, decide, law, names)
     facts = route_facts(base, configuration, route)
     named = {basis["id"] for basis in facts["bases"]}
@@ -94,14 +109,16 @@ def _flow(
     if switch is not None:  # the switch comes before the law, whose gaps are shown too: they remain after the switch
         judgement, refused = stopped(switch), {**refused, RULE["id"]: RULE}
     formalities = {f.rule: f for examined in (store, deliver) for f in _formalities(examined, law, now)}
+    obligations = {str(o["rule"]): o for examined in (store, deliver) for o in examined.decision.obligations}
     return {
         "decision": judgement.verdict,
         "ready": judgement.verdict in ("allowed", "redacted"),
         "rules": law.marked(judgement.rules),
-        "missing": [gaps[path].document() for path in sorted(gaps)],
+        "missing": [{**gaps[path].document(), "title": law.title(gaps[path].rule)} for path in sorted(gaps)],
         "refused": law.marked(refused[rule] for rule in sorted(refused)),
         "days_needed": sum(f.days for f in formalities.values()),
-        "formalities": [formalities[rule].document() for rule in sorted(formalities)],
+        "formalities": [{**formalities[rule].document(), "title": law.title(rule)} for rule in sorted(formalities)],
+        "obligations": law.obliged(obligations[rule] for rule in sorted(obligations)),
         "unreadable": [one.document() for one in configuration.unreadable_of(route)],
     }
 

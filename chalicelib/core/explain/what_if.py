@@ -14,7 +14,7 @@ from typing import Any
 from .. import times
 from ..decide.plan import Decide
 from ..law.clocks import months_later, period
-from ..law.loader import SWITCH
+from ..law.raised import SWITCH
 from ..log.entry import VERDICTS
 from ..tenant.configuration import Configuration
 from ..verify.redecide import redecide

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .rules import Provision
+from .rules import Provision, Rule
 
 STRICTNESS: Mapping[str, int] = {"none": 0, "allow": 1, "redact": 2, "hold": 3, "deny": 4}
 VERDICTS: Mapping[str, str] = {
@@ -36,10 +36,11 @@ class Finding:
     def document(self) -> dict[str, Any]:
         """Return it as an item of a decision's ``rules``."""
         p = self.provision
+        opinions = [o.document() for o in p.opinions] if isinstance(p, Rule) else []
         return {
-            "id": p.id, "ref": p.ref, "law": p.law, "effect": self.effect, "hop": self.hop, "code": self.code,
+            "id": p.id, "title": p.title, "ref": p.ref, "law": p.law, "effect": self.effect, "hop": self.hop, "code": self.code,
             "instead": self.instead, "fine": self.fine, "confidence": p.confidence, "settled": p.settled,
-            "version": p.effective_from.isoformat(),
+            "version": p.effective_from.isoformat(), **({"opinions": opinions} if opinions else {}),
         }  # fmt: skip
 
 

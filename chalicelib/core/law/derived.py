@@ -71,6 +71,21 @@ def _us_person(facts: Facts, _sent: frozenset[str] | None, _bulk: BulkCounts) ->
     return (None, frozenset({"subject.country"})) if countries is None else _answer(False)
 
 
+def _has_status(path: str) -> Derivation:
+    """Make a fact: the recipient has a status in a country whose law these facts concern."""
+
+    def answer(facts: Facts, _sent: frozenset[str] | None, _bulk: BulkCounts) -> Found:
+        values = facts.values
+        statuses = frozenset(values.get(path, ()))
+        named = (values.get(name) for name in ("collector.country", "store.country", "subject.citizenship"))
+        if statuses.intersection((*named, *values.get("subject.countries", ()))):
+            return _answer(True)
+        unknown = statuses and "subject.countries" not in values
+        return (None, frozenset({"subject.country"})) if unknown else _answer(False)
+
+    return answer
+
+
 _BULK: tuple[tuple[str, Callable[[frozenset[str]], bool] | None, str], ...] = (
     ("identifiers_12m", lambda sent: "identifier" in sent or {"contact", "name"} <= sent, ""),
     ("geo_devices_12m", lambda sent: "location" in sent, ""),
@@ -138,6 +153,8 @@ DERIVED: Mapping[str, Derivation] = {
     "ru_citizen": _ru_citizen,
     "us_person": _us_person,
     "us_bulk": _us_bulk,
+    "recipient_prohibited": _has_status("recipient.prohibited_in"),
+    "recipient_restricted": _has_status("recipient.restricted_in"),
     "transfer": _never_alone,
     "destination": _never_alone,
     "held_hours": _never_alone,

@@ -118,6 +118,8 @@ SHAPE: Shape = {
     "rules_version": FactField(_text, optional=True),
     "op": FactField(_one_of(OPS)),
     "channel": TEXT,
+    "messenger": TEXT,
+    "messenger_undeclared": FactField(_flag, optional=True),
     "router_role": _word("controller processor joint own_purposes"),
     "purpose": TEXT,
     "subject": Node({
@@ -135,13 +137,20 @@ SHAPE: Shape = {
     }),
     "collector": Node({
         "country": COUNTRY,
-        "tenant_class": _word("general state_body bank telecom large_platform ori ciio sdf"),
+        "tenant_class": _word(
+            "general state_body state_owned bank financial telecom large_platform marketplace classified_ads ori ciio sdf"
+        ),
         "zone": _word("DIFC ADGM", optional=True),
         "requires": _words(_one_of(frozenset(BasisKind)), optional=True),
     }),
     "store": Node({"country": COUNTRY, "provider": TEXT, "copies": _words(_country)}),
     "first_write": Node({"country": COUNTRY, "at": INSTANT}),
-    "recipient": Node({**HOP, "classes": _words(_one_of(CLASSES))}),
+    "recipient": Node({
+        **HOP,
+        "classes": _words(_one_of(CLASSES)),
+        "prohibited_in": _words(_country, optional=True),
+        "restricted_in": _words(_country, optional=True),
+    }),
     "route": Node({"mode": _word("replicate redact restrict")}),
     "volumes": Node({
         "CN": Node({"subjects_ytd": COUNT, "sensitive_ytd": COUNT}),

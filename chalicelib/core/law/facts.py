@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..event.messengers import own_messenger
 from .bases import BasisKind, BasisRecord
 from .fact_fields import (
     ACTIONS,
@@ -155,6 +156,8 @@ def read(document: object) -> tuple[Facts | None, list[str]]:
     if problems:
         return None, sorted(set(problems))
 
+    if "messenger" not in values and (own := own_messenger(values.get("channel", ""))):
+        values["messenger"] = own
     countries = set(values.get("subject.candidates", ()))
     if "subject.country" in values:
         countries.add(values["subject.country"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import times
-from . import loader as law_files
+from . import raised
 from .bases import BasisKind, BasisRecord
 from .clocks import ONE_DAY
 from .conditions import NONE, Condition, ConditionFacts, Truth
@@ -60,7 +60,7 @@ class Case:
 
     def judge(self) -> None:
         if self.op is None and not self.only_incident:
-            self.hold(law_files.FACTS, ["op"])
+            self.hold(raised.FACTS, ["op"])
             return
         classes = self.facts.values.get("data.classes")
         self.sent = frozenset(classes) if classes is not None else None
@@ -75,7 +75,7 @@ class Case:
             self.judgements[file.code] = LawEvaluation(self, file)
             self.judgements[file.code].run()
         if not self.findings and not self.only_incident:
-            self.hold(law_files.LAW_UNKNOWN, ["law:ANY"])
+            self.hold(raised.LAW_UNKNOWN, ["law:ANY"])
 
     def redactions(self) -> None:
         """Take away what mode, route and recipient keep back, in this order."""
@@ -83,20 +83,20 @@ class Case:
         if mode == "restrict":
             # A pull through the link is a view of its own, judged in full.
             if self.op == "deliver":
-                self.found(Finding(law_files.RESTRICT, "redact"))
-                self.drop((self.sent or NONE) - {"technical"}, law_files.RESTRICT)
+                self.found(Finding(raised.RESTRICT, "redact"))
+                self.drop((self.sent or NONE) - {"technical"}, raised.RESTRICT)
             return
         redactions = self.facts.redactions
         if mode == "redact" or redactions:
-            self.found(Finding(law_files.ROUTE_REDACT, "redact"))
+            self.found(Finding(raised.ROUTE_REDACT, "redact"))
         for item in sorted(redactions, key=lambda r: ("path" in r, r.get("class", ""), r.get("path", ""), r["action"])):
-            self.redaction(item.get("class"), item.get("path"), item["action"], law_files.ROUTE_REDACT)
+            self.redaction(item.get("class"), item.get("path"), item["action"], raised.ROUTE_REDACT)
         permitted = values.get("recipient.classes")
         if permitted is None:
-            self.hold(law_files.CLASSES, ["recipient.classes"])
+            self.hold(raised.CLASSES, ["recipient.classes"])
         elif self.sent is not None and (withheld := self.sent - frozenset(permitted) - {"technical"}):
-            self.found(Finding(law_files.CLASSES, "redact"))
-            self.drop(withheld, law_files.CLASSES)
+            self.found(Finding(raised.CLASSES, "redact"))
+            self.drop(withheld, raised.CLASSES)
 
     def drop(self, classes: Iterable[str], provision: Provision) -> None:
         for data_class in sorted(classes):
@@ -150,7 +150,7 @@ class Case:
             # Citizenship reaches further than any one country's law must: most laws do not follow their citizens.
             silent = {c for limb in ("collector", "subject", "store") for c in set(limbs[limb]) - spoken_for[limb]}
             if silent:
-                self.hold(law_files.LAW_UNKNOWN, [f"law:{country}" for country in silent])
+                self.hold(raised.LAW_UNKNOWN, [f"law:{country}" for country in silent])
 
     def evidence(self) -> None:
         """Ask for the evidence that the tenant must hold."""
@@ -163,11 +163,11 @@ class Case:
             good = {r.id for r in records if r.stands("ANY", day, self.facts.now) and r.unproved() is None}
             if good:
                 self.used |= good
-                self.found(Finding(law_files.EVIDENCE, "allow", grounds=True))
+                self.found(Finding(raised.EVIDENCE, "allow", grounds=True))
             elif records:
-                self.found(Finding(law_files.EVIDENCE, "deny", code="evidence-expired"))
+                self.found(Finding(raised.EVIDENCE, "deny", code="evidence-expired"))
             else:
-                self.hold(law_files.EVIDENCE, [f"basis:ANY.{kind}"])
+                self.hold(raised.EVIDENCE, [f"basis:ANY.{kind}"])
 
     # 2. Findings.
 
@@ -281,7 +281,7 @@ class LawEvaluation:
             case.found(Finding(reliance.permit, "allow", party.id, grounds=True))
             if case.strict and reliance.permit.confidence == "unsure":
                 reliance.failed = True
-                case.hold(law_files.UNSETTLED, (), party.id)
+                case.hold(raised.UNSETTLED, (), party.id)
         elif waiting is not None and waiting.waited is not None:
             self.ask(waiting.when, (party, country))
             ends = waiting.waited.ends(self.scene)[0]

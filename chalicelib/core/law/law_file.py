@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..countries import COUNTRIES
+from ..event.messengers import MESSENGERS
 from .clocks import Calendar, days
 from .compiling import Compiler
 from .conditions import DatedRow
@@ -44,11 +45,13 @@ class LawFile:
 _HEADER: Mapping[str, type] = {
     "code": str, "version": str, "language": int, "countries": list, "reach": list, "time_zone": str, "gate": bool, "gate_id": str,
     "gate_ref": str, "source": str, "weekend": list, "holidays": dict, "working_weekends": str, "not_zones": list,
-    "zone": str, "rule": list,
+    "zone": str, "rule": list, "gate_title": str, "gate_title_ru": str, "links": list,
 }  # fmt: skip
 TEXTS = frozenset(name for table in (_HEADER, RULE_FIELDS) for name, kind in table.items() if kind is str)
 _NEEDED = ("code", "countries", "reach", "time_zone", "gate")
-_ROW = frozenset({"from", "to", "confidence", "countries", "channels", "scheme"})
+_MEMBERS = ("countries", "messengers", "channels")
+"""What a dated list holds; ``channels`` in packs of before facts had a messenger."""
+_ROW = frozenset({"from", "to", "confidence", *_MEMBERS, "scheme"})
 
 
 def plain(value: Any) -> Any:
@@ -99,7 +102,8 @@ def read_law_file(
     if table["gate"] is True:
         if not table.get("gate_id") or not table.get("gate_ref", "").strip():
             faults.append(f"{name}: a gate needs gate_id and gate_ref")
-        gate = Provision(table.get("gate_id", ""), table.get("gate_ref", ""), table["code"])
+        titles = {"title": table.get("gate_title", ""), "title_ru": table.get("gate_title_ru", "")}
+        gate = Provision(table.get("gate_id", ""), table.get("gate_ref", ""), table["code"], **titles)
     rows = [row for row in table.get("rule", []) if isinstance(row, dict)]
     if len(rows) != len(table.get("rule", [])):
         faults.append(f"{name}: every rule is a table")
@@ -162,14 +166,16 @@ def _lists(name: str, table: Mapping[str, Any], faults: list[str]) -> dict[str, 
 
 
 def _row(place: str, row: Mapping[str, Any], faults: list[str]) -> Iterator[DatedRow]:
-    if not {"from", "to", "confidence"} <= set(row) <= _ROW or ("countries" in row) == ("channels" in row):
-        faults.append(f"{place}: a row has from, to, confidence and either countries or channels")
+    held = [name for name in _MEMBERS if name in row]
+    if not {"from", "to", "confidence"} <= set(row) <= _ROW or len(held) != 1:
+        faults.append(f"{place}: a row has from, to, confidence and either countries or messengers")
         return
     start, end = read_dates(place, row["from"], row["to"], faults)
     if row["confidence"] not in CONFIDENCES:
         faults.append(f"{place}: unknown confidence {row['confidence']!r}")
-    members = str(row.get("countries", row.get("channels"))).split()
-    if "countries" in row:
-        faults += [f"{place}: unknown country {c!r}" for c in members if c not in COUNTRIES]
+    members = str(row[held[0]]).split()
+    known = {"countries": COUNTRIES, "messengers": MESSENGERS}.get(held[0], members)
+    singular = {"countries": "country"}.get(held[0], held[0].removesuffix("s"))
+    faults += [f"{place}: unknown {singular} {m!r}" for m in members if m not in known]
     if start is not None:
         yield DatedRow(start, end, frozenset(members))

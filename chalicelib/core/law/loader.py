@@ -21,11 +21,12 @@ import rfc8785
 from ..errors import Misconfigured
 from .compiling import LANGUAGE
 from .derived import BY_VOLUME, BulkCounts, bulk_counts
+from .fines import FINES, fine_ids
 from .law_file import TEXTS, LawFile, read_law_file
-from .rules import CONFIDENCES, Provision
+from .raised import RAISED
+from .rules import Provision
 
 SCHEMA = "waybill.law/1"
-FINES = "fines.toml"
 THRESHOLDS = "thresholds.toml"
 NOT_LAWS = frozenset({FINES, "regions.toml", THRESHOLDS})
 
@@ -38,22 +39,6 @@ class LawRefused(Misconfigured):
     def __init__(self, faults: list[str]) -> None:
         self.faults = sorted(set(faults))
         super().__init__("\n".join(self.faults))
-
-
-def _raised(id: str, ref: str) -> Provision:
-    return Provision(id, ref, id.partition(".")[0])
-
-
-LAW_UNKNOWN = _raised("ANY.law-unknown", "GDPR art. 44")
-EVIDENCE = _raised("ANY.evidence", "GDPR art. 5(2), 32; 152-FZ art. 19")
-CLASSES = _raised("ANY.classes", "GDPR art. 5(1)(c)")
-ROUTE_REDACT = _raised("ANY.route-redact", "GDPR art. 5(1)(c), 25")
-RESTRICT = _raised("ANY.restrict", "GDPR art. 5(1)(c), 25")
-UNSETTLED = _raised("ANY.unsettled", "GDPR art. 5(2)")
-FACTS = _raised("ANY.facts", "GDPR art. 5(2)")
-SWITCH = _raised("TENANT.switch", "tenant's own switch")
-RAISED = (LAW_UNKNOWN, EVIDENCE, CLASSES, ROUTE_REDACT, RESTRICT, UNSETTLED, FACTS, SWITCH)
-"""Provisions that no file holds, because the evaluator or the tenant's kill switch raises them."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +79,29 @@ class Law:
         marked: list[dict[str, Any]] = []
         for rule in rules:
             known = self.provisions.get(rule["id"])
-            standing = {"settled": known.settled, "confidence": known.confidence} if known is not None else {}
-            marked.append({"id": rule["id"], "ref": rule["ref"], "verdict": rule["verdict"], **standing})
+            marked.append({"id": rule["id"], "ref": rule["ref"], "verdict": rule["verdict"], **_standing(known)})
         return marked
+
+    def title(self, rule: str) -> str:
+        """Return the title of a rule; empty where this law has none."""
+        known = self.provisions.get(rule)
+        return known.title if known is not None else ""
+
+    def obliged(self, obligations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Say of a decision's obligations which provision each is of, and how it stands."""
+        of = [(one, self.provisions[str(one["rule"])]) for one in obligations]
+        return [{**one, "ref": provision.ref, **_standing(provision)} for one, provision in of]
 
     def document(self) -> dict[str, Any]:
         """Return ``waybill.law/1``: the files as JSON, and every id that a decision can name with its time in force."""
         return _document(self.version, (self.any, *self.files))
+
+
+def _standing(provision: Provision | None) -> dict[str, Any]:
+    if provision is None:
+        return {}
+    titles = {"title": provision.title, "title_ru": provision.title_ru} if provision.title else {}
+    return {**titles, "settled": provision.settled, "confidence": provision.confidence}
 
 
 def _is_volume(name: str) -> bool:
@@ -142,7 +143,7 @@ def load_law(texts: Mapping[str, str]) -> Law:
     """
     faults: list[str] = []
     tables = {name: _parse(name, text, faults) for name, text in sorted(texts.items())}
-    fines = _fines(tables.get(FINES, {}), faults)
+    fines = fine_ids(tables.get(FINES, {}), faults)
     if "any.toml" not in texts:
         faults.append("any.toml: is missing")
     elif tables["any.toml"].get("language") != LANGUAGE:
@@ -154,7 +155,18 @@ def load_law(texts: Mapping[str, str]) -> Law:
         except ValueError as fault:
             faults.append(f"{THRESHOLDS}: {fault}")
     laws = {name: table for name, table in tables.items() if name not in NOT_LAWS and table}
+    faults += _untitled(laws)
     return _compile(laws, fines, faults, bulk)
+
+
+def _untitled(laws: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield each rule and gate without a title in plain words, which packs of earlier releases lack."""
+    for name, table in laws.items():
+        rows = [row for row in table.get("rule", ()) if isinstance(row, dict)]
+        wanted: list[tuple[str, Mapping[str, Any], str]] = [(f"{name}: {r.get('id')}", r, "title") for r in rows]
+        wanted += [(name, table, "gate_title")] if table.get("gate") is True else []
+        for place, row, key in wanted:
+            yield from (f"{place}: {k} is missing" for k in (key, f"{key}_ru") if not str(row.get(k, "")).strip())
 
 
 def load_pack(canonical: bytes, bulk: BulkCounts) -> Law:
@@ -220,22 +232,6 @@ def _parse(name: str, text: str, faults: list[str]) -> dict[str, Any]:
     return table
 
 
-def _fines(table: Mapping[str, Any], faults: list[str]) -> frozenset[str]:
-    rows = table.get("fine", [])
-    ids: set[str] = set()
-    for number, row in enumerate(rows if isinstance(rows, list) else [None], 1):
-        id = row.get("id") if isinstance(row, dict) else None
-        if not isinstance(row, dict) or not isinstance(id, str) or not isinstance(row.get("breach"), str):
-            faults.append(f"{FINES}: fine {number}: needs id and breach")
-        elif row.get("confidence") not in CONFIDENCES or not set(row) <= _FINE:
-            faults.append(f"{FINES}: {id}: needs a known confidence, and has only known keys")
-        elif id in ids:
-            faults.append(f"{FINES}: {id}: duplicate id")
-        else:
-            ids.add(id)
-    return frozenset(ids)
-
-
 def _clashes(files: list[LawFile]) -> Iterator[str]:
     codes: set[str] = set()
     seen: dict[str, Provision] = {p.id: p for p in RAISED}
@@ -255,8 +251,3 @@ def _clashes(files: list[LawFile]) -> Iterator[str]:
         for earlier, later in pairwise(ordered):
             if earlier.effective_to is None or later.effective_from < earlier.effective_to:
                 yield f"{later.id}: overlaps {earlier.id}"
-
-
-_FINE = frozenset(
-    {"id", "breach", "from", "min", "max", "currency", "pct_turnover", "floor", "cap", "bands", "confidence"}
-)

@@ -18,7 +18,8 @@ from .bases import BasisDocuments, RecipientDocument
 from .clocks import ONE_DAY
 from .decision import Decision, Finding
 from .judgement import Case
-from .loader import FACTS, Law
+from .loader import Law
+from .raised import FACTS
 
 __all__ = ["Decider", "Decision", "decide", "judged", "refuse"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any
 
@@ -28,10 +28,27 @@ class Provision:
     effective_to: date | None = None
     confidence: str = "verified"
     settled: bool = True
+    title: str = ""
+    title_ru: str = ""
 
     def in_force(self, day: date) -> bool:
         """Say whether it is in force on a civil day."""
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A published view on a rule: who said what, when, and where it can be read."""
+
+    body: str
+    date: date
+    ref: str
+    says: str
+    url: str
+
+    def document(self) -> dict[str, str]:
+        """Return it as JSON-able values."""
+        return {"body": self.body, "date": self.date.isoformat(), "ref": self.ref, "says": self.says, "url": self.url}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,7 @@ class Rule(Provision):
     minimum: Period | None = None
     instead: str | None = None
     fine: str | None = None
+    opinions: tuple[Opinion, ...] = ()
 
 
 def read_dates(place: str, start: object, end: object, faults: list[str]) -> tuple[date | None, date | None]:
@@ -73,6 +91,7 @@ _RULE_NEEDED: Mapping[str, type | tuple[type, ...]] = {
 _RULE_MAY: Mapping[str, type] = {
     "when": dict, "require": dict, "else": str, "lacks": str, "effect": str, "code": str, "within": str,
     "extendable": str, "stops": str, "min": str, "instead": str, "fine": str, "opinions": list,
+    "title": str, "title_ru": str,
 }  # fmt: skip
 RULE_FIELDS: Mapping[str, type | tuple[type, ...]] = {**_RULE_NEEDED, **_RULE_MAY}
 """The fields of a rule, and their types."""
@@ -123,6 +142,7 @@ def read_rule(
     if row.get("fine") is not None and str(row["fine"]) not in fines:
         faults.append(f"{place}: fine {row['fine']!r} is not in the fines table")
     periods = {key: _period(place, key, row, faults) for key in ("within", "extendable", "min")}
+    opinions = _opinions(place, row.get("opinions", []), faults)
     start, end = None, None
     if "effective_from" in row and "effective_to" in row:
         start, end = read_dates(place, row["effective_from"], row["effective_to"], faults)
@@ -143,6 +163,8 @@ def read_rule(
         effective_to=end,
         confidence=row["confidence"],
         settled=row["settled"],
+        title=row.get("title", ""),
+        title_ru=row.get("title_ru", ""),
         kind=row["kind"],
         source=row["source"],
         checked_on=row["checked_on"],
@@ -157,7 +179,26 @@ def read_rule(
         minimum=periods["min"],
         instead=row.get("instead", "restrict" if kind == "retain" else None),
         fine=row.get("fine"),
+        opinions=opinions,
     )
+
+
+def _opinions(place: str, rows: object, faults: list[str]) -> tuple[Opinion, ...]:
+    """Read the opinions on a rule; each has every field."""
+    wanted = {field.name: date if field.name == "date" else str for field in fields(Opinion)}
+    found = []
+    for row in rows if isinstance(rows, list) else ():
+        if (
+            not isinstance(row, dict)
+            or set(row) != set(wanted)
+            or any(type(row[n]) is not t for n, t in wanted.items())
+        ):
+            faults.append(f"{place}: an opinion has {', '.join(wanted)}")
+        elif not str(row["url"]).startswith("https://"):
+            faults.append(f"{place}: the url of an opinion begins with https://")
+        else:
+            found.append(Opinion(**row))
+    return tuple(found)
 
 
 def _period(place: str, key: str, row: Mapping[str, Any], faults: list[str]) -> Period | None:

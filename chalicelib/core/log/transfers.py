@@ -65,6 +65,22 @@ class ShownRule(_ShownModel):
     id: str
     ref: str
     verdict: str
+    title: str | None = None
+    title_ru: str | None = None
+    settled: bool | None = None
+    confidence: Literal["verified", "memory", "unsure"] | None = None
+
+
+class ShownObligation(_ShownModel):
+    """An act that the law asks of a party beside the decision, with the provision that asks for it."""
+
+    code: str
+    rule: str
+    ref: str
+    within: str | None = None
+    due_at: str | None = None
+    title: str | None = None
+    title_ru: str | None = None
     settled: bool | None = None
     confidence: Literal["verified", "memory", "unsure"] | None = None
 

@@ -196,6 +196,7 @@ class Configuration:
             "granted": recipient.granted,
             "classes": [c.value for c in recipient.classes] if recipient.classes is not None else None,
             "onward": [o.model_dump(mode="json") for o in recipient.onward] if recipient.onward is not None else None,
+            **_standing(recipient),
         }
 
     @cached_property
@@ -223,6 +224,19 @@ def _recipient_of(configuration: Configuration, destination: Destination) -> dic
         "country": record.entity_country if record else None,
         "processing": configuration.processing_of(destination),
     }
+
+
+def _standing(recipient: Recipient) -> dict[str, list[str]]:
+    """Return the countries whose law prohibits or restricts a recipient, as facts have them; nothing where there are none."""
+    standing = {
+        f"{status}_in": sorted(c for c, of in recipient.legal_status.items() if of.status == status)
+        for status in ("prohibited", "restricted")
+    }
+    return {name: countries for name, countries in standing.items() if countries}
+
+
+def _statuses(recipient: Recipient) -> dict[str, Any]:
+    return {country: of.model_dump(mode="json") for country, of in sorted(recipient.legal_status.items())}
 
 
 def configuration_document(configuration: Configuration) -> dict[str, Any]:
@@ -258,6 +272,7 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
                 "subject_country": s.subject_country,
                 "special": sorted(s.special) if s.special is not None else None,
                 **({"number_ranges": [r.model_dump() for r in s.number_ranges]} if s.number_ranges else {}),
+                **({"messengers": sorted(s.messengers)} if s.messengers else {}),
             }
             for s in by_id(configuration.sources.values())
         ],
@@ -275,6 +290,7 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
                 "granted": r.granted,
                 "classes": sorted(c.value for c in r.classes) if r.classes is not None else None,
                 "onward": [o.model_dump(mode="json") for o in r.onward] if r.onward is not None else None,
+                **({"legal_status": _statuses(r)} if r.legal_status else {}),
             }
             for r in by_id(configuration.recipients.values())
         ],

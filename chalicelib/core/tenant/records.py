@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ..countries import COUNTRIES
 from ..event.event import DataClass, Time
+from ..event.messengers import CARRIERS, MESSENGERS, Messenger
 from ..law.bases import BasisKind
 from .dates import Day, Instant, Once
 
@@ -43,7 +44,10 @@ Special = Literal[
     "race", "politics", "religion", "union", "health", "sex_life", "biometric", "genetic", "convictions", "financial"
 ]
 Role = Literal["controller", "joint", "processor", "sub_processor", "third_party", "staff", "foreign_authority"]
-TenantClass = Literal["general", "state_body", "bank", "telecom", "large_platform", "ori", "ciio", "sdf"]
+TenantClass = Literal[
+    "general", "state_body", "state_owned", "bank", "financial", "telecom", "large_platform", "marketplace",
+    "classified_ads", "ori", "ciio", "sdf",
+]  # fmt: skip
 Scope = Literal["admin", "write", "read", "audit"]
 Mode = Literal["replicate", "redact", "restrict"]
 Format = Literal["standard", "cloudevents_structured", "cloudevents_binary"]
@@ -137,10 +141,12 @@ class NumberRange(Record):
 class SourceSettings(Record):
     """The settings of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
 
-    The longest of the ``number_ranges`` that fits counts, before ``subject_country``.
+    The longest of the ``number_ranges`` that fits counts, before ``subject_country``. ``messengers`` are those whose messages a
+    broker, bridge or relay passes on.
     """
 
     channel: str
+    messengers: tuple[Messenger, ...] = Field(default=(), max_length=len(MESSENGERS))
     name: Label
     purpose: Purpose = "message_routing"
     retention_days: int | None = Field(default=None, ge=1, le=RETENTION_DAYS_MAX)
@@ -153,6 +159,10 @@ class SourceSettings(Record):
     def _ranges(self) -> SourceSettings:
         if len({r.prefix for r in self.number_ranges}) != len(self.number_ranges):
             raise ValueError("each prefix of number_ranges may be there once")
+        if self.messengers and self.channel not in CARRIERS:
+            raise ValueError(f"only sources of {', '.join(sorted(CARRIERS))} declare messengers")
+        if len(set(self.messengers)) != len(self.messengers):
+            raise ValueError("each of the messengers may be there once")
         return self
 
 

@@ -22,7 +22,7 @@ from ..tenant.dates import STORED
 from ..tenant.records import Destination, Recipient, Route, Source, Tenant
 from ..tenant.switches import Switch
 
-FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases", "otr", "volumes"})
+FACTS = frozenset({"now", "subject", "special", "held_since", "switch", "bases", "otr", "volumes", "messenger"})
 """The facts of an entry that this version takes into account; a decision on others is not made again."""
 _SAID_ELSEWHERE = "-"
 """Stands for the names and contacts that a record must have and its document never holds."""
@@ -131,6 +131,7 @@ def store_facts(entry: Mapping[str, Any], configuration: Configuration) -> Facts
         classes=receipt["classes"],
         now=now,
         received_at=times.parse(receipt["received_at"]),
+        messenger=facts.get("messenger"),
         off_record=facts.get("otr") is True,
     )
     base["subject"] = facts["subject"]

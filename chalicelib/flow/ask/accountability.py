@@ -129,6 +129,7 @@ def page(request: Request, told: Sequence[EventAccount]) -> dict[str, Any]:
         indexes=proofs.indexes(request, every),
         decide=runtime.decider.decide,
         mark=runtime.law.marked,
+        oblige=runtime.law.obliged,
         rules_hash=runtime.law.hash.removeprefix("sha256:"),
         now=runtime.now(),
     )

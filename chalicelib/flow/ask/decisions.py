@@ -13,6 +13,7 @@ from ...core.decide.plan import Facts, judge, route_facts, source_facts, with_gr
 from ...core.delivery import links
 from ...core.errors import DeliveryError, NotFound, RefusedByLaw
 from ...core.event.event import OPERATIONAL, DataClass, EventKind, classes_of
+from ...core.event.messengers import messenger_in
 from ...core.explain import explanation
 from ...core.explain.readiness import readiness
 from ...core.ids import derived
@@ -82,6 +83,7 @@ def event_facts(
         now=now,
         received_at=times.parse(received) if received else now,
         subject=subject_facts(people, tenant, source),
+        messenger=messenger_in(document),
     )
 
 

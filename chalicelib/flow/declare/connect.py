@@ -11,17 +11,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from ... import destinations
 from ...channels import CHANNELS
-from ...core.decide.plan import source_facts
-from ...core.errors import Conflict, Invalid, NotFound, RefusedByLaw
-from ...core.event.event import DataClass
-from ...core.explain.preflight import examine
+from ...core.errors import Conflict, Invalid, NotFound
 from ...core.tenant import operational, rotation
 from ...core.tenant.records import Destination, DestinationSettings, Recipient, Source, SourceSettings
 from ...core.validation import of_validation
@@ -30,43 +26,9 @@ from ..request import Request
 from . import roles, signing_secrets
 from .changes import changed, hash_now, invalid, must_exist, noted, stored, wake_held
 from .moved import check_secrets_given
-
-ALL_CLASSES = sorted(c.value for c in DataClass)
+from .source_law import SourceReadiness, judge_source
 
 # Sources
-
-
-def judge_source(request: Request, source: Source) -> list[str]:
-    """Ask the law whether a source may be received and stored on its declarations.
-
-    Returns:
-        The paths of what its events will wait for.
-
-    Raises:
-        RefusedByLaw: no record could make it lawful.
-    """
-    configuration = request.runtime.config.snapshot(request.tenant.id).configuration
-    configuration = replace(configuration, sources={**configuration.sources, source.id: source})
-    missing: dict[str, None] = {}
-    for op in ("receive", "store"):
-        facts = source_facts(
-            configuration,
-            source,
-            request.cell,
-            op=op,
-            classes=ALL_CLASSES,
-            now=request.runtime.now(),
-            received_at=request.runtime.now(),
-        )
-        found = examine(facts, request.runtime.decider.decide, request.runtime.law)
-        if found.refused:
-            raise RefusedByLaw(
-                "the law does not let this cell receive or store the events of this source; see the rules",
-                found.refused,
-                [g.path for g in found.gaps],
-            )
-        missing.update((g.path, None) for g in found.gaps)
-    return sorted(missing)
 
 
 def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -104,8 +66,8 @@ def checked(model: type[BaseModel], value: Any, loc: str) -> Any:
 
 def create_source(
     request: Request, settings: SourceSettings, secret: dict[str, Any]
-) -> tuple[RecordRow, list[str], str | None]:
-    """Connect an account on a channel; return it, the gaps that will hold its events, and the token of its address, if any.
+) -> tuple[RecordRow, SourceReadiness, str | None]:
+    """Connect an account on a channel; return it, its readiness, and the token of its address, if any.
 
     Raises:
         Invalid: no such channel, or not its secret.
@@ -113,10 +75,10 @@ def create_source(
     """
     stored_secret, token = complete_secret(request, settings.channel, secret)
     source = Source(**dict(settings), id=request.new_id("src"), created_at=request.at)
-    missing = judge_source(request, source)
+    readiness = judge_source(request, source)
     row = stored(request, source, rotation.first(stored_secret))
     request.runtime.config.insert_lookup(source.id, request.tenant.id, source.id)
-    return row, missing, token
+    return row, readiness, token
 
 
 def sources(request: Request, after: str, limit: int) -> Iterator[RecordRow]:
@@ -167,7 +129,7 @@ def open_source(request: Request, source_id: str) -> RecordRow:
 
 def change_source(
     request: Request, source_id: str, settings: SourceSettings, expected: int | None
-) -> tuple[RecordRow, list[str]]:
+) -> tuple[RecordRow, SourceReadiness]:
     """Change the settings of a source.
 
     Raises:
@@ -178,13 +140,13 @@ def change_source(
     if settings.channel != row.record.channel:
         raise invalid("body.channel", "fixed", "a source keeps its channel; make another source")
     source = Source(**dict(settings), id=source_id, created_at=row.record.created_at)
-    missing = judge_source(request, source)
+    readiness = judge_source(request, source)
     earlier: int | None = row.record.retention_days
     if earlier is not None and source.retention_days != earlier:  # events that live as long as before are there
         request.runtime.lifetimes.use(request.tenant.id, earlier, row.record.created_at)
     row = changed(request, row, source, expected, "changed")
     wake_held(request)
-    return row, missing
+    return row, readiness
 
 
 def rotate_source(

@@ -37,9 +37,10 @@ from ..ask.decisions import snapshot_of
 from ..request import Request
 from .bases import create_basis
 from .changes import invalid, must_exist, noted, wake_held
-from .connect import ALL_CLASSES, activation_gaps, check_config, checked, create_destination
+from .connect import activation_gaps, check_config, checked, create_destination
 from .recipients import create_recipient
 from .routes import create_route
+from .source_law import ALL_CLASSES
 
 Made = tuple[RecordRow, dict[str, Any]]
 _Record = Basis | Destination | Recipient | Route

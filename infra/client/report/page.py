@@ -52,7 +52,7 @@ class _Texts:
             made.__name__: made
             for made in (
                 self.word, self.done, self.acts, self.classes, self.at, self.listed, self.doubts, self.role, self.proved,
-                self.visible,
+                self.visible, self.titled,
             )
         }  # fmt: skip
 
@@ -84,6 +84,11 @@ class _Texts:
     def listed(self, texts: Iterable[str]) -> str:
         """Join texts with commas, or say that there are none."""
         return ", ".join(texts) or str(self.words["none"])
+
+    def titled(self, rule: Mapping[str, Any]) -> str:
+        """Name a rule in words with its article; one that the law in force has not is its article alone."""
+        title = rule.get("title_ru" if self.words["lang"] == "ru" else "title")
+        return f"{title} ({rule['ref']})" if title else str(rule["ref"])
 
     def doubts(self, rule: Mapping[str, Any]) -> str:
         """Say that lawyers read a rule differently, or that it was not compared with the law; else return no text."""
