@@ -29,7 +29,7 @@ ONE_FILE = {"tools/waybill_verify.py": 650}
 PURE_IMPORTS = {
     "pydantic", "rfc8785",
     "jmespath.exceptions", "jmespath.functions", "jmespath.lexer", "jmespath.parser", "jmespath.visitor",
-    "__future__", "base64", "binascii", "bisect", "calendar", "collections", "collections.abc", "copy", "dataclasses",
+    "__future__", "base64", "binascii", "bisect", "calendar", "collections", "collections.abc", "copy", "dataclasses", "difflib",
     "datetime", "decimal", "email", "email.errors", "email.header", "email.headerregistry", "email.message", "email.parser",
     "email.policy", "email.utils", "enum", "functools", "hashlib", "heapq", "hmac", "html", "html.parser", "http", "importlib",
     "ipaddress", "itertools", "json", "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing",
