@@ -122,6 +122,19 @@ def test_flows_take_time_and_randomness_from_the_shell() -> None:
     ] == []
 
 
+def test_calls_run_at_once_only_through_the_threads_of_the_runtime() -> None:
+    found = {relative(p) for p in PRODUCT for m in imported(parsed(p)) if m == "concurrent.futures"}
+
+    assert {path for path in found if path.startswith("chalicelib/")} == {"chalicelib/threads.py"}
+
+
+def test_the_soak_and_the_simulation_replace_nothing_in_the_product() -> None:
+    harness = [p for p in CODE if relative(p).startswith(("faults/", "simulation/"))]
+    found = [f"{relative(p)}:{line}" for p in harness for line, name in called(parsed(p)) if name == "setattr"]
+
+    assert [place.partition(":")[0] for place in found] == ["simulation/client.py"]  # its own attributes, as a cache
+
+
 def test_no_fault_is_swallowed_in_silence() -> None:
     found = [
         f"{relative(path)}:{handler.lineno}"
