@@ -47,13 +47,17 @@ BODY_BYTES = 64 * 1024 * 1024
 HANDLERS = {"inbox": "route", "outbox": "deliver", "inbox-dead": "dead_inbox", "outbox-dead": "dead_outbox"}
 
 
+REGION = "eu-central-1"
+"""The region of a cell whose region is not given; with a country it stands in for a home without a region."""
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of ``waybill local``."""
 
     port: int = 0
     engine: str = "moto"
-    region: str = "eu-central-1"
+    region: str = REGION
     country: str | None = None
     state: Path | None = None
     pump_s: float = 5
@@ -100,6 +104,24 @@ def make_stores(engine: Engine, cell: str, region: str, country: str) -> None:
     making.make_tables(dynamodb, template.tables(cell, region, country, engine.account))
     for bucket in template.buckets(cell, region, country, engine.account):
         making.make_bucket(s3, bucket)
+
+
+def misfit(engine: str, region: str | None, country: str | None) -> str | None:
+    """Say in one sentence why no local cell can have this region and country; None where one can.
+
+    An engine by URL has regions of its own.
+    """
+    if country is not None and country not in COUNTRIES:
+        return f"--country {country} is no country code: give one of ISO 3166-1 alpha-2, such as DE"
+    known = law.region_countries()
+    if region is None or (region not in known and "://" in engine and country is not None):
+        return None
+    if region not in known:
+        home = f"waybill local --country {country or 'RU'}"
+        return f"--region {region} is no AWS region: for a home without one give its country alone, `{home}`"
+    if country is not None and known[region] != country:
+        return f"{region} is in {known[region]}, not in {country}: leave out --region or --country"
+    return None
 
 
 @contextlib.contextmanager

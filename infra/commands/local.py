@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from chalicelib.commands.parser import CommandParser
@@ -14,8 +15,8 @@ def arguments(parser: CommandParser) -> None:
     """Add the command's options and help."""
     parser.add_argument("--port", type=port, default=0, help="the port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--engine", default="moto", help="moto, ministack or the URL of a running engine (%(default)s)")
-    parser.add_argument("--region", default="eu-central-1", help="home region (default: %(default)s)")
-    parser.add_argument("--country", help="country of the home region (default: from the region map)")
+    parser.add_argument("--region", help="home region, one of AWS's (default: eu-central-1)")
+    parser.add_argument("--country", help="country of the home, where it has no AWS region (default: the region's)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where ministack keeps its state (default: nowhere)")
     parser.add_argument(
         "--pump-s", type=seconds, default=5, help="seconds between looks at waiting lanes (default: %(default)s)"
@@ -41,11 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported late: it needs the packages of an extra, which the help does not.
     from ..cell import local
 
+    fault = local.misfit(arguments.engine, arguments.region, arguments.country)
+    if fault is not None:
+        print(f"waybill local: {fault}", file=sys.stderr)
+        return 1
     return local.serve(
         local.Options(
             port=arguments.port,
             engine=arguments.engine,
-            region=arguments.region,
+            region=arguments.region or local.REGION,
             country=arguments.country,
             state=arguments.state,
             pump_s=arguments.pump_s,

@@ -253,3 +253,19 @@ def test_least_lately_used_answer_goes_when_the_decider_is_full() -> None:
     # A kept answer is the very same findings.
     assert decider.decide(a).findings is of_a.findings
     assert decider.decide(b).findings is not of_b.findings
+
+
+def test_nothing_decides_when_only_an_incident_is_asked_about() -> None:
+    shown = decide(facts_named("eu-breach-controller"), installed()).document()
+
+    assert (shown["decision"], shown["deciding"]) == ("none", [])
+    assert shown["obligations"] != []
+
+
+def test_refusal_has_no_time_to_try_again_when_a_wait_runs_beside_it() -> None:
+    waiting = facts_named("ru-other-waits")
+
+    refused = decide({**waiting, "held_since": "2026-11-01T00:00:00.000Z"}, installed())
+
+    assert decide(waiting, installed()).retry_at == "2026-11-30T21:00:00.000Z"
+    assert (refused.decision, refused.retry_at) == ("deny", None)

@@ -73,7 +73,9 @@ class Decision:
 
     @property
     def deciding(self) -> list[str]:
-        """The ids whose effect is the decision's, sorted."""
+        """The ids whose effect is the decision's, sorted; none where there is no decision, only obligations."""
+        if self.decision == "none":
+            return []
         return sorted({f.provision.id for f in self.findings if f.effect == self.decision})
 
     @cached_property

@@ -197,7 +197,8 @@ class Case:
             laws=tuple(self.laws),
             missing=tuple(sorted(self.missing)),
             redact=tuple(self.redact),
-            retry_at=times.text(max(self.retry_at)) if self.retry_at else None,
+            # A wait that is over lifts a hold; it lifts no refusal.
+            retry_at=times.text(max(self.retry_at)) if self.retry_at and decision == "hold" else None,
             bases=tuple(sorted(self.used - self.against)),
             obligations=tuple(sorted(self.obligations.values(), key=lambda o: (str(o["rule"]), str(o["code"])))),
             classes_out=tuple(sorted(self.sent or ())) if leaves else (),
