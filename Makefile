@@ -11,7 +11,7 @@ STAGE ?= eu1
 WORKERS ?= 2
 # One lock serves every platform. It names no index.
 LOCK := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
-.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages pictures soak load deaths fuzz clean
+.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages api-texts pictures soak load deaths fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ regions: setup ## Rewrite the map of regions and countries from the installed bo
 
 law-pages: setup ## Rewrite the law pages from the rule files
 	@$(BIN)/python -m chalicelib.law.pages
+
+api-texts: setup ## Write the meanings of fields in the API's description anew from the pages
+	@$(BIN)/python -m chalicelib.api.field_texts
 
 pictures: setup ## Draw the README's picture from the demo's output
 	@$(BIN)/python -m tools.pictures

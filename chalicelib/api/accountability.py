@@ -14,11 +14,11 @@ from ..flow.pagination import Filter
 from .endpoint import ApiCall, Resource, Schema, TimeQuery
 from .problems import EndpointResponse
 
-accountability = Resource("accountability")
+accountability = Resource("accountability", "Accountability")
 
 
 class AnswerQuery(TimeQuery):
-    """What to answer for: a person, an event, or a time. ``after`` and ``before`` also say where to look for an old event."""
+    """The subject of a report: a person, an event or a period. An old event needs ``after`` and ``before`` too."""
 
     limit: int = Field(default=20, ge=1, le=100)
     subject: Subject | None = None
@@ -26,7 +26,7 @@ class AnswerQuery(TimeQuery):
 
 
 class ShownParty(Schema):
-    """A legal person; its name and contact are null where its record is gone."""
+    """A legal person. Its name and contact are null if its record was deleted."""
 
     kind: Literal["tenant", "operator", "recipient"]
     id: str | None
@@ -36,7 +36,7 @@ class ShownParty(Schema):
 
 
 class ShownAccount(Schema):
-    """One event, or one act about none, line by line: what was held, what was to go where, what was done."""
+    """The lines of a report about one event, or about one act without an event."""
 
     event: str | None
     at: str
@@ -46,7 +46,7 @@ class ShownAccount(Schema):
 
 
 class ShownDuty(Schema):
-    """Who answers for an operation under a law: one party is accountable."""
+    """The parties that answer for a duty under a law. One party is accountable."""
 
     op: str
     law: str
@@ -58,7 +58,7 @@ class ShownDuty(Schema):
 
 
 class ShownAnswer(Schema):
-    """A page of an answer. Lines name their matrix of ``responsibility``; ``limits`` are codes of docs/answer.md."""
+    """A page of an accountability report. Each line names its matrix of ``responsibility``."""
 
     made_at: str
     asked_by: dict[str, str]
@@ -88,9 +88,14 @@ def _wanted(asked: AnswerQuery) -> Filter:
     return Filter(after=asked.after, before=asked.before)
 
 
-@accountability.endpoint("GET", "/v1/answer", scope="audit", query=AnswerQuery, answer=ShownAnswer)
+@accountability.endpoint(
+    "GET", "/v1/answer", operation_id="get_accountability_report", scope="audit", query=AnswerQuery, answer=ShownAnswer
+)
 def show(call: ApiCall) -> EndpointResponse:
-    """Say who held the data of a person, an event or a time, who received them, and who answers for it."""
+    """Report who held data, who received them and who is accountable.
+
+    Ask about one person, one event or one period.
+    """
     asked, wanted = call.query, _wanted(call.query)
     request = call.request
     if asked.subject is not None:

@@ -16,7 +16,7 @@ from .endpoint import ApiCall, Resource, Schema, TimeQuery
 from .filters import filtered, time_filter
 from .problems import EndpointResponse
 
-audit_entries = Resource("audit_entries")
+audit_entries = Resource("audit_entries", "Audit log")
 
 
 class EntriesQuery(TimeQuery):
@@ -29,7 +29,7 @@ class EntriesQuery(TimeQuery):
 
 
 class ShownEntry(Schema):
-    """An entry of the log. ``index`` is null until the entry is sealed."""
+    """An entry of the audit log. ``index`` is null until the entry is sealed."""
 
     entry: dict[str, Any]
     log: str
@@ -49,7 +49,15 @@ def _placed(call: ApiCall, answer: EndpointResponse) -> EndpointResponse:
     return replace(answer, body={**answer.body, "data": placed})
 
 
-@audit_entries.endpoint("GET", "/v1/audit/entries", scope="audit", query=EntriesQuery, answer=ShownEntry, listed=True)
+@audit_entries.endpoint(
+    "GET",
+    "/v1/audit/entries",
+    operation_id="list_entries",
+    scope="audit",
+    query=EntriesQuery,
+    answer=ShownEntry,
+    listed=True,
+)
 def index(call: ApiCall) -> EndpointResponse:
     """List audit entries by the time of their event or act, oldest first."""
     asked, wanted = call.query, time_filter(call)
@@ -71,9 +79,14 @@ def index(call: ApiCall) -> EndpointResponse:
     return _placed(call, call.listed(filtered(steps, keep, _shown)))
 
 
-@audit_entries.endpoint("GET", "/v1/audit/entries/{id}", scope="audit", answer=ShownEntry)
+@audit_entries.endpoint(
+    "GET", "/v1/audit/entries/{id}", operation_id="get_entry", scope="audit", answer=ShownEntry, etag=True
+)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show an entry; its ETag is the hash of its leaf."""
+    """Get an audit entry.
+
+    Its ETag is the hash of its leaf.
+    """
     from ..core.log.leaf import leaf  # and with it all that writing entries takes, which reading them here does not
 
     entry = read.entry(call.request, call.thing("ent"))

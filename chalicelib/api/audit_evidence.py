@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ..core.errors import NotFound, NotSealed
 from ..core.event.event import Time
 from ..core.ids import ALPHABET, LENGTH
 from ..core.log.selection import Query
@@ -18,25 +19,25 @@ from .endpoint import ApiCall, EmptySchema, ListQuery, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
 
-audit_evidence = Resource("audit_evidence")
+audit_evidence = Resource("audit_evidence", "Audit log")
 
 LOG = r"^[0-9]{4}$"
 
 
 class LogQuery(Record):
-    """Which year's log; the current one unless given."""
+    """The year of a log; the current log if it is absent."""
 
     log: str | None = Field(default=None, pattern=LOG)
 
 
 class ConsistencyQuery(LogQuery):
-    """From which published size; 1 or more."""
+    """The published size that the proof starts from, 1 or more."""
 
     old: int = Field(alias="from", ge=1, le=2**53)
 
 
 class ProofQuery(Record):
-    """To which published size; the newest unless given."""
+    """The published size that the proof leads to; the newest if it is absent."""
 
     size: int | None = Field(default=None, ge=1, le=2**53)
 
@@ -46,7 +47,7 @@ def _id(prefix: str) -> object:
 
 
 class BundleRequest(EmptySchema):
-    """What a bundle shall hold: all of a log, or what a query selects; fields of the query are for a selection only."""
+    """The content of a bundle: a whole log, or a selection of its entries by the other fields."""
 
     log: str | None = Field(default=None, pattern=LOG)
     mode: Literal["full", "selection"]
@@ -71,7 +72,7 @@ class BundleRequest(EmptySchema):
 
 
 class ShownVerifierKey(Record):
-    """A log's verifier key in the form of C2SP signed notes, and from when to when it signs."""
+    """The verifier key of a log in the form of C2SP signed notes, and the period in which it signs."""
 
     vkey: str
     log: str
@@ -84,34 +85,90 @@ def _text(body: str | bytes) -> EndpointResponse:
     return EndpointResponse(200, text, {"Content-Type": proofs.NOTE_TYPE})
 
 
-@audit_evidence.endpoint("GET", "/v1/audit/checkpoint", scope="audit", query=LogQuery, answer=str)
+@audit_evidence.endpoint(
+    "GET",
+    "/v1/audit/checkpoint",
+    operation_id="get_checkpoint",
+    scope="audit",
+    query=LogQuery,
+    answer=str,
+    media="text/plain",
+    raises=(NotFound,),
+)
 def checkpoint(call: ApiCall) -> EndpointResponse:
-    """Show the newest signed checkpoint of a log, as text."""
+    """Get the newest signed checkpoint of a log.
+
+    The answer is text in the form of C2SP tlog-checkpoint.
+    """
     return _text(proofs.checkpoint(call.request, call.query.log))
 
 
-@audit_evidence.endpoint("GET", "/v1/audit/keys", scope="audit", query=ListQuery, answer=ShownVerifierKey, listed=True)
+@audit_evidence.endpoint(
+    "GET",
+    "/v1/audit/keys",
+    operation_id="list_verifier_keys",
+    scope="audit",
+    query=ListQuery,
+    answer=ShownVerifierKey,
+    listed=True,
+)
 def index_keys(call: ApiCall) -> EndpointResponse:
     """List the verifier keys of the tenant's logs, newest log first."""
     return call.listed(proofs.keys(call.request, call.position()))
 
 
-@audit_evidence.endpoint("GET", "/v1/audit/entries/{id}/proof", scope="audit", query=ProofQuery, answer=str)
+@audit_evidence.endpoint(
+    "GET",
+    "/v1/audit/entries/{id}/proof",
+    operation_id="get_inclusion_proof",
+    scope="audit",
+    query=ProofQuery,
+    answer=str,
+    media="text/plain",
+    raises=(NotSealed,),
+)
 def prove(call: ApiCall) -> EndpointResponse:
-    """Prove that an entry is in its log, as a tlog-proof."""
+    """Get the proof that an entry is in its log.
+
+    The answer is text in the form of C2SP tlog-proof.
+    """
     entry = read.entry(call.request, call.thing("ent"))
     return _text(proofs.inclusion(call.request, entry, call.query.size))
 
 
-@audit_evidence.endpoint("GET", "/v1/audit/consistency", scope="audit", query=ConsistencyQuery, answer=str)
+@audit_evidence.endpoint(
+    "GET",
+    "/v1/audit/consistency",
+    operation_id="get_consistency_proof",
+    scope="audit",
+    query=ConsistencyQuery,
+    answer=str,
+    media="text/plain",
+    raises=(NotFound,),
+)
 def prove_growth(call: ApiCall) -> EndpointResponse:
-    """Prove that the log of an earlier size is the beginning of the newest, in the form of a tlog-witness request."""
+    """Get the proof that the newest log continues an earlier size of it.
+
+    The answer is text in the form of a C2SP tlog-witness request.
+    """
     return _text(proofs.consistency(call.request, call.query.log, call.query.old))
 
 
-@audit_evidence.endpoint("POST", "/v1/audit/bundle", scope="audit", body=BundleRequest, answer=ShownJob, status=202)
+@audit_evidence.endpoint(
+    "POST",
+    "/v1/audit/bundle",
+    operation_id="create_bundle",
+    scope="audit",
+    body=BundleRequest,
+    answer=ShownJob,
+    status=202,
+    raises=(NotFound, NotSealed),
+)
 def make_bundle(call: ApiCall) -> EndpointResponse:
-    """Make an evidence bundle of what is sealed now; a job does it, and its ``url`` links to the tar."""
+    """Create an evidence bundle of the sealed entries.
+
+    The answer is a job. Its ``url`` leads to a tar file.
+    """
     asked: BundleRequest = call.body
     return EndpointResponse(202, shown(call, bundle.begin(call.request, asked.log, asked.mode, asked.wanted)))
 

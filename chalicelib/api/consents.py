@@ -16,7 +16,7 @@ from . import bodies
 from .endpoint import ApiCall, ListQuery, Resource, checked, shown
 from .problems import EndpointResponse
 
-consents = Resource("consents")
+consents = Resource("consents", "Consents")
 
 
 class ConsentsQuery(ListQuery):
@@ -25,14 +25,25 @@ class ConsentsQuery(ListQuery):
     subject: Ref | None = None
 
 
-@consents.endpoint("POST", "/v1/consents", scope="write", body=ConsentSettings, answer=Consent, status=201)
+@consents.endpoint(
+    "POST",
+    "/v1/consents",
+    operation_id="create_consent",
+    scope="write",
+    body=ConsentSettings,
+    answer=Consent,
+    status=201,
+)
 def give(call: ApiCall) -> EndpointResponse:
-    """Declare that a person has consented: what is held for that person is decided again."""
+    """Declare that a person has consented.
+
+    Transfers that are held for this person are decided again.
+    """
     return EndpointResponse(201, shown(consents_flow.give(call.request, call.body)))
 
 
 class ImportLine(RootModel[ConsentSettings | WithdrawalLine]):
-    """A line: a consent as ``POST /v1/consents`` takes it, or ``{"withdraws": "cns_…", "method": "message"}``."""
+    """A line of an import: a consent as ``POST /v1/consents`` takes it, or a withdrawal."""
 
 
 def _line(raw: bytes) -> ConsentSettings | WithdrawalLine:
@@ -43,9 +54,20 @@ def _line(raw: bytes) -> ConsentSettings | WithdrawalLine:
     return line
 
 
-@consents.endpoint("POST", "/v1/consents/import", scope="write", body=ImportLine, lines=True, answer=ImportResult)
+@consents.endpoint(
+    "POST",
+    "/v1/consents/import",
+    operation_id="import_consents",
+    scope="write",
+    body=ImportLine,
+    lines=True,
+    answer=ImportResult,
+)
 def take(call: ApiCall) -> EndpointResponse:
-    """Take many consents and withdrawals, one a line: each once, however often it comes, and none stops the others."""
+    """Import consents and withdrawals, one JSON object a line.
+
+    Each line is taken once, however often it is sent. A refused line does not stop the others.
+    """
     told = [(number, raw) for number, raw in enumerate(call.body.split(b"\n"), 1) if raw.strip()]
     if len(told) > LINES_MAX:
         text = f"give at most {LINES_MAX} lines in one request"
@@ -63,9 +85,11 @@ def take(call: ApiCall) -> EndpointResponse:
     return EndpointResponse(200, shown(done.model_copy(update={"refused": refused})))
 
 
-@consents.endpoint("GET", "/v1/consents", scope="read", query=ConsentsQuery, answer=Consent, listed=True)
+@consents.endpoint(
+    "GET", "/v1/consents", operation_id="list_consents", scope="read", query=ConsentsQuery, answer=Consent, listed=True
+)
 def index(call: ApiCall) -> EndpointResponse:
-    """List the consents of the tenant's people, or of one of them."""
+    """List consents, of all people or of one person."""
     request, after = call.request, call.position()
 
     def found() -> Iterator[Consent]:
@@ -79,17 +103,26 @@ def index(call: ApiCall) -> EndpointResponse:
     return call.listed(ListItem(one.id, shown(one)) for one in found())
 
 
-@consents.endpoint("GET", "/v1/consents/{id}", scope="read", answer=Consent)
+@consents.endpoint("GET", "/v1/consents/{id}", operation_id="get_consent", scope="read", answer=Consent)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a consent, and its withdrawal."""
+    """Get a consent and its withdrawal."""
     return EndpointResponse(200, shown(call.runtime.consents.get(call.request.tenant.id, call.thing("cns"))))
 
 
 @consents.endpoint(
-    "POST", "/v1/consents/{id}/withdrawal", scope="write", body=WithdrawalSettings, answer=Consent, status=201
+    "POST",
+    "/v1/consents/{id}/withdrawal",
+    operation_id="withdraw_consent",
+    scope="write",
+    body=WithdrawalSettings,
+    answer=Consent,
+    status=201,
 )
 def withdraw(call: ApiCall) -> EndpointResponse:
-    """Declare that a person has withdrawn a consent: deliveries that rest on it stop at their next attempt."""
+    """Declare that a person has withdrawn a consent.
+
+    Deliveries that rest on it stop at their next attempt.
+    """
     return EndpointResponse(201, shown(consents_flow.withdraw(call.request, call.thing("cns"), call.body)))
 
 

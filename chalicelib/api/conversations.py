@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from ..core.errors import OffRecordForbidden
 from ..core.event.event import Time
 from ..flow.declare import conversations as conversations_flow
 from .endpoint import ApiCall, Resource, Schema
 from .problems import EndpointResponse
 
-conversations = Resource("conversations")
+conversations = Resource("conversations", "Conversations")
 
 
 class OffRecord(Schema):
-    """What is asked of a conversation."""
+    """The wanted state of a conversation."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -21,14 +22,14 @@ class OffRecord(Schema):
 
 
 class ShownInterval(Schema):
-    """A stretch off the record, by the time of receipt: ``until`` exclusive, null while it is open."""
+    """An interval off the record, by the time of receipt. ``until`` is exclusive, and null while the interval is open."""
 
     since: Time
     until: Time | None
 
 
 class ShownOffRecord(Schema):
-    """A conversation, and when it was off the record, oldest first."""
+    """A conversation and its intervals off the record, oldest first."""
 
     conversation: str
     otr: bool = Field(description="The last request's value.")
@@ -38,18 +39,30 @@ class ShownOffRecord(Schema):
 
 
 @conversations.endpoint(
-    "PUT", "/v1/conversations/{id}/off-the-record", scope="write", body=OffRecord, answer=ShownOffRecord
+    "PUT",
+    "/v1/conversations/{id}/off-the-record",
+    operation_id="set_off_record",
+    scope="write",
+    body=OffRecord,
+    answer=ShownOffRecord,
+    raises=(OffRecordForbidden,),
 )
 def turn(call: ApiCall) -> EndpointResponse:
-    """Have a conversation off the record, or on again: what is received from ``since`` on is kept nowhere."""
+    """Turn recording of a conversation off or on.
+
+    While a conversation is off the record, its events are delivered once and not stored. This counts from ``since``
+    on.
+    """
     conversation = call.thing("cnv")
     intervals = conversations_flow.turn(call.request, conversation, call.body.otr)
     return EndpointResponse(200, conversations_flow.shown(call.request, conversation, intervals))
 
 
-@conversations.endpoint("GET", "/v1/conversations/{id}/off-the-record", scope="read", answer=ShownOffRecord)
+@conversations.endpoint(
+    "GET", "/v1/conversations/{id}/off-the-record", operation_id="get_off_record", scope="read", answer=ShownOffRecord
+)
 def show(call: ApiCall) -> EndpointResponse:
-    """Say when a conversation was off the record."""
+    """Get the times at which a conversation was off the record."""
     conversation = call.thing("cnv")
     intervals = conversations_flow.intervals_of(call.request, conversation)
     return EndpointResponse(200, conversations_flow.shown(call.request, conversation, intervals))

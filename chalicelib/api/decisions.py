@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
+from ..core.errors import NotFound, RefusedByLaw
 from ..core.log.entry import EventId, RouteId
 from ..core.tenant.records import Record
 from ..flow.ask import decisions as decisions_flow
@@ -14,11 +15,11 @@ from ..flow.declare import changes
 from .endpoint import ApiCall, Resource, Schema, checked_value
 from .problems import EndpointResponse
 
-decisions = Resource("decisions")
+decisions = Resource("decisions", "Decisions")
 
 
 class DecisionRequest(Schema):
-    """Facts, as ``waybill decide`` takes them, or ``{"event": "evt_…", "route": "rte_…"}``."""
+    """The facts of a decision, or ``{"event": "evt_…", "route": "rte_…"}``."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -30,9 +31,20 @@ class EventRoute(Record):
     route: RouteId
 
 
-@decisions.endpoint("POST", "/v1/decisions", scope="read", body=DecisionRequest, answer=dict[str, Any])
+@decisions.endpoint(
+    "POST",
+    "/v1/decisions",
+    operation_id="explain_decision",
+    scope="read",
+    body=DecisionRequest,
+    answer=dict[str, Any],
+    raises=(NotFound, RefusedByLaw),
+)
 def decide(call: ApiCall) -> EndpointResponse:
-    """Explain the decision on facts, or on an event and a route. Nothing is sent."""
+    """Explain the decision on facts, or on an event and a route.
+
+    Nothing is sent.
+    """
     given: dict[str, Any] = call.body.model_extra
     if "event" not in given:
         return EndpointResponse(200, decisions_flow.explain(call.request, given))

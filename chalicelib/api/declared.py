@@ -15,7 +15,7 @@ _READ_BY_DECISIONS = ("bas", "rcp")
 
 
 class ShownUnreadableRecord(Record):
-    """A declared record that counts as absent, the field for which it cannot be read, and the call that cures it."""
+    """A record that counts as absent, the field that cannot be read, and the call that corrects it."""
 
     record: str
     field: str

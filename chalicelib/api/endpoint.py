@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json")
 
 
 class Schema(BaseModel):
-    """What is asked or answered. Built when first used: a process answers a request or two before it needs the others."""
+    """A body or an answer. Built when first used: a process answers a request or two before it needs the others."""
 
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
@@ -54,14 +55,14 @@ class EmptySchema(Schema):
 
 
 class ListQuery(EmptySchema):
-    """What every list takes."""
+    """The parameters of every list."""
 
     limit: int = Field(default=50, ge=1, le=250)
     cursor: str | None = None
 
 
 class TimeQuery(ListQuery):
-    """What lists over time take: ``after`` inclusive, ``before`` exclusive."""
+    """The parameters of lists over time: ``after`` inclusive, ``before`` exclusive."""
 
     after: Time | None = None
     before: Time | None = None
@@ -73,16 +74,28 @@ class Endpoint:
 
     method: str
     path: str
+    operation_id: str
     scope: Needed | None
     summary: str
     run: Callable[[ApiCall], EndpointResponse]
+    tag: str = ""
+    description: str = ""
     body: type[BaseModel] | None = None
     merges: bool = False
     lines: bool = False
     """The body is JSON lines, each as ``body`` says; the handler gets it as it came, and reads a line at a time."""
     query: type[BaseModel] = EmptySchema
     answer: Any = None
+    media: str = "application/json"
     status: int = 200
+    also: tuple[int, ...] = ()
+    """Other statuses of success, with the same answer."""
+    raises: tuple[type[WaybillError], ...] = ()
+    """The faults of the handler, beyond those that its other fields imply: see ``refusals.faults_of``."""
+    etag: bool = False
+    """The answer has an ``ETag``."""
+    matches: bool = False
+    """The handler demands the version in ``If-Match``."""
     listed: bool = False
     key_of: Callable[[Any], str | None] | None = None
     """Makes an idempotency key of a body that is one by itself, for a request that comes without."""
@@ -186,19 +199,19 @@ def shown(record: BaseModel, **more: Any) -> dict[str, Any]:
 class Resource:
     """The endpoints of one resource: a Chalice blueprint, and the table that OpenAPI is made from."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tag: str) -> None:
         self.blueprint = Blueprint(f"chalicelib.api.{name}")
-        self.name = name
+        self.name, self.tag = name, tag
         self.endpoints: list[Endpoint] = []
 
     def endpoint(
         self, method: str, path: str, **more: Any
     ) -> Callable[[Callable[[ApiCall], EndpointResponse]], Callable[[ApiCall], EndpointResponse]]:
-        """Register a handler. ``more`` are the fields of ``Endpoint``; its summary is the handler's docstring."""
+        """Register a handler. ``more`` are the fields of ``Endpoint``; its texts are the handler's docstring."""
 
         def register(run: Callable[[ApiCall], EndpointResponse]) -> Callable[[ApiCall], EndpointResponse]:
-            summary = (run.__doc__ or "").strip().splitlines()[0]
-            found = Endpoint(method, path, summary=summary, run=run, **more)
+            summary, _, description = inspect.cleandoc(run.__doc__ or "").partition("\n\n")
+            found = Endpoint(method, path, summary=summary, description=description, tag=self.tag, run=run, **more)
             self.endpoints.append(found)
 
             def view(**params: str) -> Response:

@@ -15,18 +15,18 @@ from .problems import EndpointResponse
 LANES_MAX = 1000
 """Up to how many waiting lanes are counted."""
 
-health = Resource("health")
+health = Resource("health", "Destinations")
 
 
 class WaitingLanes(Schema):
-    """How many lanes wait for the destination itself; ``more``: there are more than were counted."""
+    """The number of lanes that wait for the destination. ``more`` is true if there are more than were counted."""
 
     lanes: int
     more: bool
 
 
 class Health(Schema):
-    """How a destination does. Times are null where there is none."""
+    """The health of a destination. A time is null if there is none."""
 
     state: Literal["closed", "open", "half_open", "disabled"]
     disabled_because: Literal["gone", "failing", "role"] | None
@@ -48,9 +48,14 @@ def _word(
     return "half_open" if state.leased_until is not None and now < state.leased_until else "open"
 
 
-@health.endpoint("GET", "/v1/destinations/{id}/health", scope="read", answer=Health)
+@health.endpoint(
+    "GET", "/v1/destinations/{id}/health", operation_id="get_destination_health", scope="read", answer=Health
+)
 def show_health(call: ApiCall) -> EndpointResponse:
-    """Show how a destination does, when it is tried next, and how many lanes wait for it."""
+    """Get the health of a destination.
+
+    It shows the state of the breaker, the next attempt and the number of waiting lanes.
+    """
     tenant = call.request.tenant.id
     destination: Destination = call.runtime.config.get(tenant, call.thing("dst")).record
     state, now = call.runtime.destination_state.get(tenant, destination.id).state, call.runtime.now()

@@ -13,11 +13,11 @@ from .filters import filtered, time_filter
 from .problems import EndpointResponse
 from .transfers import transfer_shown, with_rule_states
 
-holds = Resource("holds")
+holds = Resource("holds", "Holds")
 
 
 class Hold(Schema):
-    """A held transfer, what it waits for, and when it stops waiting."""
+    """A held transfer, the records that it waits for, and the time at which it stops waiting."""
 
     id: str
     transfer: str
@@ -30,9 +30,9 @@ class Hold(Schema):
     expires_at: str
 
 
-@holds.endpoint("GET", "/v1/holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
+@holds.endpoint("GET", "/v1/holds", operation_id="list_holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
 def index(call: ApiCall) -> EndpointResponse:
-    """List the transfers that wait for what the law asks, the longest held first."""
+    """List the held transfers, the longest held first."""
     wanted = time_filter(call)
     after = times.text(wanted.after or times.EARLIEST)
     before = times.text(wanted.before or times.LATEST)
@@ -43,9 +43,20 @@ def index(call: ApiCall) -> EndpointResponse:
     return call.listed(filtered(read.holds(call.request, call.position()), keep, partial(with_rule_states, call)))
 
 
-@holds.endpoint("POST", "/v1/holds/{id}/decision", scope="write", body=EmptySchema, answer=Transfer, status=201)
+@holds.endpoint(
+    "POST",
+    "/v1/holds/{id}/decision",
+    operation_id="decide_hold",
+    scope="write",
+    body=EmptySchema,
+    answer=Transfer,
+    status=201,
+)
 def decide(call: ApiCall) -> EndpointResponse:
-    """Have a held transfer decided again now; what comes of it shows in the transfer."""
+    """Decide a held transfer again now.
+
+    The answer is the transfer with its new decision.
+    """
     return EndpointResponse(201, transfer_shown(call, read.decide_hold(call.request, call.thing("hld"))))
 
 

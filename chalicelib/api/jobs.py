@@ -13,25 +13,25 @@ from .auth import held
 from .endpoint import ApiCall, ListQuery, Resource, Schema
 from .problems import EndpointResponse
 
-jobs = Resource("jobs")
+jobs = Resource("jobs", "Jobs")
 
 
 class Progress(Schema):
-    """How far a job is, in what its kind counts. ``total`` is null until it is known."""
+    """The progress of a job. ``total`` is null until it is known."""
 
     done: int
     total: int | None
 
 
 class Failure(Schema):
-    """Why a job failed; ``code`` as in a problem."""
+    """The reason why a job failed. ``code`` is an error code."""
 
     code: str
     detail: str
 
 
 class ShownJob(Schema):
-    """Something that takes longer than a request. ``url`` links to the result of one that is done and has one."""
+    """A job. ``url`` leads to the result of a finished job, if it has one."""
 
     id: str
     kind: str
@@ -64,16 +64,16 @@ def _scopes(call: ApiCall) -> tuple[str, ...]:
     return tuple(held(call.holder))
 
 
-@jobs.endpoint("GET", "/v1/jobs", scope="any", query=ListQuery, answer=ShownJob, listed=True)
+@jobs.endpoint("GET", "/v1/jobs", operation_id="list_jobs", scope="any", query=ListQuery, answer=ShownJob, listed=True)
 def index(call: ApiCall) -> EndpointResponse:
-    """List the jobs that the key may see, newest first."""
+    """List the jobs that the API key may see, newest first."""
     steps = worker.listed(call.request, call.position(), _scopes(call))
     return call.listed(replace(s, item=shown(call, s.item) if s.item is not None else None) for s in steps)
 
 
-@jobs.endpoint("GET", "/v1/jobs/{id}", scope="any", answer=ShownJob)
+@jobs.endpoint("GET", "/v1/jobs/{id}", operation_id="get_job", scope="any", answer=ShownJob)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a job, how far it is, and where its result is."""
+    """Get a job, its progress and its result."""
     return EndpointResponse(200, shown(call, worker.show(call.request, call.thing("job"), _scopes(call))))
 
 

@@ -13,7 +13,7 @@ from .endpoint import ApiCall, Endpoint, Resource
 from .openapi import document
 from .problems import EndpointResponse
 
-meta = Resource("meta")
+meta = Resource("meta", "This API")
 _TABLE: list[Endpoint] = []
 
 
@@ -28,24 +28,24 @@ def _document() -> dict[str, Any]:
     return document(_TABLE)
 
 
-@meta.endpoint("GET", "/healthz", scope=None, answer=dict[str, str])
+@meta.endpoint("GET", "/healthz", operation_id="get_health", scope=None, answer=dict[str, str])
 def health(call: ApiCall) -> EndpointResponse:
-    """Say that the cell answers, and where it is."""
+    """Report that the cell answers, and where it is."""
     settings = call.runtime.settings
     return EndpointResponse(
         200, {"status": "ok", "cell": settings.cell, "region": settings.region, "country": settings.country}
     )
 
 
-@meta.endpoint("GET", "/openapi.json", scope=None, answer=dict[str, Any])
+@meta.endpoint("GET", "/openapi.json", operation_id="get_openapi", scope=None, answer=dict[str, Any])
 def openapi(call: ApiCall) -> EndpointResponse:
-    """Describe the API as OpenAPI 3.1."""
+    """Get the OpenAPI description of this API."""
     return EndpointResponse(200, _document())
 
 
-@meta.endpoint("GET", "/docs", scope=None)
+@meta.endpoint("GET", "/docs", operation_id="get_docs", scope=None, answer=str, media="text/html")
 def docs(call: ApiCall) -> EndpointResponse:
-    """Show the API's description to a person."""
+    """Show the description of this API as a page."""
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -54,9 +54,9 @@ def docs(call: ApiCall) -> EndpointResponse:
     return EndpointResponse(200, PAGE, headers)
 
 
-@meta.endpoint("GET", "/docs/errors", scope=None)
+@meta.endpoint("GET", "/docs/errors", operation_id="get_error_codes", scope=None, answer=str, media="text/html")
 def errors(call: ApiCall) -> EndpointResponse:
-    """List the error codes with their meaning."""
+    """List the error codes and their meanings as a page."""
     rows = "".join(
         f'<dt id="{code}"><code>{code}</code> ({status})</dt><dd>{escape(text)}</dd>'
         for code, (status, text) in sorted(codes().items())

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from ..core.errors import NotFound
 from ..core.log.entry import RecipientId, RouteId, SourceId
 from ..core.log.transfers import ShownObligation, ShownRule
 from ..core.tenant.records import (
@@ -26,7 +27,7 @@ from .declared import ShownUnreadableRecord
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
-preflight = Resource("preflight")
+preflight = Resource("preflight", "Preflight")
 
 # A fault is told of the form that was sent, and not of both. The tags are no part of a place: see core.faults.
 _WHOLE, _BY_ID = Tag("(whole)"), Tag("(id)")
@@ -34,7 +35,7 @@ _EITHER = Discriminator(lambda given: "(id)" if isinstance(given, str) else "(wh
 
 
 class Flow(Record):
-    """A planned flow: each part as it would be declared, or the id of one that is."""
+    """A planned flow. Each part is a declaration, or the id of a declared one."""
 
     source: Annotated[Annotated[SourceSettings, _WHOLE] | Annotated[SourceId, _BY_ID], _EITHER]
     recipient: Annotated[Annotated[RecipientSettings, _WHOLE] | Annotated[RecipientId, _BY_ID], _EITHER]
@@ -57,7 +58,7 @@ class PreflightQuery(ListQuery):
 
 
 class ShownGap(Record):
-    """What is missing, the article that asks for it, and the call that supplies it."""
+    """A missing fact or record, the article that asks for it, and the call that supplies it."""
 
     path: str
     rule: str
@@ -67,7 +68,7 @@ class ShownGap(Record):
 
 
 class ShownFormality(Record):
-    """Days that a rule makes a flow wait: after a filing, or for one."""
+    """A filing that a rule demands, or a wait after it, in days."""
 
     rule: str
     ref: str
@@ -77,7 +78,7 @@ class ShownFormality(Record):
 
 
 class FlowReadiness(Record):
-    """What a flow comes to as things stand, everything that it lacks, and how many days that takes at the least."""
+    """The decision on a flow as things stand, all gaps, and the days that filling them takes at least."""
 
     decision: Literal["allowed", "redacted", "held", "refused"]
     ready: bool
@@ -91,21 +92,32 @@ class FlowReadiness(Record):
 
 
 class Readiness(FlowReadiness):
-    """The same of a flow, and where it restricts, of its recipient's pulls."""
+    """The readiness of a flow and, in mode ``restrict``, of its recipient's pulls."""
 
     pull: FlowReadiness | None = None
 
 
 class RouteReadiness(Readiness):
-    """The same, of one route and one source."""
+    """The readiness of one route for one source."""
 
     route: str
     source: str
 
 
-@preflight.endpoint("POST", "/v1/preflight", scope="read", body=Flow, answer=Readiness)
+@preflight.endpoint(
+    "POST",
+    "/v1/preflight",
+    operation_id="check_planned_flow",
+    scope="read",
+    body=Flow,
+    answer=Readiness,
+    raises=(NotFound,),
+)
 def plan(call: ApiCall) -> EndpointResponse:
-    """Say everything that a planned flow lacks, at once."""
+    """List everything that a planned flow lacks.
+
+    Nothing is stored or sent.
+    """
     asked: Flow = call.body
     planned = decisions_flow.PlannedFlow(
         source=asked.source,
@@ -118,9 +130,18 @@ def plan(call: ApiCall) -> EndpointResponse:
     return EndpointResponse(200, decisions_flow.planned(call.request, planned))
 
 
-@preflight.endpoint("GET", "/v1/preflight", scope="read", query=PreflightQuery, answer=RouteReadiness, listed=True)
+@preflight.endpoint(
+    "GET",
+    "/v1/preflight",
+    operation_id="check_routes",
+    scope="read",
+    query=PreflightQuery,
+    answer=RouteReadiness,
+    listed=True,
+    raises=(NotFound,),
+)
 def index(call: ApiCall) -> EndpointResponse:
-    """Say of each route and source as they stand everything that they lack."""
+    """List everything that each declared route lacks, for each of its sources."""
 
     def steps() -> Iterator[ListItem]:
         for place, shown in decisions_flow.standing(call.request, call.query.route, call.position()):

@@ -15,11 +15,11 @@ from ..flow.pagination import ListItem
 from .endpoint import ApiCall, ListQuery, Resource, shown
 from .problems import EndpointResponse
 
-profiles = Resource("profiles")
+profiles = Resource("profiles", "Profiles")
 
 
 class Answers(Record):
-    """Answers by their questions' names; ``accept`` is the digest of what they were shown to give."""
+    """The answers to a profile's questions. ``accept`` is the digest of the result that the caller accepts."""
 
     answers: dict[str, Any]
     accept: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
@@ -33,7 +33,7 @@ class Answers(Record):
 
 
 class ShownQuestion(Record):
-    """A question, the type of its answer, and the article that makes us ask it."""
+    """A question, the type of its answer, and the article behind it."""
 
     name: str
     asks: str
@@ -43,7 +43,7 @@ class ShownQuestion(Record):
 
 
 class ShownProfile(Record):
-    """A profile and what it asks."""
+    """A profile and its questions."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class ShownProfile(Record):
 
 
 class PlannedCall(Record):
-    """A call that would be made, and in plain words what is declared by it. ``@name`` stands for the id of an earlier one."""
+    """A call that would be made, with its declaration in plain words. ``@name`` is the id of an earlier record."""
 
     name: str
     call: str
@@ -61,7 +61,7 @@ class PlannedCall(Record):
 
 
 class ProfileOutcome(Record):
-    """What the answers would make and what is decided on it; or, where they were accepted, what was ``created``."""
+    """The declarations that the answers would make and the decision on them; after acceptance, ``created``."""
 
     would_create: list[PlannedCall] | None = None
     decision: dict[str, Any] | None = None
@@ -70,7 +70,9 @@ class ProfileOutcome(Record):
     created: list[dict[str, Any]] | None = None
 
 
-@profiles.endpoint("GET", "/v1/profiles", scope="read", query=ListQuery, answer=ShownProfile, listed=True)
+@profiles.endpoint(
+    "GET", "/v1/profiles", operation_id="list_profiles", scope="read", query=ListQuery, answer=ShownProfile, listed=True
+)
 def index(call: ApiCall) -> EndpointResponse:
     """List the profiles: forms that make several declarations at once."""
     after = call.position()
@@ -89,10 +91,21 @@ def index(call: ApiCall) -> EndpointResponse:
 
 
 @profiles.endpoint(
-    "POST", "/v1/profiles/{name}", scope="write", body=Answers, answer=ProfileOutcome, key_of=lambda body: body.key()
+    "POST",
+    "/v1/profiles/{name}",
+    operation_id="use_profile",
+    scope="write",
+    body=Answers,
+    answer=ProfileOutcome,
+    key_of=lambda body: body.key(),
+    also=(201,),
 )
 def use(call: ApiCall) -> EndpointResponse:
-    """Show what answers would declare; with accept, the digest of exactly that, declare it."""
+    """Show or make the declarations of a profile.
+
+    Without ``accept`` this shows what the answers would declare. With ``accept``, the digest of that result, it
+    declares it.
+    """
     profile = profiles_flow.of_name(call.params["name"])
     asked: Answers = call.body
     if asked.accept is None:

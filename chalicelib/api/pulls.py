@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from ..core.errors import Gone, LinkExpired, LinkUsed, RefusedByLaw, TooMany
 from ..core.event.event import Event
 from ..flow.delivery import pull as pull_flow
 from .endpoint import ApiCall, Resource
 from .problems import EndpointResponse
 
-pulls = Resource("pulls")
+pulls = Resource("pulls", "Pull links")
 
 
-@pulls.endpoint("GET", "/pull/{token}", scope=None, answer=Event)
+@pulls.endpoint(
+    "GET",
+    "/pull/{token}",
+    operation_id="pull_event",
+    scope=None,
+    answer=Event,
+    raises=(Gone, LinkExpired, LinkUsed, RefusedByLaw, TooMany),
+)
 def pull(call: ApiCall) -> EndpointResponse:
-    """Give the event that a link leads to, once, where the law lets its recipient see it now."""
+    """Fetch the event of a pull link, once.
+
+    The token is the only credential. The law is asked again at this moment.
+    """
     return EndpointResponse(200, pull_flow.content(call.runtime, call.params["token"]))
 
 

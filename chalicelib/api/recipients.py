@@ -10,36 +10,67 @@ from .declared import ShownUnreadableRecord, list_records, record_response, show
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
-recipients = Resource("recipients")
+recipients = Resource("recipients", "Recipients")
 
 
 class ShownRecipient(Recipient):
-    """A recipient, and why it counts as absent, if it does."""
+    """A recipient, and the reasons why its contract counts as absent, if there are any."""
 
     unreadable: list[ShownUnreadableRecord] = Field(default_factory=list)
 
 
-@recipients.endpoint("POST", "/v1/recipients", scope="write", body=RecipientSettings, answer=Recipient, status=201)
+@recipients.endpoint(
+    "POST",
+    "/v1/recipients",
+    operation_id="create_recipient",
+    scope="write",
+    body=RecipientSettings,
+    answer=Recipient,
+    status=201,
+    etag=True,
+)
 def create(call: ApiCall) -> EndpointResponse:
     """Declare a recipient: the legal person behind destinations."""
     return record_response(recipients_flow.create_recipient(call.request, call.body), 201)
 
 
-@recipients.endpoint("GET", "/v1/recipients", scope="read", query=ListQuery, answer=Recipient, listed=True)
+@recipients.endpoint(
+    "GET",
+    "/v1/recipients",
+    operation_id="list_recipients",
+    scope="read",
+    query=ListQuery,
+    answer=Recipient,
+    listed=True,
+)
 def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's recipients."""
     return list_records(call, "rcp")
 
 
-@recipients.endpoint("GET", "/v1/recipients/{id}", scope="read", answer=ShownRecipient)
+@recipients.endpoint(
+    "GET", "/v1/recipients/{id}", operation_id="get_recipient", scope="read", answer=ShownRecipient, etag=True
+)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a recipient as last declared."""
+    """Get the newest version of a recipient."""
     return show_record(call, "rcp")
 
 
-@recipients.endpoint("PUT", "/v1/recipients/{id}", scope="write", body=RecipientSettings, answer=Recipient)
+@recipients.endpoint(
+    "PUT",
+    "/v1/recipients/{id}",
+    operation_id="replace_recipient",
+    scope="write",
+    body=RecipientSettings,
+    answer=Recipient,
+    etag=True,
+    matches=True,
+)
 def replace(call: ApiCall) -> EndpointResponse:
-    """Declare a new version of a recipient; earlier ones are kept."""
+    """Declare a new version of a recipient.
+
+    Earlier versions are kept.
+    """
     return record_response(recipients_flow.replace_recipient(call.request, call.thing("rcp"), call.body, call.expected))
 
 

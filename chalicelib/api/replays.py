@@ -7,33 +7,57 @@ from typing import Literal
 from ..core.log.transfers import Transfer
 from ..core.tenant.dates import Instant
 from ..flow.jobs import replay
+from ..flow.jobs.replay import AlreadyReplayed
 from .endpoint import ApiCall, EmptySchema, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
 from .transfers import transfer_shown
 
-replays = Resource("replays")
+replays = Resource("replays", "Replays")
 
 
 class ReplayRange(EmptySchema):
-    """What a destination is sent again: events received from ``after`` (inclusive) to ``before`` (exclusive)."""
+    """The transfers to replay, of events received from ``after`` (inclusive) to ``before`` (exclusive)."""
 
     after: Instant | None = None
     before: Instant | None = None
     outcome: Literal["rejected", "gave_up", "refused", "expired", "delivered", "any"]
 
 
-@replays.endpoint("POST", "/v1/transfers/{id}/replay", scope="write", body=EmptySchema, answer=Transfer, status=201)
+@replays.endpoint(
+    "POST",
+    "/v1/transfers/{id}/replay",
+    operation_id="replay_transfer",
+    scope="write",
+    body=EmptySchema,
+    answer=Transfer,
+    status=201,
+    raises=(AlreadyReplayed,),
+)
 def again(call: ApiCall) -> EndpointResponse:
-    """Replay a transfer that has ended: a new decision, and a new transfer that names the old one."""
+    """Replay a transfer that has ended.
+
+    This makes a new decision and a new transfer that names the old one.
+    """
     request = call.request
     one = replay.again(call.runtime, request.tenant.id, call.thing("trf"), request.actor, call.at, "controller_request")
     return EndpointResponse(201, transfer_shown(call, one))
 
 
-@replays.endpoint("POST", "/v1/destinations/{id}/replay", scope="write", body=ReplayRange, answer=ShownJob, status=202)
+@replays.endpoint(
+    "POST",
+    "/v1/destinations/{id}/replay",
+    operation_id="replay_destination",
+    scope="write",
+    body=ReplayRange,
+    answer=ShownJob,
+    status=202,
+)
 def many(call: ApiCall) -> EndpointResponse:
-    """Replay what was to go to a destination in a time and came to an outcome; a job does it."""
+    """Replay the transfers of a destination that ended with one outcome.
+
+    The answer is a job.
+    """
     asked: ReplayRange = call.body
     job = replay.begin(call.request, call.thing("dst"), asked.after, asked.before, asked.outcome)
     return EndpointResponse(202, shown(call, job))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ..core.errors import Invalid
+from ..core.errors import Invalid, InvalidPattern, InvalidTransform, NotFound, RefusedByLaw
 from ..core.event.event import Event, from_document
 from ..core.log.entry import EventId
 from ..core.log.transfers import ShownRule
@@ -19,12 +19,12 @@ from .declared import list_records, record_response, show_record
 from .endpoint import ApiCall, ListQuery, Resource, checked_value
 from .problems import EndpointResponse
 
-routes = Resource("routes")
-previews = Resource("previews")
+routes = Resource("routes", "Routes")
+previews = Resource("previews", "Routes")
 
 
 class PreviewRequest(Record):
-    """An event, or the id of a stored one, and a route that need not be declared."""
+    """An event, or the id of a stored event, and a draft route."""
 
     event: dict[str, Any] | None = None
     event_id: EventId | None = None
@@ -32,14 +32,14 @@ class PreviewRequest(Record):
 
 
 class RenderFault(Record):
-    """Why nothing would leave although it may: the attempt's code, and what it is about this event."""
+    """The reason why an allowed event has no body: the code of the attempt, and a detail."""
 
     code: str
     detail: str
 
 
 class Preview(Record):
-    """Whether the route matches and why, what is decided, and the body that would leave (null: nothing)."""
+    """The match, the decision, and the body that would leave. The body is null if nothing would leave."""
 
     matched: bool
     explanation: list[dict[str, Any]]
@@ -50,31 +50,67 @@ class Preview(Record):
     fault: RenderFault | None
 
 
-@routes.endpoint("POST", "/v1/routes", scope="write", body=RouteSettings, answer=Route, status=201)
+@routes.endpoint(
+    "POST",
+    "/v1/routes",
+    operation_id="create_route",
+    raises=(InvalidPattern, InvalidTransform),
+    scope="write",
+    body=RouteSettings,
+    answer=Route,
+    status=201,
+    etag=True,
+)
 def create(call: ApiCall) -> EndpointResponse:
-    """Declare a route: what matches its pattern goes to its destination."""
+    """Create a route.
+
+    Events that match its pattern go to its destination.
+    """
     return record_response(routes_flow.create_route(call.request, call.body), 201)
 
 
-@routes.endpoint("GET", "/v1/routes", scope="read", query=ListQuery, answer=Route, listed=True)
+@routes.endpoint(
+    "GET", "/v1/routes", operation_id="list_routes", scope="read", query=ListQuery, answer=Route, listed=True
+)
 def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's routes."""
     return list_records(call, "rte")
 
 
-@routes.endpoint("GET", "/v1/routes/{id}", scope="read", answer=Route)
+@routes.endpoint("GET", "/v1/routes/{id}", operation_id="get_route", scope="read", answer=Route, etag=True)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a route."""
+    """Get a route."""
     return show_record(call, "rte")
 
 
-@routes.endpoint("PUT", "/v1/routes/{id}", scope="write", body=RouteSettings, answer=Route)
+@routes.endpoint(
+    "PUT",
+    "/v1/routes/{id}",
+    operation_id="replace_route",
+    raises=(InvalidPattern, InvalidTransform),
+    scope="write",
+    body=RouteSettings,
+    answer=Route,
+    etag=True,
+    matches=True,
+)
 def replace(call: ApiCall) -> EndpointResponse:
     """Replace a route."""
     return record_response(routes_flow.change_route(call.request, call.thing("rte"), call.body, call.expected))
 
 
-@routes.endpoint("PATCH", "/v1/routes/{id}", scope="write", body=RouteSettings, merges=True, answer=Route)
+@routes.endpoint(
+    "PATCH",
+    "/v1/routes/{id}",
+    operation_id="update_route",
+    raises=(InvalidPattern, InvalidTransform),
+    scope="write",
+    body=RouteSettings,
+    merges=True,
+    answer=Route,
+    etag=True,
+    matches=True,
+)
 def change(call: ApiCall) -> EndpointResponse:
     """Change a route."""
     row = call.runtime.config.get(call.request.tenant.id, call.thing("rte"))
@@ -83,7 +119,7 @@ def change(call: ApiCall) -> EndpointResponse:
     return record_response(routes_flow.change_route(call.request, row.record.id, settings, call.expected))
 
 
-@routes.endpoint("DELETE", "/v1/routes/{id}", scope="write", status=204)
+@routes.endpoint("DELETE", "/v1/routes/{id}", operation_id="delete_route", scope="write", status=204)
 def delete(call: ApiCall) -> EndpointResponse:
     """Delete a route."""
     routes_flow.delete_route(call.request, call.thing("rte"))
@@ -94,9 +130,20 @@ def _one_of(text: str) -> Invalid:
     return Invalid(text, [{"loc": "body", "code": "one_of", "msg": text}])
 
 
-@previews.endpoint("POST", "/v1/routes/preview", scope="read", body=PreviewRequest, answer=Preview)
+@previews.endpoint(
+    "POST",
+    "/v1/routes/preview",
+    operation_id="preview_route",
+    scope="read",
+    body=PreviewRequest,
+    answer=Preview,
+    raises=(InvalidPattern, InvalidTransform, NotFound, RefusedByLaw),
+)
 def preview(call: ApiCall) -> EndpointResponse:
-    """Say whether a draft route matches an event and why, what is decided, and what would leave."""
+    """Preview a draft route for one event.
+
+    The answer explains the match and the decision, and shows the body that would leave. Nothing is sent.
+    """
     draft: PreviewRequest = call.body
     if (draft.event is None) == (draft.event_id is None):
         raise _one_of("give either event or event_id")

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from ..core.errors import Conflict, RefusedByLaw
 from ..core.event.event import OPERATIONAL
 from ..core.log.transfers import ShownObligation
 from ..core.tenant.records import Record, Source, SourceSettings
@@ -16,23 +17,23 @@ from .bodies import merge
 from .endpoint import ApiCall, ListQuery, Resource, checked_value, shown, tagged
 from .problems import EndpointResponse
 
-sources = Resource("sources")
+sources = Resource("sources", "Sources")
 
 
 class NewSource(SourceSettings):
-    """A source and the channel's own secret fields, as ``docs/channels`` has them."""
+    """A source and the secret of its channel."""
 
     secret: dict[str, Any]
 
 
 class SourceSecret(Record):
-    """A new secret of a source."""
+    """The new secret of a source, in the form of its channel."""
 
     secret: dict[str, Any]
 
 
 class ShownSource(Source):
-    """A source, where the platform posts to (null: nobody posts to the cell's own), and what its events will wait for."""
+    """A source, its webhook address, and the facts that its events wait for. The cell's own source has no address."""
 
     url: str | None
     missing: list[str] = Field(default_factory=list)
@@ -47,15 +48,31 @@ def _source(call: ApiCall, source: Source, token: str | None = None, **more: Any
     return {**shown(source), "url": url if token is None else f"{url}?token={token}", **more}
 
 
-@sources.endpoint("POST", "/v1/sources", scope="write", body=NewSource, answer=ShownSource, status=201)
+@sources.endpoint(
+    "POST",
+    "/v1/sources",
+    operation_id="create_source",
+    scope="write",
+    body=NewSource,
+    answer=ShownSource,
+    status=201,
+    etag=True,
+    raises=(RefusedByLaw,),
+)
 def create(call: ApiCall) -> EndpointResponse:
-    """Connect an account on a channel; a token in its address is shown only here and on rotation."""
+    """Connect an account on a channel.
+
+    ``url`` is the webhook address to give to the platform. If it contains a token, it is shown only in this answer
+    and after a rotation.
+    """
     settings = SourceSettings(**{n: v for n, v in dict(call.body).items() if n != "secret"})
     row, readiness, token = connect.create_source(call.request, settings, call.body.secret)
     return tagged(row.version, _source(call, row.record, token, **vars(readiness)), 201)
 
 
-@sources.endpoint("GET", "/v1/sources", scope="read", query=ListQuery, answer=ShownSource, listed=True)
+@sources.endpoint(
+    "GET", "/v1/sources", operation_id="list_sources", scope="read", query=ListQuery, answer=ShownSource, listed=True
+)
 def index(call: ApiCall) -> EndpointResponse:
     """List the tenant's sources."""
     rows = connect.sources(call.request, call.position(), call.query.limit + 1)
@@ -64,16 +81,38 @@ def index(call: ApiCall) -> EndpointResponse:
     )
 
 
-@sources.endpoint("GET", "/v1/sources/{id}", scope="read", answer=ShownSource)
+@sources.endpoint(
+    "GET",
+    "/v1/sources/{id}",
+    operation_id="get_source",
+    scope="read",
+    answer=ShownSource,
+    etag=True,
+    raises=(RefusedByLaw,),
+)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a source and what its events wait for."""
+    """Get a source and the facts that its events wait for."""
     row = connect.open_source(call.request, call.thing("src"))
     return tagged(row.version, _source(call, row.record, **vars(judge_source(call.request, row.record))))
 
 
-@sources.endpoint("PATCH", "/v1/sources/{id}", scope="write", body=SourceSettings, merges=True, answer=ShownSource)
+@sources.endpoint(
+    "PATCH",
+    "/v1/sources/{id}",
+    operation_id="update_source",
+    scope="write",
+    body=SourceSettings,
+    merges=True,
+    answer=ShownSource,
+    etag=True,
+    matches=True,
+    raises=(Conflict, RefusedByLaw),
+)
 def change(call: ApiCall) -> EndpointResponse:
-    """Change what is declared of a source."""
+    """Change the settings of a source.
+
+    The channel of a source cannot be changed.
+    """
     row = connect.open_source(call.request, call.thing("src"))
     document = merge(changes.settings_of(row.record, SourceSettings), call.body)
     settings = checked_value(SourceSettings, document)
@@ -81,16 +120,39 @@ def change(call: ApiCall) -> EndpointResponse:
     return tagged(row.version, _source(call, row.record, **vars(readiness)))
 
 
-@sources.endpoint("DELETE", "/v1/sources/{id}", scope="write", status=204)
+@sources.endpoint(
+    "DELETE",
+    "/v1/sources/{id}",
+    operation_id="close_source",
+    scope="write",
+    status=204,
+    matches=True,
+    raises=(Conflict,),
+)
 def close(call: ApiCall) -> EndpointResponse:
-    """Close a source: its URL answers 404."""
+    """Close a source.
+
+    Its webhook address answers 404 from then on.
+    """
     connect.close_source(call.request, call.thing("src"), call.expected)
     return EndpointResponse(204)
 
 
-@sources.endpoint("POST", "/v1/sources/{id}/secret", scope="write", body=SourceSecret, answer=ShownSource)
+@sources.endpoint(
+    "POST",
+    "/v1/sources/{id}/secret",
+    operation_id="rotate_source_secret",
+    scope="write",
+    body=SourceSecret,
+    answer=ShownSource,
+    etag=True,
+    matches=True,
+)
 def rotate(call: ApiCall) -> EndpointResponse:
-    """Give a source a new secret; the one before counts for 24 hours more."""
+    """Replace the secret of a source.
+
+    The previous secret is accepted for 24 more hours.
+    """
     row, token = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
     return tagged(row.version, _source(call, row.record, token))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.errors import Invalid
+from ..core.tenant.legal_holds import HoldActive
 from ..core.tenant.records import Tenant, TenantSettings
 from ..flow.declare import changes
 from ..flow.declare import tenants as tenants_flow
@@ -17,12 +18,12 @@ from .endpoint import ApiCall, ListQuery, Resource, Schema, checked_value, new_t
 from .keys import NewKey
 from .problems import EndpointResponse
 
-tenants = Resource("tenants")
-own = Resource("tenant")
+tenants = Resource("tenants", "Tenants")
+own = Resource("tenant", "Own tenant")
 
 
 class NewTenant(Schema):
-    """A tenant and its first key."""
+    """A tenant and its first API key."""
 
     tenant: Tenant
     key: NewKey
@@ -34,9 +35,21 @@ def _merged(row_tenant: Tenant, patch: dict[str, Any]) -> TenantSettings:
     return settings
 
 
-@tenants.endpoint("POST", "/v1/tenants", scope="operator", body=TenantSettings, answer=NewTenant, status=201)
+@tenants.endpoint(
+    "POST",
+    "/v1/tenants",
+    operation_id="create_tenant",
+    scope="operator",
+    body=TenantSettings,
+    answer=NewTenant,
+    status=201,
+    etag=True,
+)
 def create(call: ApiCall) -> EndpointResponse:
-    """Make a tenant and its first key."""
+    """Create a tenant and its first API key.
+
+    The secret of the key is shown only in this answer. The key has the scope ``admin``.
+    """
     tenant = Tenant(**dict(call.body), id=new_tenant_id(call), created_at=call.at)
 
     def as_tenant(made: Tenant) -> Request:
@@ -46,9 +59,11 @@ def create(call: ApiCall) -> EndpointResponse:
     return tagged(1, {"tenant": shown(tenant), "key": {**shown(key), "secret": secret}}, 201)
 
 
-@tenants.endpoint("GET", "/v1/tenants", scope="operator", query=ListQuery, answer=Tenant, listed=True)
+@tenants.endpoint(
+    "GET", "/v1/tenants", operation_id="list_tenants", scope="operator", query=ListQuery, answer=Tenant, listed=True
+)
 def index(call: ApiCall) -> EndpointResponse:
-    """List the cell's tenants, in order of their making."""
+    """List the tenants of the cell, oldest first."""
 
     def steps() -> Iterator[ListItem]:
         for tenant in call.runtime.config.tenants(call.position()):
@@ -57,38 +72,72 @@ def index(call: ApiCall) -> EndpointResponse:
     return call.listed(steps())
 
 
-@tenants.endpoint("GET", "/v1/tenants/{id}", scope="operator", answer=Tenant)
+@tenants.endpoint("GET", "/v1/tenants/{id}", operation_id="get_tenant", scope="operator", answer=Tenant, etag=True)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a tenant."""
+    """Get a tenant."""
     row = call.runtime.config.tenant(call.thing("tnt"))
     return tagged(row.version, shown(row.record))
 
 
-@tenants.endpoint("PATCH", "/v1/tenants/{id}", scope="operator", body=TenantSettings, merges=True, answer=Tenant)
+@tenants.endpoint(
+    "PATCH",
+    "/v1/tenants/{id}",
+    operation_id="update_tenant",
+    scope="operator",
+    body=TenantSettings,
+    merges=True,
+    answer=Tenant,
+    etag=True,
+    matches=True,
+)
 def change(call: ApiCall) -> EndpointResponse:
-    """Change what is declared of a tenant."""
+    """Change the settings of a tenant."""
     row = call.runtime.config.tenant(call.thing("tnt"))
     row = tenants_flow.change_tenant(call.for_tenant(row), _merged(row.record, call.body), call.expected)
     return tagged(row.version, shown(row.record))
 
 
-@tenants.endpoint("DELETE", "/v1/tenants/{id}", scope="operator", status=204)
+@tenants.endpoint(
+    "DELETE",
+    "/v1/tenants/{id}",
+    operation_id="close_tenant",
+    scope="operator",
+    status=204,
+    matches=True,
+    raises=(HoldActive,),
+)
 def close(call: ApiCall) -> EndpointResponse:
-    """Close a tenant: its keys and sources answer as if they were not there."""
+    """Close a tenant.
+
+    Its API keys stop working and its sources answer 404. A legal hold prevents this.
+    """
     row = call.runtime.config.tenant(call.thing("tnt"))
     tenants_flow.close_tenant(call.for_tenant(row), call.expected)
     return EndpointResponse(204)
 
 
-@own.endpoint("GET", "/v1/tenant", scope="read", answer=Tenant)
+@own.endpoint("GET", "/v1/tenant", operation_id="get_own_tenant", scope="read", answer=Tenant, etag=True)
 def show_own(call: ApiCall) -> EndpointResponse:
-    """Show the key's own tenant."""
+    """Get the tenant of the API key."""
     return tagged(call.request.version, shown(call.request.tenant))
 
 
-@own.endpoint("PATCH", "/v1/tenant", scope="admin", body=TenantSettings, merges=True, answer=Tenant)
+@own.endpoint(
+    "PATCH",
+    "/v1/tenant",
+    operation_id="update_own_tenant",
+    scope="admin",
+    body=TenantSettings,
+    merges=True,
+    answer=Tenant,
+    etag=True,
+    matches=True,
+)
 def change_own(call: ApiCall) -> EndpointResponse:
-    """Change what is declared of the key's own tenant; its edition is the operator's to change."""
+    """Change the settings of the API key's tenant.
+
+    Only the operator can change the edition.
+    """
     settings = _merged(call.request.tenant, call.body)
     if settings.edition != call.request.tenant.edition:
         text = "the edition is changed by the operator"

@@ -10,11 +10,11 @@ from ..flow.pagination import ListItem
 from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
-thresholds = Resource("thresholds")
+thresholds = Resource("thresholds", "Thresholds")
 
 
 class ShownThreshold(Record):
-    """A number of people from which something else follows, and how many there are."""
+    """A legal threshold: a number of people, its consequence, and the tenant's count."""
 
     id: str
     law: str
@@ -33,9 +33,17 @@ class ShownThreshold(Record):
     settled: bool
 
 
-@thresholds.endpoint("GET", "/v1/thresholds", scope="read", query=ListQuery, answer=ShownThreshold, listed=True)
+@thresholds.endpoint(
+    "GET",
+    "/v1/thresholds",
+    operation_id="list_thresholds",
+    scope="read",
+    query=ListQuery,
+    answer=ShownThreshold,
+    listed=True,
+)
 def index(call: ApiCall) -> EndpointResponse:
-    """List the legal thresholds, each with the tenant's count of people."""
+    """List the legal thresholds with the tenant's count of people."""
     found = sorted(volumes.thresholds(call.runtime, call.request.tenant.id), key=lambda row: str(row["id"]))
     after = call.position()
     return call.listed(ListItem(row["id"], row) for row in found if row["id"] > after)

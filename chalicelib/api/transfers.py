@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from ..core.errors import NotFound
 from ..core.log.entry import DestinationId, EventId, Subject
 from ..core.log.transfers import Outcome, Transfer
 from ..flow.ask import read
@@ -12,7 +13,7 @@ from .endpoint import ApiCall, Resource, TimeQuery
 from .filters import filtered, time_filter
 from .problems import EndpointResponse
 
-transfers = Resource("transfers")
+transfers = Resource("transfers", "Transfers")
 
 
 class TransfersQuery(TimeQuery):
@@ -34,9 +35,21 @@ def transfer_shown(call: ApiCall, transfer: Transfer) -> dict[str, Any]:
     return with_rule_states(call, transfer.model_dump())
 
 
-@transfers.endpoint("GET", "/v1/transfers", scope="read", query=TransfersQuery, answer=Transfer, listed=True)
+@transfers.endpoint(
+    "GET",
+    "/v1/transfers",
+    operation_id="list_transfers",
+    scope="read",
+    query=TransfersQuery,
+    answer=Transfer,
+    listed=True,
+    raises=(NotFound,),
+)
 def index(call: ApiCall) -> EndpointResponse:
-    """List transfers, newest event first; those of a person oldest first."""
+    """List transfers, newest event first.
+
+    The transfers of one person are listed oldest first.
+    """
     asked, wanted = call.query, time_filter(call)
 
     def keep(one: Transfer) -> bool:
@@ -55,9 +68,9 @@ def index(call: ApiCall) -> EndpointResponse:
     return call.listed(filtered(steps, keep, partial(transfer_shown, call)))
 
 
-@transfers.endpoint("GET", "/v1/transfers/{id}", scope="read", answer=Transfer)
+@transfers.endpoint("GET", "/v1/transfers/{id}", operation_id="get_transfer", scope="read", answer=Transfer)
 def show(call: ApiCall) -> EndpointResponse:
-    """Show a transfer with its attempts."""
+    """Get a transfer and its attempts."""
     return EndpointResponse(200, transfer_shown(call, read.transfer(call.request, call.thing("trf"))))
 
 

@@ -317,10 +317,21 @@ class AuditBroken(OurError):
     code = "audit_broken"
 
 
+def phrase(status: int) -> str:
+    """Return the name of an HTTP status."""
+    return _PHRASES.get(status, "Error")
+
+
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     """Return an RFC 9457 problem document. ``detail`` names the remedy and holds no payload or secret.
 
     Source: https://www.rfc-editor.org/rfc/rfc9457 (read 2026-11-22).
     """
-    title = _PHRASES.get(status, "Error")
-    return {"type": f"{PROBLEM_PAGE}#{code}", "title": title, "status": status, "detail": detail, "code": code, **more}
+    return {
+        "type": f"{PROBLEM_PAGE}#{code}",
+        "title": phrase(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **more,
+    }

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from chalicelib.api import gateway
 from chalicelib.runtime import Runtime
 from infra.cell import feeders, local, local_server
+from tests.support.described import differences
 
 DIGEST = "sha256:" + "ab" * 32
 ALL_CLASSES = ["identifier", "contact", "name", "content", "media", "location", "behaviour", "technical"]
@@ -102,7 +103,9 @@ class Api:
         if content:
             named.setdefault("Content-Type", "application/json")
         answer = gateway.handle(app.app, method, path, query, list(named.items()), content)
-        return Answer(answer["statusCode"], dict(answer["headers"]), answer["body"])
+        found = Answer(answer["statusCode"], dict(answer["headers"]), answer["body"])
+        assert differences(method, path, found.status, found.headers, found.text) == []
+        return found
 
     def get(self, path: str, **query: Any) -> Answer:
         return self.call("GET", f"{path}?{urlencode(query)}" if query else path)

@@ -17,80 +17,11 @@ from pydantic import BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from chalicelib import api
+from chalicelib.api.field_texts import FILE, PARTS, TABLES, written
 
+ROOT = Path(__file__).parents[2]
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 ENDPOINTS = {f"{e.method} {e.path}": e for e in api.ENDPOINTS}
-
-TABLES: Mapping[str, tuple[str, ...]] = {
-    "Tenant fields": (
-        "GET /v1/tenants",
-        "GET /v1/tenants/{id}",
-        "PATCH /v1/tenants/{id}",
-        "GET /v1/tenant",
-        "PATCH /v1/tenant",
-    ),
-    "New tenant fields": ("POST /v1/tenants",),
-    "Key fields": ("POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{id}"),
-    "Source fields": ("POST /v1/sources", "GET /v1/sources", "GET /v1/sources/{id}", "PATCH /v1/sources/{id}"),
-    "Source secret fields": ("POST /v1/sources/{id}/secret",),
-    "Recipient fields": (
-        "POST /v1/recipients",
-        "GET /v1/recipients",
-        "GET /v1/recipients/{id}",
-        "PUT /v1/recipients/{id}",
-    ),
-    "Basis fields": ("POST /v1/bases", "GET /v1/bases", "GET /v1/bases/{id}", "POST /v1/bases/{id}/withdrawal"),
-    "Consent fields": ("POST /v1/consents", "GET /v1/consents", "GET /v1/consents/{id}"),
-    "Consent withdrawal fields": ("POST /v1/consents/{id}/withdrawal",),
-    "Consent import fields": ("POST /v1/consents/import",),
-    "Off-the-record fields": (
-        "PUT /v1/conversations/{id}/off-the-record",
-        "GET /v1/conversations/{id}/off-the-record",
-    ),
-    "Destination fields": (
-        "POST /v1/destinations",
-        "GET /v1/destinations",
-        "GET /v1/destinations/{id}",
-        "PATCH /v1/destinations/{id}",
-        "POST /v1/destinations/{id}/secret/rotate",
-        "POST /v1/destinations/{id}/enable",
-        "POST /v1/destinations/{id}/disable",
-    ),
-    "Destination test fields": ("POST /v1/destinations/{id}/test",),
-    "Destination health fields": ("GET /v1/destinations/{id}/health",),
-    "Route fields": (
-        "POST /v1/routes",
-        "GET /v1/routes",
-        "GET /v1/routes/{id}",
-        "PUT /v1/routes/{id}",
-        "PATCH /v1/routes/{id}",
-    ),
-    "Route preview fields": ("POST /v1/routes/preview",),
-    "Threshold fields": ("GET /v1/thresholds",),
-    "Switch fields": ("POST /v1/switches", "GET /v1/switches", "GET /v1/switches/{id}"),
-    "Legal hold fields": (
-        "POST /v1/legal-holds",
-        "GET /v1/legal-holds",
-        "GET /v1/legal-holds/{id}",
-        "POST /v1/legal-holds/{id}/release",
-    ),
-    "Transfer fields": (
-        "GET /v1/transfers",
-        "GET /v1/transfers/{id}",
-        "POST /v1/transfers/{id}/replay",
-        "POST /v1/holds/{id}/decision",
-    ),
-    "Job fields": ("GET /v1/jobs", "GET /v1/jobs/{id}"),
-    "Replay fields": ("POST /v1/destinations/{id}/replay",),
-    "Hold fields": ("GET /v1/holds",),
-    "Preflight fields": ("POST /v1/preflight", "GET /v1/preflight"),
-    "Profile fields": ("GET /v1/profiles", "POST /v1/profiles/{name}"),
-    "Entry fields": ("GET /v1/audit/entries", "GET /v1/audit/entries/{id}"),
-    "Log key fields": ("GET /v1/audit/keys",),
-    "Bundle request fields": ("POST /v1/audit/bundle",),
-    "Accountability report fields": ("GET /v1/answer",),
-}
-"""The headings of the tables, and the requests whose bodies and answers each describes."""
 
 ELSEWHERE = {
     "GET /v1/events": "docs/event.md, held to the event's fields by test_normalise.py",
@@ -101,17 +32,6 @@ ELSEWHERE = {
     "GET /openapi.json": "no tenant's record",
 }
 
-
-PARTS: Mapping[str, tuple[str, str]] = {
-    "Rule fields": ("GET /v1/transfers", "rules"),
-    "Obligation fields": ("POST /v1/preflight", "obligations"),
-    "Missing record fields": ("POST /v1/preflight", "missing"),
-    "Formality fields": ("POST /v1/preflight", "formalities"),
-    "Unreadable record fields": ("POST /v1/preflight", "unreadable"),
-    "Profile mark fields": ("GET /v1/routes", "profile"),
-    "Party fields": ("GET /v1/answer", "tenant"),
-}
-"""Records inside several others that have a table of their own: an answer, and its field that holds one."""
 
 LONG = 45
 """Characters above which a list of values stands in words below its table."""
@@ -264,3 +184,7 @@ def test_every_body_and_answer_has_its_table() -> None:
 
     assert len(described) == len(set(described))
     assert with_records - set(ELSEWHERE) == set(described)
+
+
+def test_the_description_of_the_api_says_of_each_field_what_the_page_says() -> None:
+    assert FILE.read_text("utf-8") == written(ROOT / "docs")

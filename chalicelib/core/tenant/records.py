@@ -22,7 +22,8 @@ def _country(code: str) -> str:
     return code
 
 
-Country = Annotated[str, AfterValidator(_country)]
+Country = Annotated[str, AfterValidator(_country), Field(json_schema_extra={"format": "country"})]
+"""The API's description lists the codes for this format."""
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
