@@ -225,8 +225,37 @@ def test_hash_changes_when_a_rule_does() -> None:
 def test_rules_are_checked_when_law_is_installed() -> None:
     rules = [r for f in (installed().any, *installed().files) for r in (*f.permits, *f.rules)]
 
-    assert len(rules) == 163
+    assert len(rules) == 165
     assert {r.checked_on for r in rules} == {date(2026, 11, 22), date(2026, 11, 30)}
+
+
+def test_every_jurisdiction_says_what_a_breach_may_cost() -> None:
+    without = {f.code for f in installed().files if not any(r.fine for r in f.rules)}
+
+    assert without == set()
+
+
+def test_published_opinions_are_cited_and_shown() -> None:
+    cited = [o for f in installed().files for r in f.rules for o in r.opinions]
+
+    assert {o.body for o in cited} >= {"Roskomnadzor", "Tverskoy District Court of Moscow"}
+    page = pages()["ru.md"]
+    assert all(f"<{o.url}>" in page and o.date.isoformat() in page for o in cited)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('url = "https://a.example"', 'url = "http://a.example"', "begins with https://"),
+        ('says = "so", ', "", "an opinion has body, date, ref, says, url"),
+        ("date = 2026-01-01", 'date = "2026-01-01"', "an opinion has body, date, ref, says, url"),
+    ],
+)
+def test_opinion_is_refused_when_it_is_not_whole(old: str, new: str, said: str) -> None:
+    opinion = 'opinions = [{body = "B", date = 2026-01-01, ref = "r", says = "so", url = "https://a.example"}]\n'
+    assert load(HEADER + RULE + opinion).files[0].permits[0].opinions[0].says == "so"
+
+    assert any(said in fault for fault in faults_of(HEADER + RULE + opinion.replace(old, new)))
 
 
 def test_pages_are_those_of_the_files_when_compared() -> None:
