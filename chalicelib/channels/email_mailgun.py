@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.parser import BytesHeaderParser
 from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
-from . import base, mail, mail_html
+from . import base, mail, mail_html, mime
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
@@ -65,30 +64,26 @@ def _form(request: Inbound) -> _Form:
         return _Form(parse_form(request.body))
     fields: dict[str, str] = {}
     files: list[Attachment] = []
-    for name, file_name, mime, content in _parts(request.body, boundary[1].encode()):
+    for name, file_name, media_type, content in _parts(request.body, boundary[1].encode()):
         if file_name is None:
             fields.setdefault(name, content.decode("utf-8", "replace"))
         else:
-            files.append(mail.attachment(mime, mail.header(file_name) or None, len(content), name))
+            files.append(mail.attachment(media_type, mail.header(file_name) or None, len(content), name))
     return _Form(fields, tuple(files))
 
 
 def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[str, str | None, str, bytes]]:
     # RFC 7578: no parts within parts, no encoding. Splitting costs what finding the boundary costs.
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, mail.MAX_PARTS + 1)
-    if len(pieces) > mail.MAX_PARTS:
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, mime.MAX_PARTS + 1)
+    if len(pieces) > mime.MAX_PARTS:
         raise MalformedPayload("the form has too many parts")
     for piece in pieces[1:]:
         head, found, content = piece.partition(b"\r\n\r\n")
         if piece[:2] == b"--" or not found or len(head) > MAX_PART_HEADER_BYTES:
             continue
-        part = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n") + b"\r\n\r\n")
-        try:
-            name, file_name = part.get_param("name", header="content-disposition"), part.get_filename()
-        except (ValueError, LookupError, TypeError):  # an odd charset for a name
-            continue
-        if isinstance(name, str) and name:
-            yield name, file_name, part.get_content_type(), content
+        part = mime.entity(head.lstrip(b"\r\n"))
+        if part.name:
+            yield part.name, part.file_name, part.type, content
 
 
 def verify(request: Inbound, secret: Secret) -> None:

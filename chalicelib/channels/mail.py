@@ -8,10 +8,6 @@ Source: https://www.rfc-editor.org/rfc/rfc5322, rfc2045, rfc2047 and rfc3834 (re
 
 from __future__ import annotations
 
-import email
-import email.header
-import email.message
-import email.policy
 import email.utils
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,16 +18,17 @@ from typing import Any
 from ..core import times
 from ..core.errors import MalformedPayload
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
+from . import mime
 from .fields import clean, id_
 from .mail_html import plain_text
+from .mime import MAX_HEADER_CHARACTERS, MAX_HEADERS, MAX_PARTS
 
-MAX_CONTAINERS = 30  # multiparts and attached messages: the parser's work grows with their depth
+MAX_CONTAINERS = 30  # multiparts and attached messages: the work grows with their depth
 MAX_DEPTH = 20
-MAX_PARTS = 500
 MAX_LINES = 200_000  # base64 of 5 MB has 70,000
-MAX_HEADERS = 1000
-MAX_HEADER_CHARACTERS = 8192  # decoding takes quadratic time
 MAX_DECODED_BYTES = 10 * 1024 * 1024
+MAX_ADDRESS_CHARACTERS = 1024
+"""Of a header that the full grammar is needed for. Reading takes 2 microseconds a character."""
 
 _CONTAINER = re.compile(rb"content-type[ \t]*:\s*(?:multipart|message)/", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
@@ -39,12 +36,6 @@ _ADDRESS = re.compile(r"[^\s@<>,;\"]{1,256}@[^\s@<>,;\"]{1,255}\Z")
 # One address without quotes, comments or groups, as nearly all are: the full grammar takes ten times as long.
 _PLAIN = re.compile(r"([^\"(),:;<>@\[\]\\]*)<([^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+)>\s*\Z")
 _BARE = re.compile(r"\s*([^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+)\s*\Z")
-# Others are no charsets of e-mail, and some that Python knows (punycode, idna) take quadratic time.
-_CHARSET = re.compile(
-    r"(?:us-)?ascii|utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|iso[-_]?8859[-_]\d{1,2}|latin-?1|(?:windows|cp)-?\d{3,5}|koi8-[rtu]"
-    r"|gb(?:2312|k|18030)|hz-gb-2312|big5(?:-?hkscs)?|euc-(?:jp|kr)|iso-2022-(?:jp|kr)|shift[-_]jis|ks_c_5601-1987|tis-620",
-    re.IGNORECASE,
-)
 _TYPES: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
 
 
@@ -66,38 +57,27 @@ def parse(source: bytes) -> Mail:
     Raises:
         MalformedPayload: over one of the limits.
     """
-    root = parse_mime(source)
-    texts: list[str] = []
-    htmls: list[str] = []
-    attachments: list[Attachment] = []
-    for part in _leaves(root):
-        mime, name = part.get_content_type(), _file_name(part)
-        if name is None and part.get_content_disposition() != "attachment" and mime in ("text/plain", "text/html"):
-            (texts if mime == "text/plain" else htmls).append(_text(part))
-        else:
-            attachments.append(attachment(mime, name, len(content(part)), content_id(part.get("Content-ID"))))
-    text = "\n".join(texts) if texts else "\n".join(map(plain_text, htmls))
-    return Mail(headers(root.raw_items()), text or None, tuple(attachments))
-
-
-def parse_mime(source: bytes) -> email.message.Message:
-    """Parse a MIME entity: an e-mail, or a multipart form behind its content type.
-
-    Raises:
-        MalformedPayload: over one of the limits.
-    """
     if source.count(b"\n") + source.count(b"\r\r") > MAX_LINES or len(source) > MAX_DECODED_BYTES:
         raise MalformedPayload("the e-mail is too long")
     for count, _ in enumerate(_CONTAINER.finditer(source), start=1):
         if count > MAX_CONTAINERS:
             raise MalformedPayload("the e-mail has too many parts")
-    try:
-        return email.message_from_bytes(source, policy=email.policy.compat32)
-    except (ValueError, LookupError, RecursionError):
-        raise MalformedPayload("the body is not MIME") from None
+    root = mime.entity(source)
+    texts: list[str] = []
+    htmls: list[str] = []
+    attachments: list[Attachment] = []
+    for part in _leaves(root):
+        name = header(part.file_name[:MAX_HEADER_CHARACTERS]) if part.file_name else None
+        if not name and not part.is_attachment and part.type in ("text/plain", "text/html"):
+            (texts if part.type == "text/plain" else htmls).append(mime.decoded(part.content(), part.charset))
+        else:
+            ref = content_id(part.first("content-id"))
+            attachments.append(attachment(part.type, name or None, len(part.content()), ref))
+    text = "\n".join(texts) if texts else "\n".join(map(plain_text, htmls))
+    return Mail(headers(root.headers), text or None, tuple(attachments))
 
 
-def _leaves(root: email.message.Message) -> Iterator[email.message.Message]:
+def _leaves(root: mime.Entity) -> Iterator[mime.Entity]:
     # An attached message is one attachment: its parts are not this message's.
     stack, seen = [(root, 0)], 0
     while stack:
@@ -105,46 +85,11 @@ def _leaves(root: email.message.Message) -> Iterator[email.message.Message]:
         seen += 1
         if seen > MAX_PARTS or depth > MAX_DEPTH:
             raise MalformedPayload("the e-mail has too many parts")
-        inner = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
-            stack += [(one, depth + 1) for one in reversed(inner) if isinstance(one, email.message.Message)]
-        else:
+        inner = part.parts()
+        if inner is None:
             yield part
-
-
-def content(part: email.message.Message) -> bytes:
-    """Return what a leaf holds, decoded; of an attached message nothing."""
-    try:
-        found = part.get_payload(decode=True)
-    except (ValueError, LookupError):
-        found = None
-    return found if isinstance(found, bytes) else b""
-
-
-def _text(part: email.message.Message) -> str:
-    try:
-        charset = part.get_content_charset() or "utf-8"
-    except (ValueError, LookupError):  # an encoded charset in a charset that is none
-        charset = "utf-8"
-    return decoded(content(part), charset)
-
-
-def decoded(value: bytes, charset: str) -> str:
-    """Decode a text of a named charset; what cannot be decoded becomes U+FFFD, an unknown charset counts as UTF-8."""
-    if _CHARSET.fullmatch(charset) is None:
-        charset = "utf-8"
-    try:
-        return clean(value.decode(charset, "replace"))
-    except (LookupError, UnicodeError):
-        return value.decode("utf-8", "replace")
-
-
-def _file_name(part: email.message.Message) -> str | None:
-    try:
-        name = part.get_filename()
-    except (ValueError, LookupError, TypeError):
-        return None
-    return None if name is None else header(name) or None
+        else:
+            stack += [(one, depth + 1) for one in reversed(inner)]
 
 
 def content_id(value: Any) -> str | None:
@@ -183,14 +128,9 @@ _READ = _ADDRESSES | {"subject", "message-id", "in-reply-to", "references", "aut
 
 
 def _unfolded(value: str) -> str:
-    # The parser keeps bytes above 127 as surrogates; RFC 6532 says that they are UTF-8.
     if len(value) > MAX_HEADER_CHARACTERS:
         raise MalformedPayload("a header is too long")
-    try:
-        value = value.encode("ascii", "surrogateescape").decode("utf-8", "replace")
-    except UnicodeEncodeError:
-        value = clean(value)  # already text
-    return re.sub(r"[\r\n]+[ \t]?|\0", " ", value).strip()
+    return re.sub(r"[\r\n]+[ \t]?|\0", " ", clean(value)).strip()
 
 
 def header(value: str) -> str:
@@ -200,17 +140,12 @@ def header(value: str) -> str:
         MalformedPayload: it is too long.
     """
     value = _unfolded(value)
-    if "=?" not in value:
-        return value
-    try:
-        parts = email.header.decode_header(value)
-    except (ValueError, LookupError, email.errors.HeaderParseError):
-        return value
-    return clean("".join(p if isinstance(p, str) else decoded(p, c or "us-ascii") for p, c in parts)).strip()
+    return clean(mime.words(value)).strip() if "=?" in value else value
 
 
 def addresses(value: str | None) -> list[tuple[str | None, str]]:
-    """Return the names and addresses of an address header. Addresses are in lower case: one person, one id.
+    """Return the names and addresses of an address header. Addresses are in lower case: one person, one id. Of a header with
+    many addresses only the first ones are read.
 
     Raises:
         MalformedPayload: it is too long.
@@ -223,7 +158,7 @@ def addresses(value: str | None) -> list[tuple[str | None, str]]:
     if plain or bare:
         pairs = [(plain[1].strip(), plain[2])] if plain else [("", bare[1])] if bare else []
     else:
-        pairs = _all_addresses(value)
+        pairs = _all_addresses(value[:MAX_ADDRESS_CHARACTERS])
     return [(header(name) or None, found.lower()) for name, found in pairs if _ADDRESS.match(found)]
 
 
