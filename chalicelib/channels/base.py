@@ -87,11 +87,13 @@ class KeyRequest(NamedTuple):
     """Keys that a platform publishes and ``verify`` needs: the secret's field they belong into, and where they are.
 
     ``name`` is the one that a request asks for, if it says: where it is not among the keys that are known, they are old.
+    ``names`` are those that a certificate may be of; one of another name is no key of the platform.
     """
 
     field: Literal["jwks", "signing_cert"]
     url: str
     name: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,10 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """What became of a request. ``drafts`` is non-empty exactly when the verdict is ``accepted``."""
+    """What became of a request. ``drafts`` is non-empty exactly when the verdict is ``accepted``.
+
+    ``verified`` says that the request proved its origin, whatever became of it then.
+    """
 
     verdict: Verdict
     reply: Reply
@@ -157,20 +162,23 @@ class ReceivedRequest:
     ignored: tuple[Ignored, ...] = ()
     code: str | None = None
     detail: str = ""
+    verified: bool = True
 
 
 _TITLES: Mapping[Verdict, str] = {"rejected": "Not genuine", "malformed": "Malformed payload"}
 
 
-def refusal(verdict: Verdict, status: int, code: str, detail: str) -> ReceivedRequest:
+def refusal(verdict: Verdict, status: int, code: str, detail: str, verified: bool = True) -> ReceivedRequest:
     """Refuse a request with a short RFC 9457 problem that repeats nothing of the request."""
     problem = {"title": _TITLES[verdict], "status": status, "code": code, "detail": detail}
     reply = Reply(status, json.dumps(problem), {"Content-Type": "application/problem+json"})
-    return ReceivedRequest(verdict, reply, code=code, detail=detail)
+    return ReceivedRequest(verdict, reply, code=code, detail=detail, verified=verified)
 
 
-def _refused(verdict: Verdict, status: int, error: MalformedPayload | NotGenuine) -> ReceivedRequest:
-    return refusal(verdict, status, error.code, error.detail)
+def _refused(
+    verdict: Verdict, status: int, error: MalformedPayload | NotGenuine, verified: bool = True
+) -> ReceivedRequest:
+    return refusal(verdict, status, error.code, error.detail, verified)
 
 
 def receive(channel: Channel, request: Inbound, secrets: Sequence[Any]) -> ReceivedRequest:
@@ -189,10 +197,10 @@ def receive(channel: Channel, request: Inbound, secrets: Sequence[Any]) -> Recei
             fault = fault or error
             continue
         except MalformedPayload as error:
-            return _refused("malformed", 400, error)
+            return _refused("malformed", 400, error, verified=False)
         return _judge(channel, request, secret)
     fault = fault or NotGenuine("no secret is configured for this source")
-    return _refused("rejected", fault.reply_status, fault)
+    return _refused("rejected", fault.reply_status, fault, verified=False)
 
 
 def _judge(channel: Channel, request: Inbound, secret: Any) -> ReceivedRequest:

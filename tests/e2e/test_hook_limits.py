@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import Inbound, Reply
+from chalicelib.flow.hooks import receive
 from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES, RAW_DROPPED
 from tests.support.world import World, world
 
@@ -106,3 +108,40 @@ def test_event_is_refused_when_it_is_too_large_without_raw() -> None:
 
         assert (refused.status, json.loads(refused.body)["code"]) == (413, "too_large")
         assert w.inbox.sent == 0
+
+
+def unsigned(w: World, size: int, **headers: str) -> Reply:
+    """A stranger posts to the bot's address."""
+    return w.hook(Inbound("POST", f"https://h/hooks/{w.source}", headers, {}, b" " * size, w.clock))
+
+
+def test_strangers_large_bodies_are_refused_before_they_are_read_when_the_sources_budget_is_used_up() -> None:
+    with world() as w:
+        w.connect()
+        limit = CHANNELS["telegram"].CAPABILITIES.body_limit_bytes
+        first = w.source
+
+        rejected = [unsigned(w, limit).status for _ in range(2)]
+        refused = unsigned(w, limit)
+        small, genuine = unsigned(w, receive.SMALL_BYTES), w.post(1)
+        w.connect()
+        other = unsigned(w, limit)
+        w.source = first
+        w.clock += timedelta(seconds=receive.REFILL_S)
+        later = unsigned(w, limit)
+
+        assert rejected == [401, 401]
+        assert (refused.status, refused.headers["retry-after"]) == (429, "60")
+        assert json.loads(refused.body)["code"] == "too_many_requests"
+        assert (small.status, genuine.status) == (401, 200)
+        assert other.status == 401
+        assert later.status == 401
+
+
+def test_genuine_large_bodies_use_up_no_budget() -> None:
+    with world() as w:
+        w.connect()
+
+        replies = [w.post(number, "x" * 150_000) for number in range(20)]
+
+        assert {reply.status for reply in replies} == {200}

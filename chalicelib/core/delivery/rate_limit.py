@@ -1,6 +1,6 @@
 """A token bucket: how many requests a caller may make at once, and how many a second from then on. Pure.
 
-A bucket fills at the rate. Even after a long pause it holds no more than two seconds of the rate.
+A bucket fills at the rate. Even after a long pause it holds no more than two seconds of the rate, or than ``burst_s`` seconds.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ class TokenBucket(NamedTuple):
     at_s: float
 
 
-def full(rate_per_s: float, now_s: float) -> TokenBucket:
+def full(rate_per_s: float, now_s: float, burst_s: float = BURST_S) -> TokenBucket:
     """Return the bucket of a caller that has made no request yet."""
-    return TokenBucket(BURST_S * rate_per_s, now_s)
+    return TokenBucket(burst_s * rate_per_s, now_s)
 
 
-def take(bucket: TokenBucket, rate_per_s: float, now_s: float) -> TokenBucket | None:
-    """Return the bucket without one token, or None where it does not hold a whole one.
+def take(
+    bucket: TokenBucket, rate_per_s: float, now_s: float, wanted: float = 1, burst_s: float = BURST_S
+) -> TokenBucket | None:
+    """Return the bucket without the wanted tokens, or None where it does not hold as many.
 
     A clock that goes back adds no tokens. The next ones come when it has passed the latest moment that was read.
     """
     at_s = max(bucket.at_s, now_s)
-    tokens = min(BURST_S * rate_per_s, bucket.tokens + (at_s - bucket.at_s) * rate_per_s)
-    return TokenBucket(tokens - 1, at_s) if tokens >= 1 else None
+    tokens = min(burst_s * rate_per_s, bucket.tokens + (at_s - bucket.at_s) * rate_per_s)
+    return TokenBucket(tokens - wanted, at_s) if tokens >= wanted else None

@@ -1,6 +1,6 @@
 """Receive: check a webhook, and answer its platform once its events are durable at home.
 
-1 size and type → 2 source → 3 throttle → 4 keys, verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
+1 size and type → 2 source → 3 rate and budget → 4 keys, verify, handshake, normalise → 5 seal → 6 inbox → 7 answer.
 Until 6 nothing is kept; a crash before 7 makes the platform post again, and the same events get the same ids.
 Events off the record skip 5 and 6, and are sent to their destinations before 7 (``off_record``).
 """
@@ -37,6 +37,11 @@ CONTENT_TYPES = (
     "text/",
     "application/octet-stream",
 )
+SMALL_BYTES = 16 * 1024
+"""A smaller body counts for nothing: it costs little to verify, and most genuine webhooks are smaller."""
+REFILL_S = 60.0
+BURST_S = 2 * REFILL_S
+"""A source's budget of unverified bodies: its channel's largest body in a minute, and at most twice that at once."""
 GROUPS_WITHOUT_CONVERSATION = 64
 JSON_PROBLEM = "application/problem+json"
 
@@ -79,9 +84,15 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     channel = CHANNELS[door.source.channel]
     if len(request.body) > channel.CAPABILITIES.body_limit_bytes:
         return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
+    budget, wanted = f"unverified#{source}", len(request.body)
+    rate_per_s = channel.CAPABILITIES.body_limit_bytes / REFILL_S
+    if wanted > SMALL_BYTES and not throttle.admit(runtime, budget, rate_per_s, wanted, BURST_S):  # 3
+        return refuse(429, "too_many_requests", "too many large webhooks without proof", {"retry-after": "60"})
     secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
     published = platform_keys.of(runtime)
     received = receive(channel, request, published.complete(channel, request, secrets))  # 4
+    if received.verified and wanted > SMALL_BYTES:
+        throttle.give_back(runtime, budget, wanted)
     if received.verdict == "handshake":
         published.confirm(channel, request)
     count("webhooks", channel=door.source.channel, verdict=received.verdict)
