@@ -52,10 +52,14 @@ class Secret(base.Secret):
     token: SecretText
     encoding_aes_key: Annotated[SecretText, AfterValidator(_key)]
     app_id: SecretText
+    plain: bool = False
+    """The console says plain mode. Its signature covers the time alone, so a source takes it only where its tenant says so."""
 
 
 def verify(request: Inbound, secret: Secret) -> None:
     """Check the signature: in the secure mode over the encrypted content, whose app must be ours; else over the time.
+
+    In the secure mode the platform sends the signature over the time too. It proves the handshake alone, which holds nothing.
 
     Raises:
         NotGenuine: it is missing, wrong or old.
@@ -66,6 +70,8 @@ def verify(request: Inbound, secret: Secret) -> None:
     sealed = "msg_signature" in query
     if not sealed and query.get("encrypt_type", "raw") != "raw":
         raise NotGenuine("the signature of the encrypted content is missing")
+    if not (sealed or secret.plain or _is_handshake(request)):
+        raise NotGenuine("the content is not encrypted")
     encrypted = _encrypted(request) if sealed else ""
     signed = (secret.token, stamp, nonce, encrypted)[: 4 if sealed else 3]
     if not same(query.get("msg_signature" if sealed else "signature"), signature(*signed)):
@@ -74,6 +80,10 @@ def verify(request: Inbound, secret: Secret) -> None:
         raise NotGenuine("the request was signed at another time")
     if sealed and decrypt(secret.encoding_aes_key, encrypted)[1] != secret.app_id:
         raise NotGenuine("the content is another app's")
+
+
+def _is_handshake(request: Inbound) -> bool:
+    return request.method == "GET" and "echostr" in request.query
 
 
 def _encrypted(request: Inbound) -> str:
@@ -90,9 +100,9 @@ def _encrypted(request: Inbound) -> str:
 
 def challenge(request: Inbound, secret: Secret) -> Reply | None:
     """Return ``echostr``, decrypted where it is encrypted."""
-    echo = request.query.get("echostr")
-    if request.method != "GET" or echo is None:
+    if not _is_handshake(request):
         return None
+    echo = request.query["echostr"]
     if "msg_signature" in request.query:
         echo = decrypt(secret.encoding_aes_key, echo)[0].decode("utf-8", "replace")
     return Reply(200, clean(echo), PLAIN)

@@ -211,5 +211,5 @@ ANOTHER_OF_SERVICES: Mapping[str, Mapping[str, Any]] = {
     "google_chat": {"audience": "1", "jwks": key_set()},
     "teams": {"app_id": "00000000-0000-0000-0000-000000000000", "jwks": key_set()},
     "vonage": {"signature_secret": "another"},
-    "wechat": {"token": "another", "encoding_aes_key": "A" * 43, "app_id": "wx0"},
+    "wechat": {"token": "another", "encoding_aes_key": "A" * 43, "app_id": "wx0", "plain": True},
 }
