@@ -38,7 +38,8 @@ def keys_needed(request: Inbound, secret: Secret) -> KeyRequest | None:
     if secret.signing_cert is not None:
         return None
     try:
-        return KeyRequest("signing_cert", sns.certificate_url(_envelope(request, secret)))
+        url = sns.certificate_url(_envelope(request, secret))
+        return KeyRequest("signing_cert", url, names=sns.signer_names(secret.topic_arn))
     except NotGenuine:
         return None
 
@@ -72,13 +73,13 @@ def confirmation(request: Inbound) -> str | None:
     """Return the address that confirms the subscription a verified request asks about, or None.
 
     Raises:
-        MalformedPayload: the address is not one of SNS.
+        MalformedPayload: the address is not one of SNS in the topic's region.
     """
     message = parse_json(request.body)
     if message.get("Type") != sns.SUBSCRIPTION:
         return None
     url = message.get("SubscribeURL")
-    if not isinstance(url, str) or not sns.is_own(url):
+    if not isinstance(url, str) or not sns.is_own(url, message.get("TopicArn")):
         raise MalformedPayload("the address of the confirmation is not one of SNS")
     return url
 

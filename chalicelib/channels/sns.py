@@ -2,7 +2,8 @@
 
 Source: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html,
 https://docs.aws.amazon.com/sns/latest/dg/http-subscription-confirmation-json.html and
-https://docs.aws.amazon.com/sns/latest/dg/http-notification-json.html (read 2026-11-22).
+https://docs.aws.amazon.com/sns/latest/dg/http-notification-json.html (read 2026-11-22); the names of signers:
+https://github.com/aws/aws-sdk-java-v2, ``SnsHostProvider`` (read 2026-11-30).
 """
 
 from __future__ import annotations
@@ -37,24 +38,52 @@ OPTIONAL = frozenset({"Subject"})
 HASHES: Mapping[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}
 """By ``SignatureVersion``; 1 is what a topic has unless it was set."""
 
-_ADDRESS = re.compile(r"https://sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?/\S*\Z", re.ASCII)
+_TOPIC = re.compile(
+    r"arn:(aws|aws-us-gov|aws-cn):sns:([a-z]{2,4}(?:-[a-z]{2,12}){1,2}-[0-9]{1,2}):[0-9]{12}:\S{1,256}\Z"
+)
+SUFFIXES: Mapping[str, str] = {
+    "aws": "amazonaws.com",
+    "aws-us-gov": "amazonaws.com",
+    "aws-cn": "amazonaws.com.cn",
+}
+"""By the partition of a topic. Other hosts below these suffixes are customers', such as ``sns.s3-us-west-2.amazonaws.com``."""
 _CERTIFICATE = re.compile(r"/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem\Z")
+_PATH = re.compile(r"/[\x21-\x7e]*\Z")
 
 
-def is_own(url: object) -> bool:
-    """Say whether an address is one of SNS itself, over https, on the standard port."""
-    return isinstance(url, str) and len(url) <= 2048 and _ADDRESS.match(url) is not None
+def _home(topic_arn: object) -> tuple[str, str] | None:
+    found = _TOPIC.match(topic_arn) if isinstance(topic_arn, str) else None
+    return (found[2], SUFFIXES[found[1]]) if found else None
+
+
+def is_own(url: object, topic_arn: object) -> bool:
+    """Say whether an address is one of SNS itself in the region of a topic, over https, on the standard port."""
+    home = _home(topic_arn)
+    if home is None or not isinstance(url, str) or len(url) > 2048:
+        return False
+    address = f"https://sns.{home[0]}.{home[1]}"
+    return url.startswith(address + "/") and _PATH.match(url, len(address)) is not None
+
+
+def signer_names(topic_arn: str) -> tuple[str, ...]:
+    """Return the names that the signing certificate of a topic's region may have."""
+    home = _home(topic_arn)
+    if home is None:
+        return ()
+    region, suffix = home
+    usual = (f"sns.{suffix}", f"sns-{region}.{suffix}", f"sns-signing.{region}.{suffix}")
+    return (*usual, f"sns-us-gov-west-1.{suffix}") if region.startswith("us-gov-") else usual
 
 
 def certificate_url(message: Json) -> str:
     """Return where the signing certificate is.
 
     Raises:
-        NotGenuine: not at SNS.
+        NotGenuine: not at SNS in the topic's region.
     """
-    url = message.get("SigningCertURL")
-    if not isinstance(url, str) or not is_own(url) or not _CERTIFICATE.search(url) or url.count("/") != 3:
-        raise NotGenuine("the certificate's address is not one of SNS")
+    url, topic = message.get("SigningCertURL"), message.get("TopicArn")
+    if not isinstance(url, str) or not is_own(url, topic) or not _CERTIFICATE.search(url) or url.count("/") != 3:
+        raise NotGenuine("the certificate's address is not one of SNS in the topic's region")
     return url
 
 

@@ -10,14 +10,16 @@ import pytest
 
 from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import KeyRequest, receive
+from chalicelib.core import times
 from chalicelib.core.errors import Unavailable
 from chalicelib.destinations.address import Policy
 from chalicelib.destinations.base import SendingClients
 from chalicelib.flow.hooks import platform_keys
 from chalicelib.flow.hooks import receive as receive_flow
 from chalicelib.flow.hooks.platform_keys import PublishedKeys
+from tests.contract.channels.authority import ISSUER_URL, authority
 from tests.contract.channels.cases import Case, cases
-from tests.contract.channels.signing_services import CERTIFICATE_URL, certificate, key_set
+from tests.contract.channels.signing_services import CERTIFICATE_URL, key_set
 
 URL = "https://login.botframework.com/v1/.well-known/keys"
 
@@ -34,10 +36,13 @@ class Platform:
         self.asked.append(url)
         if self.keys is None:
             raise Unavailable("no answer")
+        if url == ISSUER_URL:
+            return authority().issuer_der
         return self.keys if isinstance(self.keys, bytes) else json.dumps(self.keys).encode()
 
     def published(self) -> PublishedKeys:
-        return PublishedKeys(self.fetch, lambda: self.now)
+        at = times.parse(case_of("email_ses").fixture["now"])
+        return PublishedKeys(self.fetch, lambda: self.now, lambda: at, lambda: [authority().root])
 
 
 def wanted(name: str | None = "key-1", url: str = URL) -> KeyRequest:
@@ -60,7 +65,7 @@ def without_pins(case: Case) -> Any:
     [
         ("teams", json.dumps(key_set()).encode(), URL),
         ("google_chat", json.dumps(key_set()).encode(), "/v1/jwk/chat@system.gserviceaccount.com"),
-        ("email_ses", certificate().encode(), CERTIFICATE_URL),
+        ("email_ses", authority().signer().encode(), CERTIFICATE_URL),
     ],
 )
 def test_webhook_is_accepted_when_its_keys_are_fetched(kind: str, published: bytes, url: str) -> None:
@@ -70,7 +75,7 @@ def test_webhook_is_accepted_when_its_keys_are_fetched(kind: str, published: byt
     secrets = platform.published().complete(channel, request, [without_pins(case)])
 
     assert receive(channel, request, secrets).verdict == "accepted"
-    assert [asked.endswith(url) for asked in platform.asked] == [True]
+    assert [asked.endswith(url) for asked in platform.asked if asked != ISSUER_URL] == [True]
     assert all(map(platform_keys.is_own, platform.asked))
 
 

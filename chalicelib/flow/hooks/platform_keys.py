@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,12 +20,17 @@ from ...channels.base import Channel, Inbound, KeyRequest
 from ...core.errors import DeliveryError, Unavailable
 
 if TYPE_CHECKING:  # what sends is loaded by ``fetch``
+    from cryptography.x509 import Certificate
+
     from ...destinations.base import SendingClients
     from ...runtime import Runtime
 
 HOSTS = frozenset({"login.botframework.com", "www.googleapis.com"})
-HOST_FORMS = (re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?"),)
+HOST_FORMS = (re.compile(r"sns\.[a-z]{2,4}(?:-[a-z]{2,12}){1,2}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?"),)
 """The platforms' own hosts, exactly or by form. No other host is called, even if a request names it."""
+
+ISSUER = re.compile(r"http://crt\.[a-z0-9]{1,20}\.amazontrust\.com/[A-Za-z0-9]{1,40}\.cer")
+"""Where Amazon's authorities publish their own certificates."""
 
 LIFETIME_S = 6 * 3600.0
 REFRESH_S = 60.0  # for a key that is not among those known: it may be new, or made up
@@ -46,11 +52,24 @@ class _CachedKeys:
 
 
 class PublishedKeys:
-    """The keys that this process has fetched. ``monotonic`` is a clock of seconds."""
+    """The keys that this process has fetched.
 
-    def __init__(self, fetch: Fetch, monotonic: Callable[[], float]) -> None:
+    Args:
+        monotonic: a clock of seconds.
+        roots: returns the certificates that a signing certificate must lead to.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        monotonic: Callable[[], float],
+        now: Callable[[], datetime],
+        roots: Callable[[], list[Certificate]],
+    ) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
+        self._now = now
+        self._roots = roots
         self._kept: dict[str, _CachedKeys] = {}
         self._fetches: deque[float] = deque(maxlen=FETCHES_A_MINUTE)
 
@@ -110,8 +129,17 @@ class PublishedKeys:
         if len(self._fetches) == FETCHES_A_MINUTE and now - self._fetches[0] < 60:
             raise Unavailable("the platform's keys were fetched too often")
         self._fetches.append(now)
-        value, names = READERS[wanted.field](self._fetch(wanted.url))
+        content = self._fetch(wanted.url)
+        if wanted.field == "jwks":
+            value, names = _key_set(content)
+        else:
+            value, names = self._certificate(content, wanted.names), frozenset[str]()
         return _CachedKeys(value, names, now, now)
+
+    def _certificate(self, content: bytes, names: tuple[str, ...]) -> str:
+        from .signing_certificates import checked  # loads cryptography, as below
+
+        return checked(content, names, self._now(), self._fetch, self._roots)
 
 
 def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:
@@ -124,19 +152,13 @@ def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:
     return found, frozenset(key.kid for key in found.keys if key.kid)
 
 
-def _certificate(content: bytes) -> tuple[Any, frozenset[str]]:
-    text = content.decode("ascii", "replace")
-    if not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
-        raise Unavailable("the platform's published document is no certificate")
-    return text, frozenset()
-
-
-READERS: dict[str, Callable[[bytes], tuple[Any, frozenset[str]]]] = {"jwks": _key_set, "signing_cert": _certificate}
-"""By the secret's field: parses the fetched body and returns the names of its keys."""
-
-
 def is_own(url: str) -> bool:
-    """Say whether an address is at one of the platforms' own hosts, over https, without anything that could mislead."""
+    """Say whether an address is at one of the platforms' own hosts, over https, without anything that could mislead.
+
+    The certificates of Amazon's authorities are an exception: they are published over http, and prove themselves.
+    """
+    if ISSUER.fullmatch(url):
+        return True
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -159,7 +181,7 @@ def fetch(clients: SendingClients, url: str) -> bytes:
 
     if not is_own(url):
         raise Unavailable("the address is not one of a platform's own")
-    deadline, policy = vetted.deadline_in(TOTAL_S), Policy()
+    deadline, policy = vetted.deadline_in(TOTAL_S), Policy(allow_http=ISSUER.fullmatch(url) is not None)
     try:
         target = check_url(url, policy)
         address = vetted.resolve(target, policy, clients.resolver, RESOLVE_S)
@@ -177,5 +199,16 @@ _OF: list[tuple[Runtime, PublishedKeys]] = []
 def of(runtime: Runtime) -> PublishedKeys:
     """Return the keys that this process has fetched for its shell; another shell starts empty."""
     if not _OF or _OF[0][0] is not runtime:
-        _OF[:] = [(runtime, PublishedKeys(lambda url: fetch(runtime.destination_clients, url), runtime.monotonic))]
+        _OF[:] = [(runtime, _made(runtime))]
     return _OF[0][1]
+
+
+def _made(runtime: Runtime) -> PublishedKeys:
+    def roots() -> list[Certificate]:
+        from .signing_certificates import roots_of
+
+        return roots_of(runtime.destination_clients.tls())
+
+    return PublishedKeys(
+        lambda url: fetch(runtime.destination_clients, url), runtime.monotonic, lambda: runtime.now(), roots
+    )
