@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from chalicelib.core.errors import AuditBroken, WaybillError
 from chalicelib.core.log import merkle, note, proofs
 from chalicelib.core.log.leaf import leaf
 from chalicelib.core.log.note import VerifierKey
+
+from .. import connection
 
 TRIES: Final = 6
 TIMEOUT_S: Final = 60
@@ -25,34 +26,18 @@ class NotAnswered(Exception):
     """The cell did not answer; the text says why and what to do, and holds nothing of what was asked."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows nothing: the key would go along."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Cell:
     """A cell's API, as one key sees it."""
 
     def __init__(self, url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        parts = urlsplit(url)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
-        if not safe or not parts.hostname or parts.username or parts.query or parts.fragment:
+        if not connection.is_safe(url) or "?" in url:
             raise NotAnswered("--url is the https address of a cell's API, or http on this machine")
         if not key.isascii() or not key.isprintable() or not key:
             raise NotAnswered("--key-file holds no API key: one line, wb_…")
         self._url = url.rstrip("/")
         self._key = key
         self._sleep = sleep
-        self._opener = urllib.request.build_opener(_NoRedirects)
+        self._opener = connection.opener()
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """Return what a path answers, waiting as long as the cell asks to.
