@@ -31,7 +31,7 @@ PURE_IMPORTS = {
     "jmespath.exceptions", "jmespath.functions", "jmespath.lexer", "jmespath.parser", "jmespath.visitor",
     "__future__", "base64", "binascii", "bisect", "calendar", "collections", "collections.abc", "copy", "dataclasses", "difflib",
     "datetime", "decimal", "email", "email.errors", "email.header", "email.headerregistry", "email.message", "email.parser",
-    "email.policy", "email.utils", "enum", "functools", "hashlib", "heapq", "hmac", "html", "html.parser", "http", "importlib",
+    "email.policy", "email.utils", "enum", "functools", "hashlib", "heapq", "hmac", "html", "html.entities", "html.parser", "http", "importlib",
     "ipaddress", "itertools", "json", "math", "operator", "pathlib", "re", "string", "tomllib", "types", "typing",
     "unicodedata", "urllib.parse", "xml.etree.ElementTree", "xml.parsers", "zlib", "zoneinfo",
 }  # fmt: skip
