@@ -172,12 +172,15 @@ class ApiCall:
         data: list[Any] = []
         last, looked, on = "", 0, None
         for step in steps:
-            if len(data) == self.query.limit or looked >= LOOKED_MAX:
+            if len(data) == self.query.limit:
                 on = self._cursor(last)
                 break
             last, looked = step.position, looked + step.cost
             if step.item is not None:
                 data.append(step.item)
+            if looked >= LOOKED_MAX:  # before the next step is made, which may cost as much again
+                on = self._cursor(last)
+                break
         return EndpointResponse(200, {"data": data, "next": on})
 
     def _cursor(self, position: str) -> str:

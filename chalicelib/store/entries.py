@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -41,11 +41,12 @@ Key = tuple[str, Mapping[str, str]]
 class Page:
     """Entries in ascending order of id; ``next`` is the ``start`` of the next page, None on the last one.
 
-    A page may hold fewer entries than asked for, or none, and still have a ``next``.
+    A page may hold fewer entries than asked for, or none, and still have a ``next``. ``calls`` are those that it took.
     """
 
     entries: tuple[Entry, ...]
     next: str | None
+    calls: int = field(default=0, compare=False)
 
 
 class Entries:
@@ -135,14 +136,16 @@ class Entries:
         now: datetime,
         limit: int = 100,
         start: str | None = None,
+        since: datetime | None = None,
     ) -> Page:
         """Read the entries whose first subject this is, by the minute in their ids, ``after`` included, ``before`` not.
 
-        The index is late by a second or so and may miss the newest entries. Raises as ``get``.
+        The index is late by a second or so and may miss the newest entries. ``since`` as in ``between``. Raises as ``get``.
         """
         low, high = _span(after, before, start)
         keys: dict[str, tuple[str, str]] = {}
-        for log in logs_of(minute_of(low), minute_of(high), now):
+        logs = _written(logs_of(minute_of(low), minute_of(high), now), since)
+        for log in logs:
             rows = self._query(
                 log,
                 index="subject",
@@ -154,7 +157,7 @@ class Entries:
         chosen = sorted(keys)[: limit + 1]
         found = self.get_many(tenant, [keys[entry_id] for entry_id in chosen[:limit]])
         entries = tuple(found[entry_id] for entry_id in chosen[:limit] if entry_id in found)
-        return Page(entries, chosen[limit - 1] if len(chosen) > limit else None)
+        return Page(entries, chosen[limit - 1] if len(chosen) > limit else None, len(logs))
 
     def newest_of_subject(self, tenant: str, subject: str, since: datetime, now: datetime) -> Iterator[Entry]:
         """Yield all entries whose first subject this is, log by log, in each log the latest minutes first.
@@ -186,16 +189,20 @@ class Entries:
         now: datetime,
         limit: int = 100,
         start: str | None = None,
+        since: datetime | None = None,
     ) -> Page:
         """Read entries by the minute in their ids, ``after`` included, ``before`` not. Raises as ``get``.
 
         A page makes about ``PAGE_CALLS`` calls at most: over a thin stretch it ends early, with a ``next``.
+
+        Args:
+            since: when the tenant was made; logs of earlier years hold nothing of it and are not read.
         """
         low, high = _span(after, before, start)
         entries: list[Entry] = []
         calls = 0
         for day in range(minute_of(low) // _DAY, minute_of(high) // _DAY + 1):
-            logs = logs_of(day * _DAY, day * _DAY + _DAY - 1, now)
+            logs = _written(logs_of(day * _DAY, day * _DAY + _DAY - 1, now), since)
             calls += len(logs)
             for bucket, holders in sorted(self._buckets(tenant, day, logs, low, high).items()):
                 calls += len(holders)
@@ -205,12 +212,12 @@ class Entries:
                     found.extend(self._range(log, name, low, high, limit + 1 - len(entries)))
                 entries.extend(sorted(found, key=lambda entry: str(entry["id"])))
                 if len(entries) > limit:
-                    return Page(tuple(entries[:limit]), entries[limit - 1]["id"])
+                    return Page(tuple(entries[:limit]), entries[limit - 1]["id"], calls)
                 if calls >= PAGE_CALLS:
-                    return Page(tuple(entries), _last_id(bucket[:6], int(bucket[7:])))
+                    return Page(tuple(entries), _last_id(bucket[:6], int(bucket[7:])), calls)
             if calls >= PAGE_CALLS and day < minute_of(high) // _DAY:
-                return Page(tuple(entries), _last_id(ids.encode(day * _DAY + _DAY - 1, 6), 7))
-        return Page(tuple(entries), None)
+                return Page(tuple(entries), _last_id(ids.encode(day * _DAY + _DAY - 1, 6), 7), calls)
+        return Page(tuple(entries), None, calls)
 
     def day_buckets(self, tenant: str, log: str, day: int) -> list[str]:
         """Return the buckets of a log that hold entries of a day (since 1970), in order. Raises ``Unavailable``."""
@@ -315,6 +322,12 @@ class Entries:
 def day_key(tenant: str, minute: int) -> str:
     """Return the partition of the bucket rows of a minute's day."""
     return f"{tenant}#minutes#{times.EARLIEST + timedelta(minutes=minute):%Y-%m-%d}"
+
+
+def _written(logs: Iterable[str], since: datetime | None) -> list[str]:
+    """Return the logs that a tenant can have entries in. A log takes entries until a week after its year."""
+    first = f"{(since - timedelta(days=60)).year:04d}" if since is not None else ""
+    return [log for log in logs if log >= first]
 
 
 def _last_id(minute: str, shard: int) -> str:

@@ -23,6 +23,8 @@ from .decisions import as_viewed, is_abroad, snapshot_of
 READ_AT_ONCE = 100
 DAY_COST = 20
 """What looking into one more day costs, in keys looked at."""
+CALL_COST = 10
+"""What one call costs that looks for entries in one day of one log, whether it finds any or not."""
 ROW_COST = 4
 """What reading one event costs where a filter needs its content."""
 
@@ -252,14 +254,20 @@ def entries(request: Request, wanted: Filter, position: str) -> Iterator[ListIte
     start: str | None = position or None
     while after < before:
         page = request.runtime.audit.between(
-            request.tenant.id, after, before, now=request.runtime.now(), limit=READ_AT_ONCE, start=start
+            request.tenant.id,
+            after,
+            before,
+            now=request.runtime.now(),
+            limit=READ_AT_ONCE,
+            start=start,
+            since=request.tenant.created_at,
         )
         for entry in page.entries:
             yield ListItem(entry["id"], entry)
         if page.next is None:
             return
         start = page.next
-        yield ListItem(start, cost=READ_AT_ONCE)
+        yield ListItem(start, cost=CALL_COST * page.calls)
 
 
 def entries_of_subject(request: Request, subject: str, wanted: Filter, position: str) -> Iterator[ListItem]:
@@ -268,14 +276,21 @@ def entries_of_subject(request: Request, subject: str, wanted: Filter, position:
     start: str | None = position or None
     while after < before:
         page = request.runtime.audit.of_subject(
-            request.tenant.id, subject, after, before, now=request.runtime.now(), limit=READ_AT_ONCE, start=start
+            request.tenant.id,
+            subject,
+            after,
+            before,
+            now=request.runtime.now(),
+            limit=READ_AT_ONCE,
+            start=start,
+            since=request.tenant.created_at,
         )
         for entry in page.entries:
             yield ListItem(entry["id"], entry)
         if page.next is None:
             return
         start = page.next
-        yield ListItem(start, cost=READ_AT_ONCE)
+        yield ListItem(start, cost=CALL_COST * page.calls)
 
 
 def entries_of_event(request: Request, event: str, wanted: Filter, position: str) -> Iterator[ListItem]:
