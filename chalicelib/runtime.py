@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .destinations.address import Policy
     from .destinations.base import SendingClients as DestinationClients
     from .store.audit import AuditStore
+    from .store.awaiting import AwaitingStore
     from .store.config import ConfigStore
     from .store.consents import ConsentStore
     from .store.data import DataStore
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.seals import Seals
     from .store.signer import Signer
     from .store.source_cache import SourceCache
+    from .store.source_counts import SourceCountStore
     from .store.volumes import VolumeStore
 
 
@@ -73,6 +75,10 @@ class Runtime:
     """By caller: a key, a source, or the pulls of a tenant. ``flow.throttle`` takes from them."""
     published: dict[tuple[str, str], int] = field(default_factory=dict)
     """By tenant and log: up to which size this process knows it to be published."""
+    source_counts: dict[tuple[str, str], tuple[float, dict[str, int]]] = field(default_factory=dict)
+    """By tenant and source: when this process last wrote its counts, and those that it has not written yet."""
+    told: dict[str, None] = field(default_factory=dict)
+    """Operational events that this process has published today, by cause."""
 
     def _table(self, name: str) -> Table:
         return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
@@ -126,6 +132,20 @@ class Runtime:
         from .store.data import DataStore
 
         return DataStore(self._table("data"), self.settings.insert)
+
+    @cached_property
+    def awaiting(self) -> AwaitingStore:
+        """Events that await a ground for being stored."""
+        from .store.awaiting import AwaitingStore
+
+        return AwaitingStore(self._table("data"))
+
+    @cached_property
+    def source_count_store(self) -> SourceCountStore:
+        """Counts of what sources send."""
+        from .store.source_counts import SourceCountStore
+
+        return SourceCountStore(self._table("data"))
 
     @cached_property
     def lifetimes(self) -> LifetimeStore:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core import times
 from ..core.log.transfers import ShownRule, Transfer
-from ..flow.ask import read
+from ..flow.ask import holds as holds_flow
 from .endpoint import ApiCall, EmptySchema, Resource, Schema, TimeQuery
 from .filters import filtered, time_filter
 from .problems import EndpointResponse
@@ -17,13 +17,16 @@ holds = Resource("holds", "Holds")
 
 
 class Hold(Schema):
-    """A held transfer, the records that it waits for, and the time at which it stops waiting."""
+    """A held transfer, the records that it waits for, and the time at which it stops waiting.
+
+    ``transfer`` is null for a sealed event that no route takes.
+    """
 
     id: str
-    transfer: str
+    transfer: str | None
     event: str
-    route: str
-    destination: str
+    route: str | None
+    destination: str | None
     rules: list[ShownRule]
     missing: list[str]
     held_since: str
@@ -32,7 +35,7 @@ class Hold(Schema):
 
 @holds.endpoint("GET", "/v1/holds", operation_id="list_holds", scope="read", query=TimeQuery, answer=Hold, listed=True)
 def index(call: ApiCall) -> EndpointResponse:
-    """List the held transfers, the longest held first."""
+    """List the held transfers and sealed events, the longest held first."""
     wanted = time_filter(call)
     after = times.text(wanted.after or times.EARLIEST)
     before = times.text(wanted.before or times.LATEST)
@@ -40,7 +43,7 @@ def index(call: ApiCall) -> EndpointResponse:
     def keep(hold: dict[str, Any]) -> bool:
         return bool(after <= hold["held_since"] < before)
 
-    return call.listed(filtered(read.holds(call.request, call.position()), keep, partial(with_rule_states, call)))
+    return call.listed(filtered(holds_flow.holds(call.request, call.position()), keep, partial(with_rule_states, call)))
 
 
 @holds.endpoint(
@@ -57,7 +60,7 @@ def decide(call: ApiCall) -> EndpointResponse:
 
     The answer is the transfer with its new decision.
     """
-    return EndpointResponse(201, transfer_shown(call, read.decide_hold(call.request, call.thing("hld"))))
+    return EndpointResponse(201, transfer_shown(call, holds_flow.decide_hold(call.request, call.thing("hld"))))
 
 
 RESOURCES = (holds,)

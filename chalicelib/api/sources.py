@@ -6,10 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
+from ..core import times
 from ..core.errors import Conflict, RefusedByLaw
-from ..core.event.event import OPERATIONAL
+from ..core.event.event import OPERATIONAL, Time
 from ..core.log.transfers import ShownObligation
+from ..core.tenant.activity import UNSUBSCRIBES_AFTER_H
 from ..core.tenant.records import Record, Source, SourceSettings
+from ..flow import source_counts
 from ..flow.declare import changes, connect
 from ..flow.declare.source_law import judge_source
 from ..flow.pagination import ListItem
@@ -32,18 +35,46 @@ class SourceSecret(Record):
     secret: dict[str, Any]
 
 
+class SourceActivity(Record):
+    """Accepted events, webhooks by their verdict, and events that no route takes."""
+
+    accepted: int
+    ignored: int
+    handshake: int
+    rejected: int
+    malformed: int
+    unrouted: int
+
+
 class ShownSource(Source):
     """A source, its webhook address, and the facts that its events wait for. The cell's own source has no address."""
 
     url: str | None
     missing: list[str] = Field(default_factory=list)
     obligations: list[ShownObligation] = Field(default_factory=list)
+    last_received_at: Time | None = None
+    last_24_hours: SourceActivity | None = None
+    usual_silence_h: int | None = None
+    silent: bool = False
+    unsubscribes_after_h: int | None = None
+
+
+def _activity(call: ApiCall, source: Source) -> dict[str, Any]:
+    found = source_counts.read(call.runtime, call.request.tenant.id, source.id)
+    return {
+        "last_received_at": times.text(found.last_received_at) if found.last_received_at is not None else None,
+        "last_24_hours": dict(found.counts),
+        "usual_silence_h": found.usual_silence_h,
+        "silent": found.silent,
+        "unsubscribes_after_h": UNSUBSCRIBES_AFTER_H.get(source.channel),
+    }
 
 
 def _source(call: ApiCall, source: Source, token: str | None = None, **more: Any) -> dict[str, Any]:
     # A token in the address is a secret: it is in the answer that makes it, and in no other.
     if source.channel == OPERATIONAL:
         return {**shown(source), "url": None, **more}
+    more = {**_activity(call, source), **more}
     url = f"{call.runtime.settings.hooks_url}/hooks/{source.id}"
     return {**shown(source), "url": url if token is None else f"{url}?token={token}", **more}
 

@@ -88,6 +88,7 @@ class DataStore:
             "body": row.sealed,
             "v": CONTENT_VERSION,
             "missing": json.dumps(row.missing) if row.missing else None,
+            "lives_until": times.millis(row.lives_until) if row.lives_until is not None else None,
             "region": self.table.region,
         }
 
@@ -141,6 +142,7 @@ class DataStore:
             sealed=item.get("body") if "restricted" not in item else None,
             missing=json.loads(item["missing"]) if item.get("missing") else {},
             restriction=restriction.read(item),
+            lives_until=times.from_millis(item["lives_until"]) if item.get("lives_until") is not None else None,
         )
 
     def event(self, tenant: str, event: str, now: datetime) -> EventRow | None:

@@ -28,7 +28,9 @@ class EventKey(NamedTuple):
 class EventRow:
     """A stored event, sealed. ``owner`` is the row in ``people`` whose key opens it; null after its erasure.
 
-    ``sealed`` is null after its erasure, and under a restriction.
+    ``sealed`` is null after its erasure, under a restriction, and where the law forbade to store the content.
+    ``lives_until`` is set while the event awaits a ground for storing it: no one may read it, and its life lasts until then
+    once there is one. ``expires_at`` is the end of the wait.
     """
 
     key: EventKey
@@ -39,6 +41,7 @@ class EventRow:
     sealed: bytes | None = field(default=None, repr=False)
     missing: Mapping[str, list[str]] = field(default_factory=dict)
     restriction: Restriction | None = None
+    lives_until: datetime | None = None
 
     def context(self, region: str) -> str:
         """What binds the content to this row."""

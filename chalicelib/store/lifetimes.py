@@ -4,6 +4,7 @@
 |---|---|---|
 | a length of life in use, in days | ``{tenant}#kept`` | ``00030`` |
 | the content that a released legal hold had kept | ``{tenant}#kept`` | ``hld_…`` |
+| a warning of a record's end that was published | ``{tenant}#told`` | record, its last day and the days left |
 | a person to check | ``{tenant}#ending`` | the person's key in ``people`` |
 
 A row of a length stores the time of receipt up to which events of that length have been checked. The sweep checks events
@@ -27,6 +28,8 @@ from .restriction import Restriction
 
 DELETERS = 8
 DAY = timedelta(days=1)
+TOLD_FOR = timedelta(days=60)
+"""Longer than a record is warned of."""
 _REGION = {"#region": "region"}
 
 
@@ -150,9 +153,19 @@ class LifetimeStore:
 
     def erased(self, tenant: str) -> None:
         """Forget all that is remembered of a tenant."""
-        for pk in (f"{tenant}#kept", f"{tenant}#ending"):
+        for pk in (f"{tenant}#kept", f"{tenant}#ending", f"{tenant}#told", f"{tenant}#awaits"):
             for item in list(self._table.query("pk = :p", {":p": pk})):
                 self._table.delete({"pk": pk, "sk": item["sk"]})
+
+    # Warnings
+
+    def told(self, tenant: str) -> frozenset[str]:
+        """Return the warnings that were published."""
+        return frozenset(item["sk"] for item in self._table.query("pk = :p", {":p": f"{tenant}#told"}))
+
+    def tell(self, tenant: str, name: str, now: datetime) -> None:
+        """Remember a warning as published."""
+        self._table.insert({"pk": f"{tenant}#told", "sk": name, "ttl": ttl(now + TOLD_FOR)})
 
     # People
 

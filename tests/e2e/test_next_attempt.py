@@ -128,13 +128,13 @@ def an_act_of_tomorrow(cell: World) -> None:
 
 
 CHANGES: dict[str, Change] = {
-    "a certificate expires": Change("refused", ["ANY.evidence"], a_day_passes, must_hold_certificate),
+    "a certificate expires": Change("held", ["ANY.evidence"], a_day_passes, must_hold_certificate),
     "a consent is withdrawn": Change("held", ["ANY.basis"], consent_withdrawn, consented),
     "a contract ends": Change(
         "held", ["ANY.contract"], a_day_passes,
         declared={"contract": Contract(id="dpa", sha256="00" * 32, valid_from="2026-01-01", valid_until=UNTIL)},
     ),
-    "a basis is withdrawn": Change("refused", ["ANY.instruction"], basis_withdrawn),
+    "a basis is withdrawn": Change("held", ["ANY.instruction"], basis_withdrawn),
     "a law comes into force": Change("refused", ["ANY.from-tomorrow"], a_day_passes, an_act_of_tomorrow),
     "the recipient moves abroad": Change("held", ["EU.44"], moved_abroad),
     "a switch is thrown": Change("refused", ["TENANT.switch"], switched_off),

@@ -88,7 +88,7 @@ MAY_SQS: dict[str, dict[str, str]] = {
     "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "seal-requests": _SEND},
     "pump": {"outbox": _SEND},
     "jobs": {"outbox": _SEND, "seal-requests": _SEND},
-    "sweep": {"seal-requests": _SEND},
+    "sweep": {"inbox": _SEND, "seal-requests": _SEND},
     "api": {"inbox": _SEND, "outbox": _SEND, "seal-requests": _SEND},
     "seal": {"seal-requests": "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueUrl"},
     "dead-inbox": {"inbox-dead": _RECEIVE, "seal-requests": _SEND},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import times
 from ..event.messengers import messenger_facts, messenger_in
 from ..law.bases import BasisDocuments
-from ..law.residency import Decision
+from ..law.decision import Decision, awaits_ground, is_curable
 from ..log.entry import VERDICTS
 from ..log.entry_types import EntryRecipient, EntryRoute
 from ..log.transfers import delivery_id, transfer_id
@@ -22,10 +22,11 @@ from ..pattern.fields import WorkBudget
 from ..tenant.configuration import Configuration
 from ..tenant.consents import Documents, Grounds, kept, none_given
 from ..tenant.intervals import LIFE
+from ..tenant.operational import with_own_records
 from ..tenant.records import Destination, Route, Source
 from ..tenant.subject import subject_facts
 from ..tenant.switches import RULE, Switch, stopped_by
-from .retention import expires_at
+from .retention import expires_at, hold_ends_at
 
 if TYPE_CHECKING:  # for an annotation only
     from ..law.minima import Minimum
@@ -97,6 +98,9 @@ class PlannedTransfer:
 class Plan:
     """The plan of an event. ``keep`` is False where the law forbids to store it, and off the record.
 
+    ``waits_until``: a ground or a record is missing, so that the event is stored sealed, at most until then; None where it is
+    stored as usual. ``store_rules`` and ``store_missing`` name the rules and records.
+
     ``undecided``: some patterns could not be tried within the event's budget, and do not match.
     """
 
@@ -105,6 +109,9 @@ class Plan:
     keep: bool
     facts: Facts
     undecided: bool = False
+    waits_until: datetime | None = None
+    store_rules: tuple[Mapping[str, str], ...] = ()
+    store_missing: tuple[str, ...] = ()
 
 
 def source_facts(
@@ -151,7 +158,7 @@ def source_facts(
         "collector": collector,
         "store": {"country": cell.country, "provider": cell.provider, "copies": [cell.country]},
         "first_write": {"country": cell.country, "at": times.text(now if off_record else received_at)},
-        "bases": configuration.basis_documents,
+        "bases": with_own_records(source.channel, tenant, configuration.basis_documents),
         "volumes": {},
     }
 
@@ -164,15 +171,25 @@ def route_facts(base: Facts, configuration: Configuration, route: Route, held_si
         "purpose": route.purpose,
         "recipient": configuration.recipient_document(route.destination),
         "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
-        "bases": configuration.bases_of(route),
+        "bases": with_own_records(base["channel"], configuration.tenant, configuration.bases_of(route)),
     }
     if held_since is not None:
         facts["held_since"] = times.text(held_since)
     return facts
 
 
-def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], ...]) -> RouteDecision:
-    """Take the stricter of two decisions; where they are alike, the rules of both count."""
+def combine(
+    store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], ...], *, kept: bool = True
+) -> RouteDecision:
+    """Take the stricter of two decisions; where they are alike, the rules of both count.
+
+    Where a record would lift every refusal, the transfer is held for that record: nothing of it is lost meanwhile.
+
+    Args:
+        kept: the event may be stored while it is held; off the record it may not.
+    """
+    if kept and is_curable(store, deliver):
+        return _held_for_records(store, deliver)
     verdict = max(store.verdict, deliver.verdict, key=VERDICTS.index)
     rules: dict[str, Mapping[str, str]] = {}
     for decision in (deliver, store):
@@ -194,6 +211,15 @@ def combine(store: Decision, deliver: Decision, bases: tuple[Mapping[str, Any], 
         retry_at=max(retry, default=None),
         volumes={code: counts for d in (store, deliver) for code, counts in (d.facts or {}).get("volumes", {}).items()},
     )
+
+
+def _held_for_records(store: Decision, deliver: Decision) -> RouteDecision:
+    refusing = [decision for decision in (deliver, store) if decision.verdict == "refused"]
+    rules = {rule["id"]: {**rule, "verdict": "held"} for decision in refusing for rule in decision.selected_rules()}
+    missing = {path for d in (store, deliver) for path in (*d.missing, *d.lifted_by)}
+    retry = [d.retry_at for d in (store, deliver) if d.retry_at is not None]
+    ordered = tuple(rules[id] for id in sorted(rules))
+    return RouteDecision("held", ordered, tuple(sorted(missing)), (), (), None, max(retry, default=None))
 
 
 def stopped(switch: Switch) -> RouteDecision:
@@ -225,7 +251,7 @@ def judge(
     given = grounds(route.id, facts)
     if given:
         facts["bases"] = BasisDocuments((*facts["bases"], *given))
-    judged = combine(store, decide(facts), tuple(facts["bases"]))
+    judged = combine(store, decide(facts), tuple(facts["bases"]), kept=not is_off_record(base))
     if judged.verdict == "held" and configuration.unreadable:
         unread = (one.path for one in configuration.unreadable_of(route)[:NAMED_MAX])
         judged = replace(judged, missing=tuple(sorted({*judged.missing, *unread})))
@@ -303,12 +329,21 @@ def plan(
         )
     ends_at = received_at + LIFE if off_record else expires_at(configuration.tenant, source, received_at)
     kept_until = None if off_record else minimum(base, received_at)
+    if kept_until is not None:
+        ends_at = max(ends_at, kept_until.until)
+    waits_until = None
+    if awaits_ground(store) and not off_record:
+        # A law that demands to keep the content for longer is obeyed: it stays sealed.
+        waits_until = ends_at if kept_until is not None else hold_ends_at(configuration.tenant, received_at, ends_at)
     return Plan(
         transfers=tuple(transfers),
-        expires_at=ends_at if kept_until is None else max(ends_at, kept_until.until),
-        keep=store.verdict != "refused" and not off_record,
+        expires_at=ends_at,
+        keep=(store.verdict != "refused" or store.curable) and not off_record,
         facts=entry_facts(base, tuple(t.judgement for t in transfers)),
         undecided=effort.refused > 0,
+        waits_until=waits_until,
+        store_rules=tuple(store.selected_rules()),
+        store_missing=tuple(sorted({*store.missing, *store.lifted_by})),
     )
 
 

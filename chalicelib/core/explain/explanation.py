@@ -15,7 +15,7 @@ from .. import times
 from ..law import fact_fields, raised
 from ..law.bases import BasisKind
 from ..law.compiling import Compiler
-from ..law.decision import STRICTNESS, Decision, Finding, by_id
+from ..law.decision import STRICTNESS, Decision, Finding, by_id, is_curable
 from ..law.derived import DERIVED
 from ..law.judgement import Case, LawEvaluation, Place
 from ..law.law_file import LawFile
@@ -76,6 +76,9 @@ def explain_transfer(store: dict[str, Any], deliver: dict[str, Any], law: Law, s
             shown[name] = sorted(both, key=lambda one: (one[key], one["hop"] or ""))
     if max(strictness) > STRICTNESS["redact"]:
         shown |= {"missing": missing, "retry_at": max(retry, default=None)}
+    storing, delivering = decide(store, law), decide(deliver, law)
+    if is_curable(storing, delivering):
+        shown |= {"decision": "hold", "missing": sorted({*missing, *storing.lifted_by, *delivering.lifted_by})}
     return shown if switch is None else _stopped(shown, switch)
 
 

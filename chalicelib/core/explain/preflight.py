@@ -54,8 +54,8 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 """Gaps that no call supplies, or none that the path alone determines."""
 
-CURES: Mapping[str, str] = {"ANY.instruction": "basis:ANY.instruction", "ANY.grant": "recipient.granted"}
-"""Refusals that a record lifts, and the missing path."""
+CURES: Mapping[str, str] = {"ANY.grant": "recipient.granted"}
+"""Refusals that a change of a record lifts, and the missing path. Those that a new record lifts are in the decision."""
 
 _ALL_CLASSES = sorted(c.value for c in DataClass)
 _SOURCE, _RECIPIENT, _ROUTE = "PATCH /v1/sources/{source}", "PUT /v1/recipients/{recipient}", "PATCH /v1/routes/{route}"
@@ -169,7 +169,7 @@ def _blocking(decision: Decision) -> dict[str, str]:
 
 def _needs(decision: Decision) -> list[str]:
     cured = [CURES[rule] for rule in _blocking(decision) if rule in CURES]
-    return sorted({*decision.missing, *cured})
+    return sorted({*decision.missing, *decision.lifted_by, *cured})
 
 
 _Filled = tuple[Facts, Decision, str | None, tuple[str, ...]]

@@ -20,6 +20,13 @@ VERDICTS: Mapping[str, str] = {
     "none": "none",
 }
 
+LIFTED_BY: Mapping[str, tuple[str, ...]] = {"ANY.instruction": ("basis:ANY.instruction",)}
+"""Rules that deny for want of a record, and the missing path of the record."""
+CURABLE = frozenset({*LIFTED_BY, "ANY.evidence"})
+"""Rules whose denial a record lifts."""
+GROUND = "ANY.basis"
+"""The rule that asks for the legal ground of storing an event."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -48,7 +55,9 @@ class Finding:
 class Decision:
     """The decision on one set of facts. The command and the API show ``document()``.
 
-    ``classes_out`` are the data classes that may leave: none where it is held or denied.
+    ``classes_out`` are the data classes that may leave: none where it is held or denied. ``lifted_by`` are the missing records
+    that would lift denials; ``curable`` says that they would lift all. What is stored or sent is then held for them
+    (``decide.plan``).
     """
 
     decision: str
@@ -60,6 +69,8 @@ class Decision:
     bases: tuple[str, ...] = ()
     obligations: tuple[Mapping[str, str | None], ...] = ()
     classes_out: tuple[str, ...] = ()
+    lifted_by: tuple[str, ...] = ()
+    curable: bool = False
     rules_version: str = ""
     rules_hash: str = ""
     error: str | None = None
@@ -155,3 +166,13 @@ def facts_hash(document: object) -> str | None:
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
     except (TypeError, ValueError, RecursionError):
         return None
+
+
+def is_curable(store: Decision, deliver: Decision) -> bool:
+    """Say whether a record would lift every refusal of storing and delivering an event."""
+    return store.verdict == "refused" and store.curable and (deliver.verdict != "refused" or deliver.curable)
+
+
+def awaits_ground(store: Decision) -> bool:
+    """Say whether an event may only be stored sealed, and as long as a hold: it has no ground, or no record that a rule wants."""
+    return store.curable if store.verdict == "refused" else store.verdict == "held" and GROUND in store.deciding

@@ -11,7 +11,7 @@ from . import raised
 from .bases import BasisKind, BasisRecord
 from .clocks import ONE_DAY
 from .conditions import NONE, Condition, ConditionFacts, Truth
-from .decision import STRICTNESS, Decision, Finding, by_id
+from .decision import CURABLE, LIFTED_BY, STRICTNESS, Decision, Finding, by_id
 from .derived import COLLECTS, DELIVERS, ENDS, is_personal
 from .facts import UNKNOWN_ONWARD, FactParty, Facts
 from .law_file import LawFile
@@ -49,6 +49,7 @@ class Case:
         self.retry_at: list[Any] = []
         self.used: set[str] = set()
         self.against: set[str] = set()
+        self.lifted_by: set[str] = set()
         self.obligations: dict[str, dict[str, str | None]] = {}
         self.redact: list[dict[str, str | None]] = []
         self.derived: dict[str, Truth] = {}
@@ -166,6 +167,7 @@ class Case:
                 self.found(Finding(raised.EVIDENCE, "allow", grounds=True))
             elif records:
                 self.found(Finding(raised.EVIDENCE, "deny", code="evidence-expired"))
+                self.lifted_by.add(f"basis:ANY.{kind}")
             else:
                 self.hold(raised.EVIDENCE, [f"basis:ANY.{kind}"])
 
@@ -191,6 +193,7 @@ class Case:
         """Return the effect of the findings."""
         decision = max((f.effect for f in self.findings.values()), key=STRICTNESS.__getitem__, default="none")
         leaves = self.op in DELIVERS | COLLECTS and decision in ("allow", "redact")
+        denied = {f.provision.id for f in self.findings.values() if f.effect == "deny"}
         return Decision(
             decision=decision,
             findings=tuple(sorted(self.findings.values(), key=lambda f: (-STRICTNESS[f.effect], *by_id(f)))),
@@ -202,6 +205,8 @@ class Case:
             bases=tuple(sorted(self.used - self.against)),
             obligations=tuple(sorted(self.obligations.values(), key=lambda o: (str(o["rule"]), str(o["code"])))),
             classes_out=tuple(sorted(self.sent or ())) if leaves else (),
+            lifted_by=tuple(sorted(self.lifted_by)),
+            curable=self.law.language > 1 and bool(denied) and denied <= CURABLE,
             rules_version=self.law.version,
             rules_hash=self.law.hash,
             id=self.facts.values.get("id"),
@@ -362,6 +367,7 @@ class LawEvaluation:
             return True
         if rule.otherwise == "deny":
             case.found(Finding(rule, "deny", hop, rule.code, rule.instead, rule.fine))
+            case.lifted_by.update(LIFTED_BY.get(rule.id, ()))
             return True
         suffix = f":{hop}" if rule.require.bound and hop is not None else ""
         case.hold(rule, [f"basis:{rule.law}.{rule.lacks}{suffix}"] if rule.lacks else (), hop)

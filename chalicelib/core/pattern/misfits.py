@@ -34,7 +34,7 @@ class _FieldForm(NamedTuple):
     nullable: bool = False
 
 
-class Misfit(NamedTuple):
+class PatternFault(NamedTuple):
     """A place in a pattern that no event can match, and the reason with the nearest right word."""
 
     place: str
@@ -59,7 +59,7 @@ def compile_fitting(document: object, channels: Collection[str]) -> Pattern:
     return pattern
 
 
-def misfits(pattern: Pattern, channels: Collection[str]) -> Iterator[Misfit]:
+def misfits(pattern: Pattern, channels: Collection[str]) -> Iterator[PatternFault]:
     """Yield every field and value of a pattern that no event can have."""
     forms = _forms()
     for branch in pattern.branches:
@@ -68,14 +68,14 @@ def misfits(pattern: Pattern, channels: Collection[str]) -> Iterator[Misfit]:
                 continue
             form = forms.get(path)
             if form is None:
-                yield Misfit(place, f"an event has no field {path}{_nearest(path, forms)}")
+                yield PatternFault(place, f"an event has no field {path}{_nearest(path, forms)}")
                 continue
             if path == "channel":
                 form = form._replace(words=tuple(sorted(channels)))
             for position, alternative in enumerate(leaf.wanted):
                 reason = _never(alternative, form, place)
                 if reason is not None:
-                    yield Misfit(f"{place}[{position}]", f"never matches: {path} {reason}")
+                    yield PatternFault(f"{place}[{position}]", f"never matches: {path} {reason}")
 
 
 def _never(alternative: Any, form: _FieldForm, place: str) -> str | None:

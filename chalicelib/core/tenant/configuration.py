@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,19 @@ class UnreadableRecord:
         return {"record": self.record, "field": self.field, "supply": self.supply()}
 
 
+@dataclass(frozen=True, slots=True)
+class RecordExpiry:
+    """The first day on which a declared record no longer counts, with nothing declared that takes its place."""
+
+    record: str
+    kind: str
+    day: date
+
+
 _CONTRACT = ".contract"
 _TOO_MANY = "too_many"
+_NEVER = "~"
+"""Sorts behind every date."""
 
 
 def contract_basis(recipient: Recipient) -> dict[str, Any] | None:
@@ -136,6 +148,19 @@ class Configuration:
             unreadable |= {id: UnreadableRecord(id, _TOO_MANY, says) for id in live}
         kept = BasisDocuments(b for b in found if b["id"] not in unreadable and b["id"] not in left_out)
         return kept, tuple(unreadable[id] for id in sorted(unreadable))
+
+    @cached_property
+    def record_ends(self) -> tuple[RecordExpiry, ...]:
+        """The ends of records that stand, without those that another record of the same kind, law and recipient outlasts."""
+        last: dict[tuple[Any, ...], tuple[str, str, str]] = {}
+        for one in self.basis_documents:
+            if one.get("withdrawn_at") is None:
+                of = (one["kind"], one["law"], one["recipient"])
+                end = (one["valid_until"] or _NEVER, one["id"], one["kind"])
+                last[of] = max(last.get(of, end), end)
+        return tuple(
+            RecordExpiry(id, kind, date.fromisoformat(end)) for end, id, kind in last.values() if end != _NEVER
+        )
 
     def unreadable_of(self, route: Route) -> tuple[UnreadableRecord, ...]:
         """The records that a route could rest on if they could be read: those it names, and contracts."""

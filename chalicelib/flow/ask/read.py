@@ -1,4 +1,4 @@
-"""Read stored events, transfers, entries of the log and holds. An event is shown only after its ``viewed`` entry is written."""
+"""Read stored events, transfers and entries of the log. An event is shown only after its ``viewed`` entry is written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ...core import times
-from ...core.decide.retention import hold_ends_at
-from ...core.errors import Conflict, Invalid, NotFound, RefusedByLaw
+from ...core.errors import Invalid, NotFound, RefusedByLaw
 from ...core.log import audit
 from ...core.log.entry_types import Entry, EntryRange
 from ...core.log.transfers import Transfer, of_entries
@@ -58,14 +57,14 @@ def keys(request: Request, wanted: Filter, position: str) -> Iterator[tuple[Even
 
 
 def opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str, Any]]:
-    """Return the documents of events whose content is there and not sealed, by event id."""
+    """Return the documents of events whose content is there and not sealed, by event id; none that awaits its ground."""
     owners = {row.owner for row in rows.values() if row.owner is not None}
     people = request.runtime.people.get_many((owner, request.keys) for owner in owners)
     region = request.runtime.settings.region
     return {
         event: row.open(people[row.owner].key, region)
         for event, row in rows.items()
-        if row.owner in people and row.sealed is not None
+        if row.owner in people and row.sealed is not None and row.lives_until is None
     }
 
 
@@ -144,9 +143,13 @@ def _looked_at(request: Request, row: EventRow) -> dict[str, Any]:
     event = row.key.event
     if row.restriction is not None:
         raise restricted(row.restriction)
+    if row.lives_until is not None:
+        text = "this event has no ground for being stored: it is sealed, and destroyed after until (GET /v1/holds)"
+        raise RefusedByLaw(text, (), (), row.expires_at)
     document = opened(request, {event: row}).get(event)
     if document is None:
-        raise NotFound("the content of this event was erased; its transfers and audit entries remain")
+        text = "the content of this event was erased, or never stored; its transfers and audit entries remain"
+        raise NotFound(text)
     if is_abroad(request):
         document = as_viewed(request, snapshot_of(request).configuration, document)
     request.note("viewed", event=event, minute=row.minute)
@@ -329,46 +332,3 @@ def entry(request: Request, entry_id: str) -> Entry:
         if stored is not None:
             return stored
     raise NotFound("no such entry")
-
-
-# Holds
-
-
-def holds(request: Request, position: str) -> Iterator[ListItem]:
-    """Yield the tenant's held transfers, the longest held first. A hold's id is its transfer's, with ``hld_``."""
-    for _, place in request.runtime.data.held(request.tenant.id, position):
-        since, _, transfer_id = place.partition("#")
-        one = transfer(request, transfer_id)
-        item = None
-        if one.outcome == "held":
-            item = {
-                "id": "hld_" + transfer_id[4:],
-                "transfer": transfer_id,
-                "event": one.event,
-                "route": one.route,
-                "destination": one.destination,
-                "rules": [r.model_dump() for r in one.rules],
-                "missing": one.missing,
-                "held_since": since,
-                "expires_at": times.text(hold_ends_at(request.tenant, times.parse(since), times.parse(one.expires_at))),
-            }
-        yield ListItem(place, item, DAY_COST)
-
-
-def decide_hold(request: Request, hold: str) -> Transfer:
-    """Decide a held transfer again now; the transfer shows the result.
-
-    Raises:
-        NotFound: there is no such hold.
-        Conflict: it is no longer held, or not yet in its lane.
-    """
-    try:
-        one = transfer(request, "trf_" + hold[4:])
-    except NotFound:
-        raise NotFound("no such hold; GET /v1/holds lists the held transfers") from None
-    if one.outcome != "held":
-        raise Conflict(f"this transfer is {one.outcome}, not held")
-    for lane, place in request.runtime.data.held(request.tenant.id):
-        if place.endswith(f"#{one.id}") and request.runtime.data.wake_at(lane, request.runtime.now()):
-            return one
-    raise Conflict("this transfer is on its way into its lane; try again in a moment")

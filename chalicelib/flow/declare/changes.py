@@ -13,6 +13,7 @@ from ...core import ids
 from ...core.errors import Conflict, Invalid, NotFound, Unavailable
 from ...observe import error
 from ...store.records import RecordRow
+from .. import awaiting
 from ..published import publish
 from ..request import Request
 
@@ -88,6 +89,7 @@ def wake_held(request: Request) -> None:
     """
     lanes: dict[str, None] = {}
     try:
+        awaiting.settle(request.runtime, request.tenant.id)
         for lane, _ in request.runtime.data.held(request.tenant.id):
             lanes[lane] = None
             if len(lanes) == WAKE_MAX:

@@ -18,6 +18,7 @@ from ...core.log.entry_types import Act
 from ...core.tenant.consents import Consent, ConsentSettings, Withdrawal, WithdrawalSettings
 from ...core.tenant.records import HOLD_HOURS_MAX
 from ...store.consents import OF_ONE_PERSON
+from .. import awaiting
 from ..ask.read import entries_of_subject
 from ..deliveries import deliveries
 from ..pagination import Filter
@@ -123,6 +124,7 @@ def _wake(request: Request, person: str, subject: str) -> None:
             break
         if found.item is not None and found.item["kind"] == "decided":
             lanes |= {order.group for order in deliveries(configuration, _held(found.item), person, now)}
+    awaiting.settle(runtime, request.tenant.id)
     for lane in sorted(lanes):
         runtime.data.wake_at(lane, now)
 

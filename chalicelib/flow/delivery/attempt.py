@@ -83,7 +83,8 @@ def deliver(
         notify_sealer(runtime)  # before its row is gone: an erased tenant's log is not reconciled
         return ended
     if state.row is None:
-        return expire(batch, task, "retention", now)
+        held_out = task.decision == "held" and now >= times.parse(task.received_at) + _hold(snapshot)
+        return expire(batch, task, "hold_expired" if held_out else "retention", now)
     if state.row.sealed is None or state.data_key is None:
         if state.row.restriction is not None:  # it ended all waiting transfers: this one was replayed at the same time
             _act(batch, task, "erased", state.row.restriction.ground, now)
@@ -116,10 +117,16 @@ def deliver(
     if task.decision == "held":
         _held_anew(runtime, snapshot, task, state, document)
         return _still_held(snapshot, task, judgement, now, now)
+    if state.row.lives_until is not None:
+        runtime.awaiting.release(state.row)  # it has a ground for being stored, too
     leave = admission.admit(batch, task, destination, woken=woken)
     if isinstance(leave, datetime):
         return WaitingTransfer(leave, task, state.made, listed=True)
     return send(batch, task, state, snapshot, destination, document, judgement, probe=leave)
+
+
+def _hold(snapshot: Snapshot) -> timedelta:
+    return timedelta(hours=snapshot.configuration.tenant.hold_hours)
 
 
 def _held_anew(

@@ -23,7 +23,7 @@ from ...observe import count, error
 from ...runtime import Runtime
 from ...store.queues import OutgoingMessage, body
 from ...store.source_cache import SourceContext
-from .. import throttle
+from .. import source_counts, throttle
 from . import platform_keys
 from .packing import pack_event
 
@@ -96,6 +96,8 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     if received.verdict == "handshake":
         published.confirm(channel, request)
     count("webhooks", channel=door.source.channel, verdict=received.verdict)
+    if received.verdict != "accepted":  # route counts events, so that the way of a genuine one takes no call more
+        source_counts.note(runtime, door.tenant, door.source.id, {received.verdict: 1})
     if received.verdict in ("rejected", "malformed"):
         return refuse(received.reply.status, received.code or "malformed_payload", received.detail)
     if received.drafts:

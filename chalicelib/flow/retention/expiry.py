@@ -21,6 +21,7 @@ from itertools import islice
 from typing import Any
 
 from ...core import times
+from ...core.errors import WaybillError
 from ...core.log import audit
 from ...core.log.entry_types import Act
 from ...core.tenant.legal_holds import LegalHold, covering
@@ -29,7 +30,9 @@ from ...observe import count, error, info
 from ...runtime import Runtime
 from ...store.event_rows import EventKey, EventRow
 from ...store.lifetimes import DAY, EndingPerson, LifeLength, ReleasedHold, in_days
+from .. import awaiting
 from ..messages import NO_CONVERSATION
+from . import warnings
 
 PAGE = 50
 """Events of one piece; twice as many at most."""
@@ -71,6 +74,8 @@ class TenantRun:
 
 def _pieces(runtime: Runtime, tenant: Tenant) -> Iterator[None]:
     now = runtime.now()
+    if tenant.state == "active":
+        _settle_and_warn(runtime, tenant.id, now)
     lengths, released = runtime.lifetimes.to_look_at(tenant.id)
     sources: Iterable[Source] = (row.record for row in runtime.config.list(tenant.id, "src"))
     used = {tenant.retention.default_days, *(s.retention_days for s in sources if s.retention_days is not None)}
@@ -89,6 +94,14 @@ def _pieces(runtime: Runtime, tenant: Tenant) -> Iterator[None]:
     for ending in runtime.lifetimes.asked(tenant.id):
         yield None
         _person(runtime, tenant, ending)
+
+
+def _settle_and_warn(runtime: Runtime, tenant: str, now: datetime) -> None:
+    try:
+        awaiting.settle(runtime, tenant)
+        warnings.tell(runtime, tenant, now)
+    except WaybillError as fault:  # the next hour completes it; the tenant's expired events do not wait for that
+        error("tenant_not_warned", fault, tenant=tenant)
 
 
 # Events

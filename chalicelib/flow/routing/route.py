@@ -37,6 +37,7 @@ from ...store.event_rows import EventKey, EventRow, sealed_content
 from ...store.items import BATCH_GET, Item, batch_get
 from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
+from .. import source_counts
 from ..deliveries import deliveries
 from ..messages import NO_CONVERSATION, QueueMessage, send_back, with_followers
 from ..published import keep_published
@@ -64,6 +65,7 @@ class RoutedEvent:
     shares: list[EventCounters] = field(default_factory=list)
     volumes: Facts = field(default_factory=dict)
     entry: Entry = field(default_factory=dict)
+    row: EventRow | None = None
 
     @cached_property
     def classes(self) -> list[str]:
@@ -72,10 +74,16 @@ class RoutedEvent:
 
     @property
     def keeps(self) -> bool:
-        """Whether the event is stored. If not, the decision in the log refuses every route."""
+        """Whether the content is stored. If not, the decision in the log refuses every route."""
         return any(r["decision"] != "refused" for r in self.entry["routes"]) or (
             self.plan is not None and self.plan.keep
         )
+
+    @property
+    def flows(self) -> bool:
+        """Whether the event is stored as usual, and every matching route lets it pass."""
+        usual = self.plan is not None and self.plan.keep and self.plan.waits_until is None
+        return usual and all(r["decision"] in ("allowed", "redacted") for r in self.entry["routes"])
 
     @property
     def replayed_by(self) -> str | None:
@@ -164,15 +172,16 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
     # Its platform posted it again off the record, and that was decided first: of this copy nothing is kept either.
     works = [w for w in works if not w.entry["facts"].get("otr")]
     works = _in_order([w.message for w in works], works, failed)
-    kept = [w for w in works if w.keeps and times.parse(w.entry["expires_at"]) > now]
-    rows = [_row(runtime, work, people[work.owner]) for work in kept]
-    if len(kept) < len(works):  # nothing that is kept will lead the sweep to the people of the others
-        owned = {id(w) for w in kept}
+    listed = [w for w in works if times.parse(w.entry["expires_at"]) > now]
+    rows = [_row(runtime, work, people[work.owner]) for work in listed]
+    owned = {id(w) for w in listed if w.keeps}
+    if len(owned) < len(works):  # no kept content will lead the sweep to the people of the others
         for tenant, person in dict.fromkeys((w.tenant, p) for w in works if id(w) not in owned for p in w.people):
             runtime.lifetimes.ask(tenant, person)
-    for work, refused in zip(kept, runtime.data.insert_events(rows), strict=True):  # 4
+    for work, row, refused in zip(listed, rows, runtime.data.insert_events(rows), strict=True):  # 4
         if refused is not None:
             failed[work.message.id] = refused
+        work.row = row
     works = _in_order([w.message for w in works], works, failed)
     _end_expired(runtime, works, now, failed)
     works = _in_order([w.message for w in works], works, failed)
@@ -180,17 +189,22 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
         message for w in works for message in deliveries(w.snapshot.configuration, w.entry, w.owner, now)
     )
     for work in works:
-        if any(route["decision"] == "held" for route in work.entry["routes"]):
-            _request_consents(runtime, work, failed)
+        if not work.flows:
+            _stopped(runtime, work, failed)
     for channel, number in Counter(str(work.document["channel"]) for work in works).items():
         count("events", number, channel=channel)
+    source_counts.note_routed(runtime, works)
 
 
-def _request_consents(runtime: Runtime, work: RoutedEvent, failed: dict[str, BaseException]) -> None:
-    from .. import consent_requests  # loads what few events need: most are not held
+def _stopped(runtime: Runtime, work: RoutedEvent, failed: dict[str, BaseException]) -> None:
+    """List an event that awaits a ground, ask for a consent that would help, and tell the tenant that its flow stops."""
+    from .. import awaiting, consent_requests, notices  # they load what few events need: most flow
 
     try:
+        if work.row is not None:
+            awaiting.remember(runtime, work, work.row)
         consent_requests.request(runtime, work.snapshot, work.document, work.entry, work.consents)
+        notices.stopped(runtime, work)
     except WaybillError as fault:
         failed[work.message.id] = fault
 
@@ -362,13 +376,19 @@ def _row(runtime: Runtime, work: RoutedEvent, owner: PersonRow) -> EventRow:
     assert work.plan is not None
     key = EventKey(work.tenant, work.document["id"], work.entry["receipt"]["conversation"] or NO_CONVERSATION)
     missing = {t.transfer: list(t.judgement.missing) for t in work.plan.transfers if t.judgement.missing}
-    nonce = runtime.random(DataStore.NONCE_BYTES)
+    expires_at, waits_until = times.parse(work.entry["expires_at"]), work.plan.waits_until
+    awaits = work.keeps and waits_until is not None
+    sealed = None
+    if work.keeps:
+        nonce = runtime.random(DataStore.NONCE_BYTES)
+        sealed = sealed_content(runtime.settings.region, key, work.packed, owner.key, nonce)
     return EventRow(
         key=key,
         received_at=work.received_at,
-        expires_at=times.parse(work.entry["expires_at"]),
+        expires_at=waits_until if waits_until is not None and awaits else expires_at,
         minute=work.minute,
-        owner=owner.pk,
-        sealed=sealed_content(runtime.settings.region, key, work.packed, owner.key, nonce),
+        owner=owner.pk if sealed is not None else None,
+        sealed=sealed,
         missing=missing,
+        lives_until=expires_at if awaits else None,
     )
