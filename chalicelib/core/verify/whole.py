@@ -56,7 +56,7 @@ class EndingAct(NamedTuple):
     reason: str | None
 
 
-class Endings(NamedTuple):
+class EndingRecord(NamedTuple):
     """The acts that end one transfer or event: whether one erased it, and when the latest was."""
 
     erased: bool = False
@@ -144,14 +144,14 @@ class CompletenessCheck:
         # Closing a tenant ends all its open transfers: their content can no longer be read.
         erased = any(a.kind == "erased" and a.object is not None and a.object[0] == "tenant" for a in self._acts)
         superseded = {(p.supersedes, p.transfer) for p in self._promises.values()}
-        ends: dict[str, Endings] = {}
+        ends: dict[str, EndingRecord] = {}
         for act in self._acts:
             if act.kind in ("expired", "erased"):
                 about_transfer = act.object is not None and act.object[0] == "transfer"
                 owner = act.object[1] if act.object is not None and about_transfer else act.event
                 if owner is not None and (about_transfer or act.object is None):
-                    before = ends.get(owner, Endings())
-                    ends[owner] = Endings(before.erased or act.kind == "erased", max(before.latest, act.at))
+                    before = ends.get(owner, EndingRecord())
+                    ends[owner] = EndingRecord(before.erased or act.kind == "erased", max(before.latest, act.at))
         holds = self._holds()
         for key, promise in self._promises.items():
             if promise.decision == "held":
