@@ -7,8 +7,8 @@ from typing import Any
 
 from ..core.errors import NotFound
 from ..core.log.entry import DestinationId, EventId, Subject
-from ..core.log.transfers import Outcome, Transfer
-from ..flow.ask import read
+from ..core.log.transfers import Outcome, ShownObligation, Transfer
+from ..flow.ask import accountability, read
 from .endpoint import ApiCall, Resource, TimeQuery
 from .filters import filtered, time_filter
 from .problems import EndpointResponse
@@ -68,10 +68,18 @@ def index(call: ApiCall) -> EndpointResponse:
     return call.listed(filtered(steps, keep, partial(transfer_shown, call)))
 
 
-@transfers.endpoint("GET", "/v1/transfers/{id}", operation_id="get_transfer", scope="read", answer=Transfer)
+class ShownTransfer(Transfer):
+    """A transfer, and the acts that the law asks for beside it."""
+
+    obligations: list[ShownObligation]
+
+
+@transfers.endpoint("GET", "/v1/transfers/{id}", operation_id="get_transfer", scope="read", answer=ShownTransfer)
 def show(call: ApiCall) -> EndpointResponse:
-    """Get a transfer and its attempts."""
-    return EndpointResponse(200, transfer_shown(call, read.transfer(call.request, call.thing("trf"))))
+    """Get a transfer, its attempts, and the obligations that the law adds."""
+    transfer = read.transfer(call.request, call.thing("trf"))
+    obligations = accountability.obligations_of(call.request, transfer.id)
+    return EndpointResponse(200, {**transfer_shown(call, transfer), "obligations": obligations})
 
 
 RESOURCES = (transfers,)

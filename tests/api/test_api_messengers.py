@@ -142,6 +142,9 @@ def test_preflight_and_answer_show_obligations(cell: Api) -> None:
     for line in lines[:2]:
         assert {"channel-restricted", "file-art22-notice"} <= {one["code"] for one in line["obligations"]}
     assert lines[0]["messenger"] == "whatsapp"
+    transfer = shop.get("/v1/transfers").json["data"][0]["id"]
+    shown = shop.get(f"/v1/transfers/{transfer}").json
+    assert {"channel-restricted", "file-art22-notice"} <= {one["code"] for one in shown["obligations"]}
 
 
 def test_refusal_names_the_rule_in_words_and_the_remedy(bank: Api) -> None:

@@ -89,7 +89,13 @@ class TenantSettings(Record):
     name: Label
     edition: Literal["enterprise", "teams"]
     controller: Controller
-    tenant_class: TenantClass
+    tenant_class: TenantClass = Field(
+        description="The kind of organisation, for duties of its own: a state body (state_body), a company more than half "
+        "owned by a state (state_owned), a credit organisation (bank), another financial organisation (financial), a telecom "
+        "operator (telecom), a site with over 500,000 daily users in Russia (large_platform), a marketplace, a service of "
+        "classified advertisements (classified_ads), a Russian organiser of the dissemination of information (ori), a Chinese "
+        "operator of critical infrastructure (ciio), an Indian significant data fiduciary (sdf), or none of these (general)."
+    )
     zone: Literal["DIFC", "ADGM"] | None = None
     requires: Annotated[tuple[BasisKind, ...], Once] = ()
     strict_plus7: bool = False

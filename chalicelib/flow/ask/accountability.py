@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from ...core.decide.plan import route_facts
 from ...core.errors import AuditBroken, Misconfigured
 from ...core.explain import accountability
 from ...core.log import audit
@@ -146,6 +147,29 @@ def page(request: Request, told: Sequence[EventAccount]) -> dict[str, Any]:
         "responsibility": writer.responsibility,
         "limits": sorted(writer.limits),
     }
+
+
+def obligations_of(request: Request, transfer: str) -> list[dict[str, Any]]:
+    """Return the acts that the law in force asks for beside a transfer, on the facts of its last decision.
+
+    Returns:
+        The obligations; none where the entry or its configuration no longer suffices.
+    """
+    runtime = request.runtime
+    entries = runtime.audit.of_transfer(request.tenant.id, transfer, runtime.now())
+    decided = [(e, r) for e in entries if e["kind"] == "decided" for r in e["routes"] if r["transfer"] == transfer]
+    if not decided:
+        return []
+    entry, route = decided[-1]
+    configuration = _configuration(request, entry["config_hash"], snapshot_of(request).configuration)
+    facts = redecide.store_facts(entry, configuration) if configuration is not None else None
+    declared = redecide.declared_route(route, configuration) if configuration is not None else None
+    if configuration is None or facts is None or declared is None:
+        return []
+    decide = redecide.as_told(entry, runtime.decider.decide)
+    decisions = decide(facts), decide(route_facts(facts, configuration, declared))
+    found = {str(one["rule"]): one for decision in decisions for one in decision.obligations}
+    return runtime.law.obliged(found[rule] for rule in sorted(found))
 
 
 def _configuration(request: Request, digest: str, now: Configuration) -> Configuration | None:
