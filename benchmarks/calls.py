@@ -67,6 +67,8 @@ def units_of(calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], ev
                 part = part_of(table, item)
                 for index, count in units.insert_units(item, indexes[table]).items():
                     found[f"{part}, index {index}" if index else part] += count
+        elif call.operation == "update_item" and "#source#" in call.arguments["Key"]["pk"]["S"]:
+            found["counts of a source"] += 1  # once a minute for each source
         elif call.operation in ("put_item", "update_item", "delete_item"):
             raise ValueError(f"{call.operation} is not counted")
     return {part: count / events for part, count in found.items()}

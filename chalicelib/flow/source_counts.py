@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from ..core.errors import WaybillError
 from ..core.event.event import OPERATIONAL
 from ..core.tenant.activity import HABIT, Activity, activity
 from ..observe import error
@@ -33,7 +32,7 @@ def note(runtime: Runtime, tenant: str, source: str, counts: Mapping[str, int]) 
     runtime.source_counts[of] = (now_s, {})
     try:
         runtime.source_count_store.add(tenant, source, runtime.now(), waiting)
-    except WaybillError as fault:
+    except Exception as fault:  # noqa: BLE001  (no event fails for its count)
         error("source_not_counted", fault, tenant=tenant)
 
 
