@@ -94,9 +94,9 @@ class Runtime:
             from .store.local_keys import from_file
 
             local = from_file(Path(self.settings.master_key))
-            return KeyStore(lambda: local, self.settings.cell, self._table("people"), self.monotonic)
+            return KeyStore(lambda: local, self.settings.cell, self._table("people"), self.monotonic, self.now)
         alias = f"alias/{self.settings.prefix}"
-        return KeyStore(lambda: self.clients.get("kms"), alias, self._table("people"), self.monotonic)
+        return KeyStore(lambda: self.clients.get("kms"), alias, self._table("people"), self.monotonic, self.now)
 
     @cached_property
     def config(self) -> ConfigStore:

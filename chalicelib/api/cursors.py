@@ -10,7 +10,7 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..core.errors import Invalid
 
@@ -32,8 +32,11 @@ def write(key: bytes, tenant: str, path: str, query: Mapping[str, str], position
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def read(key: bytes, tenant: str, path: str, query: Mapping[str, str]) -> str | None:
+def read(keys: Iterable[bytes], tenant: str, path: str, query: Mapping[str, str]) -> str | None:
     """Return the position of the query's cursor; None where there is none.
+
+    Args:
+        keys: each that has made cursors; the newest first.
 
     Raises:
         Invalid: it was not made by this cell for this tenant and query.
@@ -50,6 +53,7 @@ def read(key: bytes, tenant: str, path: str, query: Mapping[str, str]) -> str | 
     except (binascii.Error, UnicodeEncodeError):
         raise refusal from None
     mac, position = packed[1 : 1 + MAC_BYTES], packed[1 + MAC_BYTES :]
-    if packed[:1] != VERSION or not hmac.compare_digest(mac, _mac(key, tenant, path, query, position)):
+    macs = [_mac(key, tenant, path, query, position) for key in keys]
+    if packed[:1] != VERSION or not any(hmac.compare_digest(mac, one) for one in macs):
         raise refusal
     return position.decode()

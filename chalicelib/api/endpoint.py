@@ -160,12 +160,16 @@ class ApiCall:
     def position(self) -> str:
         """Return where a list goes on; empty at its beginning."""
         request = self.request if isinstance(self.holder, Holder) else None
-        key, owner = (request.keys.cursors, request.tenant.id) if request else (self._operator_key, "operator")
-        return cursors.read(key, owner, self.endpoint.path, self.asked) or ""
+        keys, owner = (request.keys.cursors, request.tenant.id) if request else (self._operator_cursors, "operator")
+        return cursors.read(keys, owner, self.endpoint.path, self.asked) or ""
 
     @property
-    def _operator_key(self) -> bytes:
-        return hashlib.sha256(f"cursors\n{self.runtime.settings.operator_key_sha256}".encode()).digest()
+    def _operator_cursors(self) -> tuple[bytes, ...]:
+        """The keys of the operator's cursors: the one that makes them, and that of the release before."""
+        return self._operator_key("list cursors"), self._operator_key("cursors")
+
+    def _operator_key(self, use: str) -> bytes:
+        return hashlib.sha256(f"{use}\n{self.runtime.settings.operator_key_sha256}".encode()).digest()
 
     def listed(self, steps: Iterable[ListItem]) -> EndpointResponse:
         """Answer with a page of a list: at most ``limit`` items and bounded work, and how to go on."""
@@ -185,8 +189,8 @@ class ApiCall:
 
     def _cursor(self, position: str) -> str:
         request = self.request if isinstance(self.holder, Holder) else None
-        key, owner = (request.keys.cursors, request.tenant.id) if request else (self._operator_key, "operator")
-        return cursors.write(key, owner, self.endpoint.path, self.asked, position)
+        keys, owner = (request.keys.cursors, request.tenant.id) if request else (self._operator_cursors, "operator")
+        return cursors.write(keys[0], owner, self.endpoint.path, self.asked, position)
 
 
 def tagged(version: int, body: Any, status: int = 200) -> EndpointResponse:
@@ -284,7 +288,8 @@ def _handle(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[
 
 def _secret(call: ApiCall) -> bytes:
     holder = call.holder
-    return holder.keys.cursors if isinstance(holder, Holder) else call._operator_key
+    # The operator's fingerprints keep the key that once made cursors, too.
+    return holder.keys.fingerprints if isinstance(holder, Holder) else call._operator_key("cursors")
 
 
 def _once(call: ApiCall, idempotency_key: str, fingerprint: str) -> EndpointResponse:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.errors import Invalid
+from ..core import times
+from ..core.errors import Conflict, Invalid
 from ..core.tenant.legal_holds import HoldActive
 from ..core.tenant.records import Tenant, TenantSettings
 from ..flow.declare import changes
@@ -27,6 +28,13 @@ class NewTenant(Schema):
 
     tenant: Tenant
     key: NewKey
+
+
+class RotatedKey(Schema):
+    """The newest version of a tenant's master key. It encrypts from ``active_at`` on; earlier versions stay readable."""
+
+    version: int
+    active_at: str
 
 
 def _merged(row_tenant: Tenant, patch: dict[str, Any]) -> TenantSettings:
@@ -114,6 +122,24 @@ def close(call: ApiCall) -> EndpointResponse:
     row = call.runtime.config.tenant(call.thing("tnt"))
     tenants_flow.close_tenant(call.for_tenant(row), call.expected)
     return EndpointResponse(204)
+
+
+@tenants.endpoint(
+    "POST",
+    "/v1/tenants/{id}/key/rotate",
+    operation_id="rotate_tenant_key",
+    scope="operator",
+    answer=RotatedKey,
+    raises=(Conflict,),
+)
+def rotate_key(call: ApiCall) -> EndpointResponse:
+    """Rotate the master key of a tenant.
+
+    Data that is encrypted under earlier versions stays readable.
+    """
+    row = call.runtime.config.tenant(call.thing("tnt"))
+    made = tenants_flow.rotate_key(call.for_tenant(row))
+    return EndpointResponse(200, {"version": made.version, "active_at": times.text(made.active_at)})
 
 
 @own.endpoint("GET", "/v1/tenant", operation_id="get_own_tenant", scope="read", answer=Tenant, etag=True)

@@ -86,7 +86,7 @@ def pull_url(runtime: Runtime, snapshot: Snapshot, route: Route, transfer: str, 
     base, tenant = runtime.settings.links_url, snapshot.configuration.tenant.id
     if not base:
         raise _fault("this cell does not know its public address: its operator has to set WAYBILL_API_URL")
-    token = links.token(snapshot.keys.links, tenant, transfer, now, route.pull_hours or links.HOURS)
+    token = links.token(snapshot.keys.links[0], tenant, transfer, now, route.pull_hours or links.HOURS)
     return f"{base}{links.PATH}{token}"
 
 

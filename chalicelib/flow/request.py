@@ -43,7 +43,7 @@ class Request:
 
     def bytes_for(self, use: str) -> bytes:
         """Return 32 bytes for one use; without the tenant's key they cannot be derived."""
-        return hmac.digest(self.keys.secrets, b"new\0" + use.encode() + b"\0" + self.seed, "sha256")
+        return hmac.digest(self.keys.new, b"new\0" + use.encode() + b"\0" + self.seed, "sha256")
 
     def new_id(self, prefix: str) -> str:
         """Name a new record."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..core.envelope import decrypt, encrypt, unpack
+from ..core.envelope import content_key, decrypt, encrypt, unpack
 from .restriction import Restriction
 
 
@@ -53,10 +53,10 @@ class EventRow:
         Raises:
             Misconfigured: the key does not fit.
         """
-        document: dict[str, Any] = unpack(decrypt(data_key, self.sealed or b"", self.context(region)))
+        document: dict[str, Any] = unpack(decrypt(content_key(data_key), self.sealed or b"", self.context(region)))
         return document
 
 
 def sealed_content(region: str, key: EventKey, packed: bytes, data_key: bytes, nonce: bytes) -> bytes:
     """Return an event's content as it is stored: ``sealing.pack`` of its document, under its person's key."""
-    return encrypt(data_key, nonce, packed, f"{region}/{key.tenant}/{key.event}")
+    return encrypt(content_key(data_key), nonce, packed, f"{region}/{key.tenant}/{key.event}")

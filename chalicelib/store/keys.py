@@ -2,37 +2,65 @@
 
 The wrapped key is a row of ``people``, of which no backup is ever taken: once it is deleted, nothing of the tenant can be
 read again, in no backup of any other table either.
+
+A rotation makes another version. The cell's KMS key wraps the newest one alone, and the newest one wraps the versions
+before it: one KMS call opens them all. A new version encrypts from ``active_at`` on, when every process can read it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from ..core.envelope import TenantKeys
-from ..core.errors import NotFound
-from .items import Table, call
+from ..core import times
+from ..core.envelope import NONCE_BYTES, SealingKey, TenantKeys, decrypt, encrypt, expand
+from ..core.errors import Conflict, NotFound
+from .items import Item, Table, call
 
 KEEP_S = 300
+ROTATION = timedelta(minutes=15)
+"""From a rotation until the new version encrypts: longer than any process keeps keys, snapshots and sources together."""
+VERSIONS_MAX = 1000
+"""Versions of one master key: the row that holds them stays far below the limit of a row."""
+MASTER_BYTES = 32
 CACHE = 1000
 
 
+@dataclass(frozen=True)
+class MasterKey:
+    """The newest version of a tenant's master key, and when it begins to encrypt."""
+
+    version: int
+    active_at: datetime
+
+
 class KeyStore:
-    """Make, unwrap and delete tenants' master keys.
+    """Make, unwrap, rotate and delete tenants' master keys.
 
     Args:
         kms: returns a KMS client of the home region.
         key_id: the cell's key or its alias.
         table: ``people``.
         monotonic_s: a clock that never goes back, in seconds.
+        now: the time, for versions that are not active yet.
     """
 
-    def __init__(self, kms: Callable[[], Any], key_id: str, table: Table, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        kms: Callable[[], Any],
+        key_id: str,
+        table: Table,
+        monotonic_s: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
         self._kms = kms
         self._key_id = key_id
         self._table = table
         self._now = monotonic_s
+        self._time = now
         self._kept: dict[str, tuple[float, TenantKeys]] = {}
         self._lock = threading.Lock()
 
@@ -40,13 +68,20 @@ class KeyStore:
         """Make a tenant's master key, unless it has one."""
         if self._table.get(_place(tenant)) is not None:
             return
+        self._table.insert({**_place(tenant), "wrapped": self._generated(tenant)})
+
+    def _generated(self, tenant: str) -> bytes:
         answer = call(
             self._kms().generate_data_key_without_plaintext,
             KeyId=self._key_id,
-            NumberOfBytes=32,
+            NumberOfBytes=MASTER_BYTES,
             EncryptionContext={"tenant": tenant},
         )
-        self._table.insert({**_place(tenant), "wrapped": bytes(answer["CiphertextBlob"])})
+        return bytes(answer["CiphertextBlob"])
+
+    def _unwrapped(self, tenant: str, wrapped: bytes) -> bytes:
+        answer = call(self._kms().decrypt, CiphertextBlob=wrapped, EncryptionContext={"tenant": tenant})
+        return bytes(answer["Plaintext"])
 
     def of(self, tenant: str) -> TenantKeys:
         """Return a tenant's keys; one read and one KMS call per process and ``KEEP_S``.
@@ -61,13 +96,57 @@ class KeyStore:
         row = self._table.get(_place(tenant))
         if row is None:
             raise NotFound("no such tenant")
-        answer = call(self._kms().decrypt, CiphertextBlob=row["wrapped"], EncryptionContext={"tenant": tenant})
-        keys = TenantKeys(bytes(answer["Plaintext"]))
+        masters = self._masters(tenant, row)
+        newest = max(masters)
+        active = row.get("active_at", 0) <= times.millis(self._time())
+        later = {version: master for version, master in masters.items() if version > 1}
+        keys = TenantKeys(masters[1], later, newest if active else newest - 1)
         with self._lock:
             if len(self._kept) >= CACHE:
                 self._kept.clear()
             self._kept[tenant] = (now + KEEP_S, keys)
         return keys
+
+    def _masters(self, tenant: str, row: Item) -> dict[int, bytes]:
+        """Return all versions of a master key by number; the newest opens the others."""
+        newest = self._unwrapped(tenant, row["wrapped"])
+        number = int(row.get("version", 1))
+        before = decrypt(_earlier(newest), row["earlier"], _place(tenant)["pk"]) if number > 1 else b""
+        versions = [before[at : at + MASTER_BYTES] for at in range(0, len(before), MASTER_BYTES)]
+        return dict(enumerate([*versions, newest], 1))
+
+    def rotate(self, tenant: str, randomness: Callable[[int], bytes]) -> MasterKey:
+        """Make another version of a tenant's master key. While the newest is not active yet, return that one.
+
+        Raises:
+            NotFound: the tenant has no key.
+            Conflict: another process rotated at the same time, or there are ``VERSIONS_MAX`` versions.
+        """
+        row = self._table.get(_place(tenant))
+        if row is None:
+            raise NotFound("no such tenant")
+        number, now = int(row.get("version", 1)), self._time()
+        if row.get("active_at", 0) > times.millis(now):
+            return MasterKey(number, times.from_millis(row["active_at"]))
+        if number >= VERSIONS_MAX:
+            raise Conflict("the tenant's key has too many versions")
+        masters = self._masters(tenant, row)
+        wrapped, active_at = self._generated(tenant), now + ROTATION
+        plain = b"".join(masters[version] for version in sorted(masters))
+        key = _earlier(self._unwrapped(tenant, wrapped))
+        active_ms = times.millis(active_at)
+        after: dict[str, Any] = {
+            **_place(tenant),
+            "wrapped": wrapped,
+            "version": number + 1,
+            "active_at": active_ms,
+            "earlier": encrypt(key, randomness(NONCE_BYTES), plain, _place(tenant)["pk"]),
+        }
+        unchanged = "attribute_exists(pk) AND (attribute_not_exists(version) OR version = :v)"
+        if not self._table.replace(after, unchanged, {":v": number}):
+            raise Conflict("the tenant's key is being rotated; try again")
+        self._kept.pop(tenant, None)
+        return MasterKey(number + 1, times.from_millis(active_ms))
 
     def delete(self, tenant: str) -> None:
         """Delete a tenant's master key: all that was sealed under it is unreadable from now on, for good."""
@@ -77,3 +156,8 @@ class KeyStore:
 
 def _place(tenant: str) -> dict[str, str]:
     return {"pk": f"{tenant}#key"}
+
+
+def _earlier(master: bytes) -> SealingKey:
+    """Return the key that wraps the versions before this one."""
+    return SealingKey("versions", {1: master}, 1, expand(master, "waybill/versions/1"))

@@ -103,7 +103,7 @@ def test_deleted_key_stays_deleted_when_its_idempotency_key_is_used_again(tenant
 def test_unfinished_claim_of_the_release_before_is_taken_over(tenant: Api) -> None:
     body = b'{"name": "ci", "scopes": ["read"]}'
     hashed = replies.hash_of("one", tenant.made["key"])
-    secret = tenant.runtime.config.keys_of(tenant.made["tenant"]).cursors
+    secret = tenant.runtime.config.keys_of(tenant.made["tenant"]).fingerprints
     began = times.millis(tenant.clock.at - timedelta(minutes=2))
     row = {
         "fingerprint": replies.fingerprint_of(secret, "POST", "/v1/keys", body),

@@ -27,7 +27,7 @@ KEY = b"k" * 32
 def test_cursor_leads_back_to_its_position(position: str, query: dict[str, str]) -> None:
     written = cursors.write(KEY, "tnt_a", "/v1/x", query, position)
 
-    assert cursors.read(KEY, "tnt_a", "/v1/x", {**query, "cursor": written, "limit": "7"}) == position
+    assert cursors.read((KEY,), "tnt_a", "/v1/x", {**query, "cursor": written, "limit": "7"}) == position
 
 
 @given(st.binary(max_size=80))
@@ -35,7 +35,7 @@ def test_cursor_is_refused_when_we_have_not_made_it(data: bytes) -> None:
     import base64
 
     with pytest.raises(Invalid):
-        cursors.read(KEY, "tnt_a", "/v1/x", {"cursor": base64.urlsafe_b64encode(data).decode()})
+        cursors.read((KEY,), "tnt_a", "/v1/x", {"cursor": base64.urlsafe_b64encode(data).decode()})
 
 
 def test_cursor_is_bound_to_key_tenant_path_and_filters() -> None:
@@ -50,7 +50,7 @@ def test_cursor_is_bound_to_key_tenant_path_and_filters() -> None:
     ):
         key, tenant, path, query = arguments
         with pytest.raises(Invalid):
-            cursors.read(key, tenant, path, {**query, "cursor": written})
+            cursors.read((key,), tenant, path, {**query, "cursor": written})
 
 
 @given(st.binary(max_size=300))

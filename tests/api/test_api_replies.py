@@ -81,7 +81,7 @@ def test_second_request_waits_when_the_first_still_runs_and_takes_over_when_it_d
     import json
 
     raw = json.dumps(RECIPIENT).encode()
-    fingerprint = replies.fingerprint_of(keys.cursors, "POST", "/v1/recipients", raw)
+    fingerprint = replies.fingerprint_of(keys.fingerprints, "POST", "/v1/recipients", raw)
     replies.claim(tenant.runtime, tenant.made["tenant"], hashed, fingerprint)
 
     running = tenant.post("/v1/recipients", RECIPIENT, Idempotency_Key="one")

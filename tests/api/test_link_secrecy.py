@@ -23,7 +23,7 @@ from tests.support.api_cell import Api
 def token(api: Api) -> str:
     """A genuine token of a transfer that does not exist."""
     keys = api.runtime.config.keys_of(api.made["tenant"])
-    return links.token(keys.links, api.made["tenant"], ids.derived("trf", "none"), api.clock.at, 24)
+    return links.token(keys.links[0], api.made["tenant"], ids.derived("trf", "none"), api.clock.at, 24)
 
 
 @contextmanager

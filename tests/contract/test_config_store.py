@@ -23,7 +23,7 @@ class Stores:
         self.one, self.other = self._store(), self._store()
 
     def _store(self) -> ConfigStore:
-        keys = KeyStore(lambda: self.kms, "alias/test", self.people, self.ticks)
+        keys = KeyStore(lambda: self.kms, "alias/test", self.people, self.ticks, lambda: NOW)
         return ConfigStore(self.table, keys, self.ticks, self.ticks.random)
 
 

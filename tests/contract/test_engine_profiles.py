@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from chalicelib.core import envelope as sealing
+from chalicelib.core.envelope import OVERHEAD_BYTES
 from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES
 from chalicelib.store.evidence import EvidenceBucket
 from chalicelib.store.queues import OutgoingMessage, Queue
@@ -200,7 +201,9 @@ def test_largest_event_fits_a_message_of_every_home(home: Home) -> None:
     envelope = 400
 
     assert len(packed) < worst
-    assert (worst + 5 * EVENT_LIMIT_BYTES / 16_383 + 28) * 4 / 3 + envelope < home.shim.profile.limits["message_bytes"]
+    assert (worst + 5 * EVENT_LIMIT_BYTES / 16_383 + OVERHEAD_BYTES) * 4 / 3 + envelope < home.shim.profile.limits[
+        "message_bytes"
+    ]
     queue = Queue(make_queues(home), "waybill-ru1-inbox.fifo")
     queue.send([OutgoingMessage("0" * int(worst * 4 / 3 + envelope), "group", "once")])
     assert home.shim.refusals == []

@@ -27,7 +27,7 @@ class Stores:
     def __init__(self, engine: Engine) -> None:
         ticks, kms = Ticks(), FakeKms()
         self.table = table(engine, "data", indexes=[index("day", "day", "at"), index("due", "due_shard", "due_at")])
-        self.keys = KeyStore(lambda: kms, "alias/cell", table(engine, "people", range_key=False), ticks)
+        self.keys = KeyStore(lambda: kms, "alias/cell", table(engine, "people", range_key=False), ticks, lambda: NOW)
         self.jobs = JobStore(self.table, self.keys, ticks.random)
         self.data = DataStore(self.table, engine.insert_mode)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.core import times
-from chalicelib.core.envelope import decrypt
+from chalicelib.core.envelope import content_key, decrypt
 from chalicelib.flow.ask import read
 from chalicelib.flow.retention import erase, sweep
 from chalicelib.flow.retention.expiry import BETWEEN
@@ -94,7 +94,7 @@ def test_a_copy_of_an_event_is_unreadable_when_its_person_has_ended(cell: World)
     keys = cell.runtime.config.keys_of(cell.tenant)
     key = cell.runtime.people.read({"pk": row["pk"]["S"], "ref": row["ref"]["S"], "key": row["key"]["B"]}, keys).key
     context = f"eu-central-1/{copy['pk']['S'].replace('#', '/')}"
-    readable = decrypt(key, copy["body"]["B"], context)
+    readable = decrypt(content_key(key), copy["body"]["B"], context)
 
     swept(cell, START + 2 * DAY + 3 * HOUR)
     cell.engine.make_client("dynamodb", "eu-central-1").put_item(TableName="waybill-test-data", Item=copy)

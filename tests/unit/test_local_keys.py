@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core import times
 from chalicelib.core.envelope import TenantKeys
 from chalicelib.core.errors import Misconfigured
 from chalicelib.store.keys import KeyStore
@@ -128,11 +129,11 @@ class Rows:
 def test_tenants_keys_are_made_and_opened_as_with_a_key_service() -> None:
     rows: Any = Rows()
     seconds = itertools.count()
-    store = KeyStore(lambda: LocalKeys([OLD]), "ru1", rows, lambda: next(seconds))
-    another = KeyStore(lambda: LocalKeys([NEW, OLD]), "ru1", rows, lambda: next(seconds))
+    store = KeyStore(lambda: LocalKeys([OLD]), "ru1", rows, lambda: next(seconds), lambda: times.EARLIEST)
+    another = KeyStore(lambda: LocalKeys([NEW, OLD]), "ru1", rows, lambda: next(seconds), lambda: times.EARLIEST)
 
     store.make("tnt_1")
     store.make("tnt_2")
 
     assert isinstance(store.of("tnt_1"), TenantKeys)
-    assert store.of("tnt_1").secrets == another.of("tnt_1").secrets != store.of("tnt_2").secrets
+    assert store.of("tnt_1").master == another.of("tnt_1").master != store.of("tnt_2").master

@@ -142,7 +142,7 @@ def _id(request: Request, line: ConsentSettings) -> str:
 
 
 def _named(request: Request, given: ConsentSettings, use: str, text: str) -> str:
-    digest = hmac.digest(request.keys.secrets, f"import\0{use}\0{text}".encode(), hashlib.sha256)
+    digest = hmac.digest(request.keys.external_ids, f"import\0{use}\0{text}".encode(), hashlib.sha256)
     return ids.sortable("cns", given.given_at, digest)
 
 

@@ -22,7 +22,9 @@ LOC = "body.config.role_arn"
 def external_id(request: Request, destination: str) -> str:
     """Return the external id of one destination: always the same, and unguessable without the tenant's key."""
     text = f"external id\0{request.tenant.id}\0{destination}"
-    return "wbx_" + ids.encode(int.from_bytes(hmac.digest(request.keys.secrets, text.encode(), "sha256"), "big"), 52)
+    return "wbx_" + ids.encode(
+        int.from_bytes(hmac.digest(request.keys.external_ids, text.encode(), "sha256"), "big"), 52
+    )
 
 
 def described(request: Request, destination: Destination, config: Any) -> Destination:

@@ -74,7 +74,7 @@ def _genuine(runtime: Runtime, token: str) -> tuple[Link, Snapshot]:
     """Return a link that the key of a tenant of this cell has made, and the tenant's configuration as it is now."""
     link = links.read(token)
     try:
-        if link is not None and link.is_genuine(runtime.config.keys_of(link.tenant).links):
+        if link is not None and any(map(link.is_genuine, runtime.config.keys_of(link.tenant).links)):
             return link, runtime.config.snapshot(link.tenant)
     except NotFound:  # no such tenant, or a closed one, in the words of every other token that leads nowhere
         raise NotFound(_NOTHING) from None

@@ -8,8 +8,6 @@ derived, writes are insert-if-absent, and a run that finds a stored decision fol
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from ...channels import IDS_ARE_NUMBERS
 from ...core import encoders, times
 from ...core.decide.plan import Facts, Plan, plan, routes_of
 from ...core.decide.retention import expires_at
-from ...core.envelope import decrypt, unpack
+from ...core.envelope import commitment, decrypt, unpack
 from ...core.errors import Misconfigured, NotFound, WaybillError
 from ...core.event.event import classes_of
 from ...core.law.volumes import asking
@@ -364,12 +362,6 @@ def plan_of(runtime: Runtime, work: RoutedEvent, people: Mapping[str, PersonRow]
 def canonical(document: Mapping[str, Any]) -> bytes:
     """Return the bytes of an event that its commitment covers: keys sorted, no white space, UTF-8."""
     return encoders.ordered(document).encode()
-
-
-def commitment(data_key: bytes, event: str, plain: bytes) -> str:
-    """Commit to an event's content under a salt that is gone with the data key."""
-    salt = hmac.digest(data_key, event.encode(), "sha256")
-    return hashlib.sha256(salt + plain).hexdigest()
 
 
 def _row(runtime: Runtime, work: RoutedEvent, owner: PersonRow) -> EventRow:

@@ -1,0 +1,39 @@
+"""``POST /v1/tenants/{id}/key/rotate``: the operator gives a tenant another version of its master key."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from chalicelib.core import times
+from chalicelib.store.keys import ROTATION
+from tests.support.api_cell import RECIPIENT, Api
+
+
+def test_secrets_stay_readable_when_the_key_is_rotated(tenant: Api) -> None:
+    body = {"name": "k", "scopes": ["read"]}
+    first = tenant.post("/v1/keys", body, Idempotency_Key="before")
+    ids = tenant.connect()
+    cursor = [tenant.made_by("/v1/recipients", RECIPIENT)["id"] for _ in range(2)] and tenant.get(
+        "/v1/recipients", limit=1
+    ).json["next"]
+
+    answer = tenant.as_operator("POST", f"/v1/tenants/{tenant.made['tenant']}/key/rotate")
+
+    assert (answer.status, answer.json["version"]) == (200, 2)
+    assert timedelta() <= times.parse(answer.json["active_at"]) - tenant.clock.at + timedelta(seconds=5) <= ROTATION * 2
+    tenant.clock.at += ROTATION + timedelta(minutes=10)
+    again = tenant.post("/v1/keys", body, Idempotency_Key="before")
+    assert again.json == first.json
+    keys = tenant.runtime.config.keys_of(tenant.made["tenant"])
+    assert keys.current == 2
+    assert tenant.runtime.config.snapshot(tenant.made["tenant"]).secrets(ids["destination"]) is not None
+    assert tenant.get("/v1/recipients", limit=1, cursor=cursor).status == 200
+    noted = tenant.get("/v1/audit/entries").json["data"]
+    assert ("tenant", "rotated") in {(e["entry"]["object"]["kind"], e["entry"]["reason"]) for e in noted}
+
+
+def test_only_the_operator_rotates(tenant: Api) -> None:
+    path = f"/v1/tenants/{tenant.made['tenant']}/key/rotate"
+
+    assert tenant.post(path).status == 401
+    assert tenant.as_operator("POST", path.replace(tenant.made["tenant"], "tnt_" + "0" * 26)).status == 404
