@@ -9,14 +9,14 @@ import pytest
 
 from chalicelib.core import times
 from chalicelib.core.decide.retention import AFTER_EXPIRY
-from chalicelib.core.envelope import pack
+from chalicelib.core.envelope import NONCE_BYTES, pack
 from chalicelib.core.errors import Misconfigured
 from chalicelib.store.data import NET, DataStore, lane_of
 from chalicelib.store.event_rows import EventKey, EventRow, sealed_content
 from tests.support.engines import Engine
 from tests.support.stores import NOW, index, new_id, table
 
-KEY, NONCE = b"k" * 32, b"n" * 12
+KEY, NONCE = b"k" * 32, b"n" * NONCE_BYTES
 
 
 @pytest.fixture
