@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_cell import Api
+from tests.support.api_cell import DIGEST, Api
 from tests.support.consents import consent, person
 
 
@@ -58,7 +58,11 @@ def test_a_consent_is_seen_as_long_as_it_stands(tenant: Api, held: dict[str, str
 def test_anothers_consent_is_not_seen(tenant: Api, held: dict[str, str]) -> None:
     tenant.made_by("/v1/consents", consent(tenant, held["subject"]))
 
+    # The other person's message is stored on a ground that ends: without one it would be sealed, and shown to no one.
+    contract = {"kind": "contract", "valid_from": "2026-01-01", "evidence": DIGEST}
+    ground = tenant.made_by("/v1/bases", contract)["id"]
     tenant.hook(number=2, chat=78)
+    tenant.post(f"/v1/bases/{ground}/withdrawal")
 
     newest = tenant.get("/v1/events").json["data"][0]
     assert decided(tenant, newest["id"])["decision"] == "hold"
