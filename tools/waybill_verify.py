@@ -55,7 +55,7 @@ BYTES = {"manifest.json": 1 << 24, "rules": 1 << 22, "configs": 1 << 24, "entrie
 GROUNDS, TAIL, MEMBERS, ENTRIES, VALUES, CHECKS = 1 << 27, 1 << 20, 150_000, 1_000_000, 8_000_000, 2048
 QUERY = {"after", "before", "subject", "event", "destination"}
 CONFIGURATION = set("schema tenant sources destinations recipients bases routes".split())
-FACTS = set("now subject special held_since switch bases otr volumes".split())
+FACTS = set("now subject special held_since switch bases otr volumes messenger".split())
 EPOCH, DIGITS, MS = datetime(1970, 1, 1, tzinfo=UTC), "0123456789abcdefghjkmnpqrstvwxyz", timedelta(milliseconds=1)
 
 

@@ -140,7 +140,7 @@ def test_field_of_every_item_is_null_when_dropped_by_path() -> None:
 
 
 def test_technical_fields_stay_when_path_names_or_covers_them() -> None:
-    before = event()
+    before = {**event(), "messenger": "whatsapp"}
 
     after = redact(before, [by_path("$.kind"), by_path("$.message", "mask"), by_path("$.id", "pseudonymise")], KEY)
 
