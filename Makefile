@@ -11,7 +11,7 @@ STAGE ?= eu1
 WORKERS ?= 2
 # One lock serves every platform. It names no index.
 LOCK := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
-.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages api-texts pictures soak load deaths fuzz clean
+.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages api-texts clients schemathesis pictures soak load deaths fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -72,6 +72,19 @@ law-pages: setup ## Rewrite the law pages from the rule files
 
 api-texts: setup ## Write the meanings of fields in the API's description anew from the pages
 	@$(BIN)/python -m chalicelib.api.field_texts
+
+clients: setup build/clients/.ready ## Make clients with generators of others, and run the first flow with them (needs Node)
+	@$(BIN)/python -m pytest -q tests/e2e/test_clients.py
+
+schemathesis: setup build/clients/.ready ## Fuzz a cell's API by its description, as a tenant and as the operator (MINUTES=10)
+	@$(BIN)/python tests/clients/fuzz.py $(or $(MINUTES),10)
+
+build/clients/.ready: tests/clients/requirements.txt tests/clients/package.json
+	@test -x build/clients/bin/python || "$(PYTHON)" -m venv build/clients
+	@build/clients/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	@mkdir -p build/clients-node && cp tests/clients/package.json build/clients-node/
+	@cd build/clients-node && npm install --silent --no-package-lock
+	@touch $@
 
 pictures: setup ## Draw the README's picture from the demo's output
 	@$(BIN)/python -m tools.pictures

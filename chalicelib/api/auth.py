@@ -25,6 +25,8 @@ _INCLUDES: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"audit"}),
 }
 _REMEDY = "send Authorization: Bearer and an API key of this cell"
+_OPERATORS = "this is the operator's key, which opens /v1/tenants only; use an API key of a tenant"
+_TENANTS = "this needs the operator's key"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def identify(runtime: Runtime, authorization: str | None, needed: Needed) -> Hol
     key_hash = _hash_of(authorization)
     is_operator = hmac.compare_digest(key_hash, runtime.settings.operator_key_sha256.lower())
     if (needed == "operator") != is_operator:
-        raise Unauthorised(_REMEDY)
+        raise Unauthorised(_OPERATORS if is_operator else _TENANTS)
     if is_operator:
         _admit(runtime, "operator")
         return Operator(key_hash)

@@ -23,7 +23,7 @@ from ..core import ids
 from ..core.envelope import TenantKeys
 from ..core.errors import Invalid, NotFound, OurError, PreconditionFailed, TooLarge, WaybillError
 from ..core.event.event import Time
-from ..core.validation import of_validation
+from ..core.validation import of_faults, of_validation
 from ..flow.pagination import ListItem
 from ..flow.request import Request
 from ..flow.seal_requests import notify_sealer_or_log
@@ -233,9 +233,15 @@ class Resource:
 
 def respond(answer: EndpointResponse) -> Response:
     """Write an answer for the door. ``no-store``: answers hold content and secrets."""
-    return Response(
-        answer.body if answer.body is not None else "", {"Cache-Control": "no-store", **answer.headers}, answer.status
-    )
+    body = "" if answer.body is None else answer.body
+    text = body if isinstance(body, str) else _json(body)
+    return Response(text, {"Cache-Control": "no-store", **answer.headers}, answer.status)
+
+
+def _json(body: Any) -> str:
+    """Write JSON as people read it: letters as they are, and escapes only for halves of surrogate pairs."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=float)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def handle(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> EndpointResponse:
@@ -345,7 +351,15 @@ def _query(endpoint: Endpoint, given: Any) -> tuple[dict[str, str], Any]:
             value.encode()
         return asked, endpoint.query.model_validate(asked)
     except ValueError as fault:
-        raise of_validation(fault, "query") from None
+        raise _naming_parameters(endpoint, of_validation(fault, "query")) from None
+
+
+def _naming_parameters(endpoint: Endpoint, fault: Invalid) -> Invalid:
+    """Say which parameters there are where one is unknown."""
+    known = ", ".join(info.alias or name for name, info in endpoint.query.model_fields.items())
+    text = f"no such parameter; use one of: {known}" if known else "this operation takes no parameters"
+    faults = [{**one, "msg": text} if one["code"] == "extra_forbidden" else one for one in fault.errors]
+    return of_faults(faults, len(faults)) if faults != fault.errors else fault
 
 
 def _body(endpoint: Endpoint, raw: bytes) -> Any:

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, unquote
 
 from chalice import Chalice
 
-from ..core.errors import TooLarge
+from ..core.errors import NotFound, TooLarge
 from . import ALLOWED, CATCH_ALL, METHODS
 from .endpoint import respond
-from .problems import of_fault, of_status
+from .problems import WrongMethod, of_fault
 
 PAYLOAD_BYTES_MAX = 10 * 1024 * 1024
 """What API Gateway takes; a larger body never reaches the lambda."""
@@ -79,7 +79,9 @@ def handle(
     if body is None or len(body) > PAYLOAD_BYTES_MAX:
         return dict(respond(of_fault(TooLarge("the body is over 1 MiB"))).to_dict())
     if method not in METHODS:
-        return dict(respond(of_status(405)).to_dict())
+        allowed = ALLOWED.get(match(path)[0])
+        fault = WrongMethod(", ".join(allowed)) if allowed else NotFound("there is nothing at this path; see /docs")
+        return dict(respond(of_fault(fault)).to_dict())
     answer = dict(app(event(method, path, query, headers, body), None))
     if not any(name.lower() == "content-type" for name in answer["headers"]):
         answer["headers"] = {**answer["headers"], "Content-Type": "application/json"}

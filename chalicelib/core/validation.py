@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,8 +34,18 @@ def of_validation(error: ValueError, under: str) -> Invalid:
     """
     if not isinstance(error, ValidationError):
         return Invalid("the value cannot be read", [{"loc": under, "code": "unreadable", "msg": "cannot be read"}])
-    faults = []
-    for fault in error.errors(include_url=False, include_input=False, include_context=False)[:FAULTS_MAX]:
+    faults, every = [], error.errors(include_url=False, include_input=False, include_context=False)
+    for fault in every[:FAULTS_MAX]:
         message = fault["msg"].removeprefix("Value error, ")
         faults.append({"loc": place(fault["loc"], under), "code": fault["type"], "msg": message})
-    return Invalid("the request holds values that are not acceptable; errors names each", faults)
+    return of_faults(faults, len(every))
+
+
+def of_faults(faults: Sequence[Mapping[str, Any]], count: int) -> Invalid:
+    """Refuse values, naming their number and the first of them.
+
+    Args:
+        count: how many values are wrong, which may be more than ``faults`` names.
+    """
+    first = f"{faults[0]['loc']}: {faults[0]['msg']}"
+    return Invalid(f"1 value is wrong, {first}" if count == 1 else f"{count} values are wrong, first {first}", faults)

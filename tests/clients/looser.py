@@ -1,0 +1,29 @@
+"""A check for schemathesis: no body or parameter that fits its schema is refused for its form.
+
+A refusal for what no schema can say stays allowed: two fields that contradict each other, or a cursor of another list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from schemathesis.generation import GenerationMode
+
+OF_FORM = frozenset(
+    {
+        "bool_type", "date_type", "datetime_type", "dict_type", "enum", "extra_forbidden", "float_type", "greater_than",
+        "greater_than_equal", "int_type", "less_than", "less_than_equal", "list_type", "literal_error", "missing",
+        "model_type", "string_pattern_mismatch", "string_too_long", "string_too_short", "string_type", "too_long",
+        "too_short", "tuple_type", "unknown_channel", "unknown_kind",
+    }
+)  # fmt: skip
+"""Codes of faults that a schema can rule out."""
+
+
+@schemathesis.check
+def schema_is_not_looser(context: Any, response: Any, case: Any) -> None:
+    """Refuse an answer 422 for the form of a request that fits its schema."""
+    if response.status_code == 422 and case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE:
+        found = [fault for fault in response.json().get("errors", ()) if fault["code"] in OF_FORM]
+        assert not found, f"the schema allows what the API refuses: {found}"
