@@ -49,7 +49,7 @@ def description(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def output(*command: str | Path, **more: Any) -> str:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, **more)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return str(done.stdout) + str(done.stderr)
 
 
 def test_python_client_has_every_operation_and_runs_the_first_flow(
