@@ -77,7 +77,7 @@ def parse(source: bytes) -> Mail:
     return Mail(headers(root.headers), text or None, tuple(attachments))
 
 
-def _leaves(root: mime.Entity) -> Iterator[mime.Entity]:
+def _leaves(root: mime.MimePart) -> Iterator[mime.MimePart]:
     # An attached message is one attachment: its parts are not this message's.
     stack, seen = [(root, 0)], 0
     while stack:

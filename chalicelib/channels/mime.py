@@ -42,7 +42,7 @@ _CHARSET = re.compile(
 
 
 @dataclass(frozen=True)
-class Entity:
+class MimePart:
     """A message or a part of one. ``headers`` are as they came, with their line ends; ``body`` is still encoded."""
 
     headers: tuple[tuple[str, str], ...]
@@ -87,7 +87,7 @@ class Entity:
         """The name of the file that it is."""
         return self._disposition[1].get("filename") or self._content_type[1].get("name")
 
-    def parts(self) -> list[Entity] | None:
+    def parts(self) -> list[MimePart] | None:
         """Return the parts of a multipart; None for any other entity, and for a multipart without a boundary.
 
         Raises:
@@ -112,7 +112,7 @@ class Entity:
         return binascii.a2b_qp(self.body) if encoding == "quoted-printable" else self.body
 
 
-def entity(source: bytes, usual_type: str = "text/plain") -> Entity:
+def entity(source: bytes, usual_type: str = "text/plain") -> MimePart:
     """Read an entity: its headers end at the first line that is none.
 
     Raises:
@@ -127,7 +127,7 @@ def entity(source: bytes, usual_type: str = "text/plain") -> Entity:
         headers.append((found[1].decode("ascii"), found[2].strip(b" \t\r\n").decode("utf-8", "replace")))
         at = found.end()
     blank = _LINE_END.match(source, at)
-    return Entity(tuple(headers), source[blank.end() if blank else at :], usual_type)
+    return MimePart(tuple(headers), source[blank.end() if blank else at :], usual_type)
 
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from . import notices
 from .redecision import consents_of, deciding, facts_now, grounds_now
 
 if TYPE_CHECKING:  # for an annotation only
-    from .routing.route import RoutedEvent
+    from .routed import RoutedEvent
 
 SETTLED_MAX = 200
 """Events that one call decides again; the others wait for the next hour."""

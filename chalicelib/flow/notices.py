@@ -15,7 +15,7 @@ from ..store.awaiting import AwaitingRow
 from .notify import notify
 
 if TYPE_CHECKING:  # for an annotation only
-    from .routing.route import RoutedEvent
+    from .routed import RoutedEvent
 
 TOLD_MAX = 10_000
 

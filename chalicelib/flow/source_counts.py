@@ -12,7 +12,7 @@ from ..observe import error
 from ..runtime import Runtime
 
 if TYPE_CHECKING:  # for an annotation only
-    from .routing.route import RoutedEvent
+    from .routed import RoutedEvent
 
 EVERY_S = 60
 SOURCES_MAX = 10_000

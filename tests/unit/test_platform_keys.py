@@ -14,7 +14,7 @@ from chalicelib.core import times
 from chalicelib.core.errors import Unavailable
 from chalicelib.destinations.address import Policy
 from chalicelib.destinations.base import SendingClients
-from chalicelib.flow.hooks import platform_keys
+from chalicelib.flow.hooks import key_addresses, platform_keys
 from chalicelib.flow.hooks import receive as receive_flow
 from chalicelib.flow.hooks.platform_keys import PublishedKeys
 from tests.contract.channels.authority import ISSUER_URL, authority
@@ -76,7 +76,7 @@ def test_webhook_is_accepted_when_its_keys_are_fetched(kind: str, published: byt
 
     assert receive(channel, request, secrets).verdict == "accepted"
     assert [asked.endswith(url) for asked in platform.asked if asked != ISSUER_URL] == [True]
-    assert all(map(platform_keys.is_own, platform.asked))
+    assert all(map(key_addresses.is_own, platform.asked))
 
 
 @pytest.mark.parametrize("kind", ["teams", "google_chat", "email_ses"])
@@ -268,7 +268,7 @@ def test_subscription_is_confirmed_when_its_handshake_is_verified() -> None:
     assert [url.startswith("https://sns.eu-central-1.amazonaws.com/?Action=Confirm") for url in platform.asked] == [
         True
     ]
-    assert all(map(platform_keys.is_own, platform.asked))
+    assert all(map(key_addresses.is_own, platform.asked))
 
 
 def test_subscription_is_unavailable_when_its_confirmation_fails() -> None:

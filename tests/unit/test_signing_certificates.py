@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from chalicelib.channels import CHANNELS, sns
 from chalicelib.channels.base import receive
 from chalicelib.core.errors import Unavailable
-from chalicelib.flow.hooks import platform_keys
+from chalicelib.flow.hooks import key_addresses
 from chalicelib.flow.hooks.signing_certificates import checked, roots_of
 from tests.contract.channels.authority import ISSUER_URL, Authority, authority
 from tests.contract.channels.cases import Case, cases
@@ -102,7 +102,7 @@ def test_address_is_of_sns_when_its_host_is_that_of_the_topics_region(topic: str
 
 
 def test_bucket_named_sns_is_no_host_of_a_platform() -> None:
-    assert not platform_keys.is_own(BUCKET)
+    assert not key_addresses.is_own(BUCKET)
 
 
 @pytest.mark.parametrize(("name", "field"), [("text", "SigningCertURL"), ("handshake", "SubscribeURL")])

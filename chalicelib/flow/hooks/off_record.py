@@ -36,7 +36,8 @@ from ..deliveries import tasks_of
 from ..delivery.attempt import attempted, expire, send
 from ..messages import QueueMessage
 from ..published import keep_published
-from ..routing.route import RoutedEvent, find_people, plan_of
+from ..routed import RoutedEvent
+from ..routing.route import find_people, plan_of
 from ..seal_requests import notify_sealer_or_log
 from ..state import Batch, DeliveryState
 from .packing import pack_event

@@ -8,29 +8,21 @@ from an unverified request, so it is not trusted, and neither is how often it ch
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ...channels.base import Channel, Inbound, KeyRequest
 from ...core.errors import DeliveryError, Unavailable
+from .key_addresses import ISSUER, is_own
 
 if TYPE_CHECKING:  # what sends is loaded by ``fetch``
     from cryptography.x509 import Certificate
 
     from ...destinations.base import SendingClients
     from ...runtime import Runtime
-
-HOSTS = frozenset({"login.botframework.com", "www.googleapis.com"})
-HOST_FORMS = (re.compile(r"sns\.[a-z]{2,4}(?:-[a-z]{2,12}){1,2}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?"),)
-"""The platforms' own hosts, exactly or by form. No other host is called, even if a request names it."""
-
-ISSUER = re.compile(r"http://crt\.[a-z0-9]{1,20}\.amazontrust\.com/[A-Za-z0-9]{1,40}\.cer")
-"""Where Amazon's authorities publish their own certificates."""
 
 LIFETIME_S = 6 * 3600.0
 REFRESH_S = 60.0  # for a key that is not among those known: it may be new, or made up
@@ -150,23 +142,6 @@ def _key_set(content: bytes) -> tuple[Any, frozenset[str]]:
     except (ValueError, RecursionError):
         raise Unavailable("the platform's published document is no key set") from None
     return found, frozenset(key.kid for key in found.keys if key.kid)
-
-
-def is_own(url: str) -> bool:
-    """Say whether an address is at one of the platforms' own hosts, over https, without anything that could mislead.
-
-    The certificates of Amazon's authorities are an exception: they are published over http, and prove themselves.
-    """
-    if ISSUER.fullmatch(url):
-        return True
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    host = parts.netloc
-    known = host in HOSTS or any(form.fullmatch(host) for form in HOST_FORMS)
-    return parts.scheme == "https" and known and port is None
 
 
 def fetch(clients: SendingClients, url: str) -> bytes:

@@ -21,7 +21,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from ...core.errors import Unavailable
-from .platform_keys import ISSUER
+from .key_addresses import ISSUER
 
 ROOTS = (b"Amazon Root CA ", b"Starfield Services Root Certificate Authority")
 """Names of the roots that Amazon's certificates lead to."""

@@ -10,23 +10,18 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from ...channels import IDS_ARE_NUMBERS
 from ...core import encoders, times
-from ...core.decide.plan import Facts, Plan, plan, routes_of
+from ...core.decide.plan import plan, routes_of
 from ...core.decide.retention import expires_at
 from ...core.envelope import commitment, decrypt, unpack
 from ...core.errors import Misconfigured, NotFound, WaybillError
-from ...core.event.event import classes_of
 from ...core.law.volumes import asking
 from ...core.log import audit
-from ...core.log.entry_types import Entry
-from ...core.tenant.consents import Consent, grounds_of, none_given, subjects_of
-from ...core.tenant.subject import EventPerson as Located
+from ...core.tenant.consents import grounds_of, none_given, subjects_of
 from ...core.tenant.subject import people_of, subject_facts
 from ...observe import count, error, warning
 from ...runtime import Runtime
@@ -39,60 +34,9 @@ from .. import source_counts
 from ..deliveries import deliveries
 from ..messages import NO_CONVERSATION, QueueMessage, send_back, with_followers
 from ..published import keep_published
+from ..routed import RoutedEvent
 from ..seal_requests import notify_sealer
-from ..volumes import EventCounters, ReadCounters, shares_of
-
-
-@dataclass
-class RoutedEvent:
-    """One event on its way through route."""
-
-    message: QueueMessage
-    snapshot: Snapshot
-    document: dict[str, Any]
-    received_at: datetime
-    packed: bytes = b""
-    """The document as its message brought it, in the form that is stored; empty if the event is stored nowhere."""
-    minute: int = 0
-    people: list[str] = field(default_factory=list)
-    conversation: str | None = None
-    owner: str = ""
-    plan: Plan | None = None
-    consents: tuple[Consent, ...] = ()
-    located: tuple[Located, ...] = ()
-    shares: list[EventCounters] = field(default_factory=list)
-    volumes: Facts = field(default_factory=dict)
-    entry: Entry = field(default_factory=dict)
-    row: EventRow | None = None
-
-    @cached_property
-    def classes(self) -> list[str]:
-        """The data classes that the event holds."""
-        return classes_of(self.document)
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the content is stored. If not, the decision in the log refuses every route."""
-        return any(r["decision"] != "refused" for r in self.entry["routes"]) or (
-            self.plan is not None and self.plan.keep
-        )
-
-    @property
-    def flows(self) -> bool:
-        """Whether the event is stored as usual, and every matching route lets it pass."""
-        usual = self.plan is not None and self.plan.keep and self.plan.waits_until is None
-        return usual and all(r["decision"] in ("allowed", "redacted") for r in self.entry["routes"])
-
-    @property
-    def replayed_by(self) -> str | None:
-        """The act by which a dead letter was sent again."""
-        by = (self.message.body or {}).get("replayed_by")
-        return str(by) if by else None
-
-    @property
-    def tenant(self) -> str:
-        """The event's tenant."""
-        return self.snapshot.configuration.tenant.id
+from ..volumes import ReadCounters, shares_of
 
 
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
