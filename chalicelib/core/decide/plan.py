@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import times
+from ..event.event import OPERATIONAL
 from ..event.messengers import messenger_facts, messenger_in
 from ..law.bases import BasisDocuments
 from ..law.decision import Decision, awaits_ground, is_curable
@@ -138,7 +139,7 @@ def source_facts(
     collector: Facts = {"country": tenant.controller.country, "tenant_class": tenant.tenant_class}
     if tenant.zone is not None:
         collector["zone"] = tenant.zone
-    if tenant.requires:
+    if tenant.requires and source.channel != OPERATIONAL:  # the tenant asks it for the data of people
         collector["requires"] = sorted(tenant.requires)
     facts: Facts = (
         {"item": {"layer": "content", "created_at": times.text(received_at), "otr": True}} if off_record else {}

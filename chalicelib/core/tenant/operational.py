@@ -41,5 +41,6 @@ def with_own_records(channel: str, tenant: Tenant, bases: BasisDocuments) -> Bas
         return bases
     since = times.text(tenant.created_at)[:10]
     own = {"law": None, "recipient": None, "valid_from": since, "valid_until": None, "evidence": _OWN_CONTRACT}
-    kinds = ("contract", "instruction", *sorted(tenant.requires))
-    return BasisDocuments((*bases, *({"id": f"own_{kind}", "kind": kind, **own} for kind in kinds)))
+    return BasisDocuments(
+        (*bases, *({"id": f"own_{kind}", "kind": kind, **own} for kind in ("contract", "instruction")))
+    )
