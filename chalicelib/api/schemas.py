@@ -61,6 +61,18 @@ WORDS: Mapping[str, Schema] = {
     },
     "DestinationKind": {"type": "string", "enum": sorted(destinations.KINDS), "description": "A kind of destination."},
 }
+SWITCHES: Mapping[str, Schema] = {
+    "channel": {"type": "string", "enum": [*channels.KINDS]},
+    "country": FORMATS["country"],
+    "recipient": _id("rcp"),
+    "destination": _id("dst"),
+}
+LEGAL_HOLDS: Mapping[str, Schema] = {
+    "conversation": _id("cnv"),
+    "subject": _id("sub"),
+    "period": {"$ref": PREFIX + "HoldPeriod"},
+}
+"""The values of each scope."""
 _OF_NAMES = ("properties", "patternProperties", "$defs")
 _OF_SCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _OF_SCHEMA = ("items", "additionalProperties", "propertyNames", "not")
@@ -161,6 +173,8 @@ class Schemas:
             self._described(name, meanings)
         self._of_each_kind("NewSource", "channel", "secret", "Source", self._secrets())
         self._of_each_kind("NewDestination", "kind", "config", "Destination", self._configs())
+        self._of_each_kind("SwitchSettings", "scope", "value", "Switch", SWITCHES)
+        self._of_each_kind("LegalHoldSettings", "scope", "value", "LegalHold", LEGAL_HOLDS)
         secrets = {json.dumps(s): s for s in self._secrets().values()}
         self.named["SourceSecret"]["properties"]["secret"] = {"anyOf": list(secrets.values())}
 

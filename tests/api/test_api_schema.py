@@ -217,3 +217,14 @@ def test_empty_cursor_is_refused_as_its_schema_says(at_hand: tuple[Api, dict[str
             if parameter.get("name") == "cursor":
                 assert valid(parameter["schema"], "") != []
     assert tenant.get("/v1/routes", cursor="").status == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("create_switch", "SwitchSettings"), ("create_legal_hold", "LegalHoldSettings")]
+)
+def test_value_of_a_scope_has_its_own_form(name: str, model: str) -> None:
+    for scope, ref in named(model)["discriminator"]["mapping"].items():
+        assert named(ref)["properties"]["scope"]["const"] == scope
+        text = {"scope": scope, "value": "no such thing", "reason": "x", "authority_ref": "x"}
+        fits = {field: text[field] for field in text if field in named(ref)["properties"]}
+        assert valid(body_schema(name), fits) != [], scope
