@@ -79,7 +79,7 @@ def test_a_switch_refuses_and_what_the_law_says_is_told_beside_it(tenant: Api, h
     assert (found["decision"], found["deciding"], found["switch"]) == ("deny", ["TENANT.switch"], switch["id"])
     assert found["why"][0] == {
         "rule": "TENANT.switch", "ref": "tenant's own switch", "effect": "deny", "hop": None, "because": [],
-        "fix": f"remove the switch {switch['id']}",
+        "fix": f"remove the switch {switch['id']}", "title": "The tenant's own switch stops it",
     }  # fmt: skip
     assert found["missing"] == missing != []
     assert "under review" not in str(found)
