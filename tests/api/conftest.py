@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from chalicelib.runtime import Runtime, install
 from chalicelib.store.region import Clients
-from infra.cell import local
+from infra.cell import engines, local
+from simulation.tables import Tables, without_wire
 from tests.support.api_cell import Api, Clock
 from tests.support.planted import nothing_planted_in_a_log
 
@@ -28,7 +30,15 @@ def cell() -> Iterator[Api]:
         operator_key,
     ):
         clock = Clock()
-        clients = Clients(settings.region, make=engine.make_client)
+
+        def client(service: str, region: str) -> Any:
+            made = engine.make_client(service, region)
+            if service == "dynamodb":
+                made._make_api_call = without_wire(made._make_api_call, Tables(engine, region, lambda *_: None))
+                engines.one_at_a_time(made)
+            return made
+
+        clients = Clients(settings.region, make=client)
         runtime = Runtime(settings, clients, now=clock, monotonic=clock.monotonic, sleep=lambda _: None)
         install(runtime)
         yield Api(runtime, operator_key, clock, engine)

@@ -42,7 +42,7 @@ from chalicelib.store import signer
 from chalicelib.store.region import Clients
 from infra.cell import engines, local
 from simulation.sqs import Sqs
-from simulation.tables import Tables
+from simulation.tables import STRAIGHT, Tables, without_wire
 from tests.support.counted import CountedSigner, Crash, FifoQueue, NoticeQueue, Receiver
 from tests.support.planted import nothing_planted_in_a_log
 
@@ -57,10 +57,6 @@ CLASSES = ("identifier", "contact", "name", "content", "media", "location", "beh
 WRITES = frozenset(
     {"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "GenerateDataKeyWithoutPlaintext", "PutObject"}
 )
-STRAIGHT = {
-    "GetItem": "get_item", "BatchGetItem": "batch_get_item", "Query": "query",
-    "PutItem": "put_item", "UpdateItem": "update_item", "DeleteItem": "delete_item",
-}  # fmt: skip
 
 
 @dataclass
@@ -127,14 +123,14 @@ class World:
         return client
 
     def _without_wire(self, call: Callable[[str, Any], Any], region: str) -> Callable[[str, Any], Any]:
-        """Call moto's tables directly, as the soak does: the way there and back takes two thirds of a call."""
-        tables = Tables(self.engine, region, lambda *_: None)
+        """Call moto's tables directly, one call at a time."""
+        straight = without_wire(call, Tables(self.engine, region, lambda *_: None))
 
         def asked(operation: str, arguments: Any) -> Any:
             if operation not in STRAIGHT:
                 return call(operation, arguments)
             with self.asking:
-                return getattr(tables, STRAIGHT[operation])(**arguments)
+                return straight(operation, arguments)
 
         return asked
 
