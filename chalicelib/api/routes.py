@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ..core.errors import Invalid, InvalidPattern, InvalidTransform, NotFound, RefusedByLaw
+from ..core.errors import Conflict, Invalid, InvalidPattern, InvalidTransform, NotFound, RefusedByLaw
 from ..core.event.event import Event, from_document
 from ..core.log.entry import EventId
 from ..core.log.transfers import ShownRule
@@ -87,7 +87,7 @@ def show(call: ApiCall) -> EndpointResponse:
     "PUT",
     "/v1/routes/{id}",
     operation_id="replace_route",
-    raises=(InvalidPattern, InvalidTransform),
+    raises=(Conflict, InvalidPattern, InvalidTransform),
     scope="write",
     body=RouteSettings,
     answer=Route,
@@ -103,7 +103,7 @@ def replace(call: ApiCall) -> EndpointResponse:
     "PATCH",
     "/v1/routes/{id}",
     operation_id="update_route",
-    raises=(InvalidPattern, InvalidTransform),
+    raises=(Conflict, InvalidPattern, InvalidTransform),
     scope="write",
     body=RouteSettings,
     merges=True,

@@ -104,7 +104,8 @@ class Api:
             named.setdefault("Content-Type", "application/json")
         answer = gateway.handle(app.app, method, path, query, list(named.items()), content)
         found = Answer(answer["statusCode"], dict(answer["headers"]), answer["body"])
-        assert differences(method, path, found.status, found.headers, found.text) == []
+        undescribed = differences(method, path, found.status, found.headers, found.text)
+        assert not undescribed, undescribed
         return found
 
     def get(self, path: str, **query: Any) -> Answer:
