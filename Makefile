@@ -77,7 +77,7 @@ clients: setup build/clients/.ready ## Make clients with generators of others, a
 	@$(BIN)/python -m pytest -q tests/e2e/test_clients.py
 
 schemathesis: setup build/clients/.ready ## Fuzz a cell's API by its description, as a tenant and as the operator (MINUTES=10)
-	@$(BIN)/python tests/clients/fuzz.py $(or $(MINUTES),10)
+	@$(BIN)/python tests/clients/fuzz.py $(or $(MINUTES),10) $(PHASES) $(SEED)
 
 build/clients/.ready: tests/clients/requirements.txt tests/clients/package.json
 	@test -x build/clients/bin/python || "$(PYTHON)" -m venv build/clients

@@ -123,7 +123,10 @@ def test_a_consent_of_before_all_time_is_refused_and_its_persons_events_go_on(te
     alone, imported = tenant.post("/v1/consents", line), send(tenant, line)
     tenant.hook("again", number=2)
 
-    assert (alone.status, imported.json["refused"]) == (422, [{"line": 1, "code": "value_error", "loc": "line"}])
+    assert (alone.status, imported.json["refused"]) == (
+        422,
+        [{"line": 1, "code": "value_error", "loc": "line.given_at"}],
+    )
     assert [t["decision"] for t in tenant.get("/v1/transfers").json["data"]] == ["allowed", "allowed"]
 
 

@@ -1,4 +1,4 @@
-"""Fuzz a cell's API by its description: ``fuzz.py MINUTES``, run by the project's Python.
+"""Fuzz a cell's API by its description: ``fuzz.py MINUTES [PHASES [SEED]]``, run by the project's Python.
 
 It starts a cell, and runs schemathesis from ``build/clients`` as a tenant and then as the operator. Exit code 1: the API
 failed, answered what it does not describe, or refused what its schema allows.
@@ -34,20 +34,21 @@ def tenant_key(url: str, operator_key: str) -> str:
         return str(json.load(answer)["key"]["secret"])
 
 
-def fuzzed(url: str, key: str, seconds: int, paths: tuple[str, ...]) -> int:
+def fuzzed(url: str, key: str, seconds: int, chosen: tuple[str, ...], paths: tuple[str, ...]) -> int:
     """Run schemathesis with one key; return its exit code."""
     command = [
         str(ROOT / "build" / "clients" / "bin" / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"),
         "run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {key}", *paths,
-        "--phases", "examples,coverage,fuzzing", "--max-time", str(seconds), "--wait-for-schema", "120",
+        *chosen, "--max-time", str(seconds), "--wait-for-schema", "120",
         "--request-timeout", "60", "--continue-on-failure", "--no-color",
     ]  # fmt: skip
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "looser", "PYTHONPATH": str(HERE), "NO_PROXY": "127.0.0.1"}
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def main(minutes: str) -> int:
-    """Fuzz a fresh cell with both keys for so many minutes together."""
+def main(minutes: str, phases: str = "examples,coverage,fuzzing", seed: str | None = None) -> int:
+    """Fuzz a fresh cell with both keys for so many minutes together. Without a seed, schemathesis chooses one."""
+    chosen = ("--phases", phases, *(() if seed is None else ("--seed", seed)))
     environment = {**os.environ, "WAYBILL_KEY_RATE_PER_S": "10000"}
     command = [sys.executable, "cli.py", "local"]
     with subprocess.Popen(
@@ -59,7 +60,7 @@ def main(minutes: str) -> int:
             url, operator_key = ready["url"], ready["operator_key"]
             keys = {"tenant": tenant_key(url, operator_key), "operator": operator_key}
             seconds = int(float(minutes) * 60 / len(keys))
-            return max(fuzzed(url, keys[who], seconds, paths) for who, paths in ASKED.items())
+            return max(fuzzed(url, keys[who], seconds, chosen, paths) for who, paths in ASKED.items())
         finally:
             cell.terminate()
 
