@@ -172,7 +172,7 @@ def route_facts(base: Facts, configuration: Configuration, route: Route, held_si
         "purpose": route.purpose,
         "recipient": configuration.recipient_document(route.destination),
         "route": {"mode": route.mode, "redactions": [r.document() for r in route.transform.redact]},
-        "bases": with_own_records(base["channel"], configuration.tenant, configuration.bases_of(route)),
+        "bases": with_own_records(base.get("channel"), configuration.tenant, configuration.bases_of(route)),
     }
     if held_since is not None:
         facts["held_since"] = times.text(held_since)

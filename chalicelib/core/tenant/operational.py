@@ -32,7 +32,7 @@ def source_of(tenant: Tenant) -> Source:
     )
 
 
-def with_own_records(channel: str, tenant: Tenant, bases: BasisDocuments) -> BasisDocuments:
+def with_own_records(channel: str | None, tenant: Tenant, bases: BasisDocuments) -> BasisDocuments:
     """Add our contract with the tenant to the bases of an operational event, so that it can say that another record is missing.
 
     Such an event holds no personal datum. The contract is the ground and the instruction for informing the tenant.
