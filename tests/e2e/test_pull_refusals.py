@@ -70,7 +70,7 @@ def test_a_link_is_refused_when_the_consent_that_it_rests_on_is_withdrawn(cell: 
     cell.settle()
     settings = ConsentSettings.model_validate(
         {
-            "subject": cell.of_kind("decided")[0]["receipt"]["subjects"][0], "recipient": cell.recipient,
+            "subject": next(s for e in cell.of_kind("decided") for s in e["receipt"]["subjects"]), "recipient": cell.recipient,
             "purposes": ("message_routing", "customer_support"), "classes": CLASSES, "countries": ("DE",),
             "given_at": cell.clock - timedelta(days=1), "method": "web_form", "notice_sha256": NOTICE,
             "separate_document": True,
