@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -108,6 +109,7 @@ class ChannelCapabilities:
         keys_needed: returns the keys that ``verify`` needs beyond the secret, or None. It sees an unverified request and
             decides nothing.
         opened: returns a verified request with its body decrypted, for ``normalise``. Raises ``MalformedPayload``.
+        secret_defaults: fields that a new secret gets where its tenant does not state them.
         confirmation: returns the address that confirms the handshake of a verified request, or None. Raises
             ``MalformedPayload``.
     """
@@ -116,6 +118,7 @@ class ChannelCapabilities:
     keeps_raw: bool = False
     answer_within_s: float | None = None
     url_token: bool = False
+    secret_defaults: Mapping[str, Any] = MappingProxyType({})
     keys_needed: Callable[[Inbound, Any], KeyRequest | None] | None = None
     opened: Callable[[Inbound, Any], Inbound] | None = None
     confirmation: Callable[[Inbound], str | None] | None = None

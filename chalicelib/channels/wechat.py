@@ -52,8 +52,9 @@ class Secret(base.Secret):
     token: SecretText
     encoding_aes_key: Annotated[SecretText, AfterValidator(_key)]
     app_id: SecretText
-    plain: bool = False
-    """The console says plain mode. Its signature covers the time alone, so a source takes it only where its tenant says so."""
+    plain: bool | None = None
+    """The console says plain mode, whose signature covers the time alone. A new source is in secure mode unless its tenant
+    says so. A secret that was stored without this field takes both modes."""
 
 
 def verify(request: Inbound, secret: Secret) -> None:
@@ -70,7 +71,7 @@ def verify(request: Inbound, secret: Secret) -> None:
     sealed = "msg_signature" in query
     if not sealed and query.get("encrypt_type", "raw") != "raw":
         raise NotGenuine("the signature of the encrypted content is missing")
-    if not (sealed or secret.plain or _is_handshake(request)):
+    if secret.plain is False and not (sealed or _is_handshake(request)):
         raise NotGenuine("the content is not encrypted")
     encrypted = _encrypted(request) if sealed else ""
     signed = (secret.token, stamp, nonce, encrypted)[: 4 if sealed else 3]
@@ -282,4 +283,4 @@ EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
 """From the platform's word for an event to its reader; WeCom writes menus in lower case. Jobs, cards and shops are ignored."""
 
 
-CAPABILITIES = ChannelCapabilities(answer_within_s=5, opened=opened)
+CAPABILITIES = ChannelCapabilities(answer_within_s=5, opened=opened, secret_defaults={"plain": False})

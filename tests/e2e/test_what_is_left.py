@@ -159,8 +159,8 @@ def test_a_person_of_whom_nothing_may_be_stored_ends(cell: World) -> None:
     swept(cell, cell.clock + 4 * HOUR)
 
     assert len(during) == 1
-    (row,) = events(cell)  # without content: the list of transfers shows it
-    assert row.keys() <= {"pk", "sk", "at", "day", "minute", "expires_at", "ttl", "missing", "region", "v"}
+    (left,) = events(cell)  # without content: the list of transfers shows it
+    assert left.keys() <= {"pk", "sk", "at", "day", "minute", "expires_at", "ttl", "missing", "region", "v"}
     assert people(cell) == set()
 
 

@@ -48,6 +48,7 @@ def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tu
             raise invalid(f"{loc}.url_token", "made_here", "leave it out: the cell makes the token")
         token = base64.urlsafe_b64encode(request.bytes_for("url_token")).rstrip(b"=").decode()
         given = {**given, "url_token": token}
+    given = {**module.CAPABILITIES.secret_defaults, **given}
     checked(module.Secret, given, loc)
     return given, token
 
