@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -118,7 +117,7 @@ class ChannelCapabilities:
     keeps_raw: bool = False
     answer_within_s: float | None = None
     url_token: bool = False
-    secret_defaults: Mapping[str, Any] = MappingProxyType({})
+    secret_defaults: Mapping[str, Any] = field(default_factory=dict)
     keys_needed: Callable[[Inbound, Any], KeyRequest | None] | None = None
     opened: Callable[[Inbound, Any], Inbound] | None = None
     confirmation: Callable[[Inbound], str | None] | None = None
