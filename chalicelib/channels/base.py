@@ -155,7 +155,7 @@ class Channel(Protocol):
 class ReceivedRequest:
     """What became of a request. ``drafts`` is non-empty exactly when the verdict is ``accepted``.
 
-    ``verified`` says that the request proved its origin, whatever became of it then.
+    ``verified`` says that the request proved its origin, even if it is malformed or ignored.
     """
 
     verdict: Verdict

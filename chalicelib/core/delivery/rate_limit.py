@@ -1,6 +1,6 @@
 """A token bucket: how many requests a caller may make at once, and how many a second from then on. Pure.
 
-A bucket fills at the rate. Even after a long pause it holds no more than two seconds of the rate, or than ``burst_s`` seconds.
+A bucket fills at the rate. It never holds more than ``burst_s`` seconds of the rate, two by default.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""List what is held: transfers that wait for a record, and events that are stored sealed; and decide one again."""
+"""List held transfers and events that are stored sealed, and decide one again."""
 
 from __future__ import annotations
 
