@@ -41,7 +41,7 @@ from . import (
     thresholds,
     transfers,
 )
-from .endpoint import Endpoint, Resource, respond
+from .endpoint import ANY_TYPE, Endpoint, Resource, respond
 from .problems import WrongMethod, of_fault, of_status
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -91,9 +91,11 @@ def register(app: Chalice) -> None:
     others = Blueprint("chalicelib.api")
     for number, (path, methods) in enumerate(ALLOWED.items()):
         wrong = [m for m in METHODS if m not in methods]
-        others.route(path, methods=wrong, name=f"wrong_method_{number}")(_wrong_method(methods))
+        others.route(path, methods=wrong, name=f"wrong_method_{number}", content_types=[*ANY_TYPE])(
+            _wrong_method(methods)
+        )
     for name, path in (("nothing", CATCH_ALL), ("root", "/")):
-        others.route(path, methods=list(METHODS), name=name)(_nothing)
+        others.route(path, methods=list(METHODS), name=name, content_types=[*ANY_TYPE])(_nothing)
     app.register_blueprint(others)
     app.register_middleware(_translated, "http")
 

@@ -38,8 +38,12 @@ from .problems import EndpointResponse, of_fault
 LOOKED_MAX = 2000
 """What one list request may cost, in keys looked at, before it answers with what it has and a cursor."""
 OPERATOR = ("operator", "operator")
+WITH_BODY = ("POST", "PUT", "PATCH")
+JSON_TYPES = ("application/json",)
 LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json")
-"""What a body of JSON lines may say that it is; there is no registered name for it."""
+"""The types that a body of JSON lines may declare; none of the names is registered."""
+ANY_TYPE: tuple[str, ...] = ()
+"""Chalice checks no type: the method, the path or the key decides first."""
 
 
 class Schema(BaseModel):
@@ -224,8 +228,9 @@ class Resource:
             def view(**params: str) -> Response:
                 return respond(handle(runtime(), found, self.blueprint.current_request, params))
 
-            types = {"content_types": [*LINES_TYPES]} if found.lines else {}
-            self.blueprint.route(path, methods=[method], name=f"{self.name}_{run.__name__}", **types)(view)
+            types = ANY_TYPE if method not in WITH_BODY else LINES_TYPES if found.lines else JSON_TYPES
+            name = f"{self.name}_{run.__name__}"
+            self.blueprint.route(path, methods=[method], name=name, content_types=[*types])(view)
             return run
 
         return register

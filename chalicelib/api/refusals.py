@@ -22,10 +22,9 @@ from ..core.errors import (
     phrase,
 )
 from .bodies import NotJson
-from .endpoint import Endpoint
+from .endpoint import WITH_BODY, Endpoint
 from .problems import MEDIA_TYPE, StillRunning
 
-WITH_BODY = ("POST", "PUT", "PATCH")
 RETRIED = (TooMany, NotSealed, StillRunning, Unavailable)
 """Faults whose answer says in ``Retry-After`` when to try again."""
 PROBLEM: Mapping[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

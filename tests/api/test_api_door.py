@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib import api
+from chalicelib.api.endpoint import WITH_BODY
 from chalicelib.core import times
 from chalicelib.core.delivery.rate_limit import TokenBucket
 from tests.support.api_cell import RECIPIENT, Api
@@ -133,6 +134,18 @@ def test_every_path_answers_every_method() -> None:
     for path, methods in api.ALLOWED.items():
         assert set(app.app.routes[path]) == set(api.METHODS), path
         assert methods
+
+
+def test_type_of_the_body_refuses_only_requests_that_take_one(tenant: Api) -> None:
+    for path, methods in api.ALLOWED.items():
+        for method in api.METHODS:
+            answer = tenant.call(method, path.replace("{", "").replace("}", ""), raw=b"x", Content_Type="text/plain")
+
+            if method not in methods:
+                assert is_problem(answer, 405, "wrong_method"), (method, path)
+            else:
+                assert (answer.status == 415) <= (method in WITH_BODY), (method, path)
+    assert is_problem(tenant.call("POST", "/v1/nothing", raw=b"x", Content_Type="text/plain"), 404, "not_found")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "*"])
