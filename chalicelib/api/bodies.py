@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+from pydantic import BaseModel
+
 from ..core.errors import RequestError, TooLarge
+from ..core.validation import of_validation, unknown_fields
 
 BODY_BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 50
@@ -74,3 +77,38 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             merged[name] = merge(merged.get(name), value)
     return merged
+
+
+def checked(model: type[BaseModel], raw: bytes) -> Any:
+    """Validate a body strictly: no text becomes a number, no field goes unnoticed.
+
+    Raises:
+        Invalid: naming each place, without its value.
+    """
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValueError as fault:
+        raise of_validation(fault, "body") from None
+
+
+def check_names(model: type[BaseModel], patch: Any, under: str) -> None:
+    """Refuse a merge patch that names an unknown field, also where it clears that field. Values are validated once merged.
+
+    Raises:
+        Invalid: naming each such field.
+    """
+    try:
+        model.model_validate_json(json.dumps(patch), strict=True)
+    except ValueError as fault:
+        unknown = unknown_fields(fault, under)
+        if unknown is not None:
+            raise unknown from None
+
+
+def checked_value(model: type[BaseModel], document: Any) -> Any:
+    """Validate what a merge patch has made, as strictly as a body.
+
+    Raises:
+        Invalid: naming each place, without its value.
+    """
+    return checked(model, json.dumps(document).encode())

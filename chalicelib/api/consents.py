@@ -13,7 +13,8 @@ from ..flow.declare import consent_import
 from ..flow.declare import consents as consents_flow
 from ..flow.pagination import ListItem
 from . import bodies
-from .endpoint import ApiCall, ListQuery, Resource, checked, shown
+from .bodies import checked
+from .endpoint import ApiCall, ListQuery, Resource, shown
 from .problems import EndpointResponse
 
 consents = Resource("consents", "Consents")

@@ -12,7 +12,8 @@ from ..core.tenant.records import Record
 from ..flow.ask import decisions as decisions_flow
 from ..flow.ask import read
 from ..flow.declare import changes
-from .endpoint import ApiCall, Resource, Schema, checked_value
+from .bodies import checked_value
+from .endpoint import ApiCall, Resource, Schema
 from .problems import EndpointResponse
 
 decisions = Resource("decisions", "Decisions")

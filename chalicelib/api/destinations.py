@@ -7,11 +7,12 @@ from typing import Any, Literal
 from ..core.errors import Conflict
 from ..core.event.event import Time
 from ..core.tenant.records import Destination, DestinationSettings
+from ..destinations import of_kind
 from ..destinations.address import ForbiddenAddress
 from ..flow.declare import changes, connect, destination_test, signing_secrets
-from .bodies import merge
+from .bodies import check_names, checked_value, merge
 from .declared import list_records, record_response
-from .endpoint import ApiCall, EmptySchema, ListQuery, Resource, Schema, checked_value
+from .endpoint import ApiCall, EmptySchema, ListQuery, Resource, Schema
 from .problems import EndpointResponse
 
 destinations = Resource("destinations", "Destinations")
@@ -124,6 +125,8 @@ def change(call: ApiCall) -> EndpointResponse:
     row = call.runtime.config.get(call.request.tenant.id, call.thing("dst"))
     patch = dict(call.body)
     config = given = patch.pop("config", None)
+    if config is not None:
+        check_names(of_kind(row.record.kind).Config, config, "body.config")
     settings = checked_value(DestinationSettings, merge(changes.settings_of(row.record, DestinationSettings), patch))
     if "config" in call.body:  # null is no configuration, and is told so
         config = merge(connect.config_of(call.request, row)["config"], config) or {}

@@ -376,26 +376,6 @@ def _body(endpoint: Endpoint, raw: bytes) -> Any:
         return None
     document = bodies.parse(raw)
     if endpoint.merges:
+        bodies.check_names(endpoint.body, document, "body")
         return document
-    return checked(endpoint.body, raw)
-
-
-def checked(model: type[BaseModel], raw: bytes) -> Any:
-    """Validate a body strictly: no text becomes a number, no field goes unnoticed.
-
-    Raises:
-        Invalid: naming each place, without its value.
-    """
-    try:
-        return model.model_validate_json(raw, strict=True)
-    except ValueError as fault:
-        raise of_validation(fault, "body") from None
-
-
-def checked_value(model: type[BaseModel], document: Any) -> Any:
-    """Validate what a merge patch has made, as strictly as a body.
-
-    Raises:
-        Invalid: naming each place, without its value.
-    """
-    return checked(model, json.dumps(document).encode())
+    return bodies.checked(endpoint.body, raw)

@@ -14,9 +14,9 @@ from ..flow.ask import decisions as decisions_flow
 from ..flow.ask import read
 from ..flow.declare import changes
 from ..flow.declare import routes as routes_flow
-from .bodies import merge
+from .bodies import checked_value, merge
 from .declared import list_records, record_response, show_record
-from .endpoint import ApiCall, ListQuery, Resource, checked_value
+from .endpoint import ApiCall, ListQuery, Resource
 from .problems import EndpointResponse
 
 routes = Resource("routes", "Routes")

@@ -16,8 +16,8 @@ from ..flow import source_counts
 from ..flow.declare import changes, connect
 from ..flow.declare.source_law import judge_source
 from ..flow.pagination import ListItem
-from .bodies import merge
-from .endpoint import ApiCall, ListQuery, Resource, checked_value, shown, tagged
+from .bodies import checked_value, merge
+from .endpoint import ApiCall, ListQuery, Resource, shown, tagged
 from .problems import EndpointResponse
 
 sources = Resource("sources", "Sources")

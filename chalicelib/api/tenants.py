@@ -14,8 +14,8 @@ from ..flow.declare import tenants as tenants_flow
 from ..flow.pagination import ListItem
 from ..flow.request import Request
 from ..store.records import RecordRow
-from .bodies import merge
-from .endpoint import ApiCall, ListQuery, Resource, Schema, checked_value, new_tenant_id, shown, tagged
+from .bodies import checked_value, merge
+from .endpoint import ApiCall, ListQuery, Resource, Schema, new_tenant_id, shown, tagged
 from .keys import NewKey
 from .problems import EndpointResponse
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from .. import law as laws
-from ..channels import CHANNELS
+from ..channels import KINDS
 from ..core import times
 from ..core.decide.plan import Cell
 from ..core.errors import WaybillError, WrongRegion
@@ -47,7 +47,7 @@ from ..core.tenant.records import (
     TenantSettings,
     Transform,
 )
-from ..core.validation import of_validation
+from ..core.validation import nearest, of_validation
 from .decide import load
 from .parser import CommandParser
 
@@ -252,7 +252,11 @@ def _unknown(
         ids = [str(record.id) for record in records if record.id is not None]
         yield from (f"{kind}: two are called {id}" for id in sorted(ids) if ids.count(id) > 1)
         known[kind] = set(ids)
-    yield from (f"source {s.id}: unknown channel {s.channel}" for s in sources if s.channel not in CHANNELS)
+    yield from (
+        f"source {s.id}: unknown channel {s.channel}{nearest(s.channel, KINDS)}"
+        for s in sources
+        if s.channel not in KINDS
+    )
     hops = {"store", *known["recipient"], *(o.id for r in recipients for o in r.onward or ())}
     for basis in bases:
         if basis.recipient is not None and basis.recipient not in hops:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +25,14 @@ def place(loc: Iterable[Any], under: str) -> str:
     names = ("schema" if s == "schema_" else s for s in loc if not _TAG.match(str(s)))
     steps = (s if isinstance(s, int) or _NAME.match(s) else "?" for s in names)
     return ".".join([under, *(str(s) for s in steps)])
+
+
+def unknown_fields(error: ValueError, under: str) -> Invalid | None:
+    """Turn those parts of a model's refusal into ours that name unknown fields; None where there are none."""
+    every = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
+    found = [fault for fault in every if fault["type"] == "extra_forbidden"]
+    faults = [{"loc": place(f["loc"], under), "code": f["type"], "msg": f["msg"]} for f in found[:FAULTS_MAX]]
+    return of_faults(faults, len(found)) if found else None
 
 
 def of_validation(error: ValueError, under: str) -> Invalid:
@@ -49,3 +58,21 @@ def of_faults(faults: Sequence[Mapping[str, Any]], count: int) -> Invalid:
     """
     first = f"{faults[0]['loc']}: {faults[0]['msg']}"
     return Invalid(f"1 value is wrong, {first}" if count == 1 else f"{count} values are wrong, first {first}", faults)
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return the nearest right word as the end of a sentence; of a path, one with the same last step comes first."""
+    ends = [path for path in known if "." in path and path.rpartition(".")[2] == word.rpartition(".")[2]]
+    near = ends[:1] or get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def check_word(word: str, known: Collection[str], loc: str, code: str) -> None:
+    """Refuse a word that is not among the known ones.
+
+    Raises:
+        Invalid: with the known words and the nearest of them.
+    """
+    if word not in known:
+        text = f"use one of: {', '.join(sorted(known))}{nearest(word, known)}"
+        raise of_faults([{"loc": loc, "code": code, "msg": text}], 1)

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from ..core.errors import Invalid
+from ..core.validation import check_word
 
 if TYPE_CHECKING:  # the base loads TLS, which not every process needs
     from .base import DestinationKind
@@ -38,8 +38,5 @@ def of_kind(kind: str) -> DestinationKind:
     Raises:
         Invalid: there is no such kind.
     """
-    module = KINDS.get(kind)
-    if module is None:
-        text = f"use one of: {', '.join(sorted(KINDS))}"
-        raise Invalid(text, [{"loc": "body.kind", "code": "unknown_kind", "msg": text}])
-    return cast("DestinationKind", importlib.import_module(f".{module}", __name__))
+    check_word(kind, KINDS, "body.kind", "unknown_kind")
+    return cast("DestinationKind", importlib.import_module(f".{KINDS[kind]}", __name__))

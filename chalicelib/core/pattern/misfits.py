@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 
 from ..errors import InvalidPattern
 from ..event.event import Event
+from ..validation import nearest
 from .compiler import Pattern
 from .operators import NUMBER, parse_leaf
 
@@ -68,7 +68,7 @@ def misfits(pattern: Pattern, channels: Collection[str]) -> Iterator[PatternFaul
                 continue
             form = forms.get(path)
             if form is None:
-                yield PatternFault(place, f"an event has no field {path}{_nearest(path, forms)}")
+                yield PatternFault(place, f"an event has no field {path}{nearest(path, forms)}")
                 continue
             if path == "channel":
                 form = form._replace(words=tuple(sorted(channels)))
@@ -105,20 +105,13 @@ def _no_value(value: Any, form: _FieldForm) -> str | None:
     if kind not in form.types:
         return f"is {_said(form)}"
     if form.words and value not in form.words:
-        return f"is never {value}{_nearest(str(value), form.words)}" if len(str(value)) <= 40 else "has other words"
+        return f"is never {value}{nearest(str(value), form.words)}" if len(str(value)) <= 40 else "has other words"
     return None
 
 
 def _said(form: _FieldForm) -> str:
     names = [_NAMES[one] for one in sorted(form.types)] + (["null"] if form.nullable else [])
     return " or ".join(names) + ("; name a field inside it" if "object" in form.types else "")
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    """Return the nearest right word as the end of a sentence; of a path, one with the same last step comes first."""
-    ends = [path for path in known if "." in path and path.rpartition(".")[2] == word.rpartition(".")[2]]
-    near = ends[:1] or get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 @cache

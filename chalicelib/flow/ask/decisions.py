@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...channels import IDS_ARE_NUMBERS
+from ...channels import IDS_ARE_NUMBERS, KINDS
 from ...core import times
 from ...core.decide.plan import Facts, judge, route_facts, source_facts, with_grounds
 from ...core.delivery import links
@@ -35,6 +35,7 @@ from ...core.tenant.records import (
 )
 from ...core.tenant.subject import people_of, subject_facts
 from ...core.tenant.switches import stopped_by
+from ...core.validation import check_word
 from ...store.snapshot import Snapshot
 from ..redecision import consents_of, deciding, facts_now, grounds_now
 from ..rendering import delivery_of, render
@@ -228,9 +229,12 @@ def planned(request: Request, flow: PlannedFlow) -> dict[str, Any]:
     """Return all gaps of a planned flow.
 
     Raises:
+        Invalid: there is no such channel.
         NotFound: it names an unknown record.
     """
     at = request.at
+    if isinstance(flow.source, SourceSettings):
+        check_word(flow.source.channel, KINDS, "body.source.channel", "unknown_channel")
     configuration = snapshot_of(request).configuration
     source_id, recipient_id = _id(request, flow.source, "src"), _id(request, flow.recipient, "rcp")
     sources, recipients = dict(configuration.sources), dict(configuration.recipients)

@@ -16,11 +16,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from ... import destinations
-from ...channels import CHANNELS
+from ...channels import CHANNELS, KINDS
 from ...core.errors import Conflict, Invalid, NotFound
 from ...core.tenant import operational, rotation
 from ...core.tenant.records import Destination, DestinationSettings, Recipient, Source, SourceSettings
-from ...core.validation import of_validation
+from ...core.validation import check_word, of_validation
 from ...store.records import RecordRow
 from ..request import Request
 from . import roles, signing_secrets
@@ -40,8 +40,7 @@ def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tu
         Invalid: no such channel, not its secret, or a token of the tenant's own.
     """
     loc = "body.secret"
-    if channel not in CHANNELS:
-        raise invalid("body.channel", "unknown_channel", f"use one of: {', '.join(sorted(CHANNELS))}")
+    check_word(channel, KINDS, "body.channel", "unknown_channel")
     module, token = CHANNELS[channel], None
     if module.CAPABILITIES.url_token:
         if "url_token" in given:
