@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaMode
 from .. import channels, destinations
 from ..core.countries import COUNTRIES
 from ..core.event.event import OPERATIONAL
+from ..core.event.messengers import MESSENGERS
 from ..core.ids import ALPHABET, LENGTH
 
 Schema = dict[str, Any]
@@ -62,7 +63,7 @@ WORDS: Mapping[str, Schema] = {
     "DestinationKind": {"type": "string", "enum": sorted(destinations.KINDS), "description": "A kind of destination."},
 }
 SWITCHES: Mapping[str, Schema] = {
-    "channel": {"type": "string", "enum": [*channels.KINDS]},
+    "channel": {"type": "string", "enum": sorted({*channels.KINDS, *MESSENGERS})},
     "country": FORMATS["country"],
     "recipient": _id("rcp"),
     "destination": _id("dst"),

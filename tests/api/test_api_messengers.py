@@ -156,3 +156,18 @@ def test_refusal_names_the_rule_in_words_and_the_remedy(bank: Api) -> None:
     )
     assert title in answer.json["detail"]
     assert answer.json["detail"].endswith("use a messenger of the country, or text messages")
+
+
+def test_switch_on_a_messenger_stops_it_behind_a_broker(cell: Api) -> None:
+    shop = cell.new_tenant(controller=RUSSIAN)
+    source = connected(shop, messengers=["whatsapp", "sms"])
+    shop.made_by("/v1/switches", {"scope": "channel", "value": "whatsapp", "reason": "under review"})
+
+    post_twilio(shop, source, "whatsapp:+79161234567", 1)
+    post_twilio(shop, source, "+79161234567", 2)
+
+    decided = {t["decision"]: t for t in shop.get("/v1/transfers").json["data"]}
+    assert set(decided) == {"refused", "allowed"}
+    assert [rule["id"] for rule in decided["refused"]["rules"]] == ["TENANT.switch"]
+    (flow,) = shop.get("/v1/preflight").json["data"]
+    assert flow["decision"] == "refused"

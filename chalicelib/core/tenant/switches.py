@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..event.event import Time
+from ..event.messengers import MESSENGERS, own_messenger
 from .dates import Instant
 from .records import Label, Record
 
@@ -45,7 +46,7 @@ class Switch(SwitchSettings):
         recipient = facts["recipient"]
         parties = (recipient, *(recipient["onward"] or ()))
         touched: Mapping[str, Iterable[str | None]] = {
-            "channel": (facts["channel"],),
+            "channel": _channels(facts),
             "country": (*_countries(facts["subject"]), *(c for party in parties for c in _places(party))),
             "recipient": (party["id"] for party in parties),
             "destination": (destination,),
@@ -55,6 +56,13 @@ class Switch(SwitchSettings):
     def document(self) -> dict[str, Any]:
         """Return the switch as the configuration's document has it: without its reason, which is free text."""
         return self.model_dump(mode="json", include={"id", "scope", "value", "until"})
+
+
+def _channels(facts: Mapping[str, Any]) -> Iterable[str | None]:
+    """Return the channel and the messenger of a message. An unknown messenger may be any, so it counts as each of them."""
+    channel = facts["channel"]
+    messenger = facts.get("messenger", own_messenger(channel))
+    return channel, *(MESSENGERS if messenger is None else (messenger,))
 
 
 def _countries(subject: Mapping[str, Any]) -> tuple[str | None, ...]:

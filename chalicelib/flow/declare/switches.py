@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ...channels import CHANNELS
+from ...channels import KINDS
 from ...core.countries import COUNTRIES
+from ...core.event.messengers import MESSENGERS
 from ...core.tenant.switches import Switch, SwitchSettings
+from ...core.validation import check_word
 from ...store.records import RecordRow
 from ..request import Request
 from .changes import hash_now, invalid, must_exist, noted, stored
@@ -16,8 +18,8 @@ SWITCHES_MAX = 100
 def _check(request: Request, settings: SwitchSettings) -> None:
     if settings.until is not None and settings.until <= request.at:
         raise invalid("body.until", "in_the_past", "until must be in the future; leave it out to stop for good")
-    if settings.scope == "channel" and settings.value not in CHANNELS:
-        raise invalid("body.value", "unknown_channel", f"use one of: {', '.join(sorted(CHANNELS))}")
+    if settings.scope == "channel":
+        check_word(settings.value, {*KINDS, *MESSENGERS}, "body.value", "unknown_channel")
     if settings.scope == "country" and settings.value not in COUNTRIES:
         raise invalid("body.value", "unknown_country", "use an ISO 3166-1 alpha-2 country code, such as DE")
     if settings.scope == "destination":
