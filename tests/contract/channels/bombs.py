@@ -16,6 +16,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape
 
+from chalicelib.channels import CHANNELS
+from chalicelib.channels.base import receive
+
 from .cases import Case, cases, raw_body
 from .signing import sign
 
@@ -112,6 +115,8 @@ _MAILS: Mapping[str, Make] = {
     "mail-no-header": repeated(b"a", _MAIL),
     "mail-quoted": repeated(b"=", _MAIL + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"),
     "mail-html": repeated(b"<", _MAIL + b"Content-Type: text/html\r\n\r\n"),
+    "mail-html-tags": repeated(b"<p>", _MAIL + b"Content-Type: text/html\r\n\r\n"),
+    "mail-html-reference": repeated(b"9", _MAIL + b"Content-Type: text/html\r\n\r\n&#", b";"),
     "mail-subject": repeated(b"=?a?q?", _MAIL + b"Subject: ", b"\r\n\r\na"),
 }
 TEXTS: Mapping[str, Make] = {
@@ -184,25 +189,48 @@ def posted(case: Case, name: str, size: int) -> Iterator[dict[str, Any]]:
 
 
 @functools.cache
-def places(kind: str) -> Mapping[str, Case]:
-    """Return the names of the texts in a channel's genuine fixtures, each with the first fixture that has it."""
-    found: dict[str, Case] = {}
+def places(kind: str) -> Mapping[str, list[Case]]:
+    """Return the names of the texts in a channel's genuine fixtures, each with the fixtures that have it."""
+    found: dict[str, list[Case]] = {}
     for case in cases(kind):
         if case.expect["verdict"] == "accepted":
             for field in _fields(raw_body(case.fixture).decode("utf-8", "replace")):
-                found.setdefault(field, case)
+                found.setdefault(field, []).append(case)
     return found
+
+
+@functools.cache
+def place(kind: str, field: str) -> Case:
+    """Return the fixture whose event shows what a field says, or the first that has the field where none does.
+
+    The HTML of an e-mail, for one, is read only where the e-mail has no plain text.
+    """
+    found = places(kind)[field]
+    return next((case for case in found if MARK in _shown(_put_in(case, field, MARK))), found[0])
+
+
+MARK = "a-rare-word"
+
+
+def _shown(case: Case) -> str:
+    drafts = receive(CHANNELS[case.kind], case.request(), [case.secret]).drafts
+    return str([draft.model_copy(update={"raw": None}) for draft in drafts])
+
+
+def _put_in(case: Case, field: str, text: str) -> Case:
+    fixture = copy.deepcopy(dict(case.fixture))
+    body = raw_body(fixture).decode("utf-8", "replace")
+    fixture.pop("body_base64", None)
+    fixture["body"] = _put(body, field, text)
+    sign(case.kind, fixture)
+    return Case(case.kind, case.name, fixture)
 
 
 def said(kind: str, field: str, text: str, size: int) -> dict[str, Any]:
     """Return a genuine request with a text of ``TEXTS`` in each place of a name."""
-    fixture = copy.deepcopy(dict(places(kind)[field].fixture))
-    body = raw_body(fixture).decode("utf-8", "replace")
-    fixture.pop("body_base64", None)
-    size = size if body[:1] in "{<" else size // 3  # a form writes most characters as three
-    fixture["body"] = _put(body, field, TEXTS[text](size).decode())
-    sign(kind, fixture)
-    return fixture
+    case = place(kind, field)
+    size = size if raw_body(case.fixture)[:1] in (b"{", b"<") else size // 3  # a form writes most characters as three
+    return dict(_put_in(case, field, TEXTS[text](size).decode()).fixture)
 
 
 def _document(body: str) -> Any:
