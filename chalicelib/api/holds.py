@@ -11,7 +11,7 @@ from ..flow.ask import holds as holds_flow
 from .endpoint import ApiCall, EmptySchema, Resource, Schema, TimeQuery
 from .filters import filtered, time_filter
 from .problems import EndpointResponse
-from .transfers import transfer_shown, with_rule_states
+from .transfers import transfers_shown, with_rule_states
 
 holds = Resource("holds", "Holds")
 
@@ -60,7 +60,7 @@ def decide(call: ApiCall) -> EndpointResponse:
 
     The answer is the transfer with its new decision.
     """
-    return EndpointResponse(201, transfer_shown(call, holds_flow.decide_hold(call.request, call.thing("hld"))))
+    return EndpointResponse(201, transfers_shown(call)(holds_flow.decide_hold(call.request, call.thing("hld"))))
 
 
 RESOURCES = (holds,)

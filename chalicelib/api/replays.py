@@ -11,7 +11,7 @@ from ..flow.jobs.replay import AlreadyReplayed
 from .endpoint import ApiCall, EmptySchema, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
-from .transfers import transfer_shown
+from .transfers import transfers_shown
 
 replays = Resource("replays", "Replays")
 
@@ -41,7 +41,7 @@ def again(call: ApiCall) -> EndpointResponse:
     """
     request = call.request
     one = replay.again(call.runtime, request.tenant.id, call.thing("trf"), request.actor, call.at, "controller_request")
-    return EndpointResponse(201, transfer_shown(call, one))
+    return EndpointResponse(201, transfers_shown(call)(one))
 
 
 @replays.endpoint(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from ..core.errors import NotFound
 from ..core.log.entry import DestinationId, EventId, Subject
-from ..core.log.transfers import Outcome, ShownObligation, Transfer
+from ..core.log.transfers import Outcome, Transfer
 from ..flow.ask import accountability, read
 from .endpoint import ApiCall, Resource, TimeQuery
 from .filters import filtered, time_filter
@@ -30,9 +30,14 @@ def with_rule_states(call: ApiCall, document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "rules": call.runtime.law.marked(document["rules"])}
 
 
-def transfer_shown(call: ApiCall, transfer: Transfer) -> dict[str, Any]:
-    """Return a transfer as it is shown."""
-    return with_rule_states(call, transfer.model_dump())
+def transfers_shown(call: ApiCall) -> Callable[[Transfer], dict[str, Any]]:
+    """Return a function that shows a transfer, with the acts that the law asks for beside it."""
+    obligations = accountability.Obligations(call.request)
+
+    def shown(transfer: Transfer) -> dict[str, Any]:
+        return {**with_rule_states(call, transfer.model_dump()), "obligations": obligations.of(transfer)}
+
+    return shown
 
 
 @transfers.endpoint(
@@ -65,21 +70,14 @@ def index(call: ApiCall) -> EndpointResponse:
         steps = read.transfers_of_event(call.request, asked.event, call.position())
     else:
         steps = read.transfers(call.request, wanted, call.position())
-    return call.listed(filtered(steps, keep, partial(transfer_shown, call)))
+    return call.listed(filtered(steps, keep, transfers_shown(call)))
 
 
-class ShownTransfer(Transfer):
-    """A transfer, and the acts that the law asks for beside it."""
-
-    obligations: list[ShownObligation]
-
-
-@transfers.endpoint("GET", "/v1/transfers/{id}", operation_id="get_transfer", scope="read", answer=ShownTransfer)
+@transfers.endpoint("GET", "/v1/transfers/{id}", operation_id="get_transfer", scope="read", answer=Transfer)
 def show(call: ApiCall) -> EndpointResponse:
     """Get a transfer, its attempts, and the obligations that the law adds."""
     transfer = read.transfer(call.request, call.thing("trf"))
-    obligations = accountability.obligations_of(call.request, transfer.id)
-    return EndpointResponse(200, {**transfer_shown(call, transfer), "obligations": obligations})
+    return EndpointResponse(200, transfers_shown(call)(transfer))
 
 
 RESOURCES = (transfers,)

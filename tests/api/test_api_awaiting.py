@@ -88,3 +88,20 @@ def test_preflight_names_the_call_when_a_certificate_has_expired(tenant: Api) ->
     assert gap["supply"].startswith('POST /v1/bases {"kind": "crypto-certificate"')
     cure(tenant, "crypto-certificate")
     assert next(f for f in tenant.get("/v1/preflight").json["data"] if f["source"] == tenant.made["source"])["ready"]
+
+
+def test_a_sealed_event_without_a_route_is_no_transfer_to_decide_and_the_answer_says_so(tenant: Api) -> None:
+    tenant.connect()
+    tenant.call("DELETE", f"/v1/routes/{tenant.made['route']}")
+    stop(tenant, "instruction")
+    for number in range(2):
+        tenant.hook("a secret of Ada", number)
+    holds = tenant.get("/v1/holds").json["data"]
+
+    answers = [tenant.post(f"/v1/holds/{hold['id']}/decision", {}) for hold in holds if hold["transfer"] is None]
+
+    assert [(a.status, a.json["code"]) for a in answers] == [(409, "conflict")] * 2
+    assert "no route takes this event" in answers[0].json["detail"]
+    assert tenant.post(f"/v1/holds/hld_{'0' * 26}/decision", {}).status == 404
+    cure(tenant, "instruction")
+    assert tenant.post(f"/v1/holds/{holds[0]['id']}/decision", {}).status == 404

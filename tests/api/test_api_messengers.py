@@ -142,8 +142,10 @@ def test_preflight_and_answer_show_obligations(cell: Api) -> None:
     for line in lines[:2]:
         assert {"channel-restricted", "file-art22-notice"} <= {one["code"] for one in line["obligations"]}
     assert lines[0]["messenger"] == "whatsapp"
-    transfer = shop.get("/v1/transfers").json["data"][0]["id"]
-    shown = shop.get(f"/v1/transfers/{transfer}").json
+    (listed,) = shop.get("/v1/transfers").json["data"]
+    shown = shop.get(f"/v1/transfers/{listed['id']}").json
+    assert listed == shown
+    assert shop.get("/v1/transfers", event=event).json["data"] == [shown]
     assert {"channel-restricted", "file-art22-notice"} <= {one["code"] for one in shown["obligations"]}
 
 

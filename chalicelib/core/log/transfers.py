@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from .. import times
 from ..ids import derived, encode, first_bits
@@ -108,6 +108,8 @@ class Transfer(_ShownModel):
     basis: str | None
     classes_out: list[str]
     missing: list[str]
+    obligations: list[ShownObligation] = Field(default_factory=list)
+    """Empty until the law is asked for them: see ``entry``."""
     outcome: Outcome
     attempts: list[Attempt]
     decided: str
@@ -117,6 +119,12 @@ class Transfer(_ShownModel):
     """The transfer that this one takes up again."""
     replayed_by: str | None = None
     """The transfer that has taken this one up again."""
+    _entry: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """The entry of the decision in force."""
+        return self._entry
 
 
 def of_entries(
@@ -182,7 +190,7 @@ def _transfer(
     if any(e["cause"] == "replayed" for e, _ in decisions):  # the end of a dead letter is what the replay takes back
         ends = [act for act in ends if act["reason"] != "dead_letter"]
     outcome = _outcome(transfer, route["decision"], tries, ends, times.parse(entry["expires_at"]) <= now)
-    return Transfer(
+    shown = Transfer(
         id=transfer,
         event=entry["event"],
         route=route["route"],
@@ -202,6 +210,8 @@ def _transfer(
         created_at=decisions[0][0]["at"],
         expires_at=entry["expires_at"],
     )
+    shown._entry = entry
+    return shown
 
 
 def _outcome(

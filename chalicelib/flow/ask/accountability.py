@@ -15,6 +15,7 @@ from ...core.decide.plan import route_facts
 from ...core.errors import AuditBroken, Misconfigured
 from ...core.explain import accountability
 from ...core.log import audit
+from ...core.log.transfers import Transfer
 from ...core.tenant.configuration import Configuration
 from ...core.tenant.records import Recipient
 from ...core.tenant.roles import RoleParty, accountable
@@ -149,27 +150,38 @@ def page(request: Request, told: Sequence[EventAccount]) -> dict[str, Any]:
     }
 
 
-def obligations_of(request: Request, transfer: str) -> list[dict[str, Any]]:
-    """Return the acts that the law in force asks for beside a transfer, on the facts of its last decision.
+class Obligations:
+    """The acts that the law in force asks for beside transfers. A configuration is read once for all transfers of a request."""
 
-    Returns:
-        The obligations; none where the entry or its configuration no longer suffices.
-    """
-    runtime = request.runtime
-    entries = runtime.audit.of_transfer(request.tenant.id, transfer, runtime.now())
-    decided = [(e, r) for e in entries if e["kind"] == "decided" for r in e["routes"] if r["transfer"] == transfer]
-    if not decided:
-        return []
-    entry, route = decided[-1]
-    configuration = _configuration(request, entry["config_hash"], snapshot_of(request).configuration)
-    facts = redecide.store_facts(entry, configuration) if configuration is not None else None
-    declared = redecide.declared_route(route, configuration) if configuration is not None else None
-    if configuration is None or facts is None or declared is None:
-        return []
-    decide = redecide.as_told(entry, runtime.decider.decide)
-    decisions = decide(facts), decide(route_facts(facts, configuration, declared))
-    found = {str(one["rule"]): one for decision in decisions for one in decision.obligations}
-    return runtime.law.obliged(found[rule] for rule in sorted(found))
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._now: Configuration | None = None
+        self._read: dict[str, Configuration | None] = {}
+
+    def of(self, transfer: Transfer) -> list[dict[str, Any]]:
+        """Return the obligations on the facts of a transfer's decision in force.
+
+        Returns:
+            The obligations; none where the entry or its configuration no longer suffices.
+        """
+        entry, runtime = transfer.entry, self._request.runtime
+        configuration = self._configuration(entry["config_hash"])
+        route = next(r for r in entry["routes"] if r["transfer"] == transfer.id)
+        facts = redecide.store_facts(entry, configuration) if configuration is not None else None
+        declared = redecide.declared_route(route, configuration) if configuration is not None else None
+        if configuration is None or facts is None or declared is None:
+            return []
+        decide = redecide.as_told(entry, runtime.decider.decide)
+        decisions = decide(facts), decide(route_facts(facts, configuration, declared))
+        found = {str(one["rule"]): one for decision in decisions for one in decision.obligations}
+        return runtime.law.obliged(found[rule] for rule in sorted(found))
+
+    def _configuration(self, digest: str) -> Configuration | None:
+        if self._now is None:
+            self._now = snapshot_of(self._request).configuration
+        if digest not in self._read:
+            self._read[digest] = _configuration(self._request, digest, self._now)
+        return self._read[digest]
 
 
 def _configuration(request: Request, digest: str, now: Configuration) -> Configuration | None:

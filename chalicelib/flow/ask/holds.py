@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import merge
+from itertools import takewhile
 
 from ...core import times
 from ...core.decide.retention import hold_ends_at
@@ -12,6 +13,11 @@ from ...core.log.transfers import Transfer
 from ..pagination import ListItem
 from ..request import Request
 from .read import DAY_COST, ROW_COST, transfer
+
+_NO_TRANSFER = (
+    "no route takes this event, so there is no transfer to decide; declare what missing names in GET /v1/holds, and the event "
+    "is decided at once"
+)
 
 
 def holds(request: Request, position: str) -> Iterator[ListItem]:
@@ -59,16 +65,31 @@ def _transfers(request: Request, position: str) -> Iterator[ListItem]:
         yield ListItem(place, item, DAY_COST)
 
 
+def _is_sealed_event(request: Request, hold: str) -> bool:
+    """Say whether a hold is that of an event that is sealed without a transfer."""
+    event, now = "evt_" + hold[4:], request.runtime.now()
+    row = request.runtime.data.event(request.tenant.id, event, now)
+    if row is None:
+        return False
+    received = times.text(row.received_at)
+    listed = takewhile(
+        lambda o: o.place.startswith(received), request.runtime.awaiting.list(request.tenant.id, received)
+    )
+    return any(one.key.event == event and not one.routed and one.waits_until > now for one in listed)
+
+
 def decide_hold(request: Request, hold: str) -> Transfer:
     """Decide a held transfer again now; the transfer shows the result.
 
     Raises:
         NotFound: there is no such hold.
-        Conflict: it is no longer held, or not yet in its lane.
+        Conflict: it is no longer held, or not yet in its lane; or no route takes the event, so that nothing is sent.
     """
     try:
         one = transfer(request, "trf_" + hold[4:])
     except NotFound:
+        if _is_sealed_event(request, hold):
+            raise Conflict(_NO_TRANSFER) from None
         raise NotFound("no such hold; GET /v1/holds lists the held transfers") from None
     if one.outcome != "held":
         raise Conflict(f"this transfer is {one.outcome}, not held")
