@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from .. import law as laws
 from ..core.tenant.records import Record
@@ -40,6 +40,8 @@ class ShownQuestion(Record):
     type: str
     because: str
     choices: list[str]
+    titles: list[str] = Field(default_factory=list)
+    titles_ru: list[str] = Field(default_factory=list)
 
 
 class ShownProfile(Record):

@@ -356,3 +356,20 @@ def test_profile_is_refused_when_its_file_is_wrong(change: Any) -> None:
 
     with pytest.raises(Misconfigured):
         load(SMALL.replace(*change))
+
+
+def test_class_of_the_tenant_is_refused_when_another_is_declared(tenant: Any) -> None:
+    path = "/v1/profiles/ru-in-country"
+    asked = next(p for p in tenant.get("/v1/profiles").json["data"] if p["name"] == "ru-in-country")["questions"]
+    (question,) = [q for q in asked if q["type"] == "tenant_class"]
+    assert len(question["choices"]) == len(question["titles"]) == len(question["titles_ru"])
+
+    refused = tenant.post(path, {"answers": {"tenant_class": "bank"}})
+
+    assert refused.status == 422
+    (fault,) = refused.json["errors"]
+    assert (fault["loc"], fault["code"]) == ("body.answers.tenant_class", "declared_otherwise")
+    assert 'PATCH /v1/tenant {"tenant_class": "bank"}' in fault["msg"]
+    assert tenant.call("PATCH", "/v1/tenant", {"tenant_class": "bank"}).status == 200
+    assert tenant.post(path, {"answers": {"tenant_class": "bank"}}).status == 200
+    assert tenant.post(path, {"answers": {"tenant_class": "sdf"}}).json["errors"][0]["code"] == "choice"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,15 +14,17 @@ from chalicelib.core.explain.profile import checked, digest, resolved, spell, un
 from chalicelib.core.explain.readiness import readiness
 from chalicelib.core.law.residency import Decider
 from chalicelib.core.tenant.configuration import Configuration
-from chalicelib.core.tenant.records import Basis, Destination, Recipient, Route, Source, Tenant
-from chalicelib.law import installed, profiles
+from chalicelib.core.tenant.records import Basis, Destination, Recipient, Route, Source, Tenant, TenantClass
+from chalicelib.law import installed, profiles, texts
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 HOMES = {"eu-own-crm": ("eu-central-1", "DE"), "ru-in-country": ("none", "RU")}
 BY_TYPE: dict[str, Any] = {
     "text": "Nord", "date": "2026-01-01", "digest": "ab" * 32, "url": "https://crm.example/in", "yes_or_no": True,
     "classes": [c.value for c in DataClass], "parties": [], "purpose": "customer_support", "source": "src_" + "0" * 26,
+    "tenant_class": "general",
 }  # fmt: skip
+TENANT_CLASSES: tuple[str, ...] = get_args(TenantClass)
 RECORDS: dict[str, Any] = {"bases": Basis, "recipients": Recipient, "destinations": Destination, "routes": Route}
 
 
@@ -116,3 +118,17 @@ def test_answers_are_missing_or_refused_when_they_are_not_given_or_not_asked_for
     with pytest.raises(Invalid) as refused:
         checked(profile, {"granted": 1, "other": 2})
     assert [e["loc"] for e in refused.value.errors] == ["body.answers.other", "body.answers.granted"]
+
+
+@pytest.mark.parametrize("name", sorted(HOMES))
+def test_class_of_the_tenant_is_asked_with_titles_where_the_law_of_the_home_reads_it(name: Any) -> None:
+    code = HOMES[name][1]
+    files = [f for f in installed().files if code in f.countries and f.code != "ANY"]
+    named = {word for file in files for word in TENANT_CLASSES if f'"{word}"' in texts()[f"{file.code.lower()}.toml"]}
+    asked = next((q for q in profiles()[name].question if q.type == "tenant_class"), None)
+
+    assert files
+    assert (asked is not None) == bool(named)
+    if asked is not None:
+        assert set(asked.choices) == named | {"general"}
+        assert len(asked.choices) == len(asked.titles) == len(asked.titles_ru)

@@ -17,12 +17,12 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import rfc8785
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from ..errors import Invalid, Misconfigured
 from ..event.event import DataClass
 from ..log.entry import SourceId
-from ..tenant.records import Country, Digest, Label, OnwardParty, Purpose, Record
+from ..tenant.records import Country, Digest, Label, OnwardParty, Purpose, Record, TenantClass
 from ..validation import of_validation
 
 SCHEMA = "waybill.profile/1"
@@ -43,21 +43,30 @@ ANSWERS: Mapping[str, TypeAdapter[Any]] = {
     "purpose": TypeAdapter(Purpose),
     "source": TypeAdapter(SourceId),
     "choice": _LONGER,
+    "tenant_class": TypeAdapter(TenantClass),
 }
 """The form of an answer of each type."""
 
 
 class Question(Record):
-    """One question, and the article that makes us ask it."""
+    """One question, and the article that makes us ask it. A title says in plain words what the choice at its place means."""
 
     name: _NAME
     asks: _TEXT
     type: Literal[
         "text", "country", "countries", "date", "digest", "url", "yes_or_no", "classes", "parties", "purpose", "source",
-        "choice",
+        "choice", "tenant_class",
     ]  # fmt: skip
     because: _TEXT
     choices: tuple[str, ...] = ()
+    titles: tuple[_TEXT, ...] = ()
+    titles_ru: tuple[_TEXT, ...] = ()
+
+    @model_validator(mode="after")
+    def _told(self) -> Question:
+        if any(len(titles) not in (0, len(self.choices)) for titles in (self.titles, self.titles_ru)):
+            raise ValueError("each choice has a title")
+        return self
 
 
 class Declaration(Record):
@@ -163,7 +172,7 @@ def checked(profile: FormProfile, answers: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             faults += of_validation(error, f"body.answers.{name}").errors
             continue
-        if question.type == "choice" and value not in question.choices:
+        if question.choices and value not in question.choices:
             faults.append(_fault(name, "choice", f"use one of: {', '.join(question.choices)}"))
     if faults:
         raise Invalid("answers are not acceptable; errors names each", faults)

@@ -89,6 +89,7 @@ def ask(request: Request, profile: FormProfile, answers: Mapping[str, Any]) -> d
     """
     missing = [question.model_dump(mode="json") for question in profiles.unanswered(profile, answers)]
     read = profiles.checked(profile, answers)
+    _check_tenant(request, profile, read)
     if missing:
         return {"would_create": [], "decision": None, "missing": missing, "digest": None}
     spelled = profiles.spell(profile, read)
@@ -99,6 +100,20 @@ def ask(request: Request, profile: FormProfile, answers: Mapping[str, Any]) -> d
         "missing": [],
         "digest": profiles.digest(profile, request.tenant.id, spelled, decision),
     }
+
+
+def _check_tenant(request: Request, profile: FormProfile, answers: Mapping[str, Any]) -> None:
+    """Refuse a class of organisation that the tenant has not declared: decisions read the declared one.
+
+    Raises:
+        Invalid: with the call that declares it.
+    """
+    declared = request.tenant.tenant_class
+    for question in profile.question:
+        given = answers.get(question.name)
+        if question.type == "tenant_class" and given not in (None, declared):
+            text = f'the tenant is declared as {declared}; PATCH /v1/tenant {{"tenant_class": "{given}"}} changes that'
+            raise invalid(f"body.answers.{question.name}", "declared_otherwise", text)
 
 
 def accept(
