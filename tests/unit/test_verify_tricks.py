@@ -10,7 +10,7 @@ import pytest
 
 from tests.fixtures.audit import make
 from tests.fixtures.audit.make import Log
-from tests.support.bundles import SIZE, USUAL, first_main, forged, full, raw_tar, run, second, selection, unpacked
+from tests.support.bundles import LAW, SIZE, USUAL, first_main, forged, full, raw_tar, run, second, selection, unpacked
 
 FIRST = 0
 """Where the header of the manifest begins."""
@@ -21,6 +21,18 @@ def header(place: int, text: bytes, checksum: bytes = b"%06o\0 ") -> bytes:
     data = bytearray(make.tar(full()))
     data[place : place + len(text)] = text
     data[148:156] = checksum % (sum(data[:148]) + sum(data[156:512]) + 8 * ord(" "))
+    return bytes(data)
+
+
+def split() -> bytes:
+    """The usual bundle, the name of its law parted at the slash as ustar lets names be."""
+    data = bytearray(make.tar(full()))
+    place = data.rindex(LAW.encode())  # the manifest names it first
+    folder, _, name = LAW.encode().partition(b"/")
+    data[place : place + 100] = name.ljust(100, b"\0")
+    data[place + 345 : place + 345 + len(folder)] = folder
+    data[place + 148 : place + 156] = b" " * 8
+    data[place + 148 : place + 156] = b"%06o\0 " % sum(data[place : place + 512])
     return bytes(data)
 
 
@@ -68,6 +80,7 @@ TRICKS: dict[str, tuple[Callable[[], bytes], int]] = {
     "checksum: seven digits": (lambda: header(0, b"", b"%07o\0"), 0),
     "checksum: spaces": (lambda: header(0, b"", b"%7o "), 0),
     "name: a prefix": (lambda: header(345, b"folder"), 4),
+    "name: its folder as a prefix": (split, 4),
     "name: latin-1": (lambda: header(0, b"manifest.js\xf6n\0"), 4),
     "name: something behind the NUL": (lambda: header(20, b"x"), 4),
     "name: an Arabic digit": (lambda: raw_tar(*unpacked(make.tar(full())), ("checkpoints/\u0664", b"x")), 4),
