@@ -175,6 +175,26 @@ def test_a_page_says_of_a_rule_that_it_is_in_doubt(
     assert said in page.write(told, lang)
 
 
+@pytest.mark.parametrize(("lang", "title"), [("en", "title"), ("ru", "title_ru")])
+@pytest.mark.parametrize("kind", ["held", "transfer"])
+def test_a_page_shows_the_obligations_of_each_line(
+    story: tuple[Door, dict[str, Any], Path], tmp_path: Path, lang: str, title: str, kind: str
+) -> None:
+    out = tmp_path / "report.json"
+    report(story, out, "--format", "json", *EVER)
+    told = json.loads(out.read_text("utf-8"))
+    line = next(line for one in told["data"] for line in one["lines"] if line["line"] == kind)
+    known = line["rules"][0]
+    duty = {**known, "code": "file-art22-notice", "rule": "RU.22", "title": "File a <notice>", "title_ru": "Подайте"}
+    line["obligations"] = []
+    assert duty[title] not in Seen(page.write(told, lang)).text
+
+    line["obligations"] = [duty]
+
+    shown = Seen(page.write(told, lang)).text
+    assert duty[title] in shown and "RU.22" in shown
+
+
 def test_names_stay_text_and_nothing_is_fetched(story: tuple[Door, dict[str, Any], Path], tmp_path: Path) -> None:
     out = tmp_path / "page.html"
 
