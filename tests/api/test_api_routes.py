@@ -105,6 +105,22 @@ def test_route_is_replaced_and_patched(tenant: Api) -> None:
     assert replaced.json["created_at"] == patched.json["created_at"]
 
 
+def test_a_patch_keeps_the_fields_of_a_pattern_that_it_does_not_name_as_described(tenant: Api) -> None:
+    tenant.connect()
+    path = f"/v1/routes/{tenant.made['route']}"
+    narrow = {"kind": ["message"], "source": [tenant.made["source"]]}
+    assert tenant.call("PATCH", path, {"pattern": narrow}).json["pattern"] == narrow
+
+    narrower = tenant.call("PATCH", path, {"pattern": {"channel": ["telegram"]}}).json["pattern"]
+    wider = tenant.call("PATCH", path, {"pattern": {"source": None}}).json["pattern"]
+
+    assert narrower == {**narrow, "channel": ["telegram"]}
+    assert wider == {"kind": ["message"], "channel": ["telegram"]}
+    schemas = tenant.get("/openapi.json").json["components"]["schemas"]
+    described = schemas["RoutePatch"]["properties"]["pattern"]["description"]
+    assert "PATCH keeps a field of it that is not named, null removes it" in described.replace("`", "")
+
+
 def test_a_pattern_that_never_matches_is_refused_everywhere_and_its_stored_route_can_be_disabled(tenant: Api) -> None:
     tenant.connect()
     route = tenant.get(f"/v1/routes/{tenant.made['route']}").json
