@@ -353,7 +353,7 @@ def configuration_of(data: Any) -> Any:
     found = {each["id"]: each.get("recipient") for each in read["destinations"]}
     need(isinstance(read["destinations"], list))
     need(all(isinstance(id, str) and (to is None or isinstance(to, dict)) for id, to in found.items()))
-    return found, read.get("schema") == "waybill.config/1" and set(read) - {"switches"} == CONFIGURATION
+    return found, read.get("schema") == "waybill.config/1" and set(read) - {"switches", "lost"} == CONFIGURATION
 
 
 class Check:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import times
 from ..core.tenant.activity import Activity
+from ..core.tenant.configuration import UnreadableRecord
 from ..core.tenant.operational import source_id
 from ..core.tenant.switches import RULE as SWITCH
 from ..runtime import Runtime
@@ -95,3 +96,8 @@ def record_ends(runtime: Runtime, tenant: str, record: str, kind: str, last: dat
     type = "record.expired" if days == 0 else "record.expiring"
     data = {"record": record, "kind": kind, "valid_until": last.isoformat(), "days": days}
     notify(runtime, tenant, type, data, f"{record}\n{last}\n{days}", record.partition(".")[0])
+
+
+def record_unreadable(runtime: Runtime, tenant: str, one: UnreadableRecord) -> None:
+    """Tell the tenant that a stored record is not of the form that this version reads, and how to cure that."""
+    notify(runtime, tenant, "record.unreadable", one.document(), f"{one.record}\n{one.field}", one.record)

@@ -20,35 +20,22 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.errors import NotFound, PreconditionFailed
-from ..core.tenant.configuration import Configuration
+from ..core.tenant.configuration import WHOLE, Configuration, UnreadableRecord
 from ..core.tenant.operational import source_of
-from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source, Tenant
-from ..core.tenant.switches import Switch
+from ..core.tenant.records import ApiKey, Basis, Recipient, Tenant
 from .items import Item, Table, batch_get
 from .keys import KeyStore
-from .records import LOOKUP_S, RecordRow, parse, sealing_context
+from .records import LOOKUP_S, RECORDS, RecordRow, collect, parse, readable, sealing_context
 from .snapshot import Snapshot
 
 RELOAD_S = 60
 CACHE = 500
-
-RECORDS: Mapping[str, type[Record]] = {
-    "src": Source,
-    "rcp": Recipient,
-    "dst": Destination,
-    "rte": Route,
-    "bas": Basis,
-    "key": ApiKey,
-    "swi": Switch,
-}
-"""The kind of record stored under each prefix."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +133,8 @@ class ConfigStore:
             if kind == "src":
                 self.delete_lookup(record_id)
             elif kind == "key":
-                self.delete_lookup(f"hash#{parse(ApiKey, row['doc']).secret_sha256}")
+                key = readable(ApiKey, row["doc"])  # the lookup of an unreadable key leads to nothing from now on
+                self.delete_lookup(f"hash#{key.secret_sha256 if key is not None else ''}")
             self._table.delete({"pk": tenant, "sk": row["sk"]})
         self._table.delete({"pk": tenant, "sk": "tenant"})
         self._table.delete({"pk": "tenants", "sk": tenant})
@@ -166,11 +154,10 @@ class ConfigStore:
         rows = {r["sk"]: r for r in batch_get(self._table.client, places, self._table.region)[self._table.name]}
         if len(rows) < len(places):
             return None
-        record = parse(Tenant, rows["tenant"]["doc"])
-        if record.state != "active":
+        record, own = parse(Tenant, rows["tenant"]["doc"]), readable(ApiKey, rows[f"key#{key}"]["doc"])
+        if record.state != "active" or own is None:
             return None
-        keys = self._keys.of(tenant)
-        return Holder(RecordRow(record, rows["tenant"]["version"]), parse(ApiKey, rows[f"key#{key}"]["doc"]), keys)
+        return Holder(RecordRow(record, rows["tenant"]["version"]), own, self._keys.of(tenant))
 
     # Records
 
@@ -211,7 +198,8 @@ class ConfigStore:
     def kept_version(self, tenant: str, recipient: str, version: int) -> Recipient | None:
         """Return an earlier version of a recipient, as it was declared; None where none was kept."""
         item = self._table.get({"pk": tenant, "sk": f"rcp#{recipient}#v{version}"})
-        return parse(Recipient, item["doc"]) if item else None
+        kept: Recipient | None = readable(Recipient, item["doc"]) if item else None
+        return kept
 
     def withdraw(self, tenant: str, basis: Basis) -> Basis:
         """Store a basis's withdrawal beside it, once; return the basis as it is stored from now on."""
@@ -222,8 +210,8 @@ class ConfigStore:
 
     def _withdrawn(self, tenant: str, basis: Basis) -> Basis:
         item = self._table.get({"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"})
-        stored: Basis = parse(Basis, item["doc"]) if item else basis
-        return stored
+        stored: Basis | None = readable(Basis, item["doc"]) if item else basis
+        return stored if stored is not None else basis
 
     def replace(self, tenant: str, record: Any, expected: int, secrets: Any = None) -> int:
         """Store a changed record; sealed secrets stay as they are where ``secrets`` is None.
@@ -252,14 +240,14 @@ class ConfigStore:
         self._table.delete({"pk": tenant, "sk": f"{record_id[:3]}#{record_id}"})
         self.count_again(tenant)
 
-    def to_delete(self, tenant: str, record_id: str) -> RecordRow:
-        """Return the record to delete. If it is gone already, count the change and raise.
+    def to_change(self, tenant: str, record_id: str) -> RecordRow:
+        """Return the record to delete or replace, None in its row where it cannot be read. If it is gone, count the change and raise.
 
         Raises:
             NotFound: there is none, or it is another tenant's.
         """
         try:
-            return self.get(tenant, record_id)
+            return self._row(tenant, record_id)
         except NotFound:
             self.count_again(tenant)
             raise
@@ -268,15 +256,28 @@ class ConfigStore:
         """Return a record of a tenant.
 
         Raises:
-            NotFound: there is none, or it is another tenant's.
+            NotFound: there is none, it is another tenant's, or it cannot be read.
         """
+        row = self._row(tenant, record_id)
+        if row.record is None:
+            raise NotFound(f"this record counts as absent: {UnreadableRecord(record_id, WHOLE, '').supply()}")
+        return row
+
+    def _row(self, tenant: str, record_id: str) -> RecordRow:
         kind = record_id[:3]
         item = self._table.get({"pk": tenant, "sk": f"{kind}#{record_id}"}) if kind in RECORDS else None
         if item is None:
             raise NotFound("no such resource")
-        record = parse(RECORDS[kind], item["doc"])
-        record = self._withdrawn(tenant, record) if kind == "bas" else record
+        record = readable(RECORDS[kind], item["doc"])
+        record = self._withdrawn(tenant, record) if kind == "bas" and record is not None else record
         return RecordRow(record, item["version"], item.get("sealed"))
+
+    def ids(self, tenant: str, kind: str) -> Iterator[str]:
+        """Yield the ids of a tenant's records of a kind, readable or not."""
+        for item in self._table.query("pk = :p AND begins_with(sk, :k)", {":p": tenant, ":k": f"{kind}#"}):
+            _, record_id, *rest = item["sk"].split("#")
+            if not rest:
+                yield record_id
 
     def list(self, tenant: str, kind: str, after: str = "", limit: int | None = None) -> Iterator[RecordRow]:
         """Yield a tenant's records of a kind in order of their ids, which is the order of creation, starting after ``after``.
@@ -290,13 +291,13 @@ class ConfigStore:
         for item in self._table.query("pk = :p AND sk BETWEEN :a AND :z", bound, limit=limit):
             _, _, *rest = item["sk"].split("#")
             if rest == ["withdrawal"] and waiting is not None:
-                waiting = RecordRow(parse(Basis, item["doc"]), waiting.version)
+                waiting = RecordRow(readable(Basis, item["doc"]), waiting.version)
             if rest:
                 continue
-            if waiting is not None:
+            if waiting is not None and waiting.record is not None:
                 yield waiting
-            waiting = RecordRow(parse(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
-        if waiting is not None:
+            waiting = RecordRow(readable(RECORDS[kind], item["doc"]), item["version"], item.get("sealed"))
+        if waiting is not None and waiting.record is not None:
             yield waiting
 
     def secrets(self, tenant: str, record_id: str, sealed: bytes | None) -> Any:
@@ -354,35 +355,19 @@ class ConfigStore:
         record = parse(Tenant, item["doc"])
         if record.state != "active":
             raise NotFound("the tenant is closed")
-        found: dict[str, dict[str, Any]] = {kind: {} for kind in RECORDS}
-        sealed: dict[str, bytes] = {}
-        withdrawn, notices = dict[str, datetime](), set[str]()
-        for row in self._table.query("pk = :p", {":p": tenant}):
-            kind, *rest = row["sk"].split("#")
-            if kind == "notice":
-                notices.add(rest[0])
-            if kind not in found or not rest:
-                continue
-            if rest[1:] == ["withdrawal"]:
-                withdrawn[rest[0]] = parse(Basis, row["doc"]).withdrawn_at
-            elif len(rest) == 1:
-                found[kind][rest[0]] = parse(RECORDS[kind], row["doc"])
-                if row.get("sealed"):
-                    sealed[rest[0]] = row["sealed"]
-        for basis, at in withdrawn.items():
-            if basis in found["bas"]:
-                found["bas"][basis] = found["bas"][basis].model_copy(update={"withdrawn_at": at})
+        found = collect(self._table.query("pk = :p", {":p": tenant}))
         own = source_of(record)
         configuration = Configuration(
             tenant=record,
             version=item["config_version"],
-            sources={**found["src"], own.id: own},
-            recipients=found["rcp"],
-            destinations=found["dst"],
-            routes=found["rte"],
-            bases=found["bas"],
-            switches=found["swi"],
-            shared_notices=frozenset(notices),
+            sources={**found.of["src"], own.id: own},
+            recipients=found.of["rcp"],
+            destinations=found.of["dst"],
+            routes=found.of["rte"],
+            bases=found.of["bas"],
+            switches=found.of["swi"],
+            shared_notices=frozenset(found.notices),
+            lost=frozenset(found.lost),
         )
         region, consents = self._table.region, bool(item.get("consents"))
         return Snapshot(
@@ -390,7 +375,7 @@ class ConfigStore:
             self._keys.of(tenant),
             region,
             self._now(),
-            sealed,
+            found.sealed,
             consents=consents,
             published=item.get("published"),
         )

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from ..core.errors import NotFound, OurError, PreconditionFailed
 from ..core.tenant.consents import Consent, Withdrawal
 from .items import BATCH_GET, Item, Table, batch_get
-from .records import parse
+from .records import readable
 
 OF_ONE_PERSON = 100
 """A row holds 400 KB; a consent takes about one."""
@@ -37,8 +38,9 @@ class ConsentStore:
         return self.table.name, {"pk": person, "sk": "consents"}
 
     def read(self, item: Item | None) -> tuple[Consent, ...]:
-        """Open a person's row; none where there is none."""
-        return tuple(parse(Consent, json.dumps(one)) for one in json.loads(item["doc"])) if item else ()
+        """Open a person's row; none where there is none. A consent that cannot be read is no ground."""
+        read = (readable(Consent, json.dumps(one)) for one in json.loads(item["doc"])) if item else ()
+        return tuple(consent for consent in read if consent is not None)
 
     def of_person(self, person: str) -> tuple[Consent, ...]:
         """Return all consents of a person, including withdrawn ones."""
@@ -88,26 +90,25 @@ class ConsentStore:
         """Return a consent.
 
         Raises:
-            NotFound: the tenant has none with this id.
+            NotFound: the tenant has none with this id, or it cannot be read.
         """
         item = self._item(tenant, consent_id)
         end = self.table.get({"pk": f"{tenant}#consents", "sk": f"{consent_id}#withdrawal"})
-        return _whole(item, end)
+        consent = _whole(item, end)
+        if consent is None:
+            raise NotFound("this consent cannot be read, and counts as absent")
+        return consent
 
     def list(self, tenant: str, after: str, limit: int) -> Iterator[Consent]:
         """Yield a tenant's consents in order of their ids, starting after ``after``."""
         waiting: Item | None = None
         bound = {":p": f"{tenant}#consents", ":a": f"{after}$" if after else " "}  # "$" is the character after "#"
-        for item in self.table.query("pk = :p AND sk > :a", bound, limit=limit):
-            if item["sk"].endswith("#withdrawal") and waiting is not None:
-                yield _whole(waiting, item)
-                waiting = None
-                continue
-            if waiting is not None:
-                yield _whole(waiting, None)
-            waiting = item
-        if waiting is not None:
-            yield _whole(waiting, None)
+        for item in chain(self.table.query("pk = :p AND sk > :a", bound, limit=limit), (None,)):
+            ends = item if item is not None and item["sk"].endswith("#withdrawal") else None
+            consent = _whole(waiting, ends) if waiting is not None else None
+            if consent is not None:
+                yield consent
+            waiting = item if ends is None else None
 
     def merge(self, person: str, consents: Iterable[Consent]) -> None:
         """Merge a consent or withdrawal into the person's row, so that decisions count it.
@@ -119,12 +120,14 @@ class ConsentStore:
         for _ in range(TRIES):
             item = self.table.get(key)
             mine = {c.id: c for c in self.read(item)}
+            lost = [one for one in json.loads(item["doc"]) if one.get("id") not in mine] if item else []
             for consent in consents:
                 before = mine.get(consent.id)
                 mine[consent.id] = before if before is not None and before.withdrawal is not None else consent
             if len(mine) > OF_ONE_PERSON:
                 raise PreconditionFailed(f"a person has at most {OF_ONE_PERSON} consents")
-            doc = json.dumps([json.loads(mine[id].model_dump_json()) for id in sorted(mine)], separators=(",", ":"))
+            told = [json.loads(mine[id].model_dump_json()) for id in sorted(mine)]
+            doc = json.dumps([*lost, *told], separators=(",", ":"))
             if item is None:
                 done = self.table.insert({**key, "doc": doc, "version": 1})
             else:
@@ -153,12 +156,17 @@ class ConsentStore:
         for item in list(self.table.query("pk = :p", {":p": f"{tenant}#consents"})):
             if "person" in item:
                 self.table.delete({"pk": item["person"], "sk": "consents"})
-                notice = parse(Consent, item["doc"]).notice_sha256
+                consent: Consent | None = readable(Consent, item["doc"])
+                notice = consent.notice_sha256 if consent is not None else ""
                 for use in list(self.table.query("pk = :p", {":p": f"{tenant}#notice#{notice}"})):
                     self.table.delete({"pk": use["pk"], "sk": use["sk"]})
             self.table.delete({"pk": item["pk"], "sk": item["sk"]})
 
 
-def _whole(item: Item, end: Item | None) -> Consent:
-    consent: Consent = parse(Consent, item["doc"])
-    return consent if end is None else consent.model_copy(update={"withdrawal": parse(Withdrawal, end["doc"])})
+def _whole(item: Item, end: Item | None) -> Consent | None:
+    """Return a consent with its withdrawal; None where one of both cannot be read."""
+    consent: Consent | None = readable(Consent, item["doc"])
+    withdrawal: Withdrawal | None = readable(Withdrawal, end["doc"]) if end is not None else None
+    if consent is None or (end is not None and withdrawal is None):
+        return None
+    return consent if end is None else consent.model_copy(update={"withdrawal": withdrawal})

@@ -36,11 +36,13 @@ class UnreadableRecord:
     @property
     def path(self) -> str:
         """Where a decision names it among what is missing."""
-        return f"bases.{self.record}.{self.field}"
+        return f"{_PLACES[self.record[:3]]}.{self.record}.{self.field}"
 
     def supply(self) -> str:
         """Return the call that cures it."""
-        if self.record.endswith(_CONTRACT):
+        if self.field == WHOLE:
+            remedy = _CURES[self.record[:3]].format(id=self.record)
+        elif self.record.endswith(_CONTRACT):
             remedy = f"PUT /v1/recipients/{self.record.removesuffix(_CONTRACT)} with a contract whose {self.field} {self.says}"
         elif self.field == _TOO_MANY:
             remedy = f"withdraw records that are over (POST /v1/bases/{{id}}/withdrawal): {self.record} {self.says}"
@@ -64,6 +66,20 @@ class RecordExpiry:
     day: date
 
 
+WHOLE = "record"
+"""Stands for the field of a record that cannot be read at all: it is not of the form that this version reads."""
+_PLACES: Mapping[str, str] = {
+    "bas": "bases", "dst": "destinations", "rcp": "bases", "rte": "routes", "src": "sources", "swi": "switches",
+}  # fmt: skip
+_CURES: Mapping[str, str] = {
+    "bas": "declare the record again (POST /v1/bases): {id} cannot be read",
+    "key": "DELETE /v1/keys/{id}: it cannot be read, and opens nothing",
+    "dst": "make the destination again (POST /v1/destinations) and lead its routes there: {id} cannot be read",
+    "rcp": "PUT /v1/recipients/{id} with the whole record: it cannot be read",
+    "rte": "DELETE /v1/routes/{id} and make the route again (POST /v1/routes): it cannot be read",
+    "src": "connect the account again (POST /v1/sources): {id} cannot be read",
+    "swi": "DELETE /v1/switches/{id}: it cannot be read, and stops every delivery until then",
+}
 _CONTRACT = ".contract"
 _TOO_MANY = "too_many"
 _NEVER = "~"
@@ -95,7 +111,7 @@ class Configuration:
     """The part of one tenant's declarations that a plan reads, as of one configuration version.
 
     ``shared_notices`` are the notices on which consents for more than one recipient were given. Entries hold their effect, so
-    the document leaves them out. ``declared`` are the bases of a configuration that was read back from its document, where
+    the document leaves them out. ``lost`` are stored records that are not of their form. ``declared`` are the bases of a configuration that was read back from its document, where
     contracts stand among them; None in any other.
     """
 
@@ -108,6 +124,7 @@ class Configuration:
     bases: Mapping[str, Basis] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
     shared_notices: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
     declared: BasisDocuments | None = None
 
     @cached_property
@@ -147,6 +164,7 @@ class Configuration:
             live = (b["id"] for b in ranked[RECORDS_MAX:] if "withdrawn_at" not in b)
             unreadable |= {id: UnreadableRecord(id, _TOO_MANY, says) for id in live}
         kept = BasisDocuments(b for b in found if b["id"] not in unreadable and b["id"] not in left_out)
+        unreadable |= {id: UnreadableRecord(id, WHOLE, "cannot be read") for id in self.lost}
         return kept, tuple(unreadable[id] for id in sorted(unreadable))
 
     @cached_property
@@ -163,9 +181,17 @@ class Configuration:
         )
 
     def unreadable_of(self, route: Route) -> tuple[UnreadableRecord, ...]:
-        """The records that a route could rest on if they could be read: those it names, and contracts."""
+        """The records that a route could rest on if they could be read: those it names, contracts, and switches."""
         named = None if route.bases is None else frozenset(route.bases)
-        return tuple(u for u in self.unreadable if named is None or u.record in named or u.record.endswith(_CONTRACT))
+        destination = self.destinations.get(route.destination)
+        leads_to = {route.destination, destination.recipient if destination is not None else None}
+
+        def counts(one: UnreadableRecord) -> bool:
+            if one.record[:3] == "bas":
+                return named is None or one.record in named
+            return one.record in leads_to or one.record.endswith(_CONTRACT) or one.record[:3] == "swi"
+
+        return tuple(one for one in self.unreadable if counts(one))
 
     def bases_of(self, route: Route) -> BasisDocuments:
         """The bases that a route may rest on: those it names, and contracts; all where it names none."""
@@ -212,7 +238,8 @@ class Configuration:
         if recipient is None:
             unknown = dict.fromkeys(("entity_country", "role", "classes", "onward"))
             id = destination.recipient if destination else "unknown"
-            return {"id": id, "processing_countries": processing, "granted": False, **unknown}
+            granted = None if {name, id} & self.lost else False  # a record that cannot be read may hold the grant
+            return {"id": id, "processing_countries": processing, "granted": granted, **unknown}
         return {
             "id": recipient.id,
             "entity_country": recipient.entity_country,
@@ -272,7 +299,8 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
         return sorted(records, key=lambda r: str(r.id))
 
     # What few tenants have stands here only where there is any.
-    rare = {"switches": [s.document() for s in by_id(configuration.switches.values())]}
+    switches = [s.document() for s in by_id(configuration.switches.values())]
+    rare: dict[str, list[Any]] = {"switches": switches, "lost": sorted(configuration.lost)}
     return {
         **{name: values for name, values in rare.items() if values},
         "schema": "waybill.config/1",

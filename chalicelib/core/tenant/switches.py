@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
+from .. import times
 from ..event.event import Time
 from ..event.messengers import MESSENGERS, own_messenger
 from .dates import Instant
@@ -16,6 +17,9 @@ from .records import Label, Record
 
 RULE: Mapping[str, str] = {"id": "TENANT.switch", "verdict": "refused", "ref": "tenant's own switch"}
 """The rule id of a transfer that a switch refused; every rules pack lists it."""
+
+EVERY = "*"
+"""The value of a switch that stops every delivery. No request can name it."""
 
 Scope = Literal["channel", "country", "recipient", "destination"]
 
@@ -43,6 +47,8 @@ class Switch(SwitchSettings):
         """
         if self.until is not None and self.until <= now:
             return False
+        if self.value == EVERY:
+            return True
         recipient = facts["recipient"]
         parties = (recipient, *(recipient["onward"] or ()))
         touched: Mapping[str, Iterable[str | None]] = {
@@ -78,3 +84,8 @@ def stopped_by(
 ) -> Switch | None:
     """Return the first switch, in order of ids, that stops a delivery; None where none does."""
     return next((switches[id] for id in sorted(switches) if switches[id].stops(destination, facts, now)), None)
+
+
+def unreadable_switch(id: str) -> Switch:
+    """Return the switch that stands for a stored one that cannot be read. It stops all: the stored one may have stopped anything."""
+    return Switch(id=id, created_at=times.EARLIEST, scope="destination", value=EVERY, reason="cannot be read")

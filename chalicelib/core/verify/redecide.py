@@ -102,6 +102,7 @@ def _read(document: Mapping[str, Any]) -> Configuration:
         recipients={r.id: r for r in recipients},
         destinations={d.id: d for d in destinations},
         routes={r.id: r for r in routes},
+        lost=frozenset(document.get("lost", ())),
         declared=bases,
     )
 

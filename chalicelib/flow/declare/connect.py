@@ -350,7 +350,7 @@ def delete_destination(request: Request, destination_id: str) -> None:
     Raises:
         Conflict: a route leads to it.
     """
-    request.runtime.config.to_delete(request.tenant.id, destination_id)
+    request.runtime.config.to_change(request.tenant.id, destination_id)
     routes = request.runtime.config.snapshot(request.tenant.id).configuration.routes
     if any(r.destination == destination_id for r in routes.values()):
         raise Conflict("routes lead to this destination; delete or change them first")

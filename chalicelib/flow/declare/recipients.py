@@ -44,16 +44,17 @@ def create_recipient(request: Request, settings: RecipientSettings) -> RecordRow
 def replace_recipient(
     request: Request, recipient_id: str, settings: RecipientSettings, expected: int | None
 ) -> RecordRow:
-    """Declare a new version of a recipient; the earlier ones are kept."""
-    row = request.runtime.config.get(request.tenant.id, recipient_id)
-    old: Recipient = row.record
-    request.runtime.config.keep_version(request.tenant.id, old)
+    """Declare a new version of a recipient; the earlier ones are kept, and one that cannot be read is replaced."""
+    row = request.runtime.config.to_change(request.tenant.id, recipient_id)
+    old: Recipient | None = row.record
+    if old is not None:
+        request.runtime.config.keep_version(request.tenant.id, old)
     new = Recipient(
         **dict(settings),
         **_granted(settings, request, old),
-        id=old.id,
-        version=old.version + 1,
-        created_at=old.created_at,
+        id=recipient_id,
+        version=(old.version if old is not None else row.version) + 1,
+        created_at=old.created_at if old is not None else request.at,
     )
     row = changed(request, row, new, expected, "changed")
     wake_held(request)

@@ -109,7 +109,7 @@ def change_route(request: Request, route_id: str, settings: RouteSettings, expec
 
 def delete_route(request: Request, route_id: str) -> None:
     """Delete a route: nothing matches it from now on, and what still waits along it ends with ``no_destination``."""
-    request.runtime.config.to_delete(request.tenant.id, route_id)
+    request.runtime.config.to_change(request.tenant.id, route_id)
     before = hash_now(request)
     request.runtime.config.delete(request.tenant.id, route_id)
     noted(request, route_id, "removed", before)

@@ -53,7 +53,7 @@ def release(request: Request, switch_id: str) -> None:
     Raises:
         NotFound: there is none with this id.
     """
-    request.runtime.config.to_delete(request.tenant.id, switch_id)
+    request.runtime.config.to_change(request.tenant.id, switch_id)
     before = hash_now(request)
     request.runtime.config.delete(request.tenant.id, switch_id)
     noted(request, switch_id, "removed", before)

@@ -91,6 +91,8 @@ def deliver(
         return EndedTransfer()  # erased: that act's entry ends all transfers of the event
     destination = snapshot.configuration.destinations.get(task.destination)
     route = snapshot.configuration.routes.get(task.route)
+    if {task.destination, task.route} & snapshot.configuration.lost:  # they are not gone: it waits until they are cured
+        return WaitingTransfer(now + LOOK_AGAIN, task, state.made)
     if destination is None or route is None:
         if task.decision == "held":  # not allowed to leave, hence not attempted
             return expire(batch, task, "removed", now)

@@ -97,8 +97,8 @@ def _erase(runtime: Runtime, record: Tenant) -> None:
     runtime.audit.append(entry)
     notify_sealer(runtime)
     tell_all(runtime, tenant, now)
-    for row in runtime.config.list(tenant, "dst"):
-        runtime.destination_state.let_go(tenant, row.record.id, now)
+    for destination in runtime.config.ids(tenant, "dst"):
+        runtime.destination_state.let_go(tenant, destination, now)
     runtime.consents.erase(tenant)
     runtime.lifetimes.erased(tenant)
     runtime.off_record_intervals.erase(tenant)

@@ -1,4 +1,7 @@
-"""Warn a tenant before a declared record ends, when it has ended, and of a source that is silent. Each hour's sweep calls this."""
+"""Warn a tenant before a declared record ends, when it has ended, of an unreadable one, and of a source that is silent.
+
+Each hour's sweep calls this.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import datetime
 
 from ...core.event.event import OPERATIONAL
 from ...core.tenant.activity import UNSUBSCRIBES_AFTER_H, Activity
-from ...core.tenant.configuration import Configuration, RecordExpiry
+from ...core.tenant.configuration import WHOLE, Configuration, RecordExpiry
 from ...core.tenant.records import Source
 from ...runtime import Runtime
 from .. import notices, source_counts
@@ -36,11 +39,17 @@ def tell(runtime: Runtime, tenant: str, now: datetime) -> None:
     """
     configuration = runtime.config.snapshot(tenant).configuration
     found, silences = list(due(configuration, now)), list(_silences(runtime, configuration))
-    told = runtime.lifetimes.told(tenant) if found or silences else frozenset()
+    lost = [one for one in configuration.unreadable if one.field == WHOLE]
+    told = runtime.lifetimes.told(tenant) if found or silences or lost else frozenset()
     for source, activity in silences:
         name = f"{source.id}#{activity.last_received_at}"
         if name not in told:
             notices.silent(runtime, tenant, source.id, activity, UNSUBSCRIBES_AFTER_H.get(source.channel))  # 1
+            runtime.lifetimes.tell(tenant, name, now)  # 2
+    for one in lost:
+        name = f"{one.record}#{WHOLE}"
+        if name not in told:
+            notices.record_unreadable(runtime, tenant, one)  # 1
             runtime.lifetimes.tell(tenant, name, now)  # 2
     for end, mark in found:
         name = f"{end.record}#{end.day.isoformat()}#{mark}"
