@@ -36,7 +36,7 @@ def plain_text(document: str) -> str:
 
 
 def _pieces(document: str) -> Iterator[str]:
-    # Whatever is not closed ends the text. Behind the last ">" nothing is, so every tag before it has an end.
+    # An unclosed tag ends the text. The text is cut behind the last ">", so every tag before it is closed.
     last = document.rfind(">") + 1
     at = 0
     while found := _MARKUP.search(document, at, last):

@@ -11,7 +11,7 @@ from chalicelib.store.entries import Entries
 from tests.support.api_cell import Api, acts
 
 LONG_AGO = "2000-01-01T00:00:00Z"
-SOMEBODY = "sub_" + "0" * 26
+SUBJECT = "sub_" + "0" * 26
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("path", ["/v1/audit/entries", f"/v1/audit/entries?subject={SOMEBODY}"])
+@pytest.mark.parametrize("path", ["/v1/audit/entries", f"/v1/audit/entries?subject={SUBJECT}"])
 def test_request_makes_few_queries_however_far_back_it_asks(tenant: Api, calls: list[str], path: str) -> None:
     tenant.connect()
     calls.clear()

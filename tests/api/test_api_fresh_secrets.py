@@ -1,4 +1,4 @@
-"""An idempotency key that is used again after a day makes another secret, whatever secret the request makes."""
+"""An idempotency key that is used again after a day makes another secret, for every kind of secret."""
 
 from __future__ import annotations
 

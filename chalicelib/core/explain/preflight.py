@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -250,27 +250,14 @@ def _stating(basis: Mapping[str, Any], id: str, field: str, law: Law, facts: Fac
 def _texts(kind: str, code: str | None, law: Law) -> dict[str, str]:
     """Return the texts that a record of a kind states: those that a permit or a requirement of the law asks for."""
     texts: dict[str, str] = {}
-    codes = [file.code for file in law.files if code in (None, file.code)]
-    for rule in (row for known in codes for row in law.file(known).table.get("rule", ())):
-        for wanted in _records_in([rule.get("when", {}), rule.get("require", {})]):
-            for name in (n for n in _TEXTS if n in wanted and kind in _listed(wanted["kind"])):
-                if rule["kind"] in ("permit", "require"):
-                    texts[name] = texts.get(name, "") or _listed(wanted[name])[0]
-                else:
-                    texts.setdefault(name, "")
+    files = law.asked_of_records if code is None else (code,) if code in law.asked_of_records else ()
+    for rule_kind, wanted in (row for file in files for row in law.asked_of_records[file]):
+        for name in (n for n in _TEXTS if n in wanted and kind in _listed(wanted["kind"])):
+            if rule_kind in ("permit", "require"):
+                texts[name] = texts.get(name, "") or _listed(wanted[name])[0]
+            else:
+                texts.setdefault(name, "")
     return {name: text or _FILED for name, text in texts.items()}
-
-
-def _records_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every ``basis`` table anywhere in conditions."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("basis"), Mapping):
-            yield value["basis"]
-        for inner in value.values():
-            yield from _records_in(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _records_in(inner)
 
 
 def _listed(value: Any) -> list[str]:

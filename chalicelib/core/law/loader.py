@@ -70,6 +70,11 @@ class Law:
         """The jurisdictions of which some rule turns on how many people there are."""
         return frozenset(f.code for f in (self.any, *self.files) if _reads(f.table.get("rule", ()), _is_volume))
 
+    @cached_property
+    def asked_of_records(self) -> Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]]:
+        """The conditions on records in each jurisdiction's rules, each with the kind of its rule."""
+        return {f.code: tuple(_asked_of_records(f.table.get("rule", ()))) for f in self.files}
+
     def file(self, code: str) -> LawFile:
         """Return the file of a jurisdiction that this law has."""
         return next(f for f in (self.any, *self.files) if f.code == code)
@@ -95,6 +100,24 @@ class Law:
     def document(self) -> dict[str, Any]:
         """Return ``waybill.law/1``: the files as JSON, and every id that a decision can name with its time in force."""
         return _document(self.version, (self.any, *self.files))
+
+
+def _asked_of_records(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for rule in rules:
+        for found in _records_in([rule.get("when", {}), rule.get("require", {})]):
+            yield rule["kind"], found
+
+
+def _records_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every ``basis`` table anywhere in conditions."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("basis"), Mapping):
+            yield value["basis"]
+        for inner in value.values():
+            yield from _records_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _records_in(inner)
 
 
 def _standing(provision: Provision | None) -> dict[str, Any]:
