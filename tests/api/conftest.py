@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from chalicelib.runtime import Runtime, install
 from chalicelib.store.region import Clients
 from infra.cell import engines, local
+from simulation.sqs import Sqs
 from simulation.tables import Tables, without_wire
 from tests.support.api_cell import Api, Clock
 from tests.support.planted import nothing_planted_in_a_log
@@ -31,7 +33,11 @@ def cell() -> Iterator[Api]:
     ):
         clock = Clock()
 
+        queues = Sqs(settings.region, time.time)
+
         def client(service: str, region: str) -> Any:
+            if service == "sqs":
+                return queues
             made = engine.make_client(service, region)
             if service == "dynamodb":
                 made._make_api_call = without_wire(made._make_api_call, Tables(engine, region, lambda *_: None))

@@ -34,13 +34,13 @@ def entries(tenant: Api, **query: Any) -> list[dict[str, Any]]:
 def queued(tenant: Api) -> int:
     """How many messages of the tenant wait in the outbox, taking them away with those that other tests left."""
     queue = "waybill-local-outbox.fifo"
-    sqs = tenant.engine.make_client("sqs", "eu-central-1")
+    sqs = tenant.runtime.clients.get("sqs")
     url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     bodies = set()
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:
             bodies.add(message["Body"])
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}])
     return sum(json.loads(body)["tenant"] == tenant.made["tenant"] for body in bodies)
 
 

@@ -5,6 +5,7 @@ The CPU of a request is compared with a yardstick of this machine, a loop that t
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import random
@@ -83,9 +84,17 @@ def check_work(kind: str, name: str, large: dict[str, Any], small: dict[str, Any
     assert cost < YARDSTICKS * size * unit, (name, cost / unit)
     assert cost < growth * half or cost < unit, (name, cost / half)
     if cost > unit * size / TIMES:
+        check_memory(name, work, size, peak_bytes(less) / part)
+
+
+def check_memory(name: str, work: Callable[[], Any], size: float, peak: float) -> None:
+    """Check what the small body needs, and the large one where quadratic growth could take it over the bound."""
+    assert peak < MEMORY_BYTES, name
+    if peak > MEMORY_BYTES / TIMES:
         assert peak_bytes(work) < MEMORY_BYTES * size, name
 
 
+@functools.cache
 def base(kind: str) -> Case:
     return next(case for case in cases(kind) if case.name == "text")
 

@@ -192,7 +192,7 @@ class Api:
 
     def feed(self, name: str, handler: Any) -> None:
         queue = f"waybill-{local.CELL}-{name}.fifo"
-        sqs = self.engine.make_client("sqs", self.runtime.settings.region)
+        sqs = self.runtime.clients.get("sqs")
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         while feeders.feed_once(sqs, url, self.runtime.settings.region, queue, handler):
             pass
