@@ -57,16 +57,26 @@ _making = threading.Lock()
 """A session reads the SDK's descriptions of services once, and is not safe to be asked by two threads."""
 
 
+@functools.cache
+def _first(endpoint: str | None, pool: int, service: str, region: str) -> Any:
+    config = Config(
+        region_name=region,
+        max_pool_connections=pool,
+        retries={"mode": "standard"},
+        user_agent="waybill-local",  # without a setting the SDK computes its own for every call
+    )
+    return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+
+
 def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
+    """Return a maker of clients. Each is a copy of the first of its kind: the SDK takes long to make one."""
+
     def make(service: str, region: str) -> Any:
-        config = Config(
-            region_name=region,
-            max_pool_connections=pool,
-            retries={"mode": "standard"},
-            user_agent="waybill-local",  # without a setting the SDK computes its own for every call
-        )
         with _making:
-            return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+            first = _first(endpoint, pool, service, region)
+        made = object.__new__(type(first))
+        made.__dict__.update(first.__dict__)
+        return made
 
     return make
 

@@ -296,9 +296,8 @@ class World:
 
     def next_due(self) -> str:
         """When the first lane is due, by the index; "~", which sorts after every time, if none waits."""
-        pages = self.engine.make_client("dynamodb", REGION).get_paginator("scan")
-        found = pages.paginate(TableName="waybill-test-data", IndexName="due")
-        return min((row["due_at"]["S"] for page in found for row in page["Items"]), default="~")
+        found = self.rows("data")
+        return min((row["due_at"]["S"] for row in found if "due_shard" in row), default="~")
 
     def entries(self) -> list[dict[str, Any]]:
         """Every entry of the tenant, in the order of the log's keys."""
@@ -323,8 +322,7 @@ class World:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every raw row of a table."""
-        client = self.engine.make_client("dynamodb", REGION)
-        return list(client.scan(TableName=f"waybill-test-{table}")["Items"])
+        return Tables(self.engine, REGION, lambda *_: None).rows(f"waybill-test-{table}")
 
     def close(self) -> None:
         self.receiver.close()
