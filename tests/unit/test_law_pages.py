@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from chalicelib.law import installed
 from chalicelib.law.pages import demand, pages
 
 FILED = {"basis": {"kind": "notification-filed"}}
@@ -69,3 +71,28 @@ def test_prose_of_every_page_has_short_lines() -> None:
     lines = [line for page in pages().values() for line in page.split("\n") if not line.startswith("|")]
 
     assert max(map(len, lines)) <= 120
+
+
+def test_every_rule_has_a_heading_in_plain_words_and_a_line_of_russian() -> None:
+    law, heads = installed(), "".join(pages().values())
+    rules = [rule for file in (law.any, *law.files) for rule in (*file.permits, *file.rules)]
+
+    without = [
+        rule.id
+        for rule in rules
+        if f"### {rule.id}: {rule.title}\n\n*{rule.title_ru}*\n" not in heads
+        or not re.search("[a-z]{2,} [a-z]", rule.title)
+        or not re.search("[а-я]{2,} [а-я]", rule.title_ru)
+    ]
+
+    assert rules and without == []
+
+
+def test_every_page_links_its_texts_and_names_its_source_once() -> None:
+    for name, page in pages().items():
+        (texts,) = re.findall(r"^\| Texts \| (.+) \|$", page, re.MULTILINE)
+        (source,) = re.findall(r"^\| Source \| (.+) \|$", page, re.MULTILINE)
+        assert re.fullmatch(r"\[[^]]+\]\(https?://[^\s)]+\)(, \[[^]]+\]\(https?://[^\s)]+\))*", texts), name
+        assert f"Source: {source}. Checked" not in " ".join(page.split()), name
+        bare = re.sub(r"<https?://[^>]+>|\(https?://[^)]+\)", "", page)
+        assert "://" not in bare, name
