@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.channels import KINDS
+from chalicelib.channels import CHANNELS, KINDS
+from chalicelib.channels.base import receive
 from chalicelib.core.event.event import from_document
 from chalicelib.core.event.messengers import (
     BROKERS,
@@ -19,6 +20,7 @@ from chalicelib.core.event.messengers import (
 )
 from chalicelib.core.law import facts as reading
 from chalicelib.law import installed
+from tests.contract.channels.cases import cases
 
 NOW = "2026-11-30T10:00:00.000Z"
 
@@ -28,6 +30,18 @@ def test_every_channel_is_a_messenger_or_carries_some() -> None:
 
     assert without == BROKERS | {"standard_webhooks"}
     assert set(KINDS) >= CARRIERS
+
+
+@pytest.mark.parametrize(
+    ("broker", "messengers"), [("twilio", {"sms", "whatsapp"}), ("vonage", {"messenger", "sms", "whatsapp"})]
+)
+def test_event_names_the_messenger_when_the_payload_of_a_broker_does(broker: str, messengers: set[str]) -> None:
+    genuine = [case for case in cases(broker) if case.expect["verdict"] == "accepted"]
+
+    drafts = [draft for case in genuine for draft in receive(CHANNELS[broker], case.request(), [case.secret]).drafts]
+
+    assert {draft.messenger for draft in drafts} == messengers
+    assert all(draft.native_kind.startswith(f"{draft.messenger}.") for draft in drafts)
 
 
 def test_lists_of_the_law_hold_messengers_only() -> None:
