@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+import app
+from chalicelib.flow.retention import sweep
 from tests.support.api_cell import DIGEST, Api
 
 CERTIFICATE = {"kind": "crypto-certificate", "valid_from": "2026-01-01", "evidence": DIGEST}
@@ -53,6 +57,31 @@ def test_a_message_is_listed_sealed_and_readable_once_the_record_is_there(tenant
 
     assert tenant.get(f"/v1/events/{hold['event']}").json["message"]["text"] == "a secret of Ada"
     assert [h for h in tenant.get("/v1/holds").json["data"] if h["event"] == hold["event"] and not routed] == []
+
+
+def told(tenant: Api) -> dict[str, dict[str, object]]:
+    """Sweep as each hour does, and return what the cell has told the tenant, by kind."""
+    sweep.handle(tenant.runtime)
+    tenant.feed("inbox", app.route)
+    return {e["native_kind"]: e["raw"] for e in tenant.get("/v1/events").json["data"] if e["channel"] == "waybill"}
+
+
+def test_the_hourly_sweep_tells_of_a_record_that_ends_and_of_content_that_it_destroys(tenant: Api) -> None:
+    tenant.connect()
+    end = (tenant.clock.at + timedelta(days=2)).date().isoformat()
+    short = tenant.made_by("/v1/bases", {**CERTIFICATE, "kind": "instruction", "valid_until": end})["id"]
+    stop(tenant, "instruction")
+
+    assert told(tenant)["record.expiring"] == {"record": short, "kind": "instruction", "valid_until": end, "days": 7}
+
+    tenant.clock.at += timedelta(days=4)
+    tenant.hook("a secret of Ada")
+    assert {"record.expired", "flow.stopped"} <= set(told(tenant))
+
+    tenant.clock.at += timedelta(hours=73)
+    destroyed = told(tenant)["content.destroyed"]
+    assert (destroyed["source"], destroyed["missing"]) == (tenant.made["source"], ["basis:ANY.instruction"])
+    assert destroyed["rules"]
 
 
 def test_a_refused_transfer_is_listed_with_its_rules_when_its_content_was_never_stored(tenant: Api) -> None:

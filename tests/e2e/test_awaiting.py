@@ -55,11 +55,6 @@ def released(cell: World) -> None:
         cell.runtime.data.wake_at(lane, cell.clock)
 
 
-def told(cell: World) -> list[str]:
-    found = [e for e in cell.of_kind("decided") if e["receipt"]["channel"] == "waybill"]
-    return [str(e["receipt"]["kind"]) for e in found]
-
-
 def event_row(cell: World) -> Any:
     (entry,) = (e for e in cell.of_kind("decided") if e["receipt"]["channel"] != "waybill" and e["cause"] == "received")
     return cell.runtime.data.event(cell.tenant, entry["event"], times.EARLIEST)
