@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.source_cache import SourceCache
     from .store.source_counts import SourceCountStore
     from .store.volumes import VolumeStore
+    from .store.wraps import WrapStore
 
 
 def _utc_now() -> datetime:
@@ -188,6 +189,13 @@ class Runtime:
         from .store.people import PeopleStore
 
         return PeopleStore(self._table("people"), self.random)
+
+    @cached_property
+    def wraps(self) -> WrapStore:
+        """What tenants' master keys wrap."""
+        from .store.wraps import WrapStore
+
+        return WrapStore(self._table("config"), self.people, self.random)
 
     @cached_property
     def volumes(self) -> VolumeStore:

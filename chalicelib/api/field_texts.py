@@ -24,7 +24,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "GET /v1/tenant",
         "PATCH /v1/tenant",
     ),
-    "Rotated key fields": ("POST /v1/tenants/{id}/key/rotate",),
+    "Master key fields": ("POST /v1/tenants/{id}/key/rotate", "GET /v1/tenants/{id}/key"),
     "New tenant fields": ("POST /v1/tenants",),
     "Key fields": ("POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{id}"),
     "Source fields": ("POST /v1/sources", "GET /v1/sources", "GET /v1/sources/{id}", "PATCH /v1/sources/{id}"),

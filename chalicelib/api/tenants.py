@@ -11,11 +11,15 @@ from ..core.tenant.legal_holds import HoldActive
 from ..core.tenant.records import Tenant, TenantSettings
 from ..flow.declare import changes
 from ..flow.declare import tenants as tenants_flow
+from ..flow.jobs import key_rotation
 from ..flow.pagination import ListItem
 from ..flow.request import Request
+from ..store.keys import MasterKey
 from ..store.records import RecordRow
 from .bodies import checked_value, merge
 from .endpoint import ApiCall, ListQuery, Resource, Schema, new_tenant_id, shown, tagged
+from .jobs import ShownJob
+from .jobs import shown as shown_job
 from .keys import NewKey
 from .problems import EndpointResponse
 
@@ -30,11 +34,27 @@ class NewTenant(Schema):
     key: NewKey
 
 
-class RotatedKey(Schema):
-    """The newest version of a tenant's master key. It encrypts from ``active_at`` on; earlier versions stay readable."""
+class TenantKey(Schema):
+    """The newest version of a tenant's master key. It encrypts from ``active_at`` on; earlier versions stay readable.
+
+    No version before ``wraps_from`` wraps a data key of a person or a secret. ``job`` wraps them under the newest version.
+    """
 
     version: int
     active_at: str
+    wraps_from: int
+    job: ShownJob | None
+
+
+def _shown_key(call: ApiCall, tenant: Tenant, key: MasterKey) -> EndpointResponse:
+    job = call.runtime.jobs.get(tenant.id, key.job, call.runtime.now()) if key.job is not None else None
+    body = {
+        "version": key.version,
+        "active_at": times.text(key.active_at or tenant.created_at),
+        "wraps_from": key.wraps_from,
+        "job": shown_job(call, job) if job is not None else None,
+    }
+    return EndpointResponse(200, body)
 
 
 def _merged(row_tenant: Tenant, patch: dict[str, Any]) -> TenantSettings:
@@ -129,17 +149,32 @@ def close(call: ApiCall) -> EndpointResponse:
     "/v1/tenants/{id}/key/rotate",
     operation_id="rotate_tenant_key",
     scope="operator",
-    answer=RotatedKey,
+    answer=TenantKey,
     raises=(Conflict,),
 )
 def rotate_key(call: ApiCall) -> EndpointResponse:
     """Rotate the master key of a tenant.
 
-    Data that is encrypted under earlier versions stays readable.
+    Data that is encrypted under earlier versions stays readable. A job wraps data keys and secrets under the new version.
     """
     row = call.runtime.config.tenant(call.thing("tnt"))
-    made = tenants_flow.rotate_key(call.for_tenant(row))
-    return EndpointResponse(200, {"version": made.version, "active_at": times.text(made.active_at)})
+    return _shown_key(call, row.record, key_rotation.begin(call.for_tenant(row)))
+
+
+@tenants.endpoint(
+    "GET",
+    "/v1/tenants/{id}/key",
+    operation_id="get_tenant_key",
+    scope="operator",
+    answer=TenantKey,
+)
+def show_key(call: ApiCall) -> EndpointResponse:
+    """Get the newest version of a tenant's master key, and the progress of its rotation.
+
+    No key material is shown.
+    """
+    row = call.runtime.config.tenant(call.thing("tnt"))
+    return _shown_key(call, row.record, call.runtime.keys.newest(row.record.id))
 
 
 @own.endpoint("GET", "/v1/tenant", operation_id="get_own_tenant", scope="read", answer=Tenant, etag=True)

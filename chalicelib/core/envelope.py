@@ -129,15 +129,23 @@ class SealingKey:
             InvalidTag: another key, another context, or altered bytes.
             ValueError: too short for either form.
         """
+        return self.opened(sealed, context)[1]
+
+    def opened(self, sealed: bytes, context: str) -> tuple[int | None, bytes]:
+        """Decrypt either form, and return the version that encrypted it: None for the form of the release before.
+
+        Raises:
+            InvalidTag, ValueError: as ``decrypt``.
+        """
         head, salt = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES : _HEAD_BYTES + _HALF]
         version = int.from_bytes(head[1:], "big")
         if head[:1] == _FORM and version in self._versions and len(sealed) >= OVERHEAD_BYTES:
             nonce, rest = sealed[_HEAD_BYTES + _HALF : _HEAD_BYTES + NONCE_BYTES], sealed[_HEAD_BYTES + NONCE_BYTES :]
             try:
-                return self._message_key(version, salt).decrypt(nonce, rest, head + context.encode())
+                return version, self._message_key(version, salt).decrypt(nonce, rest, head + context.encode())
             except InvalidTag:
                 pass  # one of the old form, whose nonce begins in the same way
-        return AESGCM(self._old).decrypt(sealed[:_HALF], sealed[_HALF:], context.encode())
+        return None, AESGCM(self._old).decrypt(sealed[:_HALF], sealed[_HALF:], context.encode())
 
 
 def encrypt(key: SealingKey, nonce: bytes, plain: bytes, context: str) -> bytes:
@@ -159,6 +167,19 @@ def decrypt(key: SealingKey, sealed: bytes, context: str) -> bytes:
         return key.decrypt(sealed, context)
     except (InvalidTag, ValueError) as error:
         raise Misconfigured("sealed content does not open with this key and context") from error
+
+
+def renewed(key: SealingKey, nonce: bytes, sealed: bytes, context: str) -> bytes | None:
+    """Encrypt under the current version the text of another version. Return None if it is the current one's already.
+
+    Raises:
+        Misconfigured: as ``decrypt``.
+    """
+    try:
+        version, plain = key.opened(sealed, context)
+    except (InvalidTag, ValueError) as error:
+        raise Misconfigured("sealed content does not open with this key and context") from error
+    return None if version == key.current else key.encrypt(nonce, plain, context)
 
 
 def content_key(data_key: bytes) -> SealingKey:

@@ -214,6 +214,29 @@ class Table:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def page(
+        self, condition: str, bound: Mapping[str, Value], limit: int, start: Mapping[str, Value] | None = None
+    ) -> tuple[list[Item], Item | None]:
+        """Read the next ``limit`` rows of the whole table, consistently. Return those where ``condition`` holds.
+
+        A scan: it costs as much as the rows that it reads, not those that it returns. Only jobs may use it.
+
+        Returns:
+            The rows, and the key to start the next page with; None after the last page.
+        """
+        arguments: dict[str, Any] = {"ExclusiveStartKey": write(start)} if start else {}
+        answer = call(
+            self.client.scan,
+            TableName=self.name,
+            FilterExpression=condition,
+            ExpressionAttributeValues=write(bound),
+            Limit=limit,
+            ConsistentRead=True,
+            **arguments,
+        )
+        last = answer.get("LastEvaluatedKey")
+        return [read(item, self.region) for item in answer.get("Items", ())], read(last, self.region) if last else None
+
 
 def batch_get(
     client: Any,

@@ -4,7 +4,8 @@ The wrapped key is a row of ``people``, of which no backup is ever taken: once i
 read again, in no backup of any other table either.
 
 A rotation makes another version. The cell's KMS key wraps the newest one alone, and the newest one wraps the versions
-before it: one KMS call opens them all. A new version encrypts from ``active_at`` on, when every process can read it.
+before it: one KMS call opens them all. A new version encrypts from ``active_at`` on, when every process can read it. A job,
+named in ``job``, then wraps the data keys of people and the secrets again; ``wraps_from`` says how far such jobs have come.
 """
 
 from __future__ import annotations
@@ -31,10 +32,18 @@ CACHE = 1000
 
 @dataclass(frozen=True)
 class MasterKey:
-    """The newest version of a tenant's master key, and when it begins to encrypt."""
+    """The newest version of a tenant's master key.
+
+    Args:
+        active_at: when it begins to encrypt; None for a key that was never rotated.
+        job: the job that wraps under it what older versions wrap; None where none was started.
+        wraps_from: the oldest version that may still wrap the data key of a person, or a secret.
+    """
 
     version: int
-    active_at: datetime
+    active_at: datetime | None
+    job: str | None
+    wraps_from: int
 
 
 class KeyStore:
@@ -93,9 +102,7 @@ class KeyStore:
         kept = self._kept.get(tenant)
         if kept is not None and kept[0] > now:
             return kept[1]
-        row = self._table.get(_place(tenant))
-        if row is None:
-            raise NotFound("no such tenant")
+        row = self._row(tenant)
         masters = self._masters(tenant, row)
         newest = max(masters)
         active = row.get("active_at", 0) <= times.millis(self._time())
@@ -115,19 +122,34 @@ class KeyStore:
         versions = [before[at : at + MASTER_BYTES] for at in range(0, len(before), MASTER_BYTES)]
         return dict(enumerate([*versions, newest], 1))
 
-    def rotate(self, tenant: str, randomness: Callable[[int], bytes]) -> MasterKey:
+    def newest(self, tenant: str) -> MasterKey:
+        """Return the newest version of a tenant's master key, as it is stored now.
+
+        Raises:
+            NotFound: the tenant has no key.
+        """
+        return _newest(self._row(tenant))
+
+    def _row(self, tenant: str) -> Item:
+        row = self._table.get(_place(tenant))
+        if row is None:
+            raise NotFound("no such tenant")
+        return row
+
+    def rotate(self, tenant: str, randomness: Callable[[int], bytes], job: str) -> MasterKey:
         """Make another version of a tenant's master key. While the newest is not active yet, return that one.
+
+        Args:
+            job: the id of the job that wraps everything under the new version.
 
         Raises:
             NotFound: the tenant has no key.
             Conflict: another process rotated at the same time, or there are ``VERSIONS_MAX`` versions.
         """
-        row = self._table.get(_place(tenant))
-        if row is None:
-            raise NotFound("no such tenant")
-        number, now = int(row.get("version", 1)), self._time()
+        row, now = self._row(tenant), self._time()
+        number = int(row.get("version", 1))
         if row.get("active_at", 0) > times.millis(now):
-            return MasterKey(number, times.from_millis(row["active_at"]))
+            return _newest(row)
         if number >= VERSIONS_MAX:
             raise Conflict("the tenant's key has too many versions")
         masters = self._masters(tenant, row)
@@ -141,12 +163,20 @@ class KeyStore:
             "version": number + 1,
             "active_at": active_ms,
             "earlier": encrypt(key, randomness(NONCE_BYTES), plain, _place(tenant)["pk"]),
+            "job": job,
+            "wraps_from": row.get("wraps_from"),
         }
         unchanged = "attribute_exists(pk) AND (attribute_not_exists(version) OR version = :v)"
         if not self._table.replace(after, unchanged, {":v": number}):
             raise Conflict("the tenant's key is being rotated; try again")
         self._kept.pop(tenant, None)
-        return MasterKey(number + 1, times.from_millis(active_ms))
+        return _newest(after)
+
+    def wraps_from(self, tenant: str, job: str, version: int) -> bool:
+        """Note that nothing is wrapped by a version before ``version``. Return False if ``job`` is not the newest one's."""
+        bound: dict[str, Any] = {":v": version, ":j": job}
+        names = {"#job": "job"}
+        return self._table.update(_place(tenant), "SET wraps_from = :v", bound, "#job = :j", names) is not None
 
     def delete(self, tenant: str) -> None:
         """Delete a tenant's master key: all that was sealed under it is unreadable from now on, for good."""
@@ -156,6 +186,16 @@ class KeyStore:
 
 def _place(tenant: str) -> dict[str, str]:
     return {"pk": f"{tenant}#key"}
+
+
+def _newest(row: Item) -> MasterKey:
+    active_at = row.get("active_at")
+    return MasterKey(
+        version=int(row.get("version", 1)),
+        active_at=times.from_millis(active_at) if active_at is not None else None,
+        job=row.get("job"),
+        wraps_from=int(row.get("wraps_from") or 1),
+    )
 
 
 def _earlier(master: bytes) -> SealingKey:

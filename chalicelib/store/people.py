@@ -59,12 +59,13 @@ class PeopleStore:
         self.table = table
         self._random = randomness
 
-    def _context(self, pk: str) -> str:
+    def context(self, pk: str) -> str:
+        """Return the context under which the data key of a row is wrapped."""
         return f"{self.table.region}/{pk}"
 
     def read(self, item: Item, keys: TenantKeys) -> PersonRow:
         """Open a row."""
-        data_key = decrypt(keys.wrap, item["key"], self._context(item["pk"]))
+        data_key = decrypt(keys.wrap, item["key"], self.context(item["pk"]))
         return PersonRow(item["pk"], item["ref"], data_key, frozenset(name for name in item if name.startswith(MARK)))
 
     def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, PersonRow]:
@@ -123,7 +124,7 @@ class PeopleStore:
             row: dict[str, Any] = {
                 "pk": pk,
                 "ref": random_ref(PREFIX[kind], self._random(16)),
-                "key": encrypt(keys.wrap, self._random(NONCE_BYTES), key, self._context(pk)),
+                "key": encrypt(keys.wrap, self._random(NONCE_BYTES), key, self.context(pk)),
             }
             if kind == "subject" or pk in sources:
                 # The row leading back first: a crash between the two leaves a row that leads to no person.

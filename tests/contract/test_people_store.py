@@ -160,3 +160,18 @@ def test_a_conversation_is_found_by_its_ref_with_its_source_where_a_way_back_was
     assert people.conversation(new_id("tnt"), made[place].ref) is None
     person = people.find_or_make({pk(tenant, "79"): ("subject", KEYS)})[pk(tenant, "79")]
     assert people.conversation(tenant, person.ref) is None
+
+
+def test_a_page_reads_each_row_once_and_returns_those_asked_for(rows: Table) -> None:
+    people, tenant, other = PeopleStore(rows, Ticks().random), new_id("tnt"), new_id("tnt")
+    wanted = {pk(one, str(who)): ("subject", KEYS) for one in (tenant, other) for who in range(6)}
+    people.find_or_make(wanted)
+    found, pages, start = list[str](), 0, None
+
+    while pages == 0 or start is not None:
+        items, start = rows.page("begins_with(pk, :t)", {":t": f"{tenant}#"}, 5, start)
+        found += [item["pk"] for item in items if "key" in item]
+        pages += 1
+
+    assert sorted(found) == sorted(place for place in wanted if place.startswith(tenant))
+    assert pages >= 5  # 24 rows, and each page reads five

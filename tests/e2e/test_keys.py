@@ -73,8 +73,8 @@ def test_a_new_version_encrypts_when_every_process_can_read_it() -> None:
         w.connect()
         w.post(1, chat=1)
         w.settle()
-        made = w.runtime.keys.rotate(w.tenant, w.runtime.random)
-        again = w.runtime.keys.rotate(w.tenant, w.runtime.random)
+        made = w.runtime.keys.rotate(w.tenant, w.runtime.random, "job_1")
+        again = w.runtime.keys.rotate(w.tenant, w.runtime.random, "job_2")
         w.post(2, chat=2)
         w.settle()
 
@@ -120,7 +120,7 @@ def test_one_call_opens_all_versions() -> None:
     store.make("tnt_1")
     masters = [store.of("tnt_1").master]
     for _ in range(3):
-        store.rotate("tnt_1", ticks.random)
+        store.rotate("tnt_1", ticks.random, "job_1")
         at[0] += ROTATION
         masters.append(store.of("tnt_1").later[len(masters) + 1])
     before = kms.calls
@@ -147,4 +147,4 @@ def test_a_rotation_is_refused_when_another_process_was_faster(monkeypatch: pyte
     monkeypatch.setattr(kms, "generate_data_key_without_plaintext", slow)
 
     with pytest.raises(Conflict):
-        store.rotate("tnt_1", ticks.random)
+        store.rotate("tnt_1", ticks.random, "job_1")

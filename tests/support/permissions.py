@@ -38,9 +38,10 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
         **_APPEND,
     },
     "pump": {INDEXES["due"]: "Query", INDEXES["day"]: "Query", DATA: "GetItem PutItem"},
+    # A rotated master key wraps secrets and data keys again: CONFIG's UpdateItem, PEOPLE's Scan and UpdateItem.
     "jobs": {
-        CONFIG: "GetItem Query",
-        PEOPLE: "GetItem BatchGetItem",
+        CONFIG: "GetItem Query UpdateItem",
+        PEOPLE: "GetItem BatchGetItem Scan UpdateItem",
         DATA: "BatchGetItem UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         INDEXES["due"]: "Query",

@@ -11,7 +11,6 @@ from ...core.tenant.records import (
     TenantSettings,
 )
 from ...runtime import Runtime
-from ...store.keys import MasterKey
 from ...store.records import RecordRow
 from ..request import Request
 from ..retention.legal_holds import refuse_while_held
@@ -49,18 +48,6 @@ def change_tenant(request: Request, settings: TenantSettings, expected: int | No
     noted(request, tenant.id, "changed", before)
     wake_held(request)
     return RecordRow(tenant, version)
-
-
-def rotate_key(request: Request) -> MasterKey:
-    """Make another version of the tenant's master key, or find the one that is not active yet.
-
-    Raises:
-        NotFound: the tenant is closed, and its key deleted.
-        Conflict: another process rotates it, or it has too many versions.
-    """
-    made = request.runtime.keys.rotate(request.tenant.id, request.runtime.random)
-    request.note("config_changed", object=("tenant", request.tenant.id), reason="rotated")
-    return made
 
 
 def close_tenant(request: Request, expected: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Jobs: work that takes longer than a request, such as bundles and bulk replays.
+"""Jobs: work that takes longer than a request, such as bundles, bulk replays and rotations of master keys.
 
 May import every package of ``flow`` except ``hooks`` and ``declare``.
 """

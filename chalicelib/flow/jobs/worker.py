@@ -74,9 +74,16 @@ def _bundle_url() -> Callable[[Runtime, Job], str | None]:
     return url
 
 
+def _key_rotation() -> Step:
+    from .key_rotation import step
+
+    return step
+
+
 KINDS: dict[str, JobKind] = {
     "replay": JobKind(step=_replay, scope="read"),
     "bundle": JobKind(step=_bundle, scope="audit", url=_bundle_url),
+    "key_rotation": JobKind(step=_key_rotation, scope="admin"),
 }
 """The kinds of jobs. Each is loaded when it is needed."""
 
