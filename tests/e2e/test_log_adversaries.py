@@ -19,13 +19,13 @@ from tests.support.deployed import AUDIT, POLICIES, ROLES, role_arn
 from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate
 from tests.support.intruder import kept_copies, lie, more, sealed_cell, waiting_cell
 from tests.support.logs import (
-    REGION,
     act,
     append,
     faults,
     leaves,
     let_seal,
 )
+from tests.support.world import REGION
 
 # Before the seal
 

@@ -15,13 +15,12 @@ from infra.deploy import tripwire
 from tests.support.deployed import AUDIT
 from tests.support.logs import (
     BUCKET,
-    REGION,
     act,
     append,
     let_seal,
     objects,
 )
-from tests.support.world import World, world
+from tests.support.world import REGION, World, world
 
 TABLE = "waybill-test-audit-2026"
 
