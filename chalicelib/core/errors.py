@@ -150,7 +150,7 @@ class PreconditionFailed(Conflict):
 
 
 class Gone(RequestError):
-    """What a pull link led to is there no more."""
+    """The content of a pull link is gone."""
 
     code = "gone"
     status = 410

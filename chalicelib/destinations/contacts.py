@@ -46,7 +46,7 @@ class AlreadyExists(Exception):
 
 
 class ContactMerged(Exception):
-    """The CRM has a contact no more: it was deleted, or merged into another."""
+    """The CRM no longer has a contact: it was deleted, or merged into another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class DestinationStateStore:
         self.change(tenant, destination, self.get(tenant, destination), now, lambda _: breaker.enabled(now, per_s))
 
     def let_go(self, tenant: str, destination: str, now: datetime) -> None:
-        """Have what waits for a destination that is no more woken, to end; then nobody looks for it any further.
+        """Wake the lanes of a deleted destination, so that they end; afterwards no process looks for them.
 
         Also where it has no row: for one that its tenant has disabled lanes wait though nothing was wrong with it.
         """

@@ -27,8 +27,8 @@ def check_route(request: Request, settings: RouteSettings, stored_pattern: objec
     """Refuse a route that could never act.
 
     Args:
-        stored_pattern: the pattern that the route has. It may name what an event has no more, so that such a route can be
-            disabled.
+        stored_pattern: the pattern that the route has. It may name fields that events no longer have: such a route can still
+            be disabled.
 
     Raises:
         Invalid: its pattern, destination, bases, mode, redactions or selection; each with its place.
