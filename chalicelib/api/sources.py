@@ -6,16 +6,18 @@ from typing import Any
 
 from pydantic import Field
 
+from ..channels import capabilities_of
 from ..core import times
 from ..core.errors import Conflict, RefusedByLaw
 from ..core.event.event import OPERATIONAL, Time
 from ..core.log.transfers import ShownObligation
-from ..core.tenant.activity import UNSUBSCRIBES_AFTER_H
+from ..core.tenant.dates import Day
 from ..core.tenant.records import Record, Source, SourceSettings
 from ..flow import source_counts
 from ..flow.declare import changes, connect
 from ..flow.declare.source_law import judge_source
 from ..flow.pagination import ListItem
+from ..flow.source_ends import expires
 from .bodies import checked_value, merge
 from .endpoint import ApiCall, ListQuery, Resource, shown, tagged
 from .problems import EndpointResponse
@@ -57,16 +59,20 @@ class ShownSource(Source):
     usual_silence_h: int | None = None
     silent: bool = False
     unsubscribes_after_h: int | None = None
+    expires: Day | None = None
 
 
 def _activity(call: ApiCall, source: Source) -> dict[str, Any]:
-    found = source_counts.read(call.runtime, call.request.tenant.id, source.id)
+    tenant = call.request.tenant.id
+    found = source_counts.read(call.runtime, tenant, source.id)
+    ends = expires(call.runtime.config.snapshot(tenant), source)
     return {
         "last_received_at": times.text(found.last_received_at) if found.last_received_at is not None else None,
         "last_24_hours": dict(found.counts),
         "usual_silence_h": found.usual_silence_h,
         "silent": found.silent,
-        "unsubscribes_after_h": UNSUBSCRIBES_AFTER_H.get(source.channel),
+        "unsubscribes_after_h": capabilities_of(source.channel).unsubscribes_after_h,
+        "expires": ends.isoformat() if ends is not None else None,
     }
 
 

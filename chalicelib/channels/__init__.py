@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import cast
 
-from .base import Channel
+from .base import Channel, ChannelCapabilities
 
 KINDS: tuple[str, ...] = (
     "avito",
@@ -67,3 +67,9 @@ class _Channels(Mapping[str, Channel]):
 
 CHANNELS: Mapping[str, Channel] = _Channels()
 """From a kind to its module."""
+
+
+def capabilities_of(kind: str) -> ChannelCapabilities:
+    """Return what sets a channel apart; the usual for the cell's own source, and for a channel that is gone."""
+    channel = CHANNELS.get(kind)
+    return channel.CAPABILITIES if channel is not None else ChannelCapabilities()

@@ -104,6 +104,9 @@ class ChannelCapabilities:
         body_limit_bytes: the largest request that the channel accepts.
         keeps_raw: an event always stores the platform's own object, because it means nothing without it.
         answer_within_s: how long the platform waits for an answer, where that is less than ten seconds.
+        unsubscribes_after_h: the hours of failures after which the platform ends the webhook's subscription; None where it
+            does not, or does not say after how long.
+        secret_ends: returns when a secret of the channel ends by itself, or None.
         url_token: the platform proves nothing, so the channel's ``Secret`` is a ``UrlTokenSecret``.
         keys_needed: returns the keys that ``verify`` needs beyond the secret, or None. It sees an unverified request and
             decides nothing.
@@ -116,6 +119,8 @@ class ChannelCapabilities:
     body_limit_bytes: int = 1024 * 1024
     keeps_raw: bool = False
     answer_within_s: float | None = None
+    unsubscribes_after_h: int | None = None
+    secret_ends: Callable[[Any], datetime | None] | None = None
     url_token: bool = False
     secret_defaults: Mapping[str, Any] = field(default_factory=dict)
     keys_needed: Callable[[Inbound, Any], KeyRequest | None] | None = None

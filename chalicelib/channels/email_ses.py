@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -42,6 +43,11 @@ def keys_needed(request: Inbound, secret: Secret) -> KeyRequest | None:
         return KeyRequest("signing_cert", url, names=sns.signer_names(secret.topic_arn))
     except NotGenuine:
         return None
+
+
+def secret_ends(secret: Secret) -> datetime | None:
+    """Return when a pinned certificate ends: from then on no message is genuine."""
+    return sns.ends_at(secret.signing_cert) if secret.signing_cert is not None else None
 
 
 def verify(request: Inbound, secret: Secret) -> None:
@@ -269,4 +275,4 @@ TYPES: Mapping[str, Callable[[str, Json, Json], Iterator[Item]]] = {
 """From the word of SES for a notice to its reader. Delays and subscription preferences are ignored."""
 
 
-CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed, confirmation=confirmation)
+CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed, confirmation=confirmation, secret_ends=secret_ends)

@@ -32,7 +32,8 @@ from .fields import (
 )
 
 KIND = "max"
-CAPABILITIES = ChannelCapabilities()
+CAPABILITIES = ChannelCapabilities(unsubscribes_after_h=8)
+"""Source: https://dev.max.ru/docs-api/methods/POST/subscriptions (read 2026-11-30)."""
 HEADER = "x-max-bot-api-secret"
 DIALOGUE = "dialog"
 

@@ -15,7 +15,8 @@ from .meta_messaging import events
 __all__ = ["CAPABILITIES", "KIND", "Secret", "acknowledge", "challenge", "normalise", "verify"]
 
 KIND = "messenger"
-CAPABILITIES = ChannelCapabilities()
+CAPABILITIES = ChannelCapabilities(unsubscribes_after_h=1)
+"""Source: https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks (read 2026-11-22)."""
 OBJECT = "page"
 
 

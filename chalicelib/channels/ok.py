@@ -14,7 +14,8 @@ from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, 
 from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, text, word
 
 KIND = "ok"
-CAPABILITIES = ChannelCapabilities(answer_within_s=5, url_token=True)
+CAPABILITIES = ChannelCapabilities(answer_within_s=5, unsubscribes_after_h=8, url_token=True)
+"""Source: https://apiok.ru/en/dev/graph_api/methods/graph.user/graph.user.subscribe/post (read 2026-11-22)."""
 Secret = UrlTokenSecret
 verify = verify_url_token
 

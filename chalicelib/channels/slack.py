@@ -35,7 +35,11 @@ from .fields import (
 from .slack_interactive import INTERACTIONS, command, conversation
 
 KIND = "slack"
-CAPABILITIES = ChannelCapabilities(answer_within_s=3)
+CAPABILITIES = ChannelCapabilities(answer_within_s=3, unsubscribes_after_h=1)
+"""An app that answers less than 5 % of the events of 60 minutes is disabled.
+
+Source: https://api.slack.com/events/app_rate_limited (read 2026-11-30).
+"""
 SIGNATURE, TIMESTAMP = "x-slack-signature", "x-slack-request-timestamp"
 VERSION = "v0"
 TOLERANCE_S = 300

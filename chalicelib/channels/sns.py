@@ -121,6 +121,14 @@ def _text(message: Json, name: str) -> str:
     return value
 
 
+def ends_at(certificate: str) -> datetime | None:
+    """Return when a certificate ends; None where it cannot be read, so that it verifies nothing anyway."""
+    try:
+        return _read(certificate)[1]
+    except ValueError:
+        return None
+
+
 @lru_cache(maxsize=16)
 def _read(certificate: str) -> tuple[datetime, datetime, RSAPublicKey]:
     found = x509.load_pem_x509_certificate(certificate.encode())

@@ -136,6 +136,6 @@ def test_a_tenant_is_not_warned_when_another_record_takes_the_place_of_one_that_
     declare(cell, "contract", valid_until=(START + timedelta(days=3)).date().isoformat())
     declare(cell, "contract", valid_until=None)
 
-    found = warnings.due(cell.runtime.config.snapshot(cell.tenant).configuration, cell.clock)
+    found = warnings.due(cell.runtime.config.snapshot(cell.tenant).configuration.record_ends, cell.clock)
 
     assert [end for end, _ in found if end.kind == "contract" and end.day < date(2027, 1, 1)] == []

@@ -16,12 +16,6 @@ ACTIVE_HOURS_MIN = 5
 """With fewer hours in which events came, a source has no habit."""
 WORDS = ("accepted", "ignored", "handshake", "rejected", "malformed", "unrouted")
 """What is counted: accepted events, webhooks by their verdict, and events that no route takes."""
-UNSUBSCRIBES_AFTER_H: Mapping[str, int] = {"max": 8, "ok": 8}
-"""Channels whose platform ends the subscription of a webhook that fails for so many hours.
-
-Source: https://dev.max.ru/docs-api/methods/POST/subscriptions and
-https://apiok.ru/en/dev/graph_api/methods/graph.user/graph.user.subscribe/post, as ``docs/channels`` has them (read 2026-11-22).
-"""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class SourceSettings(Record):
     """The settings of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
 
     The longest of the ``number_ranges`` that fits counts, before ``subject_country``. ``messengers`` are those whose messages a
-    broker, bridge or relay passes on.
+    broker, bridge or relay passes on. ``expires_on`` is the first day without the platform's subscription, plan or token.
     """
 
     channel: str
@@ -161,6 +161,7 @@ class SourceSettings(Record):
     subject_country: Country | None = None
     number_ranges: tuple[NumberRange, ...] = Field(default=(), max_length=50)
     special: Annotated[tuple[Special, ...], Once] | None = None
+    expires_on: Day | None = None
 
     @model_validator(mode="after")
     def _ranges(self) -> SourceSettings:
