@@ -14,15 +14,18 @@ from chalicelib.core.tenant.switches import Switch
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
+def facts_of(channel: str) -> dict[str, Any]:
+    recipient = {"id": "rcp_x", "entity_country": "DE", "processing_countries": ["DE"], "onward": []}
+    return {"channel": channel, "subject": {"country": "DE"}, "recipient": recipient}
+
+
+def switch(value: str) -> Switch:
+    return Switch(id="swi_x", created_at=NOW, scope="channel", value=value, reason="x")
+
+
 def stops(value: str, channel: str, declared: tuple[str, ...] = (), named: str | None = None) -> bool:
-    made: dict[str, Any] = {"id": "swi_x", "created_at": NOW, "scope": "channel", "value": value, "reason": "x"}
-    facts = {
-        "channel": channel,
-        **messenger_facts(channel, declared, named),
-        "subject": {"country": "DE"},
-        "recipient": {"id": "rcp_x", "entity_country": "DE", "processing_countries": ["DE"], "onward": []},
-    }
-    return Switch(**made).stops("dst_x", facts, NOW)
+    facts = {**facts_of(channel), **messenger_facts(channel, declared, named)}
+    return switch(value).stops("dst_x", facts, NOW)
 
 
 @pytest.mark.parametrize("channel", sorted(CARRIERS))
@@ -46,3 +49,11 @@ def test_stopped_by_its_own_channel_and_by_the_messenger_that_it_is(channel: str
     own = own_messenger(channel)
     assert own is None or stops(own, channel)
     assert channel in BROKERS or not stops("threema", channel)
+
+
+@pytest.mark.parametrize("channel", sorted(BROKERS))
+def test_decided_by_the_channel_alone_when_the_facts_are_of_an_earlier_release(channel: str) -> None:
+    facts = facts_of(channel)
+
+    assert switch(channel).stops("dst_x", facts, NOW)
+    assert not switch("whatsapp").stops("dst_x", facts, NOW)

@@ -65,10 +65,14 @@ class Switch(SwitchSettings):
 
 
 def _channels(facts: Mapping[str, Any]) -> Iterable[str | None]:
-    """Return the channel and the messenger of a message. An unknown messenger may be any, so it counts as each of them."""
+    """Return the channel and the messenger of a message. An unknown messenger may be any, so it counts as each of them.
+
+    Facts of 0.1 name no messenger: they are decided again as they were, by their channel.
+    """
     channel = facts["channel"]
-    messenger = facts.get("messenger", own_messenger(channel))
-    return channel, *(MESSENGERS if messenger is None else (messenger,))
+    if "messenger" not in facts:
+        return channel, own_messenger(channel)
+    return channel, *(MESSENGERS if facts["messenger"] is None else (facts["messenger"],))
 
 
 def _countries(subject: Mapping[str, Any]) -> tuple[str | None, ...]:
