@@ -5,12 +5,14 @@ Event handlers stand in this file because Chalice deploys those of a blueprint a
 
 import gc
 import os
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
 from chalice import Chalice
 from chalice.app import Rate, SQSEvent
 
+from chalicelib.deferred import deferred
 from chalicelib.runtime import runtime
 
 CELL = os.environ.get("WAYBILL_CELL", "local")
@@ -39,8 +41,10 @@ if HANDLER == "":  # threads share the app of a process that runs all handlers
 else:
     app = Chalice(app_name="waybill")
 if HANDLER in ("", "app"):
-    # The API's models take as long to load as all that the other functions need.
-    from chalicelib import api
+    # The API's models take as long to load as all that the other functions need, and its use cases as long again: a
+    # process answers a request or two before it needs most of them.
+    with deferred("chalicelib.flow") if HANDLER else nullcontext():
+        from chalicelib import api
 
     api.register(app)
 for name in LOADED.get(HANDLER, ()):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..core.errors import Conflict
 from ..core.log.transfers import Transfer
 from ..core.tenant.dates import Instant
 from ..flow.jobs import replay
-from ..flow.jobs.replay import AlreadyReplayed
 from .endpoint import ApiCall, EmptySchema, Resource
 from .jobs import ShownJob, shown
 from .problems import EndpointResponse
@@ -32,7 +32,7 @@ class ReplayRange(EmptySchema):
     body=EmptySchema,
     answer=Transfer,
     status=201,
-    raises=(AlreadyReplayed,),
+    raises=(Conflict,),
 )
 def again(call: ApiCall) -> EndpointResponse:
     """Replay a transfer that has ended.

@@ -13,11 +13,9 @@ from ..core.event.event import OPERATIONAL, Time
 from ..core.log.transfers import ShownObligation
 from ..core.tenant.dates import Day
 from ..core.tenant.records import Record, Source, SourceSettings
-from ..flow import source_counts
-from ..flow.declare import changes, connect
-from ..flow.declare.source_law import judge_source
+from ..flow import source_counts, source_ends
+from ..flow.declare import changes, connect, source_law
 from ..flow.pagination import ListItem
-from ..flow.source_ends import expires
 from .bodies import checked_value, merge
 from .endpoint import ApiCall, ListQuery, Resource, shown, tagged
 from .problems import EndpointResponse
@@ -65,7 +63,7 @@ class ShownSource(Source):
 def _activity(call: ApiCall, source: Source) -> dict[str, Any]:
     tenant = call.request.tenant.id
     found = source_counts.read(call.runtime, tenant, source.id)
-    ends = expires(call.runtime.config.snapshot(tenant), source)
+    ends = source_ends.expires(call.runtime.config.snapshot(tenant), source)
     return {
         "last_received_at": times.text(found.last_received_at) if found.last_received_at is not None else None,
         "last_24_hours": dict(found.counts),
@@ -130,7 +128,7 @@ def index(call: ApiCall) -> EndpointResponse:
 def show(call: ApiCall) -> EndpointResponse:
     """Get a source and the facts that its events wait for."""
     row = connect.open_source(call.request, call.thing("src"))
-    return tagged(row.version, _source(call, row.record, **vars(judge_source(call.request, row.record))))
+    return tagged(row.version, _source(call, row.record, **vars(source_law.judge_source(call.request, row.record))))
 
 
 @sources.endpoint(
