@@ -208,7 +208,7 @@ def _body(endpoint: Endpoint, body: type[BaseModel], schemas: Schemas) -> Schema
     if endpoint.operation_id in EXAMPLES:
         content["examples"] = {name: {"value": value} for name, value in EXAMPLES[endpoint.operation_id].items()}
     if endpoint.lines:
-        return {"required": True, "content": {LINES_TYPES[0]: {"schema": _LINES, "x-line": schema}}}
+        return {"required": False, "content": {LINES_TYPES[0]: {"schema": _LINES, "x-line": schema}}}
     return {"required": True, "content": {"application/json": content}}
 
 

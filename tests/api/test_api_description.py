@@ -52,6 +52,21 @@ def test_answers_fit_the_schemas_that_describe_them(tenant: Api) -> None:
         assert [e.message for e in validator.iter_errors(answer.json)] == [], path
 
 
+def test_a_body_is_required_where_the_description_says_so(cell: Api, tenant: Api) -> None:
+    paths = cell.get("/openapi.json").json["paths"]
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            if "requestBody" not in operation:
+                continue
+            ask = tenant.as_operator if path.startswith("/v1/tenants") else tenant.call
+            key = {"Idempotency_Key": "once"} if method == "post" else {}
+
+            answer = ask(method.upper(), path.replace("{", "").replace("}", ""), None, **key)
+
+            refused = (answer.status, answer.json["code"] if answer.status == 400 else "") == (400, "not_json")
+            assert refused == operation["requestBody"]["required"], (method, path, answer.status)
+
+
 def test_docs_need_nothing_from_elsewhere(cell: Api) -> None:
     for path in ("/docs", "/docs/errors"):
         answer = cell.call("GET", path, key=None)

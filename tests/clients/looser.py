@@ -20,6 +20,9 @@ OF_FORM = frozenset(
 )  # fmt: skip
 """Codes of faults that a schema can rule out. To JSON Schema 10.0 is an integer as well, and to a strict reader it is none."""
 
+STORED = {"/v1/sources/{id}/secret": "body.secret.", "/v1/destinations/{id}": "body.config."}
+"""Fields whose form depends on a stored word, the channel or the kind, by the path that takes them."""
+
 
 def _of_form(fault: dict[str, Any]) -> bool:
     # Ours of the same code say what one kind of record needs.
@@ -36,5 +39,7 @@ def lines(context: Any, value: Any) -> bytes:
 def schema_is_not_looser(context: Any, response: Any, case: Any) -> None:
     """Refuse an answer 422 for the form of a request that fits its schema."""
     if response.status_code == 422 and case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE:
-        found = [fault for fault in response.json().get("errors", ()) if _of_form(fault)]
+        stored = STORED.get(case.operation.path)
+        faults = [f for f in response.json().get("errors", ()) if stored is None or not f["loc"].startswith(stored)]
+        found = [fault for fault in faults if _of_form(fault)]
         assert not found, f"the schema allows what the API refuses: {found}"
