@@ -122,20 +122,12 @@ class SealingKey:
         key = self._message_key(self.current, nonce[:_HALF])
         return head + nonce + key.encrypt(nonce[_HALF:], plain, head + context.encode())
 
-    def decrypt(self, sealed: bytes, context: str) -> bytes:
-        """Decrypt either form.
+    def decrypt(self, sealed: bytes, context: str) -> tuple[int | None, bytes]:
+        """Decrypt either form. Return the version that encrypted it, None for the form of the release before, and the text.
 
         Raises:
             InvalidTag: another key, another context, or altered bytes.
             ValueError: too short for either form.
-        """
-        return self.opened(sealed, context)[1]
-
-    def opened(self, sealed: bytes, context: str) -> tuple[int | None, bytes]:
-        """Decrypt either form, and return the version that encrypted it: None for the form of the release before.
-
-        Raises:
-            InvalidTag, ValueError: as ``decrypt``.
         """
         head, salt = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES : _HEAD_BYTES + _HALF]
         version = int.from_bytes(head[1:], "big")
@@ -163,10 +155,7 @@ def decrypt(key: SealingKey, sealed: bytes, context: str) -> bytes:
     Raises:
         Misconfigured: another key, another context, or altered bytes.
     """
-    try:
-        return key.decrypt(sealed, context)
-    except (InvalidTag, ValueError) as error:
-        raise Misconfigured("sealed content does not open with this key and context") from error
+    return _opened(key, sealed, context)[1]
 
 
 def renewed(key: SealingKey, nonce: bytes, sealed: bytes, context: str) -> bytes | None:
@@ -175,11 +164,15 @@ def renewed(key: SealingKey, nonce: bytes, sealed: bytes, context: str) -> bytes
     Raises:
         Misconfigured: as ``decrypt``.
     """
+    version, plain = _opened(key, sealed, context)
+    return None if version == key.current else key.encrypt(nonce, plain, context)
+
+
+def _opened(key: SealingKey, sealed: bytes, context: str) -> tuple[int | None, bytes]:
     try:
-        version, plain = key.opened(sealed, context)
+        return key.decrypt(sealed, context)
     except (InvalidTag, ValueError) as error:
         raise Misconfigured("sealed content does not open with this key and context") from error
-    return None if version == key.current else key.encrypt(nonce, plain, context)
 
 
 def content_key(data_key: bytes) -> SealingKey:

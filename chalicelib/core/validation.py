@@ -31,8 +31,7 @@ def unknown_fields(error: ValueError, under: str) -> Invalid | None:
     """Turn those parts of a model's refusal into ours that name unknown fields; None where there are none."""
     every = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
     found = [fault for fault in every if fault["type"] == "extra_forbidden"]
-    faults = [{"loc": place(f["loc"], under), "code": f["type"], "msg": f["msg"]} for f in found[:FAULTS_MAX]]
-    return of_faults(faults, len(found)) if found else None
+    return _told(found, under) if found else None
 
 
 def of_validation(error: ValueError, under: str) -> Invalid:
@@ -43,10 +42,14 @@ def of_validation(error: ValueError, under: str) -> Invalid:
     """
     if not isinstance(error, ValidationError):
         return Invalid("the value cannot be read", [{"loc": under, "code": "unreadable", "msg": "cannot be read"}])
-    faults, every = [], error.errors(include_url=False, include_input=False, include_context=False)
-    for fault in every[:FAULTS_MAX]:
-        message = fault["msg"].removeprefix("Value error, ")
-        faults.append({"loc": place(fault["loc"], under), "code": fault["type"], "msg": message})
+    return _told(error.errors(include_url=False, include_input=False, include_context=False), under)
+
+
+def _told(every: Sequence[Any], under: str) -> Invalid:
+    faults = [
+        {"loc": place(fault["loc"], under), "code": fault["type"], "msg": fault["msg"].removeprefix("Value error, ")}
+        for fault in every[:FAULTS_MAX]
+    ]
     return of_faults(faults, len(every))
 
 

@@ -155,7 +155,6 @@ class Obligations:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._now: Configuration | None = None
         self._read: dict[str, Configuration | None] = {}
 
     def of(self, transfer: Transfer) -> list[dict[str, Any]]:
@@ -177,10 +176,8 @@ class Obligations:
         return runtime.law.obliged(found[rule] for rule in sorted(found))
 
     def _configuration(self, digest: str) -> Configuration | None:
-        if self._now is None:
-            self._now = snapshot_of(self._request).configuration
         if digest not in self._read:
-            self._read[digest] = _configuration(self._request, digest, self._now)
+            self._read[digest] = _configuration(self._request, digest, snapshot_of(self._request).configuration)
         return self._read[digest]
 
 
