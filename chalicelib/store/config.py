@@ -206,12 +206,13 @@ class ConfigStore:
         key = {"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"}
         self._table.insert({**key, "doc": basis.model_dump_json(by_alias=True), "version": 1})
         self.count_again(tenant)
-        return self._withdrawn(tenant, basis)
+        return self._withdrawn(tenant, basis) or basis
 
-    def _withdrawn(self, tenant: str, basis: Basis) -> Basis:
+    def _withdrawn(self, tenant: str, basis: Basis) -> Basis | None:
+        """Return a basis with its withdrawal, if it has one; None where that cannot be read."""
         item = self._table.get({"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"})
         stored: Basis | None = readable(Basis, item["doc"]) if item else basis
-        return stored if stored is not None else basis
+        return stored
 
     def replace(self, tenant: str, record: Any, expected: int, secrets: Any = None) -> int:
         """Store a changed record; sealed secrets stay as they are where ``secrets`` is None.
@@ -241,7 +242,9 @@ class ConfigStore:
         self.count_again(tenant)
 
     def to_change(self, tenant: str, record_id: str) -> RecordRow:
-        """Return the record to delete or replace, None in its row where it cannot be read. If it is gone, count the change and raise.
+        """Return the row to delete or replace, without its record where that cannot be read.
+
+        If the row is gone, count the change and raise.
 
         Raises:
             NotFound: there is none, or it is another tenant's.

@@ -127,6 +127,8 @@ def test_a_basis_is_no_ground_when_its_withdrawal_cannot_be_read(connected: Api)
 
     assert one["decision"] == "held"
     assert f"bases.{record}.{WHOLE}" in one["missing"]
+    assert connected.get(f"/v1/bases/{record}").status == 404
+    assert record not in {basis["id"] for basis in connected.get("/v1/bases").json["data"]}
 
 
 def test_other_sources_go_on_when_one_cannot_be_read(connected: Api) -> None:
