@@ -110,7 +110,7 @@ class RoleConfig(base.Config):
 
     @property
     def home(self) -> tuple[str, str]:
-        """The region and the account of the thing."""
+        """The region and the account of the thing. Abstract: each kind reads them from its own fields."""
         raise NotImplementedError
 
     @model_validator(mode="after")

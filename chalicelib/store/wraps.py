@@ -1,7 +1,7 @@
 """The data keys of people and the secrets of records: wrapped again under the current version of a master key.
 
-A page of either is read, and each of its texts that an older version wraps is wrapped again. A row is written only if its wrapped form is still
-the one that was read. So a deleted person does not come back, and a changed secret stays changed.
+The store reads a page of either and wraps again each text that an older version wraps. It writes a row only if its
+wrapped form is still the one that it read. So a deleted person does not come back, and a changed secret stays changed.
 """
 
 from __future__ import annotations

@@ -283,7 +283,7 @@ def test_every_call_of_a_pull_is_allowed_by_the_apis_role() -> None:
 
 
 def test_an_order_of_a_kind_with_its_own_form_is_not_sent_when_its_route_restricts_by_now(cell: World) -> None:
-    config = {"url": "https://hooks.slack.com/services/T000/B000/XXXX"}
+    config = {"url": "https://hooks.slack.com/services/T000/B000/XXXX"}  # a webhook's form; nothing is sent there
     cell.connect(destination={"kind": "slack"}, config=config)
     cell.change(cell.route, mode="restrict")
 

@@ -111,8 +111,8 @@ class Configuration:
     """The part of one tenant's declarations that a plan reads, as of one configuration version.
 
     ``shared_notices`` are the notices on which consents for more than one recipient were given. Entries hold their effect, so
-    the document leaves them out. ``lost`` are stored records that are not of their form. ``declared`` are the bases of a configuration that was read back from its document, where
-    contracts stand among them; None in any other.
+    the document leaves them out. ``lost`` are stored records that are not of their form. ``declared`` are the bases of a
+    configuration that was read back from its document, where contracts stand among them; None in any other.
     """
 
     tenant: Tenant

@@ -91,5 +91,5 @@ def stopped_by(
 
 
 def unreadable_switch(id: str) -> Switch:
-    """Return the switch that stands for a stored one that cannot be read. It stops all: the stored one may have stopped anything."""
+    """Return the switch that replaces an unreadable one. It stops every delivery, as the stored one may have stopped any."""
     return Switch(id=id, created_at=times.EARLIEST, scope="destination", value=EVERY, reason="cannot be read")
