@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -59,7 +60,7 @@ def test_a_body_is_required_where_the_description_says_so(cell: Api, tenant: Api
             if "requestBody" not in operation:
                 continue
             ask = tenant.as_operator if path.startswith("/v1/tenants") else tenant.call
-            key = {"Idempotency_Key": "once"} if method == "post" else {}
+            key: dict[str, Any] = {"Idempotency_Key": "once"} if method == "post" else {}
 
             answer = ask(method.upper(), path.replace("{", "").replace("}", ""), None, **key)
 
