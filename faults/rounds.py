@@ -30,6 +30,8 @@ from .world import REGION, START, Context, World
 
 CHANGES: Mapping[str, owners.Change] = {**owners.CHANGES, **content.CHANGES, **off_record.CHANGES}
 """Everything that tenants change, by name."""
+CHANGES_EACH = 12
+"""How many changes each tenant makes during the storm."""
 STORM_S = 1500.0
 CALM_DAYS = 40
 STEP_S = 60.0
@@ -158,7 +160,7 @@ class Round:
             write = self._writer(person, pauses)
             self.world.scheduler.spawn(write, context=Context())
         for tenant in self.owners.tenants:
-            pauses = [self.random.uniform(10, 250) for _ in range(12)]
+            pauses = [self.random.uniform(10, 250) for _ in range(CHANGES_EACH)]
             self.world.scheduler.spawn(functools.partial(self.owners.live, tenant, pauses), context=Context())
         now_s = self.world.scheduler.now_s
         for receiver in self.receivers.all.values():
