@@ -96,18 +96,26 @@ def _allows(documents: Iterable[Document], request: Request) -> bool:
 
 
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:
-    # Every condition is read, whether or not the rest applies: an unknown operator must never hide behind another mismatch.
-    conditions = [
-        _holds(operator, key, _list(wanted), request.circumstances())
-        for operator, keys in statement.get("Condition", {}).items()
-        for key, wanted in keys.items()
-    ]
-    return (
-        _principal(statement.get("Principal"), request.principal)
-        and _action(statement, request.action)
+    conditions = statement.get("Condition", {})
+    for operator in conditions:  # whether or not the rest applies: another mismatch must never hide an unknown operator
+        _known(operator)
+    if not (
+        _action(statement, request.action)
         and _resource(statement, request.resource)
-        and all(conditions)
+        and _principal(statement.get("Principal"), request.principal)
+    ):
+        return False
+    return all(
+        _holds(operator, key, _list(wanted), request.circumstances())
+        for operator, keys in conditions.items()
+        for key, wanted in keys.items()
     )
+
+
+@functools.cache
+def _known(operator: str) -> None:
+    if operator != "Null" and operator.removeprefix("ForAnyValue:") not in _OPERATORS:
+        raise UnknownElement(f"condition operator {operator}")
 
 
 def _principal(wanted: Any, principal: str) -> bool:
@@ -185,8 +193,6 @@ def _holds(operator: str, key: str, wanted: tuple[str, ...], circumstances: Mapp
         return (given is None) == (wanted == ("true",))
     any_value = operator.startswith("ForAnyValue:")
     name = operator.removeprefix("ForAnyValue:")
-    if name not in _OPERATORS:
-        raise UnknownElement(f"condition operator {operator}")
     compare, negated = _OPERATORS[name]
     if given is None:
         return negated
