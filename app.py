@@ -5,13 +5,15 @@ Event handlers stand in this file because Chalice deploys those of a blueprint a
 
 import gc
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
 from chalice import Chalice
-from chalice.app import Rate, SQSEvent
+from chalice.app import Rate, Request, SQSEvent
 
+from chalicelib import observe
 from chalicelib.deferred import deferred
 from chalicelib.runtime import runtime
 
@@ -49,6 +51,14 @@ if HANDLER in ("", "app"):
     api.register(app)
 for name in LOADED.get(HANDLER, ()):
     import_module(f"chalicelib.flow.{name}")
+
+
+@app.middleware("all")
+def named(event: Any, handle: Callable[[Any], Any]) -> Any:
+    """Name the invocation in each log line. Every handler runs inside."""
+    context = event.lambda_context if isinstance(event, Request) else getattr(event, "context", None)
+    with observe.about(request_id=getattr(context, "aws_request_id", None)):
+        return handle(event)
 
 
 @app.lambda_function(name="hooks")

@@ -1,48 +1,77 @@
 """Logs and metrics: JSON log lines and metrics, in the home region only.
 
-Callers pass only codes, refs, counts and durations.
+Callers pass only codes, refs, counts and durations. A handler and the use cases name what they work on (``about``,
+``also_about``): each line that is logged meanwhile carries these ids, so that no call has to pass them.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 
-from .core import encoders
+from .core import encoders, ids
 
 NAMESPACE = "waybill"
 _logger = Logger(service="waybill", log_uncaught_exceptions=False)
+_ID: Final = rf"(?:{'|'.join(ids.PREFIXES)})_[0-9a-z]{{{ids.LENGTH}}}"
+_SHOWN: Final = re.compile(rf"{_ID}(?:#(?:{_ID}|-))*|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
+"""Our ids, lanes, and the ids of AWS's requests and messages. Nothing else may become part of each line."""
+_NOTHING: Final[Mapping[str, str]] = {}
+_named: ContextVar[Mapping[str, str]] = ContextVar("named", default=_NOTHING)
+
+
+@contextmanager
+def about(**names: object) -> Iterator[None]:
+    """Add ids to each line that this block logs."""
+    before = _named.get()
+    also_about(**names)
+    try:
+        yield
+    finally:
+        _named.set(before)  # not by a token: a generator may be closed in another context
+
+
+def also_about(**names: object) -> None:
+    """Add ids to each line until the surrounding ``about`` ends. A value that is no id is left out."""
+    found = {key: text for key, text in names.items() if isinstance(text, str) and _SHOWN.fullmatch(text)}
+    _named.set({**_named.get(), **found})
 
 
 def info(event: str, **fields: Any) -> None:
     """Log what happened, by a stable name."""
-    _logger.info(event, **fields)
+    _logger.info(event, **{**_named.get(), **fields})
 
 
 def warning(event: str, **fields: Any) -> None:
     """Log a line that an operator may want to look at."""
-    _logger.warning(event, **fields)
+    _logger.warning(event, **{**_named.get(), **fields})
 
 
 def error(event: str, fault: BaseException, **fields: Any) -> None:
     """Log a fault of ours by its type and code; its text only where it is one of ours, which hold no personal data."""
     code = getattr(fault, "code", None)
     detail = getattr(fault, "detail", None)
-    _logger.error(event, fault=type(fault).__name__, code=code, detail=detail, where=_where(fault), **fields)
+    told = {"fault": type(fault).__name__, "code": code, "detail": detail, "where": _where(fault)}
+    _logger.error(event, **{**_named.get(), **told, **fields})
 
 
 def _where(fault: BaseException) -> str:
-    trace = fault.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    """Return the module and line of ours that raised a fault, or that called the library which raised it."""
+    where, trace = "", fault.__traceback__
+    while trace is not None:
+        package, _, module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")
+        if package == __package__:
+            where = f"{module}:{trace.tb_lineno}"
         trace = trace.tb_next
-    if trace is None:
-        return ""
-    code = trace.tb_frame.f_code
-    return f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+    return where
 
 
 def count(metric: str, number: int = 1, **dimensions: str) -> None:

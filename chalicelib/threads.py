@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:  # few functions run anything at once, and the pool takes its time to load
@@ -48,7 +49,8 @@ class ProcessThreads:
         executor = self._pools.get(pool)
         if executor is None:
             executor = self._pools.setdefault(pool, ThreadPoolExecutor(size, thread_name_prefix=pool))
-        running = [executor.submit(call) for call in calls]
+        # Each with a copy of the caller's context: its log lines name the same request.
+        running = [executor.submit(copy_context().run, call) for call in calls]
         done, _ = wait(running, timeout=timeout_s)
         return [future for future in running if future in done]
 
@@ -57,7 +59,8 @@ class ProcessThreads:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(size) as threads:
-            yield from threads.map(function, items)
+            calls = [(copy_context(), item) for item in items]
+            yield from threads.map(lambda call: call[0].run(function, call[1]), calls)
 
 
 PROCESS_THREADS = ProcessThreads()

@@ -27,7 +27,7 @@ from ..core.validation import of_faults, of_validation
 from ..flow.pagination import ListItem
 from ..flow.request import Request
 from ..flow.seal_requests import notify_sealer_or_log
-from ..observe import error
+from ..observe import also_about, error
 from ..runtime import Runtime, runtime
 from ..store.config import Holder
 from ..store.records import RecordRow
@@ -272,6 +272,7 @@ def _handle(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[
     headers = {str(n).lower(): str(v) for n, v in (request.headers or {}).items()}
     raw = bytes(request.raw_body or b"")
     holder = identify(runtime, headers.get("authorization"), endpoint.scope) if endpoint.scope else None  # 1
+    also_about(**{"tenant": getattr(holder, "tenant", None), **params})
     asked, query = _query(endpoint, request.query_params)  # 2
     body = _body(endpoint, raw)  # 3
     call = ApiCall(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import WaybillError
-from ..observe import error
+from ..observe import about, error
 from ..store.queues import Queue, Refused
 
 BACK_OFF_MAX_S = 60.0
@@ -35,6 +35,20 @@ class QueueMessage:
     def is_last_try(self) -> bool:
         """Whether the queue gives it up if it fails now."""
         return self.receives >= RECEIVES_MAX
+
+    @property
+    def names(self) -> dict[str, object]:
+        """The ids that each log line about this message carries."""
+        body = self.body or {}
+        found: dict[str, object] = {name: body.get(name) for name in ("tenant", "source", "transfer")}
+        return {"message_id": self.id, "event_id": body.get("event"), "lane": body.get("wake"), **found}
+
+
+def in_turn(messages: Iterable[QueueMessage]) -> Iterator[QueueMessage]:
+    """Yield each message. The lines that are logged until the next one carry its ids."""
+    for message in messages:
+        with about(**message.names):
+            yield message
 
 
 def from_lambda(event: Mapping[str, Any]) -> list[QueueMessage]:
@@ -91,7 +105,7 @@ def send_back(queue: Queue, messages: list[QueueMessage], failed: Mapping[str, f
     """
     back = with_followers(messages, failed)
     waits: dict[str, float] = {}
-    for message in messages:
+    for message in in_turn(messages):
         if message.id not in back:
             continue
         wait_s = failed.get(message.id)

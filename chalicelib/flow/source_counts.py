@@ -33,7 +33,7 @@ def note(runtime: Runtime, tenant: str, source: str, counts: Mapping[str, int]) 
     try:
         runtime.source_count_store.add(tenant, source, runtime.now(), waiting)
     except Exception as fault:  # noqa: BLE001  (no event fails for its count)
-        error("source_not_counted", fault, tenant=tenant)
+        error("source_not_counted", fault, tenant=tenant, source=source)
 
 
 def note_routed(runtime: Runtime, works: Iterable[RoutedEvent]) -> None:

@@ -20,7 +20,7 @@ from ...core.log import audit
 from ...observe import count, error, warning
 from ...runtime import Runtime
 from ...store.queues import body
-from ..messages import QueueMessage, with_followers
+from ..messages import QueueMessage, in_turn, with_followers
 from ..seal_requests import notify_sealer
 from ..state import ATTEMPTS_MAX, Batch, look, up_to_date
 
@@ -39,7 +39,7 @@ def _each(
     runtime: Runtime, messages: list[QueueMessage], end: Callable[[Runtime, QueueMessage, Mapping[str, Any]], None]
 ) -> list[str]:
     failed = []
-    for message in messages:
+    for message in in_turn(messages):
         try:
             if message.body is None or message.body.get("v") != 1:
                 raise Misconfigured("a dead letter is not one of ours")
@@ -51,7 +51,8 @@ def _each(
     try:
         notify_sealer(runtime)
     except Unavailable as fault:
-        error("notice_not_sent", fault)
+        for _ in in_turn(messages):
+            error("notice_not_sent", fault)
         return [message.id for message in messages]
     return with_followers(messages, failed)
 

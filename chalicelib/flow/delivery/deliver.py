@@ -26,7 +26,7 @@ from ...core.errors import Unavailable
 from ...observe import count, error
 from ...runtime import Runtime
 from ...store.data import list_of
-from ..messages import RECEIVES_MAX, QueueMessage, send_back
+from ..messages import RECEIVES_MAX, QueueMessage, in_turn, send_back
 from ..seal_requests import notify_sealer
 from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
 from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
@@ -58,10 +58,12 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         batch.load({str(m.body["tenant"]) for m in readable if m.body})
         states = look(batch, list(tasks.values()), attempts=FIRST_ATTEMPTS)
     except Unavailable as fault:
-        error("deliver_failed", fault)
+        for _ in in_turn(messages):
+            error("deliver_failed", fault)
         return send_back(runtime.outbox, messages, {m.id: None for m in messages})
     except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane reads and looks again)
-        error("deliver_failed", fault)
+        for _ in in_turn(messages):
+            error("deliver_failed", fault)
         tasks, states = {}, {}
     if len(lanes) == 1:
         results = [_lane(batch, group, tasks, states) for group in lanes.values()]
@@ -74,7 +76,8 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     try:
         notify_sealer(batch.runtime)
     except Unavailable as fault:
-        error("notice_not_sent", fault)
+        for _ in in_turn(messages):
+            error("notice_not_sent", fault)
         failed = {m.id: None for m in messages}  # all come back; their entries show that they were sent
     return send_back(runtime.outbox, messages, failed)
 
@@ -95,7 +98,7 @@ def _lane(
     parked: bool | None = None
     failed: dict[str, float | None] = {}
     fresh = dict(states)  # a copy: the other lanes use the same states
-    for number, message in enumerate(messages):
+    for number, message in enumerate(in_turn(messages)):
         body = message.body or {}
         try:
             if batch.late:
@@ -247,7 +250,7 @@ def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> E
             raise
         from . import dead  # loads what only a dead letter needs
 
-        error("deliver_failed", fault)
+        error("deliver_failed", fault, event_id=task.event, transfer=task.transfer)
         dead.give_up(batch.runtime, task.body(), task.lane)
         return EndedTransfer()
 

@@ -98,7 +98,7 @@ def _open(runtime: Runtime, name: str, now: datetime) -> DueDestination | None:
     try:
         per_s, goes_on = breaker.wakes(runtime.destination_state.get(tenant, destination).state, now)
     except Unavailable as fault:  # one destination's is not another's; the next run looks again
-        error("destination_not_looked_at", fault)
+        error("destination_not_looked_at", fault, tenant=tenant, destination=destination)
         return None
     if not per_s:
         return None  # moved since the index showed it
@@ -111,7 +111,7 @@ def _a_second(runtime: Runtime, one: DueDestination, now: datetime) -> int:
     try:
         return _woken(runtime, one, now)
     except Unavailable as fault:
-        error("lanes_not_woken", fault)
+        error("lanes_not_woken", fault, tenant=one.tenant, destination=one.destination)
         one.goes_on = False
         return 0
 

@@ -180,7 +180,7 @@ def _lane(batch: Batch, transfers: list[_Transfer], until_s: float) -> None:
             batch.runtime.data.remove_waiting(task.lane, _SEQUENCE)  # 6
             batch.runtime.data.remove_head(task.lane)
         except Exception as fault:  # noqa: BLE001  (each transfer has its own outcome; deliver ends it when it is due)
-            error("off_record_failed", fault, transfer=task.transfer)
+            error("off_record_failed", fault, tenant=task.tenant, transfer=task.transfer)
 
 
 def _once(batch: Batch, transfer: _Transfer, until_s: float) -> None:

@@ -19,7 +19,7 @@ from ...core import ids, times
 from ...core.envelope import NONCE_BYTES, encrypt
 from ...core.errors import TooLarge, Unavailable, problem
 from ...core.event.event import Draft
-from ...observe import count, error
+from ...observe import about, also_about, count, error
 from ...runtime import Runtime
 from ...store.queues import OutgoingMessage, body
 from ...store.source_cache import SourceContext
@@ -65,10 +65,11 @@ def _inadmissible(request: Inbound) -> Reply | None:
 
 def handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     """Receive one webhook. Never raises; a fault of ours is answered 503, so that the platform posts again."""
-    try:
-        return _handle(runtime, source, request)
-    except Exception as fault:  # noqa: BLE001  (the door's edge: every fault is logged and answered)
-        error("receive_failed", fault)
+    with about(source=source):
+        try:
+            return _handle(runtime, source, request)
+        except Exception as fault:  # noqa: BLE001  (the door's edge: every fault is logged and answered)
+            error("receive_failed", fault)
         return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
 
 
@@ -79,6 +80,7 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     door = runtime.source_cache.of(source) if ids.is_id(source, "src") else None  # 2
     if door is None or door.source.channel not in CHANNELS:
         return refuse(404, "not_found", "there is no such source: check the hook's address")
+    also_about(tenant=door.tenant)
     if not throttle.admit(runtime, source, runtime.settings.source_rate_per_s):  # 3
         return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
     channel = CHANNELS[door.source.channel]

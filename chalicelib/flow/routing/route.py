@@ -32,7 +32,7 @@ from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
 from .. import source_counts
 from ..deliveries import deliveries
-from ..messages import NO_CONVERSATION, QueueMessage, send_back, with_followers
+from ..messages import NO_CONVERSATION, QueueMessage, in_turn, send_back, with_followers
 from ..published import keep_published
 from ..routed import RoutedEvent
 from ..seal_requests import notify_sealer
@@ -46,7 +46,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     firsts: dict[str, str] = {}
     doubles: list[tuple[QueueMessage, str]] = []
     snapshots: dict[str, Snapshot] = {}
-    for message in messages:
+    for message in in_turn(messages):
         try:
             work = _open(runtime, message, snapshots)
             if work is None:
@@ -66,8 +66,9 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
             failed.update({work.message.id: fault for work in live if work.message.id not in failed})
     failed.update({double.id: failed[first] for double, first in doubles if first in failed})
-    for each in failed.values():
-        error("route_failed", each)
+    for message in in_turn(messages):
+        if message.id in failed:
+            error("route_failed", failed[message.id])
     return send_back(runtime.inbox, messages, dict.fromkeys(failed))
 
 
