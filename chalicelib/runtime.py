@@ -132,7 +132,7 @@ class Runtime:
         """Events and lanes."""
         from .store.data import DataStore
 
-        return DataStore(self._table("data"), self.settings.insert)
+        return DataStore(self._table("data"), self.settings.insert, self.monotonic)
 
     @cached_property
     def awaiting(self) -> AwaitingStore:

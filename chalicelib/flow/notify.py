@@ -45,7 +45,7 @@ def notify(
         NotFound: the tenant is closed.
         Unavailable: it is not sent; publishing it again does no harm.
     """
-    snapshot = runtime.config.snapshot(tenant)
+    snapshot = runtime.config.snapshot(tenant, fresh=False)
     keys = snapshot.keys
     source, now = operational.source_id(tenant), runtime.now()
     event = ids.event_id(keys.ids, source, f"{type}\n{once}")

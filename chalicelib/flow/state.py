@@ -77,7 +77,7 @@ class Batch:
         for tenant in tenants:
             if tenant not in self._snapshots:
                 try:
-                    self._snapshots[tenant] = self.runtime.config.snapshot(tenant)
+                    self._snapshots[tenant] = self.runtime.config.snapshot(tenant, fresh=False)
                 except NotFound:
                     self._snapshots[tenant] = None
 

@@ -2,7 +2,7 @@
 
 | row | ``pk`` | ``sk`` | indexed |
 |---|---|---|---|
-| event | ``{tenant}#{event}`` | conversation ref or ``-`` | ``day`` = ``{tenant}#{received day}``, ``at`` = ``{received_at}#{event}`` |
+| event | ``{tenant}#{event}`` | conversation ref or ``-`` | ``day`` = ``{tenant}#{received day}`` or a part of it (``lists``), ``at`` = ``{received_at}#{event}`` |
 | first sight | ``seen#{tenant}#{event}`` | ``seen`` | of events whose platform gives no time |
 | lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}``; listed ones: ``day`` = ``{tenant}#listed#{destination}``, ``at`` = ``due_at`` |
 | waiting delivery | ``lane#{lane}`` | ``p#{sequence}`` | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
@@ -20,8 +20,9 @@ of an event is ``NET`` later: it deletes events that the sweep has missed.
 from __future__ import annotations
 
 import json
+import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ from ..core import times
 from ..core.decide.retention import AFTER_EXPIRY
 from ..core.envelope import NONCE_BYTES
 from ..core.errors import Unavailable
-from . import restriction
+from . import lists, restriction
 from .event_rows import EventKey, EventRow
 from .items import Item, Table, batch_get, call, write
 
@@ -59,6 +60,11 @@ def list_of(tenant: str, destination: str) -> str:
     return f"{tenant}#listed#{destination}"
 
 
+def day_of(tenant: str, day: str) -> str:
+    """Name the list of the events that a tenant received on a day, ``YYYY-MM-DD``, of which more may follow."""
+    return f"{tenant}#{day[:10]}"
+
+
 def ttl(expires_at: datetime) -> int:
     """Return the TTL attribute of a row, in whole seconds since 1970."""
     return int(expires_at.timestamp()) + 1
@@ -69,9 +75,10 @@ class DataStore:
 
     NONCE_BYTES = NONCE_BYTES
 
-    def __init__(self, table: Table, insert: str) -> None:
+    def __init__(self, table: Table, insert: str, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self.table = table
         self._insert = insert
+        self._lists = lists.ListPartitions(table, monotonic_s)
 
     # Events
 
@@ -79,7 +86,7 @@ class DataStore:
         received = times.text(row.received_at)
         return {
             **row.key.key,
-            "day": f"{row.key.tenant}#{received[:10]}",
+            "day": self._lists.place(day_of(row.key.tenant, received), row.key.event, int(row.received_at.timestamp())),
             "at": f"{received}#{row.key.event}",
             "expires_at": times.millis(row.expires_at),
             "ttl": ttl(row.expires_at + NET),
@@ -158,22 +165,32 @@ class DataStore:
         return {row.key.event: row for row in rows if row is not None}
 
     def event_keys(
-        self, tenant: str, day: str, *, before: str | None = None, after: str = ""
+        self,
+        tenant: str,
+        day: str,
+        *,
+        before: str | None = None,
+        after: str = "",
+        parts: Collection[str] | None = None,
     ) -> Iterator[tuple[EventKey, str]]:
         """Yield the keys of a tenant's events received on a day, newest first, with their place in the list.
 
         Args:
             day: ``YYYY-MM-DD``.
             before: only places before this one (exclusive); ``after``: only places from this one on.
+            parts: as ``with_parts`` has returned for days with this one; asked for unless given.
         """
-        bound = {":d": f"{tenant}#{day}", ":a": after or day, ":b": before or f"{day}T99"}
-        condition = "#day = :d AND #at BETWEEN :a AND :b"
-        for item in self.table.query(
-            condition, bound, index="day", names={"#day": "day", "#at": "at"}, ascending=False
-        ):
+        bound = {":a": after or day, ":b": before or f"{day}T99"}
+        condition = "#at BETWEEN :a AND :b"
+        name = day_of(tenant, day)
+        for item in lists.read(self.table, name, condition, bound, ascending=False, parts=parts):
             if item["at"] != before:
                 owner, _, event = item["pk"].partition("#")
                 yield EventKey(owner, event, item["sk"]), item["at"]
+
+    def with_parts(self, tenant: str, days: Iterable[str]) -> frozenset[str]:
+        """Return the lists of those days of a tenant that have parts."""
+        return lists.with_parts(self.table, (day_of(tenant, day) for day in days))
 
     def first_minute(self, tenant: str, event: str, minute: int, expires_at: datetime) -> int:
         """Return the minute in which an event without a platform's time was first seen: this one, or the one stored."""
@@ -195,9 +212,11 @@ class DataStore:
 
     def park(self, lane: str, sequence: str, waiting: Mapping[str, Any], expires_at: datetime, held: bool) -> None:
         """Put a delivery into its lane; one that is there already stays as it is."""
-        index = (
-            {"day": f"{waiting['tenant']}#held", "at": f"{waiting['held_since']}#{waiting['transfer']}"} if held else {}
-        )
+        index = {}
+        if held:
+            now_s = int(times.parse(waiting["held_since"]).timestamp())
+            place = self._lists.place(f"{waiting['tenant']}#held", waiting["transfer"], now_s)
+            index = {"day": place, "at": f"{waiting['held_since']}#{waiting['transfer']}"}
         self.table.insert(
             {
                 "pk": f"lane#{lane}",
@@ -219,7 +238,7 @@ class DataStore:
         bound = {":due": f"{times.text(due_at)}#{lane}", ":shard": due_shard(lane), ":region": self.table.region}
         expression, names = "SET due_at = :due, due_shard = :shard, #region = :region", {"#region": "region"}
         if listed is not None:
-            bound[":listed"] = listed
+            bound[":listed"] = self._lists.place(listed, lane, int(due_at.timestamp()))
             expression, names = expression + ", #day = :listed, #at = :due", names | _LISTED
         key = {"pk": f"lane#{lane}", "sk": "head"}
         self.table.update(key, expression, bound, condition="attribute_not_exists(pk)", names=names)
@@ -233,7 +252,7 @@ class DataStore:
         bound = {":due": f"{times.text(due_at)}#{lane}", ":seen": f"{seen}#{lane}"}
         expression = "SET due_at = :due" + (", #day = :listed, #at = :due" if listed else " REMOVE #day, #at")
         if listed is not None:
-            bound[":listed"] = listed
+            bound[":listed"] = self._lists.place(listed, lane, int(due_at.timestamp()))
         key = {"pk": f"lane#{lane}", "sk": "head"}
         self.table.update(key, expression, bound, condition="due_at = :seen", names=_LISTED)
 
@@ -249,8 +268,7 @@ class DataStore:
         Args:
             limit: how many to read a call, where few are wanted.
         """
-        bound = {":d": list_of(tenant, destination)}
-        for item in self.table.query("#day = :d", bound, index="day", names={"#day": "day"}, limit=limit):
+        for item in lists.read(self.table, list_of(tenant, destination), limit=limit):
             yield item["pk"].removeprefix("lane#"), item["at"].partition("#")[0]
 
     def waiting(self, lane: str) -> Iterator[Item]:
@@ -295,11 +313,7 @@ class DataStore:
 
     def held(self, tenant: str, after: str = "") -> Iterator[tuple[str, str]]:
         """Yield the lanes in which a tenant's transfers are held, with their place in the list."""
-        names = {"#day": "day", "#at": "at"}
-        found = self.table.query(
-            "#day = :d AND #at > :a", {":d": f"{tenant}#held", ":a": after or " "}, index="day", names=names
-        )
-        for item in found:
+        for item in lists.read(self.table, f"{tenant}#held", "#at > :a", {":a": after or " "}):
             yield item["pk"].removeprefix("lane#"), item["at"]
 
     # Stored replies and dead letters

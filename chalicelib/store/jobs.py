@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from ..core import times
 from ..core.envelope import NONCE_BYTES, decrypt, encrypt
 from ..core.job import OPEN, Job
-from .data import ttl
+from . import lists
+from .data import day_of, ttl
 from .event_rows import EventKey
 from .items import Item, Table
 from .keys import KeyStore
@@ -174,16 +175,15 @@ class JobStore:
         """Return a page of a tenant's events in order of receipt, and the start of the next page; None after the last."""
         end, found = times.text(before), list[tuple[EventKey, datetime]]()
         day = datetime.fromisoformat(f"{position[:10]}T00:00:00+00:00")
-        names = {"#day": "day", "#at": "at"}
+        days = (times.text(day + timedelta(days=number)) for number in range(DAYS_A_PAGE))
+        parts = lists.with_parts(self._table, (day_of(tenant, one) for one in days))
         for _ in range(DAYS_A_PAGE):
             text = times.text(day)[:10]
             low, high = max(position, text), min(end, f"{text}T99")
             if text > end[:10] or position >= end:
                 return found, None
-            bound = {":d": f"{tenant}#{text}", ":a": low, ":b": high}
-            rows = self._table.query(
-                "#day = :d AND #at BETWEEN :a AND :b", bound, index="day", names=names, limit=2 * limit
-            )
+            bound, condition = {":a": low, ":b": high}, "#at BETWEEN :a AND :b"
+            rows = lists.read(self._table, day_of(tenant, text), condition, bound, limit=2 * limit, parts=parts)
             for item in rows if low < high else ():
                 received_at = times.parse(item["at"].partition("#")[0])
                 if len(found) >= 2 * limit or (len(found) >= limit and received_at > found[-1][1]):

@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.core.errors import Misconfigured, NotFound, PreconditionFailed, WrongRegion
 from chalicelib.core.tenant.records import ApiKey, Basis, Recipient, Source
-from chalicelib.store.config import RELOAD_S, ConfigStore
+from chalicelib.store.config import CHECKS_A_S, RELOAD_S, ConfigStore
+from chalicelib.store.items import Item
 from chalicelib.store.keys import KEEP_S, KeyStore
 from tests.support.engines import Engine
 from tests.support.stores import NOW, FakeKms, Ticks, new_id, new_tenant, table
@@ -176,15 +177,46 @@ def test_snapshot_is_kept_until_anything_changes(stores: Stores) -> None:
     assert stores.other.snapshot(tenant.id) is not second
 
 
-def test_snapshot_that_need_not_be_fresh_costs_nothing(stores: Stores) -> None:
+def test_version_is_compared_three_times_a_second_where_a_caller_does_not_ask_for_more(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, looks = new_tenant(), list[str]()
+    stores.one.create_tenant(tenant)
+    read = stores.other._tenant_item
+
+    def counted(tenant: str) -> Item:
+        looks.append(tenant)
+        return read(tenant)
+
+    monkeypatch.setattr(stores.other, "_tenant_item", counted)
+
+    for number in range(1, CHECKS_A_S + 1):  # at a low rate a change counts at once
+        stores.one.insert(tenant.id, source())
+        assert len(stores.other.snapshot(tenant.id, fresh=False).configuration.sources) == number + 1
+    kept = stores.other.snapshot(tenant.id)
+    stores.one.insert(tenant.id, source())
+    looks.clear()
+
+    assert all(stores.other.snapshot(tenant.id, fresh=False) is kept for _ in range(100))
+    assert looks == []
+    assert stores.other.snapshot(tenant.id) is not kept
+    assert len(looks) == 1
+    last = stores.other.snapshot(tenant.id, fresh=False)
+    stores.one.insert(tenant.id, source())
+    stores.ticks.now_s += 1
+    assert stores.other.snapshot(tenant.id, fresh=False) is not last
+
+
+def test_a_process_sees_its_own_change_at_once_however_often_it_looks(stores: Stores) -> None:
     tenant = new_tenant()
     stores.one.create_tenant(tenant)
-    first = stores.other.snapshot(tenant.id)
-    stores.one.insert(tenant.id, source())
+    for number in range(2 * CHECKS_A_S):
+        assert len(stores.one.snapshot(tenant.id, fresh=False).configuration.sources) == number + 1
+        stores.one.insert(tenant.id, source())
+    version = stores.one.tenant(tenant.id).version
+    stores.one.replace_tenant(tenant.model_copy(update={"name": "South"}), version)
 
-    assert stores.other.snapshot(tenant.id, fresh=False) is first
-    stores.ticks.now_s += 11
-    assert stores.other.snapshot(tenant.id, fresh=False) is not first
+    assert stores.one.snapshot(tenant.id, fresh=False).configuration.tenant.name == "South"
 
 
 def test_master_key_is_unwrapped_once_in_five_minutes(stores: Stores) -> None:

@@ -75,7 +75,7 @@ def _genuine(runtime: Runtime, token: str) -> tuple[Link, Snapshot]:
     link = links.read(token)
     try:
         if link is not None and any(map(link.is_genuine, runtime.config.keys_of(link.tenant).links)):
-            return link, runtime.config.snapshot(link.tenant)
+            return link, runtime.config.snapshot(link.tenant, fresh=False)
     except NotFound:  # no such tenant, or a closed one, in the words of every other token that leads nowhere
         raise NotFound(_NOTHING) from None
     raise NotFound(_NOTHING)

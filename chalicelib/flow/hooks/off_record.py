@@ -69,7 +69,7 @@ def split(
         Unavailable: the store did not answer; nothing may be kept or sent.
         TooLarge: an event off the record is over the limit for stored events.
     """
-    snapshot = runtime.config.snapshot(door.tenant)
+    snapshot = runtime.config.snapshot(door.tenant, fresh=False)
     configuration = snapshot.configuration
     source = configuration.sources.get(door.source.id)
     if source is None:

@@ -86,7 +86,7 @@ def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot
         raise Misconfigured("an inbox message is not one of ours")
     tenant = str(order["tenant"])
     try:
-        snapshot = snapshots.get(tenant) or snapshots.setdefault(tenant, runtime.config.snapshot(tenant))
+        snapshot = snapshots.get(tenant) or snapshots.setdefault(tenant, runtime.config.snapshot(tenant, fresh=False))
     except NotFound:
         warning("tenant_closed", tenant=order["tenant"], event_id=order["event"])
         return None
