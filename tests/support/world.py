@@ -43,7 +43,7 @@ from chalicelib.store.region import Clients
 from infra.cell import engines, local
 from simulation.sqs import Sqs
 from simulation.tables import STRAIGHT, Tables, without_wire
-from tests.support import stores
+from tests.support import empty_stores
 from tests.support.counted import CountedSigner, Crash, FifoQueue, NoticeQueue, Receiver
 from tests.support.planted import nothing_planted_in_a_log
 
@@ -77,7 +77,7 @@ class World:
     def start(self, engine: engines.Engine) -> None:
         self.engine = engine
         self.randomness = random.Random(7)
-        stores.make(engine, "test", REGION, "DE")  # its queues are these
+        empty_stores.make(engine, "test", REGION, "DE")  # its queues are these
         self.sqs = Sqs(REGION, lambda: self.now_s, START_MS)
         self.dead_inbox, self.dead_outbox = FifoQueue(self, "dead_inbox"), FifoQueue(self, "dead_outbox")
         self.inbox = FifoQueue(self, "inbox", self.dead_inbox)
