@@ -202,7 +202,7 @@ class Runtime:
         """How many people there are."""
         from .store.volumes import VolumeStore
 
-        return VolumeStore(self._table("data"), self._table("people"), self.sleep)
+        return VolumeStore(self._table("data"), self._table("people"), self.sleep, self.monotonic, self.threads)
 
     @cached_property
     def audit(self) -> AuditStore:

@@ -19,8 +19,9 @@ from ..core.tenant.configuration import Configuration
 from ..core.tenant.records import Source
 from ..core.tenant.subject import EventPerson as Located
 from ..runtime import Runtime
+from ..store.items import Item
 from ..store.people import PersonRow
-from ..store.volumes import CounterKey, Crossing
+from ..store.volume_rows import CounterKey, Crossing
 from .notify import notify
 
 
@@ -41,11 +42,16 @@ class ReadCounters:
 
     runtime: Runtime
     counts: dict[CounterKey, dict[str, int]] = field(default_factory=dict)
+    places: list[CounterKey] = field(default_factory=list)
 
     def keys(self, shares: Iterable[EventCounters]) -> list[tuple[str, dict[str, str]]]:
-        """Return table and key of every row that the law may ask for."""
-        places = dict.fromkeys(place for share in shares for place in share.years)
-        return [self.runtime.volumes.key(place) for place in places]
+        """Return table and key of every row that the law may ask for and that is read now."""
+        self.places = list(dict.fromkeys(place for share in shares for place in share.years))
+        return self.runtime.volumes.due_keys(self.places)
+
+    def read(self, items: Iterable[Item]) -> None:
+        """Take the rows of ``keys``."""
+        self.counts = self.runtime.volumes.latest(self.places, items)
 
     def take(self, shares: Iterable[EventCounters], people: Mapping[str, PersonRow]) -> None:
         """Count the people without a mark.
@@ -131,7 +137,7 @@ def known(runtime: Runtime, tenant: str, base: Facts) -> Facts:
     tally = ReadCounters(runtime)
     places = [place for share in shares for place in share.years]
     if places:
-        tally.counts = runtime.volumes.get(places)
+        tally.counts = runtime.volumes.get_latest(places)
     return tally.facts(shares)
 
 

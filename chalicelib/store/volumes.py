@@ -2,146 +2,322 @@
 
 | row | ``pk`` | ``sk`` | holds |
 |---|---|---|---|
-| counter | ``{tenant}#volumes`` | ``{law}#{year}`` | each counter's number, ``version``, and in ``open`` the people that the last write counted |
+| counter | ``{tenant}#volumes`` | ``{law}#{year}`` | each counter's number, ``version``, in ``open`` people that were counted, in ``before`` the whole counts before them |
+| its shards | ``{tenant}#volumes#{1..15}`` | ``{law}#{year}`` | the same |
 
 A counted person carries a mark in their own row of ``people``, ``n#{law}{year}{counter}``. The marks come with the row, so
 a person who carries them needs no further work. Otherwise:
 
 1. Read the counter.
-2. Read the people; skip those with a mark.
-3. Write the counter if its version has not changed, with the newly counted people in ``open``.
+2. Read the people, and those in ``open``; skip those with a mark, and those in ``open``.
+3. Write the counter if its version has not changed. ``open`` has the newly counted people and the unmarked ones from before.
 4. Publish the thresholds that were crossed.
-5. Mark the people in ``open``.
+5. Mark the newly counted people.
 
-The next writer first marks all people still in ``open``. So at 2 everyone counted before 1 carries a mark, and at 3 no other
-writer has counted since: no person is counted twice. A crash after 3 leaves people in ``open``. Their own event marks them
-when it comes back, or the next count does.
+At 2 everyone counted before 1 carries a mark or is in ``open``. At 3 no other writer has counted since, so no person is
+counted twice. A crash after 3 leaves people in ``open``. Their own event marks them when it comes back, or a count that
+finds more than ``OPEN_MAX`` of them does.
+
+A counter that ``CONFLICTS_MAX`` writes in a row have failed at gets shards: its ``version`` begins at ``SHARDED_FROM`` from
+then on, which a release without shards keeps. Everyone in ``open`` is marked before. From then on a person is counted in
+the shard of their row's name, and the count is the sum. So a counter with few writers is one row, and one read. While a
+release without shards runs beside this one, a person may be counted twice: the count is never too low.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Protocol
 
 from ..core.errors import Unavailable
-from ..core.law.volumes import COUNTERS
+from ..threads import Result, Threads
 from .data import ttl
-from .items import Item, Table, batch_get
-from .people import MARK
+from .items import BATCH_GET, Item, Table, batch_get
+from .volume_rows import (
+    KIND,
+    CounterKey,
+    Counts,
+    Crossing,
+    People,
+    before_opened,
+    counts_of,
+    marks_of,
+    opened_in,
+    place_of,
+    times_counted,
+)
 
+SHARDS = 16
+SHARDED_FROM = 1_000_000_000
+CONFLICTS_MAX = 3
 PEOPLE_A_CALL = 50
+OPEN_MAX = 50
 TRIES = 12
+AT_ONCE = 8
+READS_A_S = 3
+"""How often a process reads a tenant's counter in one second for decisions. In between it uses the count of that second."""
+BOUND_S = 60.0
+"""How old the count may be from which a crossing is told. An older one would tell crossings of long ago again."""
+KEPT_MAX = 10_000
 KEPT = timedelta(days=800)
 """How long a counter stays after its year has begun: through the next year, which still reports it, and a little longer."""
-
-
-@dataclass(frozen=True)
-class CounterKey:
-    """Whose counters of which law and year."""
-
-    tenant: str
-    law: str
-    year: int
-
-    def mark(self, counter: str) -> str:
-        """Name the attribute that marks a person as counted."""
-        (mark,) = (c.mark for c in COUNTERS[self.law] if c.name == counter)
-        return f"{MARK}{self.law}{self.year}{mark}"
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """The change of one write: a counter's number before and after it."""
-
-    place: CounterKey
-    counter: str
-    before: int
-    after: int
 
 
 Tell = Callable[[Crossing], None]
 
 
-class VolumeStore:
-    """Count people, and read how many there are."""
+@dataclass(frozen=True)
+class _KeptCounts:
+    """Counts as a process has read them: when, in which second of its clock, and how often in that second."""
 
-    def __init__(self, data: Table, people: Table, sleep: Callable[[float], None]) -> None:
+    at_s: float
+    second: int
+    reads: int
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class _Added:
+    """What one row counted: its counters before and after, and the people who are counted and not marked yet."""
+
+    before: Counts
+    after: Counts
+    fresh: People
+
+
+def _in_turn(calls: list[Callable[[], Result]]) -> list[Result]:
+    return [call() for call in calls]
+
+
+class Run(Protocol):
+    """Makes calls and returns their results in order."""
+
+    def __call__(self, calls: list[Callable[[], Result]], /) -> list[Result]:
+        """Make calls."""
+
+
+class _ShardedError(Exception):
+    """The counter has shards, which was not known."""
+
+
+class VolumeStore:
+    """Count people, and read how many there are.
+
+    Args:
+        monotonic_s: a clock that never goes back, in seconds.
+        threads: count in several shards at once; one after the other without.
+    """
+
+    def __init__(
+        self,
+        data: Table,
+        people: Table,
+        sleep: Callable[[float], None],
+        monotonic_s: Callable[[], float] = time.monotonic,
+        threads: Threads | None = None,
+    ) -> None:
         self.table = data
         self._people = people
         self._sleep = sleep
+        self._now = monotonic_s
+        self._threads = threads
+        self._sharded: set[CounterKey] = set()
+        self._kept: dict[CounterKey, _KeptCounts] = {}
+        self._lock = threading.Lock()
 
-    def key(self, place: CounterKey) -> tuple[str, dict[str, str]]:
+    def key(self, place: CounterKey, shard: int = 0) -> tuple[str, dict[str, str]]:
         """Return table and key of a counter's row."""
-        return self.table.name, {"pk": _row_of(place.tenant), "sk": f"{place.law}#{place.year}"}
+        part = f"#{shard}" if shard else ""
+        return self.table.name, {"pk": f"{place.tenant}#{KIND}{part}", "sk": f"{place.law}#{place.year}"}
 
-    def read(self, items: Iterable[Item]) -> dict[CounterKey, dict[str, int]]:
-        """Read the counters among rows of ``data``."""
-        found = {}
-        for item in items:
-            tenant, _, kind = item["pk"].partition("#")
-            if kind == "volumes":
-                law, _, year = item["sk"].partition("#")
-                found[CounterKey(tenant, law, int(year))] = _counts(law, item)
-        return found
+    # Reading
 
-    def get(self, places: Iterable[CounterKey]) -> dict[CounterKey, dict[str, int]]:
-        """Return the counters of those keys that have counted anyone, in one consistent round trip."""
-        keys = [self.key(place) for place in places]
-        return self.read(batch_get(self.table.client, keys, self.table.region).get(self.table.name, ()))
+    def due_keys(self, places: Iterable[CounterKey]) -> list[tuple[str, dict[str, str]]]:
+        """Return the rows of those counters that a decision must read now: all but those read ``READS_A_S`` times this second."""
+        return [key for place in places if not self._enough(place) for key in self._keys(place)]
 
-    def of_tenant(self, tenant: str) -> dict[CounterKey, dict[str, int]]:
+    def latest(self, places: Iterable[CounterKey], items: Iterable[Item]) -> dict[CounterKey, Counts]:
+        """Return the counts that decisions use, from the rows of ``due_keys`` and from what was read in the same second."""
+        wanted, rows = list(places), list(items)
+        due = [place for place in wanted if not self._enough(place)]
+        found = self._summed(due, rows)
+        for place in due:
+            self._keep(place, found.get(place, counts_of(place.law, {})), 1)
+        kept = {place: self._kept[place].counts for place in wanted if place not in due}
+        return {**found, **kept}
+
+    def get_latest(self, places: Iterable[CounterKey]) -> dict[CounterKey, Counts]:
+        """Return the counts that decisions use; see ``latest``."""
+        wanted = list(places)
+        return self.latest(wanted, self._rows(self.due_keys(wanted)))
+
+    def get(self, places: Iterable[CounterKey]) -> dict[CounterKey, Counts]:
+        """Return the counters of those keys that have counted anyone, as they are stored now."""
+        wanted = list(places)
+        return self._summed(wanted, self._rows([key for place in wanted for key in self._keys(place)]))
+
+    def of_tenant(self, tenant: str) -> dict[CounterKey, Counts]:
         """Return all of a tenant's counters."""
-        return self.read(self.table.query("pk = :p", {":p": _row_of(tenant)}))
+        pk = self.key(CounterKey(tenant, "", 0))[1]["pk"]
+        items = list(self.table.query("pk = :p", {":p": pk}))
+        return self._summed([place_of(item) for item in items], items)
 
-    def count(self, place: CounterKey, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
+    def _keys(self, place: CounterKey) -> list[tuple[str, dict[str, str]]]:
+        return [self.key(place, shard) for shard in range(SHARDS if place in self._sharded else 1)]
+
+    def _rows(self, keys: list[tuple[str, dict[str, str]]]) -> list[Item]:
+        rows: list[Item] = []
+        for start in range(0, len(keys), BATCH_GET):
+            some = keys[start : start + BATCH_GET]
+            rows += batch_get(self.table.client, some, self.table.region, self._sleep).get(self.table.name, ())
+        return rows
+
+    def _summed(self, places: Iterable[CounterKey], items: Iterable[Item]) -> dict[CounterKey, Counts]:
+        """Add the shards of counters; read the shards of those that turn out to have some."""
+        rows = [item for item in items if item["pk"].partition("#")[2].partition("#")[0] == KIND]
+        wanted = set(places)
+        sharded = {place for row in rows if (place := place_of(row)) in wanted and row["version"] >= SHARDED_FROM}
+        self._sharded |= sharded
+        whole = {place_of(row) for row in rows if row["pk"].count("#") > 1}
+        unread = sorted(sharded - whole, key=str)
+        rows += self._rows([self.key(place, shard) for place in unread for shard in range(1, SHARDS)])
+        sums: dict[CounterKey, Counts] = {}
+        for row in rows:
+            place = place_of(row)
+            if place in wanted:
+                before = sums.get(place, {})
+                sums[place] = {n: before.get(n, 0) + number for n, number in counts_of(place.law, row).items()}
+        return sums
+
+    def _enough(self, place: CounterKey) -> bool:
+        kept = self._kept.get(place)
+        return kept is not None and kept.second == int(self._now()) and kept.reads >= READS_A_S
+
+    def _keep(self, place: CounterKey, counts: Counts, reads: int = 0) -> None:
+        now_s = self._now()
+        with self._lock:
+            kept = self._kept.get(place)
+            reads += kept.reads if kept is not None and kept.second == int(now_s) else 0
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            self._kept[place] = _KeptCounts(now_s, int(now_s), reads, counts)
+
+    # Counting
+
+    def count(self, place: CounterKey, people: People, tell: Tell) -> Counts:
         """Count people who are not counted yet, and return the counters after it.
 
         Args:
-            people: rows of ``people``, each with the counters that it counts for.
             tell: gets every change, at least once, before the counted people are marked. If it raises, the change stays in
                 ``open`` and is passed again later.
 
         Raises:
             Unavailable: other writers were always faster; counting again does no harm.
         """
-        counts: dict[str, int] = {}
+        counts: Counts = {}
         rows = sorted(people)
         for start in range(0, len(rows), PEOPLE_A_CALL):
             some = {pk: people[pk] for pk in rows[start : start + PEOPLE_A_CALL]}
-            counts = self._count(place, some, tell)
+            counts = self._count_some(place, some, tell)
+        self._keep(place, counts)
         return counts
 
-    def _count(self, place: CounterKey, people: Mapping[str, frozenset[str]], tell: Tell) -> dict[str, int]:
+    def _count_some(self, place: CounterKey, people: People, tell: Tell) -> Counts:
+        if place not in self._sharded:
+            try:
+                one = self._add(place, 0, people, None, tell)
+                self._close(place, one.before, one.after, one.fresh, tell, self._at_once)
+                return one.after
+            except _ShardedError:
+                self._sharded.add(place)
+        before = self._bound(place)
+        shards: dict[int, dict[str, frozenset[str]]] = {}
+        for pk, names in people.items():
+            shards.setdefault(zlib.crc32(pk.encode()) % SHARDS, {})[pk] = names
+        added = self._at_once([partial(self._add, place, shard, some, before, tell) for shard, some in shards.items()])
+        after = self.get([place])[place]
+        fresh = {pk: names for one in added for pk, names in one.fresh.items()}
+        self._close(place, before, after, fresh, tell, self._at_once)
+        return after
+
+    def _at_once(self, calls: list[Callable[[], Result]]) -> list[Result]:
+        if self._threads is None or len(calls) < 2:
+            return _in_turn(calls)
+        return [done.result() for done in self._threads.run("counters", AT_ONCE, calls)]
+
+    def _bound(self, place: CounterKey) -> Counts:
+        """Return counts that are not above those that are stored."""
+        kept = self._kept.get(place)
+        if kept is not None and self._now() - kept.at_s < BOUND_S:
+            return kept.counts
+        return self.get([place]).get(place) or counts_of(place.law, {})
+
+    def _add(self, place: CounterKey, shard: int, people: People, whole: Counts | None, tell: Tell) -> _Added:
+        """Count people in one row, steps 1 to 3.
+
+        Args:
+            whole: the counts of all shards before; None for a counter that is not known to have shards.
+
+        Raises:
+            _ShardedError: the counter has shards and ``whole`` is None.
+        """
         for attempt in range(TRIES):
-            row = self.table.get(self.key(place)[1])  # 1
-            opened = _opened(place, row)
+            row = self.table.get(self.key(place, shard)[1])  # 1
+            if whole is None and row is not None and row["version"] >= SHARDED_FROM:
+                raise _ShardedError
+            opened = opened_in(place, row)
             marked = self._marked({*people, *opened}, place)  # 2
-            counts = _counts(place.law, row or {})
+            counts = counts_of(place.law, row or {})
             left = {pk: names for pk, names in opened.items() if pk in marked and not names <= marked[pk]}
-            if left:
-                self._close(place, counts, opened, left, tell)
+            shards = whole is None and attempt >= CONFLICTS_MAX
+            closing = left if shards or len(left) > OPEN_MAX else {pk: left[pk] for pk in left if pk in people}
+            if closing:
+                after = counts if whole is None else self.get([place])[place]
+                self._close(place, before_opened(row, counts, opened), after, closing, tell)
+            if shards and row is not None:
+                if self._write(place, shard, row, counts, {}, counts, SHARDED_FROM):
+                    raise _ShardedError
+                continue
             done = {pk: marked.get(pk, frozenset()) | opened.get(pk, frozenset()) for pk in people}
             fresh = {pk: names - done[pk] for pk, names in people.items() if names - done[pk]}
             if not fresh:
-                return counts
-            after = {name: number + _times(name, fresh) for name, number in counts.items()}
-            if self._write(place, row, after, fresh):  # 3
-                self._close(place, after, fresh, fresh, tell)
-                return after
+                return _Added(counts, counts, {})
+            after = {name: number + times_counted(name, fresh) for name, number in counts.items()}
+            carried = {pk: names for pk, names in left.items() if pk not in closing}
+            before = whole or counts
+            if carried:
+                stored = before_opened(row, counts, opened)
+                before = {name: min(number, stored[name]) for name, number in before.items()}
+            if self._write(place, shard, row, after, {**carried, **fresh}, before):  # 3
+                return _Added(counts, after, fresh)
             self._sleep(0.02 * 2 ** min(attempt, 5) * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
         raise Unavailable("other writers were always faster at a counter of people; try again")
 
-    def _write(self, place: CounterKey, row: Item | None, counts: Mapping[str, int], fresh: Mapping[str, Any]) -> bool:
+    def _write(
+        self,
+        place: CounterKey,
+        shard: int,
+        row: Item | None,
+        counts: Counts,
+        opened: People,
+        before: Counts,
+        added: int = 0,
+    ) -> bool:
         tenant = f"{place.tenant}#"
         values = {
-            **self.key(place)[1],
+            **self.key(place, shard)[1],
             **counts,
-            "version": (row["version"] if row else 0) + 1,
-            "open": json.dumps({pk.removeprefix(tenant): sorted(names) for pk, names in fresh.items()}),
+            "version": (row["version"] if row else 0) + 1 + added,
+            "open": json.dumps({pk.removeprefix(tenant): sorted(names) for pk, names in opened.items()}),
+            "before": json.dumps(before),
             "ttl": ttl(datetime(place.year, 1, 1, tzinfo=UTC) + KEPT),
         }
         if row is None:
@@ -149,47 +325,29 @@ class VolumeStore:
         return self.table.replace(values, "version = :seen", {":seen": row["version"]})
 
     def _close(
-        self,
-        place: CounterKey,
-        counts: Mapping[str, int],
-        counted: Mapping[str, frozenset[str]],
-        unmarked: Mapping[str, frozenset[str]],
-        tell: Tell,
+        self, place: CounterKey, before: Counts, after: Counts, counted: People, tell: Tell, run: Run = _in_turn
     ) -> None:
-        """Publish the changes of the last write, and mark the people it counted."""
-        for name, after in counts.items():  # 4
-            before = after - _times(name, counted)
-            if before < after:
-                tell(Crossing(place, name, before, after))
-        for pk, names in unmarked.items():  # 5
-            attributes = {f"#{i}": place.mark(name) for i, name in enumerate(sorted(names))}
-            assigned = ", ".join(f"{alias} = :yes" for alias in attributes)
-            self._people.update({"pk": pk}, f"SET {assigned}", {":yes": True}, names=attributes)
+        """Publish what counted people have changed, and mark them.
+
+        Args:
+            before: counts that are not above the whole ones before the people were counted; ``after``: those since then.
+            run: makes calls, perhaps at once.
+        """
+        for name, number in after.items():  # 4
+            if before[name] < number and times_counted(name, counted):
+                tell(Crossing(place, name, before[name], number))
+        run([partial(self._mark, place, pk, names) for pk, names in counted.items()])  # 5
+
+    def _mark(self, place: CounterKey, pk: str, names: frozenset[str]) -> None:
+        attributes = {f"#{i}": place.mark(name) for i, name in enumerate(sorted(names))}
+        assigned = ", ".join(f"{alias} = :yes" for alias in attributes)
+        self._people.update({"pk": pk}, f"SET {assigned}", {":yes": True}, names=attributes)
 
     def _marked(self, people: set[str], place: CounterKey) -> dict[str, frozenset[str]]:
         """Return the marks of the people that have a row."""
-        keys = ((self._people.name, {"pk": pk}) for pk in sorted(people))
-        found = batch_get(self._people.client, keys, self._people.region, self._sleep)
-        return {item["pk"]: marks_of(item, place) for item in found.get(self._people.name, ())}
-
-
-def marks_of(item: Mapping[str, Any], place: CounterKey) -> frozenset[str]:
-    """Return the counters of a place that a person's row is marked for."""
-    return frozenset(c.name for c in COUNTERS[place.law] if place.mark(c.name) in item)
-
-
-def _row_of(tenant: str) -> str:
-    return f"{tenant}#volumes"
-
-
-def _counts(law: str, item: Mapping[str, Any]) -> dict[str, int]:
-    return {c.name: int(item.get(c.name, 0)) for c in COUNTERS[law]}
-
-
-def _times(counter: str, people: Mapping[str, frozenset[str]]) -> int:
-    return sum(counter in names for names in people.values())
-
-
-def _opened(place: CounterKey, row: Item | None) -> dict[str, frozenset[str]]:
-    opened = json.loads(row["open"]) if row else {}
-    return {f"{place.tenant}#{pk}": frozenset(names) for pk, names in opened.items()}
+        found: list[Item] = []
+        rows = sorted(people)
+        for start in range(0, len(rows), BATCH_GET):
+            keys = [(self._people.name, {"pk": pk}) for pk in rows[start : start + BATCH_GET]]
+            found += batch_get(self._people.client, keys, self._people.region, self._sleep).get(self._people.name, ())
+        return {item["pk"]: marks_of(item, place) for item in found}

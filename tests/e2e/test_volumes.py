@@ -17,7 +17,7 @@ from chalicelib.core.tenant.records import Basis, Route, Source
 from chalicelib.core.verify.redecide import configuration_of, redecide
 from chalicelib.flow.hooks import receive
 from chalicelib.flow.routing import route
-from chalicelib.store.volumes import CounterKey
+from chalicelib.store.volume_rows import CounterKey
 from tests.support import deaths
 from tests.support.logs import let_seal, tar
 from tests.support.world import World, raw, world

@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +20,10 @@ from hypothesis import strategies as st
 from chalicelib.core.law.thresholds import Threshold
 from chalicelib.core.law.volumes import COUNTERS, asking, counters_of, told, with_own, year_of
 from chalicelib.law import installed
+from chalicelib.store import volumes
 from chalicelib.store.items import Table
-from chalicelib.store.volumes import CounterKey, Crossing, VolumeStore
+from chalicelib.store.volume_rows import CounterKey, Crossing
+from chalicelib.store.volumes import VolumeStore
 
 CN = CounterKey("tnt_1", "CN", 2026)
 PEOPLE = [f"tnt_1#{n}" for n in range(5)]
@@ -127,14 +131,22 @@ class Processes:
         return self.store().get([CN])[CN]
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(
     st.lists(batches, min_size=1, max_size=6),
     st.lists(st.sampled_from(["on", "on", "on", "dies", "other"]), max_size=60),
+    st.sampled_from([0, 1, volumes.CONFLICTS_MAX]),
+    st.sampled_from([0, 1, volumes.OPEN_MAX]),
 )
 def test_the_count_is_that_of_different_people_under_any_interleaving_and_any_death(
-    jobs: list[Wanted], fates: list[str]
+    jobs: list[Wanted], fates: list[str], conflicts_max: int, open_max: int
 ) -> None:
+    """The fewer conflicts a counter may have, the sooner it gets shards, also while others count."""
+    with patch.object(volumes, "CONFLICTS_MAX", conflicts_max), patch.object(volumes, "OPEN_MAX", open_max):
+        counts_are_right(jobs, fates)
+
+
+def counts_are_right(jobs: list[Wanted], fates: list[str]) -> None:
     expected: dict[str, set[str]] = defaultdict(set)
     for job in jobs:
         for pk, names in job.items():
@@ -150,6 +162,46 @@ def test_the_count_is_that_of_different_people_under_any_interleaving_and_any_de
         processes.store().count(CN, {pk: frozenset({"subjects_ytd"}) for pk in expected["subjects_ytd"]}, _never)
         == counts
     )
+
+
+@pytest.mark.parametrize("conflicts_max", [0, volumes.CONFLICTS_MAX])
+def test_a_person_of_a_process_that_died_counts_once_and_is_told_when_others_counted_in_between(
+    conflicts_max: int,
+) -> None:
+    one = frozenset({"subjects_ytd"})
+    processes = Processes([], [])
+    fates = ["on"] * 3 + ["dies"]  # read, read, write, and then
+    processes.tables.around = lambda: processes.around()
+    processes.fates = fates[::-1]
+    with patch.object(volumes, "CONFLICTS_MAX", conflicts_max):
+        with pytest.raises(Died):
+            processes.store().count(CN, {PEOPLE[0]: one}, processes.tell)
+        for pk in PEOPLE[1:4]:
+            processes.store().count(CN, {pk: one}, processes.tell)
+        counts = processes.store().count(CN, {PEOPLE[0]: one}, processes.tell)
+
+    assert counts["subjects_ytd"] == 4
+    assert {n for _, n in processes.crossed} == {1, 2, 3, 4}
+
+
+def test_numbers_of_all_shards_count_after_a_release_without_shards_has_counted() -> None:
+    processes = Processes([], [])
+    with patch.object(volumes, "CONFLICTS_MAX", 0):
+        for pk in PEOPLE[:4]:
+            processes.store().count(CN, {pk: frozenset({"subjects_ytd"})}, lambda _c: None)
+    rows = {key: row for key, row in processes.tables.rows["data"].items() if "/CN#2026" in key}
+    assert len(rows) > 1
+    own = rows["tnt_1#volumes/CN#2026"]
+    old = {name: own[name] for name in ("pk", "sk", "sensitive_ytd", "ttl", "region")} | {"open": {"S": "{}"}}
+    for name in ("subjects_ytd", "version"):
+        old[name] = {"N": str(int(own[name]["N"]) + 1)}
+    processes.tables.rows["data"]["tnt_1#volumes/CN#2026"] = old
+    processes.tables.rows["people"][PEOPLE[4]][CN.mark("subjects_ytd")] = {"BOOL": True}
+
+    counts = processes.store().count(CN, dict.fromkeys(PEOPLE, frozenset({"subjects_ytd"})), _never)
+
+    assert counts["subjects_ytd"] == len(PEOPLE)
+    assert processes.store().get([CN]) == {CN: counts}
 
 
 def _never(crossing: Crossing) -> None:

@@ -6,7 +6,7 @@ import copy
 import functools
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
@@ -16,8 +16,8 @@ from infra.cell.engines import Engine, moto
 
 
 def make(engine: Engine, cell: str, region: str, country: str) -> None:
-    """Put a cell's key, empty tables and buckets on an engine that has none yet."""
-    if engine.name != "moto":
+    """Put a cell's key, empty tables and buckets on an engine; those that are there stay, with what they hold."""
+    if engine.name != "moto" or any(_states(region)):
         local.make_stores(engine, cell, region, country)
         return
     made = copy.deepcopy(_made(cell, region, country))

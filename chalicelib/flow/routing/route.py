@@ -198,7 +198,7 @@ def find_people(runtime: Runtime, works: list[RoutedEvent]) -> dict[str, PersonR
     asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
     tally = ReadCounters(runtime)
     counters = tally.keys(share for work in works for share in work.shares)
-    read = _read(runtime, wanted, asked, counters, tally) if asked or counters else None
+    read = _read(runtime, wanted, asked, counters, tally) if asked or tally.places else None
     people = runtime.people.find_or_make(wanted, read, sources)
     tally.take((share for work in works for share in work.shares), people)
     for work in works:
@@ -235,7 +235,7 @@ def _read(
     given = {item["pk"]: item for item in rows.get(runtime.consents.table.name, ())}
     for work in asked:
         work.consents = runtime.consents.read(given.get(work.owner))
-    tally.counts = runtime.volumes.read(rows.get(runtime.volumes.table.name, ()))
+    tally.read(rows.get(runtime.volumes.table.name, ()))
     return rows.get(table, [])
 
 
