@@ -18,6 +18,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 
 from .core import encoders, ids
+from .core.errors import Unavailable
 
 NAMESPACE = "waybill"
 _logger = Logger(service="waybill", log_uncaught_exceptions=False)
@@ -56,7 +57,12 @@ def warning(event: str, **fields: Any) -> None:
 
 
 def error(event: str, fault: BaseException, **fields: Any) -> None:
-    """Log a fault of ours by its type and code; its text only where it is one of ours, which hold no personal data."""
+    """Log a fault of ours by its type and code; its text only where it is one of ours, which hold no personal data.
+
+    A service that did not answer is counted, too: the work comes back by itself, and no function fails.
+    """
+    if isinstance(fault, Unavailable):
+        count("aws_unavailable")
     code = getattr(fault, "code", None)
     detail = getattr(fault, "detail", None)
     told = {"fault": type(fault).__name__, "code": code, "detail": detail, "where": _where(fault)}
@@ -77,18 +83,30 @@ def _where(fault: BaseException) -> str:
 def count(metric: str, number: int = 1, **dimensions: str) -> None:
     """Count something in the cell's metrics: one line of the embedded metric format, no call.
 
+    CloudWatch bills each metric with each combination of dimensions. Hence a dimension has few values, all of them words of
+    ours.
+
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     (read 2026-11-22).
     """
+    _metric(metric, number, "Count", dimensions)
+
+
+def measure(metric: str, seconds: float) -> None:
+    """Add a duration, in seconds, to the cell's metrics."""
+    _metric(metric, seconds, "Seconds", {})
+
+
+def _metric(metric: str, number: float, unit: str, dimensions: Mapping[str, str]) -> None:
     # Written here: a provider of powertools for each count took as much CPU as opening and routing an event.
     at = time.time_ns() // 1_000_000
     values = encoders.escaped({**dimensions, metric: number})
-    described = _described(metric, tuple(dimensions))
+    described = _described(metric, tuple(dimensions), unit)
     sys.stdout.write(f'{{"_aws":{{"Timestamp":{at},"CloudWatchMetrics":{described}}},{values[1:]}\n')
 
 
 @cache
-def _described(metric: str, dimensions: tuple[str, ...]) -> str:
+def _described(metric: str, dimensions: tuple[str, ...], unit: str) -> str:
     """Return the fields that every line of a metric repeats."""
-    directive = {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": [{"Name": metric, "Unit": "Count"}]}
+    directive = {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": [{"Name": metric, "Unit": unit}]}
     return encoders.escaped([directive])

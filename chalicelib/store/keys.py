@@ -19,7 +19,8 @@ from typing import Any
 from ..core import times
 from ..core.envelope import NONCE_BYTES, SealingKey, TenantKeys, decrypt, encrypt, expand
 from ..core.errors import Conflict, NotFound
-from .items import Item, Table, call
+from .items import Item, Table
+from .kms import call_kms
 
 KEEP_S = 300
 ROTATION = timedelta(minutes=15)
@@ -80,7 +81,7 @@ class KeyStore:
         self._table.insert({**_place(tenant), "wrapped": self._generated(tenant)})
 
     def _generated(self, tenant: str) -> bytes:
-        answer = call(
+        answer = call_kms(
             self._kms().generate_data_key_without_plaintext,
             KeyId=self._key_id,
             NumberOfBytes=MASTER_BYTES,
@@ -89,7 +90,7 @@ class KeyStore:
         return bytes(answer["CiphertextBlob"])
 
     def _unwrapped(self, tenant: str, wrapped: bytes) -> bytes:
-        answer = call(self._kms().decrypt, CiphertextBlob=wrapped, EncryptionContext={"tenant": tenant})
+        answer = call_kms(self._kms().decrypt, CiphertextBlob=wrapped, EncryptionContext={"tenant": tenant})
         return bytes(answer["Plaintext"])
 
     def of(self, tenant: str) -> TenantKeys:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ..core.errors import AuditUnavailable, Misconfigured
-from .items import call
+from .kms import call_kms
 from .local_keys import read_private
 
 SEED_BYTES = 32
@@ -90,6 +90,6 @@ class KmsSigner:
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            return call(getattr(self._client(), operation), **arguments)
+            return call_kms(getattr(self._client(), operation), **arguments)
         except ClientError as error:
             raise AuditUnavailable("KMS did not sign a checkpoint; see the seal function's rights and key") from error

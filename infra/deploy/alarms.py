@@ -1,20 +1,29 @@
-"""The alarms of a cell: the table ``alarms.toml``, and the CloudFormation resource of each row."""
+"""The alarms of a cell: the table ``alarms.toml``, and the CloudFormation resource of each alarm."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 TABLE: Final = Path(__file__).with_name("alarms.toml")
+REST_API: Final = "waybill"
+"""The name of the REST API: Chalice calls it as it calls the app."""
+ROLLBACK: Final = ("HooksFaultsAlarm", "APIFaultsAlarm", "DeadLettersAlarm", "RouteErrorsAlarm", "DeliverErrorsAlarm")
+"""The alarms that a bad release sets off first, for a deployment that watches them.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html (read 2026-11-30): a
+stack has at most five rollback triggers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One row of the table; the file's head explains the columns."""
+    """One alarm; the head of the table explains the fields. ``of`` is one logical id, and ``id`` the alarm's own."""
 
+    id: str
     name: str
     namespace: str
     metric: str
@@ -22,26 +31,43 @@ class Alarm:
     period: int
     threshold: int
     text: str
+    page: str = ""
     of: str | None = None
     periods: int = 1
+    heartbeat: bool = False
+
+    @property
+    def runbook(self) -> str:
+        """The path of the page that says what to do."""
+        return f"docs/operations/{self.page or self.name}.md"
 
 
 def table() -> dict[str, Alarm]:
-    """Read the alarms, by logical id.
+    """Read the alarms, by logical id. An alarm of an audit table has ``${Year}`` in its id and names.
 
     Raises:
         TypeError: A row lacks a column, or has one that no alarm has.
     """
-    return {name: Alarm(**row) for name, row in tomllib.loads(TABLE.read_text("utf-8")).items()}
+    rows = tomllib.loads(TABLE.read_text("utf-8"))
+    return {alarm.id: alarm for key, row in rows.items() for alarm in _alarms(key, row)}
+
+
+def _alarms(key: str, row: Mapping[str, Any]) -> Iterator[Alarm]:
+    of = row.get("of")
+    if not isinstance(of, dict):
+        yield Alarm(key, **row)
+        return
+    for thing, word in of.items():
+        yield Alarm(f"{thing}{key}", **{**row, "of": thing, "name": row["name"].replace("{}", word)})
 
 
 def resources(cell: str) -> dict[str, dict[str, Any]]:
-    """Make the alarm resources of a cell, by logical id, as CloudFormation takes them.
+    """Make the alarm resources of a cell, by logical id, as CloudFormation takes them. ``${Year}`` is left in them.
 
-    A period without data does not ring, because a quiet cell reports none.
+    A period without data does not ring, because a quiet cell reports none. Of a heartbeat it does.
 
     Source: https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_cloudwatch.TreatMissingData.html (read
-    2026-11-30): ``notBreaching`` takes missing data as within the threshold.
+    2026-11-30): ``notBreaching`` takes missing data as within the threshold, ``breaching`` as beyond it.
     """
     return {name: _resource(alarm, cell) for name, alarm in table().items()}
 
@@ -51,7 +77,7 @@ def _resource(alarm: Alarm, cell: str) -> dict[str, Any]:
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
             "AlarmName": f"waybill-{cell}-{alarm.name}",
-            "AlarmDescription": alarm.text,
+            "AlarmDescription": f"{alarm.text}. {alarm.runbook}",
             "Namespace": alarm.namespace,
             "MetricName": alarm.metric,
             **({} if alarm.of is None else {"Dimensions": [_dimension(alarm.namespace, alarm.of)]}),
@@ -59,16 +85,20 @@ def _resource(alarm: Alarm, cell: str) -> dict[str, Any]:
             "Period": alarm.period,
             "EvaluationPeriods": alarm.periods,
             "Threshold": alarm.threshold,
-            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            "TreatMissingData": "notBreaching",
+            "ComparisonOperator": "LessThanThreshold" if alarm.heartbeat else "GreaterThanOrEqualToThreshold",
+            "TreatMissingData": "breaching" if alarm.heartbeat else "notBreaching",
             "AlarmActions": [{"Ref": "AlarmTopic"}],
         },
     }
 
 
 def _dimension(namespace: str, of: str) -> Mapping[str, Any]:
+    if of == "RestAPI":
+        return {"Name": "ApiName", "Value": REST_API}
     # A Ref to a queue gives its URL, but its metrics carry its name.
     return {
         "AWS/SQS": {"Name": "QueueName", "Value": {"Fn::GetAtt": [of, "QueueName"]}},
         "AWS/Lambda": {"Name": "FunctionName", "Value": {"Ref": of}},
+        "AWS/ApiGateway": {"Name": "ApiId", "Value": {"Ref": of}},
+        "AWS/DynamoDB": {"Name": "TableName", "Value": {"Ref": of}},
     }[namespace]

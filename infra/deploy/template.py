@@ -139,7 +139,7 @@ def fragment(cell: Cell, today: date | None = None) -> Document:
     """
     document: Document = json.loads(fill(RESOURCES.read_text("utf-8"), cell))
     years = range(FIRST_YEAR, (today or datetime.now(UTC).date()).year + 2)
-    document["Resources"] = dict(_of_years(document["Resources"], years)) | alarms.resources(cell.name)
+    document["Resources"] = dict(_of_years(document["Resources"] | alarms.resources(cell.name), years))
     return document
 
 

@@ -1,8 +1,9 @@
-"""Every alarm of a cell can ring, and both pages for operators name it."""
+"""Every alarm of a cell watches a metric that exists, and has its rows and its runbook."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from infra.deploy.template import Cell
 
 ROOT = Path(__file__).parents[2]
 CELL = Cell("eu1", "eu-central-1", "DE")
-TABLE = alarms.table()
+TABLE = {name: alarm for key, alarm in alarms.table().items() for name in [alarm.name.replace("${Year}", "2026")]}
 RESOURCES = template.fragment(CELL)["Resources"]
 ALARMS: Mapping[str, Mapping[str, Any]] = {
     found["Properties"]["AlarmName"].removeprefix("waybill-eu1-"): found["Properties"]
@@ -31,31 +32,33 @@ RULES = {
 }
 
 # Sources: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-# and https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html (read 2026-11-30).
-OF_AWS: Mapping[str, tuple[str, frozenset[str]]] = {
-    "AWS/SQS": (
-        "QueueName",
-        frozenset(
-            {
-                "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesDelayed",
-                "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesVisible", "NumberOfEmptyReceives",
-                "NumberOfMessagesDeleted", "NumberOfMessagesReceived", "NumberOfMessagesSent", "SentMessageSize",
-            }
-        ),
-    ),
-    "AWS/Lambda": (
-        "FunctionName",
-        frozenset({"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions", "DeadLetterErrors"}),
-    ),
-}  # fmt: skip
-"""The namespace → the dimension of one queue or function, and its metrics."""
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html,
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html,
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html and
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html (read 2026-11-30).
+OF_AWS = frozenset(
+    {
+        ("AWS/SQS", "QueueName", "ApproximateAgeOfOldestMessage"),
+        ("AWS/SQS", "QueueName", "ApproximateNumberOfMessagesVisible"),
+        ("AWS/Lambda", "FunctionName", "Invocations"),
+        ("AWS/Lambda", "FunctionName", "Errors"),
+        ("AWS/Lambda", "FunctionName", "Throttles"),
+        ("AWS/ApiGateway", "ApiId", "5xx"),  # an HTTP API
+        ("AWS/ApiGateway", "ApiName", "5XXError"),  # a REST API
+        ("AWS/DynamoDB", "TableName", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "TableName", "WriteThrottleEvents"),
+    }
+)
+"""The metrics of AWS that alarms may watch, each with its namespace and the dimension of one thing."""
 
 
 def counted() -> Iterator[tuple[str, frozenset[str]]]:
     """Yield the metrics that the product counts, each with its dimensions."""
     for path in (ROOT / "chalicelib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count" and node.args:
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+                continue
+            if node.func.id in ("count", "measure"):
                 dimensions = frozenset(keyword.arg or "" for keyword in node.keywords)
                 for part in ast.walk(node.args[0]):  # a metric may be one of two
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
@@ -81,8 +84,11 @@ PAGES = {
 
 
 def pattern(name: str) -> str:
-    """Return the row that stands for the alarms of several functions."""
-    return re.sub(r"^.*-(errors|throttles)$", r"{function}-\1", name)
+    """Return the row that stands for the alarms of several functions or tables."""
+    for end, thing in ((r"(?:read|write)-throttles", "table"), (r"errors|throttles", "function")):
+        if found := re.search(f"-({end})$", name):
+            return f"{{{thing}}}-{found[1]}"
+    return name
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -93,9 +99,8 @@ def test_alarm_watches_a_metric_that_is_counted(name: str) -> None:
     if alarm["Namespace"] == NAMESPACE:
         assert (alarm["MetricName"], dimensions) in set(counted())
     else:
-        dimension, metrics = OF_AWS[alarm["Namespace"]]
-        assert dimensions == {dimension}
-        assert alarm["MetricName"] in metrics
+        (dimension,) = dimensions
+        assert (alarm["Namespace"], dimension, alarm["MetricName"]) in OF_AWS
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -112,7 +117,8 @@ def test_the_row_says_when_the_alarm_rings(alarm: Alarm) -> None:
     names = {alarm.name, pattern(alarm.name)}
     (condition,) = [row[1] for row in rows if len(row) == 4 and names & set(re.findall(r"`([^`]+)`", row[0]))]
 
-    assert condition == f"`{alarm.metric}` ≥ {alarm.threshold} in {periods}{alarm.period} s"
+    sign = "<" if alarm.heartbeat else "≥"
+    assert condition == f"`{alarm.metric}` {sign} {alarm.threshold} in {periods}{alarm.period} s"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -120,3 +126,22 @@ def test_no_row_is_about_an_alarm_that_does_not_exist(page: str) -> None:
     names = {*ALARMS, *RULES}
 
     assert PAGES[page] - names - set(map(pattern, names)) == set()
+
+
+@pytest.mark.parametrize("name", [*ALARMS, *RULES])
+def test_the_alarm_leads_to_its_runbook(name: str) -> None:
+    runbook = f"docs/operations/{name}.md" if name in RULES else TABLE[name.replace("-2027", "-2026")].runbook
+    page = (ROOT / runbook).read_text("utf-8")
+
+    assert name in RULES or str(ALARMS[name]["AlarmDescription"]).endswith(f" {runbook}")
+    assert {f"`{name}`", f"`{pattern(name)}`"} & set(re.findall(r"`[^`]+`", page))
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == ["Meaning", "Look at", "Do"]
+
+
+def test_a_deployment_watches_alarms_that_exist() -> None:
+    assert len(alarms.ROLLBACK) <= 5  # more than CloudFormation takes
+    assert set(alarms.ROLLBACK) <= {name for name in RESOURCES if name.endswith("Alarm")}
+
+
+def test_names_of_the_functions_api_agree() -> None:
+    assert json.loads(template.CONFIG.read_text("utf-8"))["app_name"] == alarms.REST_API

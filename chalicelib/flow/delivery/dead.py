@@ -44,7 +44,6 @@ def _each(
             if message.body is None or message.body.get("v") != 1:
                 raise Misconfigured("a dead letter is not one of ours")
             end(runtime, message, message.body)
-            count("dead_letters")
         except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
             error("dead_letter_not_ended", fault)
             failed.append(message.id)
@@ -82,6 +81,7 @@ def _park(
         "parked_at": times.text(runtime.now()),
     }
     runtime.data.insert_dead(tenant, queue, thing, values, expires_at)
+    count("dead_letters")
     warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
 
 

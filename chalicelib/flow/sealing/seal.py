@@ -18,7 +18,7 @@ from ...core import times
 from ...core.errors import AuditBroken, AuditUnavailable, NotFound
 from ...core.log import audit, merkle, note, seal, tiles
 from ...core.log.seal import EntryRow, Seal
-from ...observe import count, error
+from ...observe import count, error, measure
 from ...runtime import Runtime
 from ...store.log import SealedLog
 from ...store.seal_requests import ReceivedSealRequest
@@ -45,6 +45,9 @@ def handle(runtime: Runtime) -> int:
         empty = 0 if received else empty + 1
         for one in received:
             waiting.setdefault((one.notice.tenant, one.notice.log), []).append(one)
+    if waiting:
+        first = min(one.sent_at for notices in waiting.values() for one in notices)
+        measure("seal_lag_s", (runtime.now() - first).total_seconds())
     sealed, done, back = 0, list[str](), list[str]()
     for (tenant, log), notices in waiting.items():
         receipts = [one.receipt for one in notices]

@@ -1,0 +1,53 @@
+"""Each fault of a cell rings its alarms, each alarm has a fault that rings it, and a cell without a fault is quiet."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.cell_faults import FAULTS
+from tests.support.watched import ALARMS, RESOURCES, watched
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_alarms_ring_when_there_is_a_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive, alarms = FAULTS[name]
+    with watched(monkeypatch) as cell:
+        drive(cell)
+
+        assert alarms - cell.ringing() == set()
+
+
+def test_every_alarm_of_the_template_has_a_fault() -> None:
+    assert set().union(*(alarms for _, alarms in FAULTS.values())) == set(ALARMS)
+
+
+def test_no_alarm_rings_when_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    with watched(monkeypatch) as cell:
+        for chat in range(3):
+            assert cell.post(chat=chat) == 200
+        cell.run(61)
+
+        assert cell.ringing() == set()
+        assert len(cell.w.receiver.requests) == 3
+        assert {point[1] for point in cell.cloudwatch.points} >= {"seal_lag_s", "entries_sealed", "Invocations"}
+
+
+def test_the_rule_matches_a_use_of_break_glass() -> None:
+    pattern = RESOURCES["BreakGlassUsed"]["Properties"]["EventPattern"]
+    event = {
+        "source": "aws.sts",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {
+            "eventName": "AssumeRole",
+            "requestParameters": {"roleArn": "arn:aws:iam::000000000000:role/waybill-test-break-glass"},
+        },
+    }
+
+    def matches(wanted: object, found: object) -> bool:
+        if isinstance(wanted, dict):
+            return isinstance(found, dict) and all(matches(value, found.get(key)) for key, value in wanted.items())
+        return isinstance(wanted, list) and found in wanted
+
+    assert matches(pattern, event), json.dumps(pattern)
