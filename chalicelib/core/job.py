@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 State = Literal["queued", "running", "done", "failed"]
 OPEN: tuple[State, ...] = ("queued", "running")
@@ -35,6 +36,7 @@ class Job:
         total: None until it is known.
         error: why it failed: ``{"code", "detail"}``.
         lease: the lease value of its row while this process may work on it.
+        others: fields that a later release has stored with ``asked``. They are carried along.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Job:
     summary: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, str] | None = None
     lease: str = ""
+    others: Mapping[str, Any] = field(default_factory=dict)
 
 
 def new(
@@ -59,6 +62,19 @@ def new(
 ) -> Job:
     """Make a job that has not begun."""
     return Job(job_id, tenant, kind, now, now, now + KEPT, asked=asked, summary=summary)
+
+
+_T = TypeVar("_T")
+
+
+def cursor_of(form: type[_T], text: str) -> _T:
+    """Read a cursor that is a dataclass, without the fields that a later release has added.
+
+    Raises:
+        ValueError, TypeError: it is not of this form.
+    """
+    known = {f.name for f in fields(cast(Any, form))}
+    return form(**{name: value for name, value in json.loads(text).items() if name in known})
 
 
 def went_on(job: Job, now: datetime) -> Job:

@@ -11,6 +11,9 @@ from ..core.errors import WaybillError
 from ..observe import about, error
 from ..store.queues import Queue, Refused
 
+READABLE = (1, 2)
+"""The versions of messages that this release reads, one ahead of those that it writes: a later release writes 2 only with all
+the fields of 1. So a rollback finds messages that it can read."""
 BACK_OFF_MAX_S = 60.0
 RECEIVES_MAX = 10
 """How often a message is tried: then its queue gives it up, and what follows in its group, if its function could say that
@@ -30,6 +33,11 @@ class QueueMessage:
     receipt_handle: str
     sent_ms: int
     receives: int
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the body is an object of a version that this release reads."""
+        return self.body is not None and self.body.get("v") in READABLE
 
     @property
     def is_last_try(self) -> bool:

@@ -44,7 +44,7 @@ def delivery_of(
         DeliveryError: ``render``, where the stored configuration is no longer valid for its kind.
     """
     try:
-        config = destinations.of_kind(destination.kind).Config.model_validate(sealed["config"])
+        config = destinations.of_kind(destination.kind).Config.model_validate(sealed["config"], extra="ignore")
     except ValueError:
         raise _fault("the destination's configuration is not one that its kind takes: change it") from None
     secrets = [*rotation.live(sealed["signing"], now), *rotation.live(sealed.get("pairs", ()), now)]

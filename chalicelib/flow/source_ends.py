@@ -23,7 +23,8 @@ def _secret_ends(snapshot: Snapshot, source: Source) -> date | None:
         return None  # most channels: nothing is decrypted
     current, *_ = snapshot.secrets(source.id) or [None]
     try:
-        end = channel.CAPABILITIES.secret_ends(channel.Secret.model_validate(current["secret"])) if current else None
+        read = channel.Secret.model_validate(current["secret"], extra="ignore") if current else None
+        end = channel.CAPABILITIES.secret_ends(read) if read is not None else None
     except ValidationError:
         return None  # of another release; it verifies nothing
     return end.date() if end is not None else None

@@ -33,7 +33,7 @@ from ..core.tenant.operational import source_of
 from ..core.tenant.records import ApiKey, Basis, Recipient, Tenant
 from .items import Item, Table, batch_get
 from .keys import KeyStore
-from .records import RECORDS, RecordRow, collect, parse, readable, sealing_context
+from .records import RECORDS, RecordRow, collect, parse, readable, sealing_context, written
 from .snapshot import Snapshot
 
 RELOAD_S = 60
@@ -64,11 +64,7 @@ class ConfigStore:
     """Read and change what tenants have declared."""
 
     def __init__(
-        self,
-        table: Table,
-        keys: KeyStore,
-        monotonic_s: Callable[[], float],
-        randomness: Callable[[int], bytes],
+        self, table: Table, keys: KeyStore, monotonic_s: Callable[[], float], randomness: Callable[[int], bytes]
     ) -> None:
         self._table = table
         self._keys = keys
@@ -86,7 +82,7 @@ class ConfigStore:
             {
                 "pk": tenant.id,
                 "sk": "tenant",
-                "doc": tenant.model_dump_json(),
+                "doc": written(tenant),
                 "version": 1,
                 "config_version": 1,
             }
@@ -121,10 +117,11 @@ class ConfigStore:
         Raises:
             PreconditionFailed: it has changed since it was read.
         """
+        key = {"pk": tenant.id, "sk": "tenant"}
         done = self._table.update(
-            {"pk": tenant.id, "sk": "tenant"},
+            key,
             "SET doc = :d ADD version :one, config_version :one",
-            {":d": tenant.model_dump_json(), ":one": 1, ":v": expected},
+            {":d": self._text(key, tenant), ":one": 1, ":v": expected},
             condition="version = :v",
         )
         if done is None:
@@ -175,6 +172,10 @@ class ConfigStore:
 
     # Records
 
+    def _text(self, key: dict[str, str], record: Any) -> str:
+        item = self._table.get(key)
+        return written(record, item["doc"] if item else None)
+
     def count_again(self, tenant: str) -> None:
         """Make every process read the tenant's configuration again with its next batch.
 
@@ -197,7 +198,7 @@ class ConfigStore:
             {
                 "pk": tenant,
                 "sk": f"{record.id[:3]}#{record.id}",
-                "doc": record.model_dump_json(by_alias=True),
+                "doc": written(record),
                 "version": 1,
                 "sealed": self._sealed(tenant, record.id, secrets),
             }
@@ -206,9 +207,10 @@ class ConfigStore:
         return done
 
     def keep_version(self, tenant: str, record: Recipient) -> None:
-        """Keep a recipient's record as it is now, beside what will take its place."""
-        key = {"pk": tenant, "sk": f"rcp#{record.id}#v{record.version}"}
-        self._table.insert({**key, "doc": record.model_dump_json(by_alias=True), "version": 1})
+        """Keep a recipient's record as it is stored now, beside what will take its place."""
+        key = {"pk": tenant, "sk": f"rcp#{record.id}"}
+        kept = {"pk": tenant, "sk": f"{key['sk']}#v{record.version}"}
+        self._table.insert({**kept, "doc": self._text(key, record), "version": 1})
 
     def kept_version(self, tenant: str, recipient: str, version: int) -> Recipient | None:
         """Return an earlier version of a recipient, as it was declared; None where none was kept."""
@@ -219,7 +221,7 @@ class ConfigStore:
     def withdraw(self, tenant: str, basis: Basis) -> Basis:
         """Store a basis's withdrawal beside it, once; return the basis as it is stored from now on."""
         key = {"pk": tenant, "sk": f"bas#{basis.id}#withdrawal"}
-        self._table.insert({**key, "doc": basis.model_dump_json(by_alias=True), "version": 1})
+        self._table.insert({**key, "doc": written(basis), "version": 1})
         self.count_again(tenant)
         return self._withdrawn(tenant, basis) or basis
 
@@ -235,17 +237,13 @@ class ConfigStore:
         Raises:
             PreconditionFailed: it has changed since it was read, or is gone.
         """
-        bound: dict[str, Any] = {":d": record.model_dump_json(by_alias=True), ":one": 1, ":v": expected}
+        key = {"pk": tenant, "sk": f"{record.id[:3]}#{record.id}"}
+        bound: dict[str, Any] = {":d": self._text(key, record), ":one": 1, ":v": expected}
         expression = "SET doc = :d"
         if secrets is not None:
             expression += ", sealed = :s"
             bound[":s"] = self._sealed(tenant, record.id, secrets)
-        done = self._table.update(
-            {"pk": tenant, "sk": f"{record.id[:3]}#{record.id}"},
-            expression + " ADD version :one",
-            bound,
-            condition="version = :v",
-        )
+        done = self._table.update(key, expression + " ADD version :one", bound, condition="version = :v")
         if done is None:
             raise PreconditionFailed("it has changed since it was read; read it again")
         self.count_again(tenant)

@@ -17,10 +17,11 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from ..core import encoders
 from ..core.errors import NotFound, OurError, PreconditionFailed
 from ..core.tenant.consents import Consent, Withdrawal
 from .items import BATCH_GET, Item, Table, batch_get
-from .records import readable
+from .records import readable, written
 
 OF_ONE_PERSON = 100
 """A row holds 400 KB; a consent takes about one."""
@@ -67,7 +68,7 @@ class ConsentStore:
 
     def insert_row(self, tenant: str, person: str, consent: Consent) -> tuple[Consent, bool]:
         """Store a consent's own row. Return the stored consent and whether it is new. It counts once it is merged."""
-        row = {"pk": f"{tenant}#consents", "sk": consent.id, "doc": consent.model_dump_json(), "person": person}
+        row = {"pk": f"{tenant}#consents", "sk": consent.id, "doc": written(consent), "person": person}
         if self.table.insert(row):
             return consent, True
         return self.get(tenant, consent.id), False
@@ -75,7 +76,7 @@ class ConsentStore:
     def withdraw(self, tenant: str, consent: Consent, withdrawal: Withdrawal) -> Consent:
         """Store a withdrawal once and return the consent with it."""
         key = {"pk": f"{tenant}#consents", "sk": f"{consent.id}#withdrawal"}
-        self.table.insert({**key, "doc": withdrawal.model_dump_json()})
+        self.table.insert({**key, "doc": written(withdrawal)})
         stored = self.get(tenant, consent.id)
         self.merge(self._item(tenant, consent.id)["person"], [stored])
         return stored
@@ -120,13 +121,15 @@ class ConsentStore:
         for _ in range(TRIES):
             item = self.table.get(key)
             mine = {c.id: c for c in self.read(item)}
-            lost = [one for one in json.loads(item["doc"]) if one.get("id") not in mine] if item else []
+            kept = json.loads(item["doc"]) if item else []
+            lost = [one for one in kept if one.get("id") not in mine]
+            texts = {one["id"]: encoders.plain(one) for one in kept if one.get("id") in mine}
             for consent in consents:
                 before = mine.get(consent.id)
                 mine[consent.id] = before if before is not None and before.withdrawal is not None else consent
             if len(mine) > OF_ONE_PERSON:
                 raise PreconditionFailed(f"a person has at most {OF_ONE_PERSON} consents")
-            told = [json.loads(mine[id].model_dump_json()) for id in sorted(mine)]
+            told = [json.loads(written(mine[id], texts.get(id))) for id in sorted(mine)]
             doc = json.dumps([*lost, *told], separators=(",", ":"))
             if item is None:
                 done = self.table.insert({**key, "doc": doc, "version": 1})

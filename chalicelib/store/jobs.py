@@ -41,6 +41,9 @@ class DueJob(NamedTuple):
     seen: str
 
 
+_SEALED = ("asked", "cursor", "summary", "error")
+
+
 class JobStore:
     """Keep jobs and lease them.
 
@@ -58,7 +61,8 @@ class JobStore:
         return f"{self._table.region}/{tenant}/job/{job}"
 
     def _values(self, job: Job) -> dict[str, Any]:
-        plain = {"asked": job.asked, "cursor": job.cursor, "summary": job.summary, "error": job.error}
+        own = {"asked": job.asked, "cursor": job.cursor, "summary": job.summary, "error": job.error}
+        plain = {**job.others, **own}
         sealed = encrypt(
             self._keys.of(job.tenant).secrets,
             self._random(NONCE_BYTES),
@@ -91,7 +95,8 @@ class JobStore:
             total=item.get("total"),
             tries=item["tries"],
             lease=due or "",
-            **plain,
+            others={name: value for name, value in plain.items() if name not in _SEALED},
+            **{name: value for name, value in plain.items() if name in _SEALED},
         )
 
     def insert(self, job: Job) -> bool:

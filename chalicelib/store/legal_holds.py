@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from ..core.errors import NotFound
 from ..core.tenant.legal_holds import LegalHold
 from .items import Item, Table
-from .records import parse
+from .records import parse, written
 
 RELEASE = "#release"
 
@@ -29,7 +29,7 @@ class LegalHoldStore:
 
     def insert(self, tenant: str, hold: LegalHold) -> LegalHold:
         """Store a hold; return it as it stands, which an earlier try may have made."""
-        self._table.insert({"pk": tenant, "sk": f"hld#{hold.id}", "doc": hold.model_dump_json()})
+        self._table.insert({"pk": tenant, "sk": f"hld#{hold.id}", "doc": written(hold)})
         return self.get(tenant, hold.id)
 
     def release(self, tenant: str, hold: LegalHold) -> LegalHold:

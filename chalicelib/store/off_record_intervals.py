@@ -10,12 +10,15 @@ The door knows a conversation by its keyed hash, and reads its row by that: no r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 
 from pydantic import TypeAdapter
 
+from ..core import encoders
 from ..core.errors import OurError
 from ..core.tenant.intervals import Intervals
+from ..core.tenant.unknown_fields import with_unknown
 from .items import BATCH_GET, Item, Table, batch_get
 
 TRIES = 8
@@ -23,7 +26,14 @@ _INTERVALS: TypeAdapter[Intervals] = TypeAdapter(Intervals)
 
 
 def _read(item: Item | None) -> Intervals:
-    return _INTERVALS.validate_json(item["doc"]) if item else ()
+    return _INTERVALS.validate_json(item["doc"], extra="ignore") if item else ()
+
+
+def _written(after: Intervals, before: Intervals, item: Item | None) -> str:
+    known, whole = (_INTERVALS.dump_python(of, mode="json") for of in (before, after))
+    new = _INTERVALS.dump_python(after, mode="json", exclude_defaults=True)
+    # Tuples of models are dumped as lists.
+    return encoders.plain(with_unknown(list(new), list(whole), json.loads(item["doc"]) if item else [], list(known)))
 
 
 class OffRecordIntervalStore:
@@ -60,7 +70,7 @@ class OffRecordIntervalStore:
             after = step(before)
             if after == before:
                 return before
-            doc = _INTERVALS.dump_json(after).decode()
+            doc = _written(after, before, item)
             if item is None:
                 done = self._table.insert({**key, "doc": doc, "version": 1})
             else:

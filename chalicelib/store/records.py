@@ -1,7 +1,12 @@
-"""The form of a stored record: its row, with a version and encrypted secrets, and how it is read."""
+"""The form of a stored record: its row, with a version and encrypted secrets, and how it is read and written.
+
+The release before this one and the release after it share the rows. So a reader ignores fields that it does not know, a
+writer leaves out defaults, and a changed record keeps the unknown fields of the stored one (``docs/decisions/releases.md``).
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,10 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ..core import encoders
 from ..core.errors import Misconfigured
 from ..core.tenant.dates import STORED
 from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source
 from ..core.tenant.switches import Switch, unreadable_switch
+from ..core.tenant.unknown_fields import with_unknown
 from .items import Item
 
 RECORDS: Mapping[str, type[Record]] = {
@@ -39,15 +46,29 @@ class RecordRow:
 
 
 def parse(model: type[BaseModel], text: str) -> Any:
-    """Read a stored record.
+    """Read a stored record, without the fields that its model does not know.
 
     Raises:
         Misconfigured: it is not of its model; the record's values are not shown.
     """
     try:
-        return model.model_validate_json(text, context=STORED)
+        return model.model_validate_json(text, context=STORED, extra="ignore")
     except ValidationError as error:
         raise Misconfigured(f"a stored {model.__name__} cannot be read: {error.error_count()} faults") from error
+
+
+def written(record: BaseModel, before: str | None = None) -> str:
+    """Return the text that stores a record: without defaults, and with the unknown fields of the text that it replaces.
+
+    Args:
+        before: the stored text of the same record; None for a new one. Nothing is kept of a text that cannot be read.
+    """
+    new = record.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    old = readable(type(record), before) if before is not None else None
+    if before is not None and old is not None:
+        whole, known = (of.model_dump(mode="json", by_alias=True) for of in (record, old))
+        new = with_unknown(new, whole, json.loads(before), known)
+    return encoders.plain(new)
 
 
 def sealing_context(region: str, tenant: str, record_id: str) -> str:

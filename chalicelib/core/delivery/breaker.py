@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -66,7 +66,10 @@ class HealthNotice:
 
 @dataclass(frozen=True)
 class BreakerState:
-    """How a destination has done lately. ``recent`` are the last failures of the run, each with a tag of its lane."""
+    """How a destination has done lately. ``recent`` are the last failures of the run, each with a tag of its lane.
+
+    ``others`` are fields that a later release has stored. They are carried along.
+    """
 
     failures: int = 0
     failing_since: datetime | None = None
@@ -82,6 +85,7 @@ class BreakerState:
     wake_per_s: int = 0
     emptied: bool = False
     notices: tuple[HealthNotice, ...] = ()
+    others: Mapping[str, Any] = field(default_factory=dict)
 
 
 def may_send(state: BreakerState, now: datetime) -> Permission:
@@ -273,11 +277,8 @@ def paused(state: BreakerState, now: datetime) -> BreakerState:
 def document(state: BreakerState) -> dict[str, Any]:
     """Return a state as JSON values, without the defaults of ``BreakerState()``; times in milliseconds since 1970."""
     clean = BreakerState()
-    return {
-        f.name: _plain(getattr(state, f.name))
-        for f in fields(BreakerState)
-        if getattr(state, f.name) != getattr(clean, f.name)
-    }
+    own = {name: _plain(getattr(state, name)) for name in _STORED if getattr(state, name) != getattr(clean, name)}
+    return {**state.others, **own}
 
 
 def _plain(value: Any) -> Any:
@@ -288,14 +289,17 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
+_STORED = tuple(f.name for f in fields(BreakerState) if f.name != "others")
 _TIMES = ("failing_since", "failed_at", "opened_at", "probe_at", "leased_until", "not_before", "wake_at")
 
 
 def from_document(values: Mapping[str, Any]) -> BreakerState:
     """Read what ``document`` wrote."""
     read: dict[str, Any] = {
-        name: times.from_millis(value) if name in _TIMES else value for name, value in values.items()
+        name: times.from_millis(value) if name in _TIMES else value for name, value in values.items() if name in _STORED
     }
+    if others := {name: value for name, value in values.items() if name not in _STORED}:
+        read["others"] = others
     if "recent" in read:
         read["recent"] = tuple((times.from_millis(at), lane) for at, lane in read["recent"])
     if "notices" in read:

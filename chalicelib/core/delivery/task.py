@@ -60,7 +60,10 @@ class DeliveryTask:
             KeyError: a required field is missing.
         """
         logs = body.get("logs")
-        others = {} if FIELDS.issuperset(body) else {name: value for name, value in body.items() if name not in FIELDS}
+        others: dict[str, Any] = {}
+        if body.get("v", 1) != 1 or not FIELDS.issuperset(body):
+            # The version too: the release that wrote it reads the task again.
+            others = {name: value for name, value in body.items() if name == "v" or name not in FIELDS}
         # By position: keywords would cost a quarter more, for every message.
         return cls(
             body["tenant"],

@@ -286,3 +286,5 @@ MODELS: Mapping[str, type[_Entry]] = {
     **dict.fromkeys(ACTS, ActModel),
 }
 """What each kind must look like."""
+ANY_KIND: type[_Entry] = _Entry
+"""The fields of every kind."""

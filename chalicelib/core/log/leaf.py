@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from .. import encoders
 from ..errors import AuditBroken, Misconfigured
 from .audit import check
-from .entry import CONSENT_BYTES, FACTS_BYTES, MODELS
+from .entry import ANY_KIND, CONSENT_BYTES, FACTS_BYTES, MODELS
 from .entry_types import Entry
 
 LEAF_BYTES = 65_535
@@ -51,15 +51,19 @@ def canonical(value: Any) -> bytes:
     return bytes(rfc8785.dumps(value))
 
 
-def _form(document: Any) -> str | None:
-    """Return what is wrong with an entry's form, or None. Names places and codes, never values."""
+def _form(document: Any, *, later: bool = False) -> str | None:
+    """Return what is wrong with an entry's form, or None. Names places and codes, never values.
+
+    Args:
+        later: take fields and kinds that only a later release knows.
+    """
     if not isinstance(document, dict) or document.get("schema") != "waybill.audit/1":
         return "an entry of an unknown schema"
-    model = MODELS.get(str(document.get("kind")))
+    model = MODELS.get(str(document.get("kind")), ANY_KIND if later else None)
     if model is None:
         return "an entry of an unknown kind"
     try:
-        model.model_validate(document)
+        model.model_validate(document, extra="ignore" if later else "forbid")
     except ValidationError as error:
         fault = error.errors(include_input=False, include_context=False, include_url=False)[0]
         # Names of unknown fields are somebody's text, too: of those only the place above them is told.
@@ -90,8 +94,12 @@ def leaf(entry: Mapping[str, Any]) -> bytes:
     return data
 
 
-def verify_entry(data: bytes) -> Entry:
+def verify_entry(data: bytes, *, later: bool = False) -> Entry:
     """Read the bytes of an entry: canonical, and of a known schema and kind. Ids are not recomputed.
+
+    Args:
+        later: take fields and kinds that only a later release knows, as the cell does after a rollback. Evidence is
+            verified without: an unknown field may say the opposite of the known ones.
 
     Raises:
         AuditBroken: they are not.
@@ -105,7 +113,7 @@ def verify_entry(data: bytes) -> Entry:
         raise AuditBroken("an entry is not JSON") from error
     if not same:
         raise AuditBroken("an entry's bytes are not canonical")
-    fault = _form(document)
+    fault = _form(document, later=later)
     if fault is not None:
         raise AuditBroken(fault)
     return dict(document)

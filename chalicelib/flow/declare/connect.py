@@ -248,7 +248,7 @@ def config_of(request: Request, row: RecordRow) -> dict[str, Any]:
 
 def kind_config(kind: str, sealed: dict[str, Any]) -> Any:
     """Return a destination's configuration as its kind reads it."""
-    return destinations.of_kind(kind).Config.model_validate(sealed["config"])
+    return destinations.of_kind(kind).Config.model_validate(sealed["config"], extra="ignore")
 
 
 def change_destination(

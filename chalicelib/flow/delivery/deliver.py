@@ -48,7 +48,7 @@ THREADS = 32
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """Deliver up to ten messages, each lane in its own thread. Return the ids of those that must come back."""
     batch = Batch(runtime)
-    readable = [m for m in messages if m.body is not None and m.body.get("v") == 1]
+    readable = [m for m in messages if m.is_readable]
     failed: dict[str, float | None] = dict.fromkeys({m.id for m in messages} - {m.id for m in readable})
     lanes: dict[str, list[QueueMessage]] = {}
     for message in readable:

@@ -90,7 +90,7 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     rate_per_s = channel.CAPABILITIES.body_limit_bytes / REFILL_S
     if wanted > SMALL_BYTES and not throttle.admit(runtime, budget, rate_per_s, wanted, BURST_S):  # 3
         return refuse(429, "too_many_requests", "too many large webhooks without proof", {"retry-after": "60"})
-    secrets = [channel.Secret.model_validate(s) for s in _live(door.secrets, request.now)]
+    secrets = [channel.Secret.model_validate(s, extra="ignore") for s in _live(door.secrets, request.now)]
     published = platform_keys.of(runtime)
     received = receive(channel, request, published.complete(channel, request, secrets))  # 4
     if received.verified and wanted > SMALL_BYTES:

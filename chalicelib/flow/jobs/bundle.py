@@ -16,7 +16,7 @@ from typing import Any
 
 from ...core import times
 from ...core.errors import AuditBroken, Invalid, NotFound, NotSealed
-from ...core.job import KEPT, Job
+from ...core.job import KEPT, Job, cursor_of
 from ...core.log import audit, merkle, note, proofs, seal, tiles
 from ...core.log.merkle import CompactRange
 from ...core.log.selection import Query, Selection, event_of
@@ -137,7 +137,7 @@ def step(runtime: Runtime, job: Job) -> Job:
     """
     size, query = job.asked["size"], Query.from_document(job.asked["query"] or {})
     looks = query.looks_around
-    cursor = Cursor(**json.loads(job.cursor)) if job.cursor else Cursor("look" if looks else "collect")
+    cursor = cursor_of(Cursor, job.cursor) if job.cursor else Cursor("look" if looks else "collect")
     after, told = STEPS[cursor.step](runtime, job, cursor, Selection(query))
     # The entries from which a query finds its events are read twice.
     read = {"look": after.at, "collect": after.at + size * looks}.get(after.step, size + size * looks)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ...core.errors import Conflict
-from ...core.job import OPEN, Job
+from ...core.job import OPEN, Job, cursor_of
 from ...runtime import Runtime
 from ...store.keys import ROTATION, MasterKey
 from ..request import Request
@@ -79,7 +79,7 @@ def step(runtime: Runtime, job: Job) -> Job:
     ready, keys = newest.active_at + ROTATION, runtime.keys.of(job.tenant)
     if now < ready or keys.current < newest.version:  # some processes may still wrap under the version before
         return replace(job, due_at=max(ready, now + LOOK_AGAIN))
-    cursor = RotationCursor(**json.loads(job.cursor)) if job.cursor else RotationCursor()
+    cursor = cursor_of(RotationCursor, job.cursor) if job.cursor else RotationCursor()
     name, wrap = ("data_keys", runtime.wraps.data_keys) if cursor.secrets else ("secrets", runtime.wraps.secrets)
     wrapped, last = wrap(job.tenant, keys, cursor.after, PAGE)
     after = RotationCursor(cursor.secrets, last) if last is not None else RotationCursor(secrets=True)

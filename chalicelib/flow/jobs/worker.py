@@ -98,15 +98,20 @@ def show(request: Request, job_id: str, scopes: tuple[str, ...]) -> Job:
         NotFound: the job does not exist, its life is over, or a key with these scopes may not see it.
     """
     job = requests.get(request, job_id)
-    if KINDS[job.kind].scope not in scopes:
+    if not _may_see(job, scopes):
         raise NotFound(requests.GONE)
     return job
+
+
+def _may_see(job: Job, scopes: tuple[str, ...]) -> bool:
+    """Say whether keys with these scopes see a job. A kind of a later release is shown by that release only."""
+    return job.kind in KINDS and KINDS[job.kind].scope in scopes
 
 
 def listed(request: Request, position: str, scopes: tuple[str, ...]) -> Iterator[ListItem]:
     """Yield the tenant's jobs that a key with these scopes may see, newest first."""
     for job in request.runtime.jobs.of_tenant(request.tenant.id, request.runtime.now(), position):
-        yield ListItem(job.id, job if KINDS[job.kind].scope in scopes else None)
+        yield ListItem(job.id, job if _may_see(job, scopes) else None)
 
 
 def url_of(runtime: Runtime, job: Job) -> str | None:
@@ -178,6 +183,8 @@ def _piece(runtime: Runtime, due: DueJob) -> bool:
 def _tried(runtime: Runtime, job: Job) -> Job:
     if job.tries > jobs.DEATHS_MAX:  # the last process that tried died before it could say so
         return jobs.tried(job, "internal", runtime.now())
+    if job.kind not in KINDS:  # a later release's: it waits for that release
+        return jobs.waits(job, "unavailable", runtime.now())
     try:
         step: Step = KINDS[job.kind].step()
         return jobs.went_on(step(runtime, job), runtime.now())

@@ -82,7 +82,7 @@ def _in_order(
 
 def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot]) -> RoutedEvent | None:
     order = message.body
-    if order is None or order.get("v") != 1:
+    if order is None or not message.is_readable:
         raise Misconfigured("an inbox message is not one of ours")
     tenant = str(order["tenant"])
     try:
