@@ -96,6 +96,15 @@ class KeyRequest(NamedTuple):
     names: tuple[str, ...] = ()
 
 
+BODY_MAX_BYTES = 4_400_000
+"""The largest body of any channel. Lambda takes an event of 6 MB, in which the gateway writes a body as base64 and adds the
+headers (at most 10,240 bytes) and its own context. The gateway itself refuses a larger event, and no line is logged.
+
+Sources (read 2026-11-30): https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html,
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelCapabilities:
     """What sets a channel apart from the usual one.

@@ -25,7 +25,7 @@ from .mime import MAX_HEADER_CHARACTERS, MAX_HEADERS, MAX_PARTS
 
 MAX_CONTAINERS = 30  # multiparts and attached messages: the work grows with their depth
 MAX_DEPTH = 20
-MAX_LINES = 200_000  # base64 of 5 MB has 70,000
+MAX_LINES = 200_000  # base64 of 4.4 MB has 60,000
 MAX_DECODED_BYTES = 10 * 1024 * 1024
 MAX_ADDRESS_CHARACTERS = 1024
 """Of a header that the full grammar is needed for. Reading takes 2 microseconds a character."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ...channels import CHANNELS
-from ...channels.base import Inbound, Reply, receive
+from ...channels.base import BODY_MAX_BYTES, Inbound, Reply, receive
 from ...core import ids, times
 from ...core.envelope import NONCE_BYTES, encrypt
 from ...core.errors import TooLarge, Unavailable, problem
@@ -27,8 +27,6 @@ from .. import source_counts, throttle
 from . import platform_keys
 from .packing import pack_event
 
-BODY_MAX_BYTES = 5 * 1024 * 1024
-"""For any channel: Lambda gives a function at most 6 MB."""
 CONTENT_TYPES = (
     "application/json",
     "application/x-www-form-urlencoded",
@@ -55,7 +53,7 @@ def _inadmissible(request: Inbound) -> Reply | None:
     if request.method not in ("GET", "POST", "PUT"):
         return refuse(405, "method_not_allowed", "webhooks are posted", {"allow": "GET, POST, PUT"})
     if len(request.body) > BODY_MAX_BYTES:
-        return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 5 MiB")
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 4.4 MB")
     content_type = request.headers.get("content-type", "").strip().lower()
     kind = content_type.partition(";")[0].strip()
     if kind and not (kind.startswith(CONTENT_TYPES) or kind.endswith(("+json", "+xml"))):
@@ -85,7 +83,7 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
         return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
     channel = CHANNELS[door.source.channel]
     if len(request.body) > channel.CAPABILITIES.body_limit_bytes:
-        return refuse(413, "too_large", "a webhook's body is at most 1 MiB")
+        return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 4.4 MB")
     budget, wanted = f"unverified#{source}", len(request.body)
     rate_per_s = channel.CAPABILITIES.body_limit_bytes / REFILL_S
     if wanted > SMALL_BYTES and not throttle.admit(runtime, budget, rate_per_s, wanted, BURST_S):  # 3
