@@ -75,7 +75,7 @@ Tell = Callable[[Crossing], None]
 
 
 @dataclass(frozen=True)
-class _KeptCounts:
+class _KeptCounter:
     """Counts as a process has read them: when, in which second of its clock, and how often in that second."""
 
     at_s: float
@@ -85,7 +85,7 @@ class _KeptCounts:
 
 
 @dataclass(frozen=True)
-class _Added:
+class _CountChange:
     """What one row counted: its counters before and after, and the people who are counted and not marked yet."""
 
     before: Counts
@@ -130,7 +130,7 @@ class VolumeStore:
         self._now = monotonic_s
         self._threads = threads
         self._sharded: set[CounterKey] = set()
-        self._kept: dict[CounterKey, _KeptCounts] = {}
+        self._kept: dict[CounterKey, _KeptCounter] = {}
         self._lock = threading.Lock()
 
     def key(self, place: CounterKey, shard: int = 0) -> tuple[str, dict[str, str]]:
@@ -208,7 +208,7 @@ class VolumeStore:
             reads += kept.reads if kept is not None and kept.second == int(now_s) else 0
             if len(self._kept) >= KEPT_MAX:
                 self._kept.clear()
-            self._kept[place] = _KeptCounts(now_s, int(now_s), reads, counts)
+            self._kept[place] = _KeptCounter(now_s, int(now_s), reads, counts)
 
     # Counting
 
@@ -260,7 +260,7 @@ class VolumeStore:
             return kept.counts
         return self.get([place]).get(place) or counts_of(place.law, {})
 
-    def _add(self, place: CounterKey, shard: int, people: People, whole: Counts | None, tell: Tell) -> _Added:
+    def _add(self, place: CounterKey, shard: int, people: People, whole: Counts | None, tell: Tell) -> _CountChange:
         """Count people in one row, steps 1 to 3.
 
         Args:
@@ -289,7 +289,7 @@ class VolumeStore:
             done = {pk: marked.get(pk, frozenset()) | opened.get(pk, frozenset()) for pk in people}
             fresh = {pk: names - done[pk] for pk, names in people.items() if names - done[pk]}
             if not fresh:
-                return _Added(counts, counts, {})
+                return _CountChange(counts, counts, {})
             after = {name: number + times_counted(name, fresh) for name, number in counts.items()}
             carried = {pk: names for pk, names in left.items() if pk not in closing}
             before = whole or counts
@@ -297,7 +297,7 @@ class VolumeStore:
                 stored = before_opened(row, counts, opened)
                 before = {name: min(number, stored[name]) for name, number in before.items()}
             if self._write(place, shard, row, after, {**carried, **fresh}, before):  # 3
-                return _Added(counts, after, fresh)
+                return _CountChange(counts, after, fresh)
             self._sleep(0.02 * 2 ** min(attempt, 5) * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
         raise Unavailable("other writers were always faster at a counter of people; try again")
 
