@@ -25,8 +25,8 @@ LOADED = {
     "hooks": ("hooks.http_event", "hooks.receive"),
     "route": ("messages", "routing.route"),
     "deliver": ("messages", "delivery.deliver"),
-    "dead_inbox": ("messages", "delivery.dead"),
-    "dead_outbox": ("messages", "delivery.dead"),
+    "dead_inbox": ("messages", "dead"),
+    "dead_outbox": ("messages", "dead"),
     "pump": ("delivery.pump",),
     "jobs": ("jobs.worker",),
     "sweep": ("retention.sweep",),
@@ -93,7 +93,7 @@ def deliver(event: SQSEvent) -> dict[str, Any]:
 def dead_inbox(event: SQSEvent) -> dict[str, Any]:
     """End events that could not be routed."""
     from chalicelib.flow import messages
-    from chalicelib.flow.delivery.dead import handle_inbox
+    from chalicelib.flow.dead import handle_inbox
 
     return messages.answer(handle_inbox(runtime(), messages.from_lambda(event.to_dict())))
 
@@ -102,7 +102,7 @@ def dead_inbox(event: SQSEvent) -> dict[str, Any]:
 def dead_outbox(event: SQSEvent) -> dict[str, Any]:
     """End deliveries that could not be made."""
     from chalicelib.flow import messages
-    from chalicelib.flow.delivery.dead import handle_outbox
+    from chalicelib.flow.dead import handle_outbox
 
     return messages.answer(handle_outbox(runtime(), messages.from_lambda(event.to_dict())))
 

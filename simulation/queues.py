@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 VISIBILITY_S = 360.0
-RECEIVES_MAX = 10
+RECEIVES_MAX = 200
+"""As the template has it."""
 DEDUPLICATION_S = 300.0
 
 

@@ -21,6 +21,7 @@
     ├── DeliveryError             a destination did not take a delivery; ``retryable`` decides what follows
     └── OurError                  we are at fault (5xx)
         ├── Misconfigured         never retried: needs a person
+        │   └── NoCredentials     a call to AWS cannot be signed: retried, as an outage
         ├── Unavailable           a dependency did not answer: retried
         ├── AuditConflict         another entry stands where this one belongs
         └── AuditBroken           stored evidence does not verify
@@ -285,6 +286,12 @@ class Misconfigured(OurError):
     code = "misconfigured"
 
 
+class NoCredentials(Misconfigured):
+    """The environment has no AWS credentials: no call can be signed until it has."""
+
+    retryable = True
+
+
 class WrongRegion(Misconfigured):
     """A client or an item of another region than the home region was asked for."""
 
@@ -315,6 +322,11 @@ class AuditBroken(OurError):
     """Stored evidence does not verify."""
 
     code = "audit_broken"
+
+
+def is_outage(fault: BaseException) -> bool:
+    """Say whether a fault is an outage of our own services: it says nothing about the work that it stopped."""
+    return isinstance(fault, OurError) and fault.retryable
 
 
 def phrase(status: int) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import WaybillError
+from ..core.errors import WaybillError, is_outage
 from ..observe import about, error
+from ..runtime import Runtime
 from ..store.queues import Queue, Refused
 
 READABLE = (1, 2)
 """The versions of messages that this release reads, one ahead of those that it writes: a later release writes 2 only with all
 the fields of 1. So a rollback finds messages that it can read."""
-BACK_OFF_MAX_S = 60.0
-RECEIVES_MAX = 10
-"""How often a message is tried: then its queue gives it up, and what follows in its group, if its function could say that
-it failed, goes on."""
+FAULTS_MAX = 10
+"""How often a message may fail for a reason of its own. Then its function ends it as a dead letter."""
+RECEIVES_MAX = 200
+"""How often a queue gives a message out before it moves it to its dead-letter queue. An outage of a day costs fewer
+receipts. This limit alone bounds a message that ends the process, and one that names no tenant."""
+FAULT_WAIT_MAX_S = 60.0
+OUTAGE_WAIT_MAX_S = 600.0
+"""The longest wait before a message is tried again while a service of ours does not answer."""
+GIVEN_UP = -1.0
+"""In place of a wait: no entry can end this message, so its queue moves it to its dead-letter queue soon."""
 NO_CONVERSATION = "-"
 """Stands for the conversation of an event that has none."""
 
@@ -35,14 +42,21 @@ class QueueMessage:
     receives: int
 
     @property
-    def is_readable(self) -> bool:
-        """Whether the body is an object of a version that this release reads."""
-        return self.body is not None and self.body.get("v") in READABLE
+    def tenant(self) -> str | None:
+        """The tenant that the body names; None where it names none, so that no entry can end the message."""
+        tenant = self.body.get("tenant") if self.body is not None else None
+        return tenant if isinstance(tenant, str) else None
 
     @property
-    def is_last_try(self) -> bool:
-        """Whether the queue gives it up if it fails now."""
-        return self.receives >= RECEIVES_MAX
+    def task(self) -> Mapping[str, Any] | None:
+        """The body, if it names its tenant and is of a version that this release reads; else None."""
+        body = self.body
+        return body if body is not None and body.get("v") in READABLE and self.tenant is not None else None
+
+    @property
+    def received_often(self) -> bool:
+        """Whether it was received as often as a message may fail."""
+        return self.receives >= FAULTS_MAX
 
     @property
     def names(self) -> dict[str, object]:
@@ -86,11 +100,42 @@ def _object(text: str) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def with_followers(messages: Iterable[QueueMessage], failed: Iterable[str]) -> list[str]:
+def wait_after(
+    runtime: Runtime, queue: str, message: QueueMessage, fault: BaseException, end: Callable[[], None]
+) -> float | None:
+    """Return in how many seconds a failed message comes back; None if it has ended as a dead letter.
+
+    An outage of our own services never ends a message. Faults of the message are counted in ``data``: the receipts of a
+    queue count outages, too.
+
+    Args:
+        queue: the name under which dead letters of this queue are stored.
+        end: writes the end of the message and stores its dead letter.
+    """
+    if is_outage(fault):
+        return _back_off_s(message, OUTAGE_WAIT_MAX_S)
+    back_off_s = _back_off_s(message, FAULT_WAIT_MAX_S)
+    if message.tenant is None:
+        return GIVEN_UP if message.received_often else back_off_s
+    try:
+        if runtime.data.count_fault(message.tenant, queue, message.id, runtime.now()) < FAULTS_MAX:
+            return back_off_s
+        end()
+    except Exception as second:  # noqa: BLE001  (the message stays, and its queue keeps it)
+        error("dead_letter_not_ended", second)
+        return _back_off_s(message, OUTAGE_WAIT_MAX_S) if is_outage(second) else GIVEN_UP
+    return None
+
+
+def _back_off_s(message: QueueMessage, most_s: float) -> float:
+    return min(most_s, 2.0 ** min(message.receives, 20))
+
+
+def with_followers(messages: Iterable[QueueMessage], failed: Iterable[str], alone: Collection[str] = ()) -> list[str]:
     """Return the ids that go back to the queue: each failed message and every later one of its group, in order.
 
-    One that was tried for the last time goes alone: its queue gives it up, and those behind it, which came as often, too.
-    Of these the caller MUST name those that he has not worked on.
+    Args:
+        alone: failed messages behind which their group goes on.
     """
     failed = set(failed)
     stopped: set[str] = set()
@@ -98,31 +143,28 @@ def with_followers(messages: Iterable[QueueMessage], failed: Iterable[str]) -> l
     for message in messages:
         if message.id in failed or message.group in stopped:
             back.append(message.id)
-            if not message.is_last_try:
+            if message.id not in alone:
                 stopped.add(message.group)
     return back
 
 
-def send_back(queue: Queue, messages: list[QueueMessage], failed: Mapping[str, float | None]) -> list[str]:
-    """Give failed messages and their followers back, to return together soon; return their ids.
+def send_back(queue: Queue, messages: list[QueueMessage], waits: Mapping[str, float | None]) -> list[str]:
+    """Give failed messages and their followers back, to return together; return their ids.
 
     A group is blocked while any of its messages is in flight, so that the followers come back when the failed one does.
 
     Args:
-        failed: seconds until a message wants to come back; None for a fault, which waits longer each time.
+        waits: of each failed message, the seconds until it comes back, or ``GIVEN_UP``; None if it has ended, so that only
+            its followers come back.
     """
-    back = with_followers(messages, failed)
-    waits: dict[str, float] = {}
+    alone = {name for name, wait_s in waits.items() if wait_s == GIVEN_UP}
+    ended = {name for name, wait_s in waits.items() if wait_s is None}
+    back = [name for name in with_followers(messages, waits, alone) if name not in ended]
+    groups: dict[str, float] = {}
     for message in in_turn(messages):
         if message.id not in back:
             continue
-        wait_s = failed.get(message.id)
-        if wait_s is None and message.is_last_try:
-            wait_s = 0.0  # given up as soon as somebody asks for it
-        else:
-            if wait_s is None:
-                wait_s = min(BACK_OFF_MAX_S, 2.0**message.receives)
-            wait_s = waits.setdefault(message.group, wait_s)
+        wait_s = 0.0 if message.id in alone else groups.setdefault(message.group, waits.get(message.id) or 0.0)
         try:
             queue.retry_in(message.receipt_handle, max(0, round(wait_s)))
         except (WaybillError, Refused) as fault:

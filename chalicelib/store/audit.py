@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from ..core import times
 from ..core.errors import AuditConflict, AuditUnavailable, Misconfigured, Unavailable, WaybillError, WrongRegion
@@ -17,7 +17,7 @@ from ..core.log.audit import earlier_logs, minute_of, natural_key, partition_of,
 from ..core.log.entry_types import Entry
 from ..core.log.leaf import VERSION, deflate, leaf
 from .entries import Entries, Key, day_key
-from .items import TRANSIENT, code_of, write
+from .items import FAILED_CALLS, MALFORMED, code_of, is_unavailable, write
 
 BATCH_INSERT = 25
 ATTEMPTS = 5
@@ -30,15 +30,16 @@ Touched = dict[tuple[str, str], dict[str, int]]
 _STORED = ""
 _UNKNOWN = "unknown"  # the call ended without an answer: written or not
 _DUPLICATE = frozenset({"DuplicateItem", "DuplicateItemException", "ConditionalCheckFailedException"})
-_AGAIN = TRANSIENT | {
-    _UNKNOWN, "ProvisionedThroughputExceeded", "ThrottlingError", "RequestLimitExceeded", "InternalServerError",
-    "TransactionConflict",
-}  # fmt: skip
+_AGAIN = frozenset(
+    {
+        _UNKNOWN, "ProvisionedThroughputExceeded", "ThrottlingError", "RequestLimitExceeded", "InternalServerError",
+        "TransactionConflict",
+    }
+)  # fmt: skip
 """Codes of single statements of a batch have no ``Exception`` at the end.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html (read 2026-11-22).
 """
-_MALFORMED = frozenset({"ValidationError", "ValidationException", "ItemCollectionSizeLimitExceeded"})
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ class AuditStore(Entries):
             )
         try:
             answer = self._client.batch_execute_statement(Statements=statements)
-        except (ClientError, BotoCoreError) as error:
+        except FAILED_CALLS as error:
             return [_code(error)] * len(items)
         return [response.get("Error", {}).get("Code", _STORED) for response in answer["Responses"]]
 
@@ -274,21 +275,18 @@ class AuditStore(Entries):
         for item in items:
             try:
                 self._client.put_item(TableName=table, Item=write(item), ConditionExpression="attribute_not_exists(pk)")
-            except (ClientError, BotoCoreError) as error:
+            except FAILED_CALLS as error:
                 codes.append(_code(error))
             else:
                 codes.append(_STORED)
         return codes
 
 
-def _code(error: ClientError | BotoCoreError) -> str:
-    if isinstance(error, BotoCoreError):
-        return _UNKNOWN
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return _UNKNOWN if status >= 500 else code_of(error)
+def _code(error: Exception) -> str:
+    return code_of(error) if isinstance(error, ClientError) and not is_unavailable(error) else _UNKNOWN
 
 
 def _fault(code: str) -> WaybillError:
-    if code in _MALFORMED:
+    if code in MALFORMED:
         return Misconfigured("the audit table does not take an entry of this form")
     return AuditUnavailable(f"the audit table did not take an entry ({code}); try again")

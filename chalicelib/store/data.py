@@ -9,6 +9,7 @@
 | stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
 | dead letter | ``{tenant}#dead`` | ``{queue}#{event or transfer}`` | |
 | memory of a destination | ``{tenant}#memory#{destination}`` | ``value#`` or ``claim#``, keyed hash (``memory``) | |
+| faults of a queue message | ``{tenant}#fault`` | ``{queue}#{message}`` | |
 | counter of people | ``{tenant}#volumes`` | ``{law}#{year}`` (``volumes``) | |
 
 The key of an event holds its id, so that it is found by its id. The sort key holds its conversation, so that the keys-only
@@ -26,15 +27,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ..core import times
 from ..core.decide.retention import AFTER_EXPIRY
 from ..core.envelope import NONCE_BYTES
-from ..core.errors import Unavailable
+from ..core.errors import OurError, Unavailable
 from . import lists, restriction
 from .event_rows import EventKey, EventRow
-from .items import Item, Table, batch_get, call, write
+from .items import MALFORMED, Item, Table, batch_get, call, write
 
 CONTENT_VERSION = 1
 NET = timedelta(days=14)
@@ -125,13 +124,14 @@ class DataStore:
             statements.append({"Statement": statement, "Parameters": list(item.values())})
         try:
             answer = call(self.table.client.batch_execute_statement, Statements=statements)
-        except (Unavailable, ClientError, BotoCoreError) as error:
-            return [Unavailable(f"events were not stored: {type(error).__name__}")] * len(rows)
+        except Unavailable as error:
+            return [error] * len(rows)
         outcomes: list[Exception | None] = []
         for response in answer["Responses"]:
             code = response.get("Error", {}).get("Code")
             stored = code in (None, "DuplicateItem", "DuplicateItemException")
-            outcomes.append(None if stored else Unavailable(f"an event was not stored: {code}"))
+            fault = OurError if code in MALFORMED else Unavailable
+            outcomes.append(None if stored else fault(f"an event was not stored: {code}"))
         return outcomes
 
     def read_event(self, item: Item, now: datetime) -> EventRow | None:
@@ -316,7 +316,7 @@ class DataStore:
         for item in lists.read(self.table, f"{tenant}#held", "#at > :a", {":a": after or " "}):
             yield item["pk"].removeprefix("lane#"), item["at"]
 
-    # Stored replies and dead letters
+    # Stored replies, faults and dead letters
 
     def insert_reply(self, tenant: str, key_hash: str, values: Mapping[str, Any], expires_at: datetime) -> bool:
         """Claim an idempotency key. Return False if another request holds it."""
@@ -353,6 +353,17 @@ class DataStore:
     def drop_reply(self, tenant: str, key_hash: str) -> None:
         """Give a claimed idempotency key back: the request changed nothing."""
         self.table.delete({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})
+
+    def count_fault(self, tenant: str, queue: str, message: str, now: datetime) -> int:
+        """Count one more fault of a queue message. Return how many there are."""
+        item = self.table.update(
+            {"pk": f"{tenant}#fault", "sk": f"{queue}#{message}"},
+            "SET #ttl = :ttl, #region = :region ADD faults :one",
+            {":ttl": ttl(now + NET), ":region": self.table.region, ":one": 1},
+            condition=None,
+            names={"#ttl": "ttl", "#region": "region"},
+        )
+        return int(item["faults"]) if item is not None else 0
 
     def dead(self, tenant: str) -> Iterator[Item]:
         """Yield a tenant's parked dead letters."""

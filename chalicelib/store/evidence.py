@@ -21,10 +21,8 @@ from collections.abc import Callable
 from hashlib import md5
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ..core.errors import AuditBroken, AuditUnavailable, WrongRegion
-from .items import code_of
+from .items import FAILED_CALLS, cause_of
 
 CACHE_BYTES = 32 * 1024 * 1024
 # ConditionalRequestConflict: another write of the same key was under way. Source:
@@ -74,15 +72,13 @@ class EvidenceBucket:
             return False
         try:
             self._write(key, data, content_type, IfNoneMatch="*")
-        except ClientError as error:
-            if code_of(error) not in _THERE:
-                raise AuditUnavailable(f"the evidence bucket did not take an object ({code_of(error)})") from error
+        except FAILED_CALLS as error:
+            if cause_of(error) not in _THERE:
+                raise AuditUnavailable(f"the evidence bucket did not take an object ({cause_of(error)})") from error
             if self.get(key) != data:
                 raise AuditBroken("another object stands in the evidence bucket where this one belongs") from error
             self._note(key)
             return False
-        except BotoCoreError as error:
-            raise AuditUnavailable("the evidence bucket does not answer; try again") from error
         self._note(key)
         return True
 
@@ -114,12 +110,10 @@ class EvidenceBucket:
         only = {"IfMatch": version} if version is not None else {"IfNoneMatch": "*"}
         try:
             self._write(key, data, content_type, **only)
-        except ClientError as error:
-            if code_of(error) in {*_THERE, *_GONE, _RACED}:
+        except FAILED_CALLS as error:
+            if cause_of(error) in {*_THERE, *_GONE, _RACED}:
                 return False
-            raise AuditUnavailable(f"the evidence bucket did not take a checkpoint ({code_of(error)})") from error
-        except BotoCoreError as error:
-            raise AuditUnavailable("the evidence bucket does not answer; try again") from error
+            raise AuditUnavailable(f"the evidence bucket did not take a checkpoint ({cause_of(error)})") from error
         return True
 
     def get(self, key: str) -> bytes | None:
@@ -135,12 +129,10 @@ class EvidenceBucket:
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
             return bytes(answer["Body"].read()), str(answer["ETag"])
-        except ClientError as error:
-            if code_of(error) in _GONE:
+        except FAILED_CALLS as error:
+            if cause_of(error) in _GONE:
                 return None, None
-            raise AuditUnavailable(f"the evidence bucket did not give an object ({code_of(error)})") from error
-        except BotoCoreError as error:
-            raise AuditUnavailable("the evidence bucket does not answer; try again") from error
+            raise AuditUnavailable(f"the evidence bucket did not give an object ({cause_of(error)})") from error
 
     def get_fixed(self, key: str) -> bytes | None:
         """Read an object that never changes, from this process's memory where it was read before. Raises as ``get``."""

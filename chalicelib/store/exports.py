@@ -14,10 +14,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ..core.errors import Unavailable, WrongRegion
-from .items import code_of
+from .items import FAILED_CALLS, cause_of
 
 LIFE = timedelta(days=1)
 """How long an object is there at least, as the bucket's lifecycle counts."""
@@ -57,10 +55,8 @@ class Exports:
         """
         try:
             return getattr(self._s3, operation)(Bucket=self._bucket, **arguments)
-        except ClientError as error:
-            raise Unavailable(f"the exports bucket refused a call ({code_of(error)}); try again") from error
-        except BotoCoreError as error:
-            raise Unavailable("the exports bucket does not answer; try again") from error
+        except FAILED_CALLS as error:
+            raise _unavailable(error) from error
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object. Raises as ``get``."""
@@ -72,18 +68,19 @@ class Exports:
         Raises:
             Unavailable: it is not there, or the bucket does not answer.
         """
-        return bytes(self._call("get_object", Key=key)["Body"].read())
+        try:
+            return bytes(self._call("get_object", Key=key)["Body"].read())
+        except FAILED_CALLS as error:
+            raise _unavailable(error) from error
 
     def has(self, key: str) -> bool:
         """Say whether there is an object. Raises ``Unavailable``."""
         try:
             self._s3.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if code_of(error) in _GONE:
+        except FAILED_CALLS as error:
+            if cause_of(error) in _GONE:
                 return False
-            raise Unavailable(f"the exports bucket refused a call ({code_of(error)}); try again") from error
-        except BotoCoreError as error:
-            raise Unavailable("the exports bucket does not answer; try again") from error
+            raise _unavailable(error) from error
         return True
 
     def begin(self, key: str, content_type: str) -> str:
@@ -109,3 +106,7 @@ class Exports:
         saved = f'attachment; filename="{name}"'
         arguments = {"Bucket": self._bucket, "Key": key, "ResponseContentDisposition": saved}
         return str(self._s3.generate_presigned_url("get_object", Params=arguments, ExpiresIn=for_s))
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"the exports bucket did not answer a call ({cause_of(error)}); try again")

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
-from ..core.errors import Misconfigured, Unavailable, WrongRegion
+from ..core.errors import NoCredentials, Unavailable, WrongRegion
 
 Item = dict[str, Any]
 Value = str | int | bool | bytes | None
@@ -58,32 +60,57 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-TRANSIENT = frozenset(
+FAILED_CALLS = (ClientError, BotoCoreError, ResponseParserError, HTTPError)
+"""All errors of a call. botocore wraps those of urllib3, except some of a body that is read in pieces."""
+_SAID = frozenset(
     {
-        "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "InternalServerError",
-        "ServiceUnavailable", "InternalFailure", "KMSThrottlingException", "ThrottledException", "RequestThrottled",
-        "AWS.SimpleQueueService.NonExistentQueue.Throttled", "TransactionConflictException", "LimitExceededException",
+        "ConditionalCheckFailedException", "DuplicateItem", "DuplicateItemException", "ItemCollectionSizeLimitExceededException",
+        "ResourceNotFoundException", "ValidationException", "ValidationError", "SerializationException",  # DynamoDB
+        "InvalidParameterValue", "InvalidParameterValueException", "ReceiptHandleIsInvalid", "MessageNotInflight",
+        "InvalidMessageContents", "MessageTooLong", "BatchRequestTooLong",  # SQS
+        "AWS.SimpleQueueService.MessageNotInflight", "AWS.SimpleQueueService.BatchRequestTooLong",
+        "InvalidCiphertextException", "IncorrectKeyException",  # KMS
+        "NoSuchKey", "NotFound", "404", "PreconditionFailed", "412", "ConditionalRequestConflict", "EntityTooLarge",
+        "InvalidRange", "NoSuchUpload",  # S3
     }
 )  # fmt: skip
+"""Codes by which a service that works answers the call itself: about the stored state, or about the arguments. All other
+errors are outages of ours: throttling, a failing service, a missing right, a disabled key."""
+
+
+MALFORMED = frozenset({"ValidationError", "ValidationException", "ItemCollectionSizeLimitExceeded"})
+"""Codes by which a table refuses one row for its form."""
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Say whether an error of a call is an outage: the same call may succeed later."""
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or code_of(error) not in _SAID
+
+
+def cause_of(error: Exception) -> str:
+    """Return the code of a refused call, or the type of another error."""
+    return code_of(error) if isinstance(error, ClientError) else type(error).__name__
 
 
 def call(function: Callable[..., Any], **arguments: Any) -> Any:
-    """Call AWS and turn errors that may pass on another try into ``Unavailable``.
+    """Call AWS, and turn an outage into ``Unavailable``.
 
     Raises:
-        Unavailable: throttled, or the service did not answer.
-        ClientError: the service refused for another reason, which the caller knows how to read.
+        Unavailable: throttled, refused for a reason that is not the call's, or the service did not answer.
+        NoCredentials: there is nothing to sign the call with.
+        ClientError: the service answered that the stored state or the arguments forbid it. The caller reads the code.
     """
     try:
         return function(**arguments)
-    except ClientError as error:
-        if code_of(error) in TRANSIENT:
-            raise Unavailable(f"{code_of(error)} from AWS; try again") from error
-        raise
     except NoCredentialsError as error:
-        raise Misconfigured("there are no AWS credentials in the environment") from error
-    except BotoCoreError as error:
-        raise Unavailable(f"{type(error).__name__} on the way to AWS; try again") from error
+        raise NoCredentials("there are no AWS credentials in the environment") from error
+    except FAILED_CALLS as error:
+        if is_unavailable(error):
+            raise Unavailable(f"{cause_of(error)} from AWS; try again") from error
+        raise
 
 
 class Table:

@@ -143,7 +143,9 @@ class JobStore:
 
         Raises:
             NotFound: its tenant is gone, and with it the key that decrypts it.
+            Unavailable: a service did not answer. While the key cannot be had, no try is counted.
         """
+        self._keys.of(due.tenant)
         names = {"#due": "due_at", "#state": "state", "#tries": "tries"}
         bound: dict[str, Any] = {":l": _due(until, due.job), ":seen": due.seen, ":r": "running", ":one": 1}
         item = self._table.update(

@@ -11,11 +11,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from ..core.errors import AuditBroken, AuditUnavailable, WrongRegion
 from ..core.log.seal import INDEX_DIGITS, Seal
-from .items import TRANSIENT, call, code_of, read, write
+from .items import FAILED_CALLS, call, cause_of, code_of, is_unavailable, read, write
 
 _DUPLICATE = frozenset({"DuplicateItem", "DuplicateItemException", "ConditionalCheckFailedException"})
 PAGE = 100
@@ -125,14 +125,12 @@ class Seals:
         }
         try:
             self._insert(self._table(log), write(item))
-        except ClientError as error:
-            if code_of(error) in _DUPLICATE:
+        except FAILED_CALLS as error:
+            if cause_of(error) in _DUPLICATE:
                 return False
-            if code_of(error) in TRANSIENT:
+            if is_unavailable(error):
                 raise AuditUnavailable("the audit table did not take a seal; try again") from error
             raise
-        except BotoCoreError as error:
-            raise AuditUnavailable("the audit table does not answer; try again") from error
         return True
 
     def _statement(self, table: str, item: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from ..core.errors import AuditUnavailable, Misconfigured
+from ..core.errors import AuditUnavailable, Misconfigured, Unavailable
 from .kms import call_kms
 from .local_keys import read_private
 
@@ -91,5 +91,5 @@ class KmsSigner:
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return call_kms(getattr(self._client(), operation), **arguments)
-        except ClientError as error:
+        except (ClientError, Unavailable) as error:
             raise AuditUnavailable("KMS did not sign a checkpoint; see the seal function's rights and key") from error

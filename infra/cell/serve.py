@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.api import gateway, register
 from chalicelib.core.errors import Misconfigured, WaybillError
-from chalicelib.flow import messages
-from chalicelib.flow.delivery import dead, deliver, pump
+from chalicelib.flow import dead, messages
+from chalicelib.flow.delivery import deliver, pump
 from chalicelib.flow.jobs import worker
 from chalicelib.flow.retention import sweep
 from chalicelib.flow.routing import route

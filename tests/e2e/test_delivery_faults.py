@@ -14,10 +14,11 @@ from chalicelib.core.delivery.breaker import AttemptResult
 from chalicelib.core.delivery.task import DeliveryTask, WaitingTask
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant.records import Retry
+from chalicelib.flow import dead
 from chalicelib.flow.declare import connect, routes
-from chalicelib.flow.delivery import admission, dead, deliver, pump
+from chalicelib.flow.delivery import admission, deliver, pump
 from chalicelib.flow.jobs import replay
-from chalicelib.flow.messages import RECEIVES_MAX, QueueMessage
+from chalicelib.flow.messages import FAULTS_MAX, QueueMessage
 from chalicelib.flow.routing import route
 from chalicelib.flow.state import Batch
 from chalicelib.store.data import lane_of, list_of
@@ -295,7 +296,7 @@ def test_each_that_waits_gets_tries_of_its_own_when_all_fail(monkeypatch: pytest
 
         given_up = {str(letter["thing"]) for letter in replay.letters(w.runtime, w.tenant)}
         assert given_up
-        assert {tries[transfer] for transfer in given_up} == {RECEIVES_MAX}
+        assert {tries[transfer] for transfer in given_up} == {FAULTS_MAX}
 
 
 def test_a_letter_is_there_when_the_process_dies_while_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +307,7 @@ def test_a_letter_is_there_when_the_process_dies_while_it_gives_up(monkeypatch: 
             w.post(1)
             w.run(10 * MINUTE)
             monkeypatch.setattr(deliver, "deliver", lambda *_, **__: 1 // 0)
-            real = dead.give_up
+            real = dead.end_delivery
 
             def dying(*arguments: Any) -> None:
                 w.effects.clear()
@@ -316,7 +317,7 @@ def test_a_letter_is_there_when_the_process_dies_while_it_gives_up(monkeypatch: 
                 seen.append(len(w.effects))
 
             seen: list[int] = []
-            monkeypatch.setattr(dead, "give_up", dying)
+            monkeypatch.setattr(dead, "end_delivery", dying)
             w.run(5 * 60 * MINUTE)
             monkeypatch.undo()
             codes = [e["code"] for e in w.of_kind("attempted") if e["outcome"] == "gave_up"]

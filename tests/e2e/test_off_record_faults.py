@@ -19,7 +19,7 @@ from chalicelib.core.tenant.records import Redaction, Transform
 from chalicelib.flow.delivery import attempt
 from chalicelib.flow.hooks import receive
 from chalicelib.flow.jobs import replay
-from chalicelib.flow.messages import RECEIVES_MAX
+from chalicelib.flow.messages import FAULTS_MAX
 from chalicelib.flow.routing import route
 from tests.support import deaths
 from tests.support.off_record import (
@@ -117,15 +117,15 @@ def test_lost_and_said_so_and_found_nowhere_when(trouble: str, capfd: pytest.Cap
 
 
 def _dead_letter(w: World, at: Any) -> None:
-    """Post it on the record, and make the queue give it up before it is routed."""
-    w.failing = lambda name: Unavailable("down") if name in ("before PutItem", "before UpdateItem") else None
+    """Post it on the record, and make its function give it up before it is routed."""
     said(w, at=at)
-    for _ in range(RECEIVES_MAX):
-        w.inbox.run(route.handle)
-        w.clock += 10 * MINUTE
-    w.inbox.run(route.handle)  # moves it
-    w.failing = lambda name: None
-    assert len(w.dead_inbox.messages) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(route, "find_people", lambda *_: 1 // 0)
+        for _ in range(FAULTS_MAX):
+            assert len(w.inbox.messages) == 1
+            w.inbox.run(route.handle)
+            w.clock += 10 * MINUTE
+    assert w.inbox.messages == []
 
 
 def test_no_letter_is_kept_when_the_copy_on_the_record_is_given_up() -> None:

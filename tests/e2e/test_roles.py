@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.core.errors import Unavailable
+import pytest
+
 from chalicelib.core.tenant.intervals import EFFECT
 from chalicelib.core.tenant.records import Contract
 from chalicelib.flow.declare import conversations
@@ -65,6 +66,32 @@ def _seal(w: Watched) -> None:
     w.acting("sweep", lambda: reconcile.reconcile(w.runtime, w.runtime.config.tenant(w.tenant).record))
 
 
+def _give_up(w: Watched) -> None:
+    """End an event and a delivery as dead letters: by their functions, and by the consumers of the dead-letter queues."""
+    for number, fault in ((3, "outbox.send"), (4, "_first")):
+        w.post(number, chat=300)
+        if number == 4:
+            w.acting("route", lambda: w.inbox.run(route.handle))
+        with pytest.MonkeyPatch.context() as patch:
+            if number == 4:
+                patch.setattr(deliver, fault, lambda *_: 1 // 0)
+            w.failing = lambda name, fault=fault: ZeroDivisionError() if name == fault else None  # type: ignore[misc]
+            for _ in range(14):
+                w.acting("route", lambda: w.inbox.run(route.handle))
+                w.acting("deliver", lambda: w.outbox.run(deliver.handle))
+                w.clock += timedelta(minutes=10)
+        w.failing = lambda name: None
+    for number, queue, gives_up in ((5, w.inbox, w.dead_inbox), (6, w.outbox, w.dead_outbox)):
+        w.post(number, chat=500)
+        if queue is w.outbox:
+            w.acting("route", lambda: w.inbox.run(route.handle))
+        (message,) = queue.receive()  # and the process that has it dies, again and again
+        queue.fifo.delete(message.handle, w.now_s)
+        gives_up.fifo.add(message.body, message.group, message.deduplication, w.now_s)
+        w.settle()
+    assert len(list(w.runtime.data.dead(w.tenant))) == 4
+
+
 def _live(w: Watched) -> None:
     """Everything that functions do: deliver, fail, park, wake, hold, release, expire, disable, dead-letter, erase."""
     w.connect(recipient={"contract": None})
@@ -80,17 +107,7 @@ def _live(w: Watched) -> None:
     w.run(timedelta(hours=1))
     w.receiver.answer = lambda _: (204, {})
     w.change(w.destination, enabled=True)
-    for number, fault in ((3, "outbox.send"), (4, "before PutItem")):
-        w.post(number, chat=300)
-        if number == 4:
-            w.acting("route", lambda: w.inbox.run(route.handle))
-        w.failing = lambda name, fault=fault: Unavailable("down") if name == fault else None  # type: ignore[misc]
-        for _ in range(14):
-            w.acting("route", lambda: w.inbox.run(route.handle))
-            w.acting("deliver", lambda: w.outbox.run(deliver.handle))
-            w.clock += timedelta(minutes=10)
-        w.failing = lambda name: None
-        w.settle()
+    _give_up(w)
     w.change(w.source, subject_country="CN")  # people there are counted
     w.post(8, chat=400)
     w.run(timedelta(minutes=2))

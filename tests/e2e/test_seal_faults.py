@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core.errors import AuditUnavailable, Unavailable
-from chalicelib.flow import seal_requests
-from chalicelib.flow.delivery import dead, deliver
+from chalicelib.flow import dead, seal_requests
+from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from chalicelib.flow.sealing import seal
 from chalicelib.store.seal_requests import SealRequest

@@ -12,6 +12,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
+from chalicelib.core.errors import Unavailable
 from chalicelib.flow.messages import QueueMessage, from_lambda
 from chalicelib.runtime import Runtime
 from chalicelib.store.queues import OutgoingMessage, Queue
@@ -38,6 +39,9 @@ class Cell(Protocol):
     @property
     def now_s(self) -> float:
         """The queues' clock."""
+
+    def reach(self, service: str) -> None:
+        """Fail a call of a service during its outage."""
 
     def effect(self, name: str) -> None:
         """Count an effect; die here if this is the one."""
@@ -69,6 +73,7 @@ class FifoQueue(Queue):
 
     def send(self, messages: Iterable[OutgoingMessage]) -> None:
         for outgoing in messages:
+            self.world.reach("sqs")
             self.world.effect(f"{self.short}.send")
             super().send([outgoing])
             self.world.effect(f"{self.short}.sent")
@@ -78,9 +83,15 @@ class FifoQueue(Queue):
         self.fifo.copy(message, self.world.now_s)
 
     def receive(self) -> list[QueuedMessage]:
+        """Receive a batch, as the mapping does; none while its service fails."""
+        try:
+            self.world.reach("sqs")
+        except Unavailable:
+            return []
         return self.fifo.receive(10, self.world.now_s)
 
     def retry_in(self, receipt_handle: str, delay_s: int) -> None:
+        self.world.reach("sqs")
         self.world.effect(f"{self.short}.retry_in")
         super().retry_in(receipt_handle, delay_s)
 
@@ -128,12 +139,14 @@ class NoticeQueue(SealRequestQueue):
 
     def send(self, notices: Iterable[SealRequest]) -> None:
         for notice in notices:
+            self.world.reach("sqs")
             self.world.effect("seal-requests.send")
             super().send([notice])
             self.world.effect("seal-requests.sent")
 
     def remove(self, receipts: Iterable[str]) -> None:
         for receipt in receipts:
+            self.world.reach("sqs")
             self.world.effect("seal-requests.remove")
             super().remove([receipt])
 
@@ -159,6 +172,7 @@ class CountedSigner:
         return self.inner.public_key
 
     def sign(self, message: bytes) -> bytes:
+        self.world.reach("kms")
         self.world.effect("before Sign")
         signature = self.inner.sign(message)
         self.world.signed.append(message)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chalicelib.flow.delivery import dead, deliver
+from chalicelib.flow import dead
+from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from tests.support.deployed import ACCOUNT, BUCKET_POLICY, HERE, POLICIES, SEAL_KEY, USES, arn, role_arn
 from tests.support.iam import Request, Verdict, evaluate

@@ -20,6 +20,7 @@ from typing import Any
 
 from chalicelib.channels.base import Inbound, Reply
 from chalicelib.core import ids, times
+from chalicelib.core.errors import Unavailable
 from chalicelib.core.tenant.records import (
     Basis,
     Contract,
@@ -32,7 +33,8 @@ from chalicelib.core.tenant.records import (
     Source,
     Tenant,
 )
-from chalicelib.flow.delivery import dead, deliver, pump
+from chalicelib.flow import dead
+from chalicelib.flow.delivery import deliver, pump
 from chalicelib.flow.hooks import receive
 from chalicelib.flow.routing import route
 from chalicelib.flow.sealing import seal
@@ -72,6 +74,8 @@ class World:
     asking: threading.Lock = field(default_factory=threading.Lock)
     crashes: int = 0
     failing: Callable[[str], Exception | None] = lambda name: None
+    outage: Callable[[str], Exception | None] = lambda service: None
+    failed_runs: int = 0
     signed: list[bytes] = field(default_factory=list)
 
     def start(self, engine: engines.Engine) -> None:
@@ -108,11 +112,18 @@ class World:
         if fault is not None:
             raise fault
 
+    def reach(self, service: str) -> None:
+        """Fail a call of a service during its outage; reads fail, too."""
+        fault = self.outage(service)
+        if fault is not None:
+            raise fault
+
     def _client(self, service: str, region: str) -> Any:
         client = self.engine.make_client(service, region)
         call = client._make_api_call if service != "dynamodb" else self._without_wire(client._make_api_call, region)
 
         def counted(operation: str, arguments: Any) -> Any:
+            self.reach(service)
             if operation not in WRITES:
                 return call(operation, arguments)  # dying around a read is dying before the next write
             self.effect(f"before {operation}")
@@ -251,19 +262,20 @@ class World:
         return done > 0
 
     def pump(self) -> None:
-        try:
-            pump.handle(self.runtime)
-        except Crash:
-            self.crashes += 1
-            self.restart()
+        self._tick(lambda: pump.handle(self.runtime))
 
     def seal(self) -> None:
         """Run the sealer, as its clock does each minute."""
+        self._tick(lambda: seal.handle(self.runtime))
+
+    def _tick(self, handler: Callable[[], object]) -> None:
         try:
-            seal.handle(self.runtime)
+            handler()
         except Crash:
             self.crashes += 1
             self.restart()
+        except Unavailable:  # a failed invocation; the next minute has another
+            self.failed_runs += 1
 
     def settle(self) -> None:
         """Run until nothing is ready at this instant."""

@@ -107,11 +107,11 @@ def test_audit_tables_differ_in_their_year_only_when_compared() -> None:
 
 
 @pytest.mark.parametrize("name", ["inbox", "outbox"])
-def test_a_queue_gives_up_into_its_own_dead_letter_queue_when_ten_tries_failed(name: str) -> None:
+def test_a_queue_gives_up_into_its_own_dead_letter_queue_when_its_tries_are_over(name: str) -> None:
     queue, dead = QUEUES[f"{name}.fifo"].create["Attributes"], QUEUES[f"{name}-dead.fifo"].create["Attributes"]
 
     redrive = json.loads(queue["RedrivePolicy"])
-    assert redrive["maxReceiveCount"] == 10
+    assert redrive["maxReceiveCount"] == 200
     assert redrive["deadLetterTargetArn"].endswith(f":waybill-eu1-{name}-dead.fifo")
     assert json.loads(dead["RedriveAllowPolicy"])["sourceQueueArns"][0].endswith(f":waybill-eu1-{name}.fifo")
     assert (queue["MessageRetentionPeriod"], dead["MessageRetentionPeriod"]) == ("345600", "1209600")

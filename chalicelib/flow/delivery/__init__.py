@@ -1,4 +1,4 @@
-"""Delivery: attempts, admission to a destination, lanes, dead letters and pull links.
+"""Delivery: attempts, admission to a destination, lanes and pull links.
 
 May import the modules at the root of ``flow``.
 """

@@ -22,11 +22,11 @@ from datetime import datetime, timedelta
 from ...core import times
 from ...core.delivery.retry import Outcome, next_attempt
 from ...core.delivery.task import DeliveryTask, WaitingTask
-from ...core.errors import Unavailable
+from ...core.errors import Misconfigured, Unavailable, is_outage
 from ...observe import count, error
 from ...runtime import Runtime
 from ...store.data import list_of
-from ..messages import RECEIVES_MAX, QueueMessage, in_turn, send_back
+from ..messages import FAULTS_MAX, GIVEN_UP, QueueMessage, in_turn, send_back, wait_after
 from ..seal_requests import notify_sealer
 from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
 from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
@@ -34,8 +34,8 @@ from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
 SHORT_WAIT_S = 10
 """The longest first wait that uses the message's visibility instead of a parked row."""
 SHORT_WAITS = 3
-"""How often a message goes back to the queue because its destination asks for a few seconds. The queue gives a message up
-after ten receives."""
+"""How often a message goes back to the queue because its destination asks for a few seconds, and how often a wake does
+because a service of ours does not answer."""
 LOOK_AT_LISTED = timedelta(hours=6)
 """How often a listed lane is drained without a wake for its destination. A missed wake then delays a lane by hours only, and
 expired tasks end within the day."""
@@ -48,19 +48,30 @@ THREADS = 32
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """Deliver up to ten messages, each lane in its own thread. Return the ids of those that must come back."""
     batch = Batch(runtime)
-    readable = [m for m in messages if m.is_readable]
-    failed: dict[str, float | None] = dict.fromkeys({m.id for m in messages} - {m.id for m in readable})
+    waits: dict[str, float | None] = {}
     lanes: dict[str, list[QueueMessage]] = {}
-    for message in readable:
-        lanes.setdefault(message.group, []).append(message)
+    stopped: set[str] = set()
+    down = _load(batch, messages)
+    for message in in_turn(messages):
+        fault = (
+            down.get(message.task["tenant"]) if message.task else Misconfigured("an outbox message is not one of ours")
+        )
+        if fault is not None:
+            error("deliver_failed", fault)
+            waits[message.id] = _wait_after(runtime, message, fault)
+            if waits[message.id] != GIVEN_UP:
+                stopped.add(message.group)
+        elif message.group not in stopped:
+            lanes.setdefault(message.group, []).append(message)
+    readable = [message for lane in lanes.values() for message in lane]
     try:
-        tasks = {m.id: DeliveryTask.from_body(m.body) for m in readable if m.body and "wake" not in m.body}
-        batch.load({str(m.body["tenant"]) for m in readable if m.body})
+        tasks = {m.id: DeliveryTask.from_body(m.task) for m in readable if m.task and "wake" not in m.task}
         states = look(batch, list(tasks.values()), attempts=FIRST_ATTEMPTS)
     except Unavailable as fault:
-        for _ in in_turn(messages):
+        for message in in_turn(readable):
             error("deliver_failed", fault)
-        return send_back(runtime.outbox, messages, {m.id: None for m in messages})
+            waits[message.id] = _wait_after(runtime, message, fault)
+        return send_back(runtime.outbox, messages, waits)
     except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane reads and looks again)
         for _ in in_turn(messages):
             error("deliver_failed", fault)
@@ -72,14 +83,43 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         # All are waited for, even if one fails: no thread may run on after the invocation.
         results = [lane.result() for lane in runtime.threads.run("lane", THREADS, calls)]
     for result in results:
-        failed.update(result)
+        waits.update(result)
     try:
         notify_sealer(batch.runtime)
     except Unavailable as fault:
-        for _ in in_turn(messages):
+        for message in in_turn(messages):  # all come back; their entries show that they were sent
             error("notice_not_sent", fault)
-        failed = {m.id: None for m in messages}  # all come back; their entries show that they were sent
-    return send_back(runtime.outbox, messages, failed)
+            waits[message.id] = _wait_after(runtime, message, fault)
+    return send_back(runtime.outbox, messages, waits)
+
+
+def _load(batch: Batch, messages: list[QueueMessage]) -> dict[str, Exception]:
+    """Read the configurations of the tenants. Return the outages that stopped it, by tenant."""
+    down: dict[str, Exception] = {}
+    for tenant in dict.fromkeys(message.task["tenant"] for message in messages if message.task):
+        try:
+            batch.load((tenant,))
+        except Exception as fault:  # noqa: BLE001  (one tenant's fault is not another's; each lane reads it again)
+            if is_outage(fault):
+                down[tenant] = fault
+    return down
+
+
+def _wait_after(runtime: Runtime, message: QueueMessage, fault: Exception) -> float | None:
+    """Return in how many seconds a failed message comes back; None if it has ended."""
+    if message.task and "wake" in message.task:
+        # Pump sends another wake as long as the lane is due or listed, each minute: these must not pile up.
+        ends = message.receives >= (SHORT_WAITS if is_outage(fault) else FAULTS_MAX)
+        return None if ends else min(WAITED_S, 2.0**message.receives)
+    return wait_after(runtime, "outbox", message, fault, functools.partial(_end, runtime, message))
+
+
+def _end(runtime: Runtime, message: QueueMessage) -> None:
+    from .. import dead  # loads what only a dead letter needs
+
+    assert message.body is not None
+    dead.end_delivery(runtime, message.body, message.group)
+    notify_sealer(runtime)
 
 
 def _lane(
@@ -92,8 +132,8 @@ def _lane(
         states: their states, by transfer.
 
     Returns:
-        The messages that must come back, with the seconds until then; None where no time is known. These are messages that
-        failed in their last try, which stop nothing; the message that stopped the lane; and all messages behind it.
+        The messages that must come back, with the seconds until then: the message that stopped the lane, and all messages
+        behind it; and messages that are given up, which stop nothing.
     """
     parked: bool | None = None
     failed: dict[str, float | None] = {}
@@ -102,7 +142,7 @@ def _lane(
         body = message.body or {}
         try:
             if batch.late:
-                if "wake" in body or not message.is_last_try:
+                if "wake" in body or not message.received_often:
                     return {**failed, **_in(1, messages[number:])}
                 park(batch, message.sequence, WaitingTransfer(batch.runtime.now(), DeliveryTask.from_body(body), 0))
                 parked = True
@@ -121,21 +161,23 @@ def _lane(
             if waits is None:
                 continue
             wait_s = (waits.due_at - batch.runtime.now()).total_seconds()
-            short = not parked and wait_s <= SHORT_WAIT_S and not message.is_last_try
+            short = not parked and wait_s <= SHORT_WAIT_S and not message.received_often
             if short and _comes_back(waits, wait_s, message.receives):
                 return {**failed, **_in(wait_s, messages[number:])}
             park(batch, message.sequence, waits)
             parked = True
         except Exception as fault:  # noqa: BLE001  (each lane has its own outcome)
             error("deliver_failed", fault)
-            if not message.is_last_try:
-                return {**failed, **_in(None, messages[number:])}
-            failed[message.id] = None
+            back_in_s = _wait_after(batch.runtime, message, fault)
+            if back_in_s is not None and back_in_s != GIVEN_UP:
+                return {**failed, **_in(back_in_s, messages[number:])}
+            if back_in_s == GIVEN_UP:
+                failed[message.id] = GIVEN_UP
             parked, fresh = None, {}
     return failed
 
 
-def _in(wait_s: float | None, messages: list[QueueMessage]) -> dict[str, float | None]:
+def _in(wait_s: float, messages: list[QueueMessage]) -> dict[str, float | None]:
     return dict.fromkeys((message.id for message in messages), wait_s)
 
 
@@ -238,20 +280,20 @@ def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> E
     task = waiting.task
     try:
         return _waiting(batch, waiting)
-    except Unavailable:
-        raise  # not the task's fault
     except Exception as fault:
+        if is_outage(fault):
+            raise  # not the task's fault
         if task.otr:
             raise  # its content is stored nowhere, and its row expires soon
         tries = waiting.tries + 1
-        if tries < RECEIVES_MAX:
+        if tries < FAULTS_MAX:
             row = replace(waiting, tries=tries).row()
             batch.runtime.data.update_waiting(task.lane, sequence, row, task.decision == "held")
             raise
-        from . import dead  # loads what only a dead letter needs
+        from .. import dead  # loads what only a dead letter needs
 
         error("deliver_failed", fault, event_id=task.event, transfer=task.transfer)
-        dead.give_up(batch.runtime, task.body(), task.lane)
+        dead.end_delivery(batch.runtime, task.body(), task.lane)
         return EndedTransfer()
 
 

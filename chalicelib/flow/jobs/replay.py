@@ -31,9 +31,9 @@ from ...store.event_rows import EventRow
 from ...store.items import Item
 from ...store.queues import OutgoingMessage, body
 from ...store.snapshot import Snapshot
+from ..dead import off_the_record
 from ..deliveries import deliveries
 from ..delivery.attempt import decided_anew
-from ..delivery.dead import off_the_record
 from ..redecision import facts_now, grounds_now, redecide
 from ..request import Request
 from ..seal_requests import notify_sealer_or_log

@@ -126,14 +126,17 @@ def url_of(runtime: Runtime, job: Job) -> str | None:
 def handle(runtime: Runtime) -> int:
     """Work on due jobs until none is left, or the time is over. Return how many pieces were done."""
     started = runtime.monotonic()
-    done = 0
+    done, down = 0, set[str]()
     while (left_s := UNTIL_S - (runtime.monotonic() - started)) > 0:
         now = runtime.now()
         soon = timedelta(seconds=min(left_s, REST_S))
         found = list(runtime.jobs.due(now + soon, DUE_A_ROUND))
         if not found:
             break
+        found = [due for due in found if due.tenant not in down]
         ready = [due for due in found if due.at <= now]
+        if not found:
+            break
         if not ready:
             runtime.sleep((found[0].at - now).total_seconds())
             continue
@@ -141,7 +144,11 @@ def handle(runtime: Runtime) -> int:
         for due in _in_turn(ready):
             if runtime.monotonic() - started >= UNTIL_S:
                 break
-            took += _piece(runtime, due)
+            try:
+                took += _piece(runtime, due)
+            except Unavailable as fault:  # no piece was begun, or it is repeated after its lease
+                error("job_failed", fault, tenant=due.tenant, job=due.job)
+                down.add(due.tenant)
         done += took
         notify_sealer_or_log(runtime)
         if not took:

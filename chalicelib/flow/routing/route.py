@@ -8,6 +8,7 @@ derived, writes are insert-if-absent, and a run that finds a stored decision fol
 from __future__ import annotations
 
 import base64
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -18,7 +19,7 @@ from ...core import encoders, times
 from ...core.decide.plan import plan, routes_of
 from ...core.decide.retention import expires_at
 from ...core.envelope import commitment, decrypt, unpack
-from ...core.errors import Misconfigured, NotFound, WaybillError
+from ...core.errors import Misconfigured, NotFound, WaybillError, is_outage
 from ...core.law.volumes import asking
 from ...core.log import audit
 from ...core.tenant.consents import grounds_of, none_given, subjects_of
@@ -32,7 +33,7 @@ from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
 from .. import source_counts
 from ..deliveries import deliveries
-from ..messages import NO_CONVERSATION, QueueMessage, in_turn, send_back, with_followers
+from ..messages import NO_CONVERSATION, QueueMessage, in_turn, send_back, wait_after, with_followers
 from ..published import keep_published
 from ..routed import RoutedEvent
 from ..seal_requests import notify_sealer
@@ -45,7 +46,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     works: list[RoutedEvent] = []
     firsts: dict[str, str] = {}
     doubles: list[tuple[QueueMessage, str]] = []
-    snapshots: dict[str, Snapshot] = {}
+    snapshots: dict[str, Snapshot | WaybillError] = {}
     for message in in_turn(messages):
         try:
             work = _open(runtime, message, snapshots)
@@ -58,18 +59,49 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
                 doubles.append((message, first))  # it shares the first one's fate
         except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
             failed[message.id] = fault
-    live = _in_order(messages, works, failed)
+    # One that no entry can end stops nothing, once it has been tried often enough.
+    ordered = [message for message in messages if message.tenant is not None or not message.received_often]
+    live = _in_order(ordered, works, failed)
     if live:
-        try:
-            _route(runtime, live, failed)
-            notify_sealer(runtime)
-        except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
-            failed.update({work.message.id: fault for work in live if work.message.id not in failed})
+        shared = _tried(runtime, live, failed)
+        if shared is not None and not is_outage(shared) and len(live) > 1:  # it may be the fault of one event alone
+            for work in live:
+                if _in_order(ordered, [work], failed):
+                    _shared(_tried(runtime, [work], failed), [work], failed)
+        else:
+            _shared(shared, live, failed)
     failed.update({double.id: failed[first] for double, first in doubles if first in failed})
+    waits: dict[str, float | None] = {}
     for message in in_turn(messages):
         if message.id in failed:
             error("route_failed", failed[message.id])
-    return send_back(runtime.inbox, messages, dict.fromkeys(failed))
+            waits[message.id] = wait_after(
+                runtime, "inbox", message, failed[message.id], functools.partial(_end, runtime, message)
+            )
+    return send_back(runtime.inbox, messages, waits)
+
+
+def _tried(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseException]) -> Exception | None:
+    """Route events, and notify the sealer. Return the fault that all of them share."""
+    try:
+        _route(runtime, works, failed)
+        notify_sealer(runtime)
+    except Exception as fault:  # noqa: BLE001  (what all share failed: all come back)
+        return fault
+    return None
+
+
+def _shared(fault: Exception | None, works: list[RoutedEvent], failed: dict[str, BaseException]) -> None:
+    if fault is not None:
+        failed.update({work.message.id: fault for work in works if work.message.id not in failed})
+
+
+def _end(runtime: Runtime, message: QueueMessage) -> None:
+    from .. import dead  # loads what only a dead letter needs
+
+    assert message.body is not None
+    dead.end_event(runtime, message.body, message.group)
+    notify_sealer(runtime)
 
 
 def _in_order(
@@ -80,16 +112,22 @@ def _in_order(
     return [work for work in works if work.message.id not in back]
 
 
-def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot]) -> RoutedEvent | None:
-    order = message.body
-    if order is None or not message.is_readable:
+def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot | WaybillError]) -> RoutedEvent | None:
+    order = message.task
+    if order is None:
         raise Misconfigured("an inbox message is not one of ours")
-    tenant = str(order["tenant"])
-    try:
-        snapshot = snapshots.get(tenant) or snapshots.setdefault(tenant, runtime.config.snapshot(tenant, fresh=False))
-    except NotFound:
+    tenant = order["tenant"]
+    if tenant not in snapshots:
+        try:
+            snapshots[tenant] = runtime.config.snapshot(tenant, fresh=False)
+        except WaybillError as fault:  # kept: a service that does not answer is asked once in a batch
+            snapshots[tenant] = fault
+    snapshot = snapshots[tenant]
+    if isinstance(snapshot, NotFound):
         warning("tenant_closed", tenant=order["tenant"], event_id=order["event"])
         return None
+    if isinstance(snapshot, WaybillError):
+        raise snapshot
     context = f"{runtime.settings.region}/{order['event']}"
     packed = decrypt(snapshot.keys.queue, base64.b64decode(order["sealed"]), context)
     return RoutedEvent(message, snapshot, unpack(packed), times.parse(str(order["received_at"])), packed)

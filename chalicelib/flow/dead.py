@@ -1,6 +1,8 @@
-"""Dead letters: end each message that a queue gave up with an entry, then park it for a person.
+"""Dead letters: end each message that failed too often with an entry, then park it for a person.
 
-Nothing ends without an entry. A consumer that cannot append leaves the message in its queue.
+The functions of the queues end messages that failed for a reason of their own. The consumers of the dead-letter queues
+end those that the function could not end, such as a message that ended its process. Nothing ends without an entry. A
+consumer that cannot append leaves the message in its queue.
 """
 
 from __future__ import annotations
@@ -10,33 +12,33 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...core import times
-from ...core.decide.retention import expires_at
-from ...core.delivery.retry import Outcome
-from ...core.delivery.task import DeliveryTask
-from ...core.envelope import decrypt, unpack
-from ...core.errors import Misconfigured, NotFound, Unavailable, WaybillError
-from ...core.log import audit
-from ...observe import count, error, warning
-from ...runtime import Runtime
-from ...store.queues import body
-from ..messages import QueueMessage, in_turn, with_followers
-from ..seal_requests import notify_sealer
-from ..state import ATTEMPTS_MAX, Batch, look, up_to_date
+from ..core import times
+from ..core.decide.retention import expires_at
+from ..core.delivery.retry import Outcome
+from ..core.delivery.task import DeliveryTask
+from ..core.envelope import decrypt, unpack
+from ..core.errors import Misconfigured, NotFound, Unavailable, WaybillError
+from ..core.log import audit
+from ..observe import count, error, warning
+from ..runtime import Runtime
+from ..store.queues import body
+from .messages import QueueMessage, in_turn, with_followers
+from .seal_requests import notify_sealer
+from .state import ATTEMPTS_MAX, Batch, look, up_to_date
 
 
 def handle_inbox(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """End events that could not be routed. Return the ids of messages that must stay."""
-    return _each(runtime, messages, _inbox)
+    return _each(runtime, messages, end_event)
 
 
 def handle_outbox(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """End deliveries that could not be made. Return the ids of messages that must stay."""
-    return _each(runtime, messages, _outbox)
+    return _each(runtime, messages, end_delivery)
 
 
 def _each(
-    runtime: Runtime, messages: list[QueueMessage], end: Callable[[Runtime, QueueMessage, Mapping[str, Any]], None]
+    runtime: Runtime, messages: list[QueueMessage], end: Callable[[Runtime, Mapping[str, Any], str], None]
 ) -> list[str]:
     failed = []
     for message in in_turn(messages):
@@ -44,7 +46,7 @@ def _each(
             if message.body is None:
                 raise Misconfigured("a dead letter is not one of ours")
             # Of any version: a letter is stored as it came, so that the release that reads it sends it again.
-            end(runtime, message, message.body)
+            end(runtime, message.body, message.group)
         except Exception as fault:  # noqa: BLE001  (each message has its own outcome)
             error("dead_letter_not_ended", fault)
             failed.append(message.id)
@@ -54,7 +56,7 @@ def _each(
         for _ in in_turn(messages):
             error("notice_not_sent", fault)
         return [message.id for message in messages]
-    return with_followers(messages, failed)
+    return with_followers(messages, failed, {message.id for message in messages if message.received_often})
 
 
 def off_the_record(runtime: Runtime, tenant: str, minute: int, event: str) -> bool:
@@ -86,7 +88,13 @@ def _park(
     warning("dead_letter", queue=queue, tenant=tenant, thing=thing)
 
 
-def _inbox(runtime: Runtime, message: QueueMessage, letter: Mapping[str, Any]) -> None:
+def end_event(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
+    """Write the final entry of an event that could not be routed, then store its dead letter.
+
+    Args:
+        letter: the body of an inbox message.
+        group: the message's group.
+    """
     tenant, event = str(letter["tenant"]), str(letter["event"])
     received_at = times.parse(str(letter["received_at"]))
     try:
@@ -117,27 +125,24 @@ def _inbox(runtime: Runtime, message: QueueMessage, letter: Mapping[str, Any]) -
         reason="dead_letter",
     )
     runtime.audit.append(entry)
-    _park(runtime, "inbox", letter, message.group, event, minute, ends)
+    _park(runtime, "inbox", letter, group, event, minute, ends)
     # Only now: an erasure removes the letter last, so one of the two sees the other's work.
     row = runtime.data.event(tenant, event, times.EARLIEST)
     if row is not None and row.sealed is None:
         runtime.data.remove_dead(tenant, "inbox", event)
 
 
-def _outbox(runtime: Runtime, message: QueueMessage, letter: Mapping[str, Any]) -> None:
-    if "wake" in letter:
-        return  # the lane's head is still due: pump wakes the lane again
-    give_up(runtime, letter, message.group)
-
-
-def give_up(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
-    """Store the dead letter of a delivery, then write its final entry.
+def end_delivery(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
+    """Store the dead letter of a delivery, then write its final entry. A wake just ends.
 
     In this order: once the entry exists, no retry looks at the delivery again.
 
     Args:
-        letter: the body of a delivery task.
+        letter: the body of an outbox message.
+        group: the message's group.
     """
+    if "wake" in letter:
+        return  # the lane's head is still due: pump wakes the lane again
     ends = times.parse(letter["expires_at"])
     _park(runtime, "outbox", letter, group, letter["transfer"], letter["minute"], ends)
     batch, task = Batch(runtime), DeliveryTask.from_body(letter)
