@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from chalicelib.store.engines import EngineProfile, profile
 
-from . import alarms
+from . import alarms, dashboard
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 CONFIG: Final = ROOT / ".chalice" / "config.json"
@@ -139,7 +139,8 @@ def fragment(cell: Cell, today: date | None = None) -> Document:
     """
     document: Document = json.loads(fill(RESOURCES.read_text("utf-8"), cell))
     years = range(FIRST_YEAR, (today or datetime.now(UTC).date()).year + 2)
-    document["Resources"] = dict(_of_years(document["Resources"] | alarms.resources(cell.name), years))
+    made = document["Resources"] | alarms.resources(cell.name) | dashboard.resources(cell.name, cell.region)
+    document["Resources"] = dict(_of_years(made, years))
     return document
 
 
