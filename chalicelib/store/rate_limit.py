@@ -1,13 +1,15 @@
 """The rate limits of destinations, kept as turns: a delivery takes the next one. A destination without a limit has no row.
 
 The row is in the ``data`` table under ``pk`` = ``turns#{tenant}#{destination}``, ``sk`` = ``turns``. It holds ``free_at``, the
-first free moment, in microseconds since 1970.
+first free moment, in microseconds since 1970. A limit above ``ROW_PER_S`` has several rows, ``turns#…#{1…}``, each with an equal
+share of the turns, so that no row is written more often than one partition takes. A process uses them in rotation.
 
 A write is conditional on ``free_at``. TTL deletes a row a month after its last write, long after its last turn.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +21,8 @@ from .items import Table
 KEPT = timedelta(days=30)
 RESERVE = 1.05
 """Turns are this much further apart than the limit asks, since requests do not all take equally long to arrive."""
+ROW_PER_S = 200
+"""The most turns a second of one row. A refused turn is a write, too, so this is a fifth of what a partition takes."""
 REMEMBERED_MAX = 10_000
 """Past this number a process forgets all free moments that it has seen. That costs one more write a destination."""
 
@@ -29,6 +33,7 @@ class RateLimitStore:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._free_at: dict[str, int] = {}
+        self._turns = itertools.count()
         self._lock = threading.Lock()
 
     def take_turn(self, tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
@@ -39,10 +44,12 @@ class RateLimitStore:
         Returns:
             Seconds until the turn. None where no turn is free within ``within_s`` seconds; then no turn is taken.
         """
-        apart = -(-int(RESERVE * 1_000_000) // per_s)
+        rows = -(-per_s // ROW_PER_S)
+        apart = -(-int(RESERVE * 1_000_000) * rows // per_s)
         now_us = times.millis(now) * 1000
         last = now_us + int(within_s * 1_000_000)
-        pk = f"turns#{tenant}#{destination}"
+        row = next(self._turns) % rows
+        pk = f"turns#{tenant}#{destination}" + (f"#{row}" if row else "")
         # The condition that held last is tried first, so that most turns cost one write.
         queued = self._free_at.get(pk, 0) >= now_us
         for number in range(3):

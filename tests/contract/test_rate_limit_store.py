@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.store.items import Table
-from chalicelib.store.rate_limit import RateLimitStore
+from chalicelib.store.rate_limit import ROW_PER_S, RateLimitStore
 from tests.support.engines import Engine
 from tests.support.stores import NOW, new_id, table
 
@@ -44,3 +44,17 @@ def test_what_waits_gets_a_turn_when_new_deliveries_take_every_near_one(limits: 
 
     assert woken is not None
     assert 1.0 < woken <= 2.5
+
+
+@pytest.mark.parametrize("per_s", [ROW_PER_S, ROW_PER_S + 1, 500])
+def test_turns_of_a_high_limit_are_shared_by_rows_and_stay_within_it(data: Table, per_s: int) -> None:
+    tenant, destination = new_id("tnt"), new_id("dst")
+    processes, waits, refused = [RateLimitStore(data) for _ in range(3)], list[float](), 0
+    while refused < 6:
+        wait = processes[(len(waits) + refused) % 3].take_turn(tenant, destination, per_s, NOW, 0.2)
+        refused += wait is None
+        waits += [] if wait is None else [wait]
+
+    rows = [data.get({"pk": f"turns#{tenant}#{destination}{part}", "sk": "turns"}) for part in ("", "#1", "#2", "#3")]
+    assert len([row for row in rows if row]) == -(-per_s // ROW_PER_S)
+    assert per_s * 0.2 * 0.9 < len(waits) <= per_s * 0.2 + 3
