@@ -74,7 +74,7 @@ def _evidence_faults(resources: Mapping[str, Document]) -> Iterator[str]:
         yield "EvidenceBucket: it is not encrypted with the audit key"
     if list(properties.get("PublicAccessBlockConfiguration", {}).values()) != [True] * 4:
         yield "EvidenceBucket: it could be opened to the public"
-    if bucket.get("DeletionPolicy") != "Retain" or bucket.get("UpdateReplacePolicy") != "Retain":
+    if bucket.get("DeletionPolicy") != "RetainExceptOnCreate" or bucket.get("UpdateReplacePolicy") != "Retain":
         yield "EvidenceBucket: it would go with its stack"
     denied = [
         s
@@ -99,6 +99,8 @@ def _function_faults(name: str, resource: Document, cell: Cell) -> Iterator[str]
         source = event["Properties"]
         if source.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
             yield f"{name}: without ReportBatchItemFailures one failed message loses the rest of its batch"
+        if not source.get("ScalingConfig", {}).get("MaximumConcurrency"):
+            yield f"{name}: without MaximumConcurrency its queue takes every execution of the account"
         if source.get("MaximumBatchingWindowInSeconds"):
             yield f"{name}: a FIFO queue takes no batching window"
         if not 1 <= source.get("BatchSize", 0) <= 10:
@@ -110,6 +112,9 @@ def _function_faults(name: str, resource: Document, cell: Cell) -> Iterator[str]
 def _rest_faults(api: Mapping[str, Any]) -> Iterator[str]:
     if api.get("EndpointConfiguration") != "REGIONAL":
         yield "RestAPI: not REGIONAL, so that TLS could end in another country"
+    if api.get("OpenApiVersion") != "2.0":
+        # Source: https://github.com/aws/serverless-application-model/issues/191 (read 2026-11-30)
+        yield "RestAPI: without OpenApiVersion SAM makes a second stage, which nothing throttles"
     if api.get("DefinitionBody", {}).get("x-amazon-apigateway-binary-media-types") != ["*/*"]:
         yield "RestAPI: its binary types are not */*, so that bodies that are not UTF-8 would be changed"
 

@@ -31,6 +31,8 @@ _GLIBC: Final = ("manylinux2014", "manylinux_2_28", "manylinux_2_34")
 _WHEELS_OF: Final = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
+TRIPWIRE: Final = Path(__file__).with_name("tripwire.py")
+"""The one function that Chalice does not make. It shares the archive, and with it the pinned SDK."""
 LOCK: Final = "requirements-cell.lock"
 """The file of everything that is packaged beside the app, with its hashes."""
 
@@ -76,12 +78,16 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
             _vendor(project / LOCK, staged, _architecture(staged, stage))
         bill = sbom.bill_of(staged / "vendor", cell.name)
         (staged / "vendor" / sbom.NAME).write_text(bill, "utf-8")  # in the archive's root
+        shutil.copy(TRIPWIRE, staged / "vendor" / TRIPWIRE.name)
         merge = Path(scratch) / "resources.json"
         merge.write_text(json.dumps(fragment(cell)), "utf-8")
         _run_chalice(stage, cell, staged, merge, Path(scratch) / "out")
         template = json.loads((Path(scratch) / "out" / "sam.json").read_text("utf-8"))
         for function in _functions(template):
             function["Properties"]["Runtime"] = RUNTIME  # Chalice writes the interpreter that it runs on
+            function["Properties"].setdefault(
+                "Architectures", template["Resources"]["Hooks"]["Properties"]["Architectures"]
+            )
         # Chalice writes no description of the stack. The change set shows this one.
         template["Description"] = f"Waybill cell {cell.name}: {cell.region}, {cell.country}"
         archive = out / "deployment.zip"

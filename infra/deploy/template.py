@@ -1,8 +1,8 @@
 """The resources of a cell: ``resources.json``, the alarms and the policies, filled with the cell's names.
 
 The JSON files are CloudFormation with four placeholders of ours, ``${Cell}``, ``${Region}``, ``${Country}`` and
-``${Runtime}``, and one inclusion, ``${File:name}``. A resource with ``${Year}`` in its id stands for one of each year. We replace them as text, because Chalice merges files and not
-parameters. So one file serves every cell, and a packaged template names its region and works in no other.
+``${Runtime}``. A resource with ``${Year}`` in its id stands for one of each year. We replace them as text, because Chalice
+merges files and not parameters. So one file serves every cell, and a packaged template names its region and works in no other.
 """
 
 from __future__ import annotations
@@ -112,13 +112,7 @@ def cell_of(stage: str) -> Cell:
 
 
 def fill(text: str, cell: Cell) -> str:
-    """Replace the placeholders of a JSON text and insert the files that it includes."""
-
-    def included(found: re.Match[str]) -> str:
-        content = (ROOT / "infra" / "deploy" / found[1]).read_text("utf-8")
-        return json.dumps(content)[1:-1]  # it is inserted into a JSON string
-
-    text = re.sub(r"\$\{File:([a-z_]+\.py)\}", included, text)
+    """Replace the placeholders of a JSON text."""
     for name, value in (
         ("Cell", cell.name),
         ("Region", cell.region),
@@ -311,16 +305,16 @@ _ARNS: Final[dict[str, tuple[str, str]]] = {
     "AWS::S3::Bucket": ("s3", "{BucketName}"),
     "AWS::SNS::Topic": ("sns", "{TopicName}"),
     "AWS::IAM::Role": ("iam", "role/{RoleName}"),
-    "AWS::Lambda::Function": ("lambda", "function:{FunctionName}"),
+    "AWS::Serverless::Function": ("lambda", "function:{FunctionName}"),
     "AWS::Logs::LogGroup": ("logs", "log-group:{LogGroupName}:*"),
 }
 # Additions to Chalice's own resources have no type. A property tells what they are.
-_UNTYPED: Final = {"FunctionName": "AWS::Lambda::Function", "RoleName": "AWS::IAM::Role"}
+_UNTYPED: Final = {"FunctionName": "AWS::Serverless::Function", "RoleName": "AWS::IAM::Role"}
 _REF_IS_ARN: Final = ("AWS::SNS::Topic",)
 _REF_IS_NAME: Final = {
     "AWS::S3::Bucket": "BucketName",
     "AWS::DynamoDB::Table": "TableName",
-    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Serverless::Function": "FunctionName",
     "AWS::IAM::Role": "RoleName",
 }
 

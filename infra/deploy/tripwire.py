@@ -1,8 +1,8 @@
 """Report an audit row that was changed or removed, and keep its old image.
 
-The template carries this file's text as the body of a function that the audit tables' streams call, filtered to MODIFY and
-REMOVE. Rows are only inserted, so each call is an alarm. Its log names the key, which holds refs only. The old image
-goes to the evidence bucket, where no principal can replace or delete it.
+The archive carries this file beside the app. The audit tables' streams call it, filtered to MODIFY and REMOVE. Rows are only
+inserted, so each call is an alarm. Its log names the key, which holds refs only. The old image goes to the evidence bucket,
+where no principal can replace or delete it. Records that it fails for ten times are named on the alarms' topic.
 """
 
 import functools
