@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 
 from tests.support.cell_faults import FAULTS
 from tests.support.watched import ALARMS, RESOURCES, watched
 
+OF_MESSAGES = {
+    "route_failed", "deliver_failed", "not_given_back", "dead_letter_not_ended", "dead_letter_unreadable", "notice_not_sent",
+}  # fmt: skip
+"""Lines about messages of a queue. Each names its message, and the event, transfer or lane in it."""
+OF_THE_OPERATOR = {"api_failed"}
+"""Lines about a call that may be the operator's, who has no tenant."""
+
+
+def unnamed(lines: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the lines about faults that do not say whose they are, of what, and in which invocation."""
+    found = []
+    for line in lines:
+        if line["levelno"] < logging.WARNING:
+            continue
+        fine = bool(line.get("request_id"))
+        if line["msg"] not in OF_THE_OPERATOR:
+            fine &= bool(line.get("tenant") or line.get("source"))
+        if line["msg"] in OF_MESSAGES:
+            fine &= bool(line.get("message_id") and (line.get("event_id") or line.get("transfer") or line.get("lane")))
+        if line.get("where"):  # none has a fault that a store returned, and did not raise
+            fine &= bool(re.fullmatch(r"[a-z_.]+:\d+", line["where"]))
+        if not fine:
+            found.append(line["msg"])
+    return found
+
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_alarms_ring_when_there_is_a_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alarms_ring_and_lines_name_the_work_when_there_is_a_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drive, alarms = FAULTS[name]
     with watched(monkeypatch) as cell:
         drive(cell)
 
         assert alarms - cell.ringing() == set()
+        assert unnamed(cell.lines.found) == []
 
 
 def test_every_alarm_of_the_template_has_a_fault() -> None:

@@ -292,7 +292,7 @@ def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> E
             raise
         from .. import dead  # loads what only a dead letter needs
 
-        error("deliver_failed", fault, event_id=task.event, transfer=task.transfer)
+        error("deliver_failed", fault, tenant=task.tenant, event_id=task.event, transfer=task.transfer)
         dead.end_delivery(batch.runtime, task.body(), task.lane)
         return EndedTransfer()
 
