@@ -33,6 +33,7 @@ from . import (
     profiles,
     pulls,
     recipients,
+    redrives,
     replays,
     routes,
     sources,
@@ -73,6 +74,7 @@ RESOURCES: tuple[Resource, ...] = (
     *accountability.RESOURCES,
     *jobs.RESOURCES,
     *replays.RESOURCES,
+    *redrives.RESOURCES,
     *meta.RESOURCES,
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for r in RESOURCES for e in r.endpoints)

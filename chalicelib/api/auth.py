@@ -25,7 +25,7 @@ _INCLUDES: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"audit"}),
 }
 _REMEDY = "send Authorization: Bearer and an API key of this cell"
-_OPERATORS = "this is the operator's key, which opens /v1/tenants only; use an API key of a tenant"
+_OPERATORS = "this is the operator's key, which opens the operator's paths only; use an API key of a tenant"
 _TENANTS = "this needs the operator's key"
 
 

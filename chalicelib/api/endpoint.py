@@ -100,6 +100,8 @@ class Endpoint:
     """The answer has an ``ETag``."""
     matches: bool = False
     """The handler demands the version in ``If-Match``."""
+    runs_again: bool = False
+    """The answer shows progress and is not stored: a repeated request runs again, with the ids of the first."""
     listed: bool = False
     key_of: Callable[[Any], str | None] | None = None
     """Makes an idempotency key of a body that is one by itself, for a request that comes without."""
@@ -321,7 +323,10 @@ def _once(call: ApiCall, idempotency_key: str, fingerprint: str) -> EndpointResp
         return replace(stored, headers={**stored.headers, "Idempotent-Replayed": "true"})
     try:
         answer = call.endpoint.run(call)  # 5
-        claim.finish(answer, _keys(call))
+        if call.endpoint.runs_again:
+            claim.release()
+        else:
+            claim.finish(answer, _keys(call))
     except WaybillError as fault:
         if isinstance(fault, OurError):
             claim.release()

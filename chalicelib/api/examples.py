@@ -36,6 +36,7 @@ _ROUTE: Mapping[str, Any] = {
 }
 
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "create_redrive": {"all tenants": {}, "all tenants, by name": {"operator": "duty"}},
     "create_tenant": {
         "enterprise": {
             "name": "Nord",

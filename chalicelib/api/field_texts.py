@@ -77,6 +77,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "POST /v1/holds/{id}/decision",
     ),
     "Job fields": ("GET /v1/jobs", "GET /v1/jobs/{id}"),
+    "Dead letter fields": ("GET /v1/dead-letters", "GET /v1/tenants/{id}/dead-letters"),
+    "Redrive fields": ("POST /v1/redrives", "GET /v1/redrives/{id}"),
     "Replay fields": ("POST /v1/destinations/{id}/replay",),
     "Hold fields": ("GET /v1/holds",),
     "Preflight fields": ("POST /v1/preflight", "GET /v1/preflight"),

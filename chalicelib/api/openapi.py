@@ -39,6 +39,7 @@ TAGS: Mapping[str, str] = {
     "Transfers": "The records of events on their way to destinations.",
     "Holds": "Transfers that wait for something the law asks for.",
     "Replays": "New transfers that repeat ended ones.",
+    "Dead letters": "Messages that failed too often, and their redrives.",
     "Switches": "The tenant's own stops, which count before the law.",
     "Thresholds": "Numbers of people at which a law asks for more.",
     "Legal holds": "Orders that content is neither erased nor expired.",
@@ -137,7 +138,7 @@ QUERIES: Mapping[str, str] = {
 _IDS = {
     "tenants": "tnt", "keys": "key", "sources": "src", "destinations": "dst", "recipients": "rcp", "bases": "bas",
     "routes": "rte", "consents": "cns", "conversations": "cnv", "switches": "swi", "legal-holds": "hld", "holds": "hld",
-    "events": "evt", "transfers": "trf", "entries": "ent", "jobs": "job",
+    "events": "evt", "transfers": "trf", "entries": "ent", "jobs": "job", "redrives": "job",
 }  # fmt: skip
 """The prefix of the ids behind a step of a path."""
 

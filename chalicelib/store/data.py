@@ -365,9 +365,14 @@ class DataStore:
         )
         return int(item["faults"]) if item is not None else 0
 
-    def dead(self, tenant: str) -> Iterator[Item]:
-        """Yield a tenant's parked dead letters."""
-        yield from self.table.query("pk = :p", {":p": f"{tenant}#dead"})
+    def dead(self, tenant: str, after: str = "", limit: int | None = None) -> Iterator[Item]:
+        """Yield a tenant's parked dead letters, in the order of their sort keys.
+
+        Args:
+            after: only those after this sort key.
+            limit: how many to read a call, where few are wanted.
+        """
+        yield from self.table.query("pk = :p AND sk > :a", {":p": f"{tenant}#dead", ":a": after or " "}, limit=limit)
 
     def remove_dead(self, tenant: str, queue: str, thing: str) -> None:
         """Delete a dead letter that was sent again or whose content was erased."""

@@ -12,7 +12,7 @@ When a process crashes, another takes the job after the lease.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from ..core.job import OPEN, Job
 from . import lists
 from .data import day_of, ttl
 from .event_rows import EventKey
-from .items import Item, Table
+from .items import BATCH_GET, Item, Table, batch_get
 from .keys import KeyStore
 
 SHARD = "due#jobs"
@@ -116,6 +116,15 @@ class JobStore:
         """Return a tenant's job; None once it is past its life, even if the table still holds it."""
         item = self._table.get(_place(tenant, job))
         return self._read(item) if item is not None and item["expires_at"] > times.millis(now) else None
+
+    def get_many(self, wanted: Iterable[tuple[str, str]], now: datetime) -> Iterator[Job]:
+        """Yield the stored jobs of tenants and ids, in no order. Those past their life are left out."""
+        keys = [(self._table.name, _place(tenant, job)) for tenant, job in wanted]
+        for start in range(0, len(keys), BATCH_GET):
+            found = batch_get(self._table.client, keys[start : start + BATCH_GET], self._table.region)
+            for item in found[self._table.name]:
+                if item["expires_at"] > times.millis(now):
+                    yield self._read(item)
 
     def of_tenant(self, tenant: str, now: datetime, before: str = "") -> Iterator[Job]:
         """Yield a tenant's jobs, newest first.

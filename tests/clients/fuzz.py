@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "clients"
-OPERATORS = "^/v1/tenants"
+OPERATORS = "^/v1/(tenants|redrives)"
 ASKED = {"tenant": ("--exclude-path-regex", OPERATORS), "operator": ("--include-path-regex", OPERATORS)}
 TENANT = {
     "name": "Nord",

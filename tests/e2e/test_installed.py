@@ -156,7 +156,6 @@ def test_offline_commands_run_with_few_packages(
     [
         (["local"], "local"),
         (["serve", "--check"], "serve"),
-        (["redrive", "tnt_00000000000000000000000000"], "cell"),
         (["report", "--url", "https://cell.example", "--key-file", "key"], "report"),
     ],
 )

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.core import ids
 from chalicelib.core.tenant.intervals import EFFECT
 from chalicelib.core.tenant.records import Contract
 from chalicelib.flow.declare import conversations
 from chalicelib.flow.delivery import deliver
-from chalicelib.flow.jobs import replay, worker
+from chalicelib.flow.jobs import redrive, replay, worker
 from chalicelib.flow.request import Request as Asked
 from chalicelib.flow.retention import sweep
 from chalicelib.flow.routing import route
@@ -90,6 +91,14 @@ def _give_up(w: Watched) -> None:
         gives_up.fifo.add(message.body, message.group, message.deduplication, w.now_s)
         w.settle()
     assert len(list(w.runtime.data.dead(w.tenant))) == 4
+    name = ids.sortable("job", w.clock, bytes(11))
+    w.acting("api", lambda: redrive.begin(w.runtime, name, w.clock, None, None, "duty"))
+    w.clock += timedelta(seconds=1)
+    w.acting("jobs", lambda: worker.handle(w.runtime))
+    found: list[redrive.Redrive] = []
+    w.acting("api", lambda: found.append(redrive.find(w.runtime, name)))
+    assert found[0].state == "done" and found[0].total("sent") > 0
+    w.settle()
 
 
 def _live(w: Watched) -> None:

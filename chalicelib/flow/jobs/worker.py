@@ -80,9 +80,16 @@ def _key_rotation() -> Step:
     return step
 
 
+def _redrive() -> Step:
+    from .redrive import step
+
+    return step
+
+
 KINDS: dict[str, JobKind] = {
     "replay": JobKind(step=_replay, scope="read"),
     "bundle": JobKind(step=_bundle, scope="audit", url=_bundle_url),
+    "redrive": JobKind(step=_redrive, scope="read"),
     "key_rotation": JobKind(step=_key_rotation, scope="admin"),
 }
 """The kinds of jobs. Each is loaded when it is needed."""

@@ -1,0 +1,186 @@
+"""Dead letters are listed, and sent again by one call of the operator, for all tenants or for one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.flow import dead
+from chalicelib.flow.jobs import redrive, replay, worker
+from tests.support.api_cell import Api
+
+NOBODY = "tnt_" + "0" * 26
+
+
+def dead_letter(tenant: Api, number: int = 1) -> str:
+    """Dead-letter an event before it is routed. Return its id."""
+    sqs = tenant.runtime.clients.get("sqs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Api, "feed", lambda *_: None)
+        tenant.hook(f"m{number}", number, chat=number)
+    (message,) = sqs.receive_message(QueueUrl="waybill-local-inbox.fifo", MaxNumberOfMessages=10)["Messages"]
+    body = json.loads(message["Body"])
+    dead.end_event(tenant.runtime, body, message["Attributes"]["MessageGroupId"])
+    entries = [{"Id": "0", "ReceiptHandle": message["ReceiptHandle"]}]
+    sqs.delete_message_batch(QueueUrl="waybill-local-inbox.fifo", Entries=entries)
+    return str(body["event"])
+
+
+def work(tenant: Api) -> None:
+    """Do every job, and route the events that it has sent back."""
+    import app
+
+    tenant.clock.at = tenant.clock.at.replace(microsecond=0)
+    worker.handle(tenant.runtime)
+    tenant.feed("inbox", app.route)
+
+
+def letters(tenant: Api) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tenant.get("/v1/dead-letters").json["data"]
+    return found
+
+
+def part(answer: Any, tenant: Api) -> dict[str, Any]:
+    (found,) = [one for one in answer["tenants"] if one["tenant"] == tenant.made["tenant"]]
+    return dict(found)
+
+
+def test_tenant_and_operator_see_the_letter_without_its_content(tenant: Api) -> None:
+    tenant.connect()
+    event = dead_letter(tenant)
+
+    (letter,) = letters(tenant)
+
+    assert (letter["queue"], letter["event"], letter["transfer"]) == ("inbox", event, None)
+    assert letter["source"] == tenant.made["source"]
+    assert "sealed" not in json.dumps(letter)
+    path = f"/v1/tenants/{tenant.made['tenant']}/dead-letters"
+    assert tenant.as_operator("GET", path).json["data"] == [letter]
+    assert tenant.get(path).status == 401
+    assert letters(tenant.new_tenant()) == []
+
+
+def test_letters_of_all_tenants_are_sent_again_by_one_call(tenant: Api) -> None:
+    others = [tenant, tenant.new_tenant(), tenant.new_tenant()]
+    for one in others:
+        one.connect()
+    events = [[dead_letter(one, number) for number in (1, 2)] for one in others[:2]]
+
+    answer = tenant.as_operator("POST", "/v1/redrives", {})
+    work(tenant)
+    after = tenant.as_operator("GET", f"/v1/redrives/{answer.json['id']}").json
+
+    assert (answer.status, after["state"]) == (202, "done")
+    for one, ids in zip(others[:2], events, strict=True):
+        own = part(after, one)
+        assert (own["state"], own["sent"], own["stays"]) == ("done", 2, 0)
+        assert letters(one) == []
+        assert [one.get(f"/v1/events/{event}").status for event in ids] == [200, 200]
+        acts = [e["entry"] for e in one.get("/v1/audit/entries", kind="replayed").json["data"]]
+        assert [(act["actor"], act["reason"]) for act in acts] == [
+            ({"kind": "operator", "id": "operator"}, "dead_letter")
+        ] * 2
+        job = one.get(f"/v1/jobs/{own['job']}").json
+        assert (job["kind"], job["progress"], job["summary"]) == (
+            "redrive",
+            {"done": 2, "total": 2},
+            {"sent": 2, "stays": 0},
+        )
+    assert others[2].made["tenant"] not in json.dumps(after)
+
+
+def test_only_the_named_letter_is_sent_again_under_the_given_name(tenant: Api) -> None:
+    tenant.connect()
+    first, second = dead_letter(tenant, 1), dead_letter(tenant, 2)
+    body = {"tenant": tenant.made["tenant"], "thing": first, "operator": "duty"}
+
+    tenant.as_operator("POST", "/v1/redrives", body)
+    work(tenant)
+
+    assert [letter["event"] for letter in letters(tenant)] == [second]
+    (act,) = [e["entry"] for e in tenant.get("/v1/audit/entries", kind="replayed").json["data"]]
+    assert (act["event"], act["actor"]["id"]) == (first, "duty")
+
+
+def test_a_letter_is_sent_once_when_it_is_asked_again_and_again(tenant: Api) -> None:
+    tenant.connect()
+    dead_letter(tenant)
+    body = {"tenant": tenant.made["tenant"]}
+
+    first = tenant.as_operator("POST", "/v1/redrives", body, Idempotency_Key="once")
+    again = tenant.as_operator("POST", "/v1/redrives", body, Idempotency_Key="once")
+    other = tenant.as_operator("POST", "/v1/redrives", body)
+    work(tenant)
+    late = tenant.as_operator("POST", "/v1/redrives", body, Idempotency_Key="once").json
+
+    assert first.json == again.json
+    assert late["id"] == first.json["id"] != other.json["id"]
+    found = [tenant.as_operator("GET", f"/v1/redrives/{one.json['id']}").json for one in (first, other)]
+    assert [one["state"] for one in found] == ["done", "done"]
+    assert sum(one["sent"] for one in found) == 1
+    assert len(tenant.get("/v1/audit/entries", kind="replayed").json["data"]) == 1
+    assert (
+        tenant.as_operator("POST", "/v1/redrives", {}, Idempotency_Key="once").json["errors"][0]["code"] == "key_reused"
+    )
+
+
+def test_a_letter_stays_when_its_event_was_erased(tenant: Api) -> None:
+    tenant.connect()
+    event = dead_letter(tenant)
+    body = {"tenant": tenant.made["tenant"]}
+    tenant.runtime.data.insert_dead(
+        tenant.made["tenant"], "inbox", "evt_broken",
+        {"message": "{}", "group": "g", "minute": 1, "parked_at": "2026-11-30T00:00:00.000Z"}, tenant.clock.at,
+    )  # fmt: skip
+
+    made = tenant.as_operator("POST", "/v1/redrives", body).json
+    work(tenant)
+
+    own = part(tenant.as_operator("GET", f"/v1/redrives/{made['id']}").json, tenant)
+    assert (own["state"], own["sent"], own["stays"]) == ("done", 1, 1)
+    assert tenant.get(f"/v1/events/{event}").status == 200
+
+
+def test_no_letter_is_counted_twice_when_a_service_fails_between_two(
+    tenant: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant.connect()
+    for number in (1, 2, 3):
+        dead_letter(tenant, number)
+    real, calls = replay.redrive, iter(range(9))
+
+    def failing(*arguments: Any) -> None:
+        if next(calls) == 1:
+            raise Unavailable("down")
+        real(*arguments)
+
+    monkeypatch.setattr(redrive, "redrive", failing)
+    made = tenant.as_operator("POST", "/v1/redrives", {"tenant": tenant.made["tenant"]}).json
+    work(tenant)
+
+    own = part(tenant.as_operator("GET", f"/v1/redrives/{made['id']}").json, tenant)
+    assert (own["sent"], own["stays"], letters(tenant)) == (3, 0, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tenant": "tnt_x"}, {"tenant": 1}, {"thing": "evt_"}, {"thing": NOBODY}, {"operator": ""}, {"operator": "a b"},
+        {"operator": "a" * 65}, {"operator": "\n"}, {"other": 1}, {"tenant": NOBODY + "\n"},
+    ],
+)  # fmt: skip
+def test_a_malformed_redrive_is_refused(tenant: Api, body: Any) -> None:
+    assert tenant.as_operator("POST", "/v1/redrives", body).status == 422
+
+
+def test_what_does_not_exist_is_not_found(tenant: Api) -> None:
+    assert tenant.as_operator("POST", "/v1/redrives", {"tenant": NOBODY}).status == 404
+    assert tenant.as_operator("GET", "/v1/redrives/job_" + "z" * 26).status == 404
+    assert tenant.as_operator("GET", "/v1/redrives/x").status == 404
+    assert tenant.as_operator("GET", f"/v1/tenants/{NOBODY}/dead-letters").status == 404
+    assert tenant.post("/v1/redrives", {}).status == 401
+    nothing = tenant.as_operator("POST", "/v1/redrives", {"tenant": tenant.made["tenant"]})
+    assert (nothing.status, nothing.json["state"], nothing.json["tenants"]) == (202, "done", [])
