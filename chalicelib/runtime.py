@@ -82,7 +82,7 @@ class Runtime:
     """Operational events that this process has published today, by cause."""
 
     def _table(self, name: str) -> Table:
-        return Table(self.clients.get("dynamodb"), f"{self.settings.prefix}-{name}", self.settings.region)
+        return Table(self.clients.get("dynamodb"), self.settings.table(name), self.settings.region)
 
     @cached_property
     def keys(self) -> KeyStore:

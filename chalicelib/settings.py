@@ -29,12 +29,14 @@
 | ``WAYBILL_DYNAMODB_URL`` | such a home only: where its tables are |
 | ``WAYBILL_SQS_URL`` | such a home only: where its queues are |
 | ``WAYBILL_S3_URL`` | such a home only: where its evidence bucket is |
+| ``WAYBILL_RESTORED_TABLES`` | tables that were restored under another name, ``data=r1``: the table is then ``…-data-r1`` |
 | ``WAYBILL_MASTER_KEY`` | such a home only: a file with the key that tenants' keys are wrapped under |
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -76,11 +78,18 @@ class Settings:
     """Base addresses by service, of a home without a region; on AWS there are none."""
     master_key: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    restored: Mapping[str, str] = field(default_factory=dict)
+    """The suffix of each restored table, by the table."""
 
     @property
     def prefix(self) -> str:
         """The prefix of the names of the cell's tables and queues."""
         return f"waybill-{self.cell}"
+
+    def table(self, name: str) -> str:
+        """Return the full name of a table."""
+        suffix = self.restored.get(name)
+        return f"{self.prefix}-{name}" if suffix is None else f"{self.prefix}-{name}-{suffix}"
 
     @property
     def links_url(self) -> str:
@@ -110,6 +119,22 @@ def _endpoints(environ: Mapping[str, str]) -> dict[str, str]:
         if not good or "@" in parts.netloc or parts.query or parts.fragment:
             raise Misconfigured(f"{name} is a base address such as https://tables.example:8000")
         found[service] = text
+    return found
+
+
+def restored_tables(text: str) -> dict[str, str]:
+    """Read the suffixes of restored tables, ``config=r1 data=r1``.
+
+    Only these two can be restored: ``people`` has no backup, and entries of the log are never taken back.
+
+    Raises:
+        Misconfigured: the text has another form.
+    """
+    found = dict(re.findall(r"(config|data)=([a-z0-9]{1,20})(?= |\Z)", text))
+    if " ".join(f"{name}={suffix}" for name, suffix in found.items()) != " ".join(text.split()):
+        raise Misconfigured(
+            "WAYBILL_RESTORED_TABLES is config=… or data=… or both, with a suffix of letters and digits"
+        )
     return found
 
 
@@ -168,4 +193,5 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         engine=engine,
         endpoints=_endpoints(environ),
         master_key=environ.get("WAYBILL_MASTER_KEY", ""),
+        restored=restored_tables(environ.get("WAYBILL_RESTORED_TABLES", "")),
     )

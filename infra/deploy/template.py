@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from chalicelib.settings import restored_tables
 from chalicelib.store.engines import EngineProfile, profile
 
 from . import alarms, dashboard
@@ -37,11 +38,12 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One region's deployment: its name, its region and its home country."""
+    """One region's deployment: its name, its region, its home country, and the suffixes of restored tables."""
 
     name: str
     region: str
     country: str
+    restored: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def cell_of(stage: str) -> Cell:
     if stage not in found:
         raise UnknownStage(f"no stage {stage!r} in {CONFIG.relative_to(ROOT)}; there are: {', '.join(sorted(found))}")
     names = found[stage]["environment_variables"]
-    return Cell(names["WAYBILL_CELL"], names["WAYBILL_REGION"], names["WAYBILL_COUNTRY"])
+    restored = restored_tables(names.get("WAYBILL_RESTORED_TABLES", ""))
+    return Cell(names["WAYBILL_CELL"], names["WAYBILL_REGION"], names["WAYBILL_COUNTRY"], (*restored.items(),))
 
 
 def fill(text: str, cell: Cell) -> str:
@@ -151,7 +154,10 @@ def policy(function: str, cell: Cell) -> Document:
     A string with an ``${AWS::…}`` in it becomes ``Fn::Sub``, so that the files read like ordinary policies.
     """
     path = CONFIG.with_name(f"policy-{function.replace('_', '-')}.json")
-    document: Document = _with_sub(json.loads(fill(path.read_text("utf-8"), cell)))
+    text = fill(path.read_text("utf-8"), cell)
+    for table, suffix in cell.restored:
+        text = re.sub(rf"(table/waybill-{cell.name}-{table})(?=[\"/])", rf"\1-{suffix}", text)
+    document: Document = _with_sub(json.loads(text))
     return document
 
 
