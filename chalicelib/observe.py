@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 
@@ -25,8 +25,19 @@ _logger = Logger(service="waybill", log_uncaught_exceptions=False)
 _ID: Final = rf"(?:{'|'.join(ids.PREFIXES)})_[0-9a-z]{{{ids.LENGTH}}}"
 _SHOWN: Final = re.compile(rf"{_ID}(?:#(?:{_ID}|-))*|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 """Our ids, lanes, and the ids of AWS's requests and messages. Nothing else may become part of each line."""
-_NOTHING: Final[Mapping[str, str]] = {}
-_named: ContextVar[Mapping[str, str]] = ContextVar("named", default=_NOTHING)
+Names = Callable[[], Mapping[str, object]]
+_named: ContextVar[tuple[Names, ...]] = ContextVar("named", default=())
+"""Asked only when a line is logged: most messages pass without one."""
+
+
+class NamedMessage(Protocol):
+    """A message that knows its ids."""
+
+    def names(self) -> Mapping[str, object]:
+        """Return the ids, by the names of their fields."""
+
+
+Item = TypeVar("Item", bound=NamedMessage)
 
 
 @contextmanager
@@ -41,19 +52,35 @@ def about(**names: object) -> Iterator[None]:
 
 
 def also_about(**names: object) -> None:
-    """Add ids to each line until the surrounding ``about`` ends. A value that is no id is left out."""
-    found = {key: text for key, text in names.items() if isinstance(text, str) and _SHOWN.fullmatch(text)}
-    _named.set({**_named.get(), **found})
+    """Add ids to each line until the surrounding ``about`` ends."""
+    _named.set((*_named.get(), lambda: names))
+
+
+def about_each(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield each item. The lines that are logged until the next one carry its ids."""
+    before = _named.get()
+    try:
+        for item in items:
+            _named.set((*before, item.names))
+            yield item
+    finally:
+        _named.set(before)
+
+
+def _shown() -> dict[str, str]:
+    """Return the ids of a line. A value that is no id is left out."""
+    found = {name: value for names in _named.get() for name, value in names().items()}
+    return {name: value for name, value in found.items() if isinstance(value, str) and _SHOWN.fullmatch(value)}
 
 
 def info(event: str, **fields: Any) -> None:
     """Log what happened, by a stable name."""
-    _logger.info(event, **{**_named.get(), **fields})
+    _logger.info(event, **{**_shown(), **fields})
 
 
 def warning(event: str, **fields: Any) -> None:
     """Log a line that an operator may want to look at."""
-    _logger.warning(event, **{**_named.get(), **fields})
+    _logger.warning(event, **{**_shown(), **fields})
 
 
 def error(event: str, fault: BaseException, **fields: Any) -> None:
@@ -66,7 +93,7 @@ def error(event: str, fault: BaseException, **fields: Any) -> None:
     code = getattr(fault, "code", None)
     detail = getattr(fault, "detail", None)
     told = {"fault": type(fault).__name__, "code": code, "detail": detail, "where": _where(fault)}
-    _logger.error(event, **{**_named.get(), **told, **fields})
+    _logger.error(event, **{**_shown(), **told, **fields})
 
 
 def _where(fault: BaseException) -> str:

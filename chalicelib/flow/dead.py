@@ -19,10 +19,10 @@ from ..core.delivery.task import DeliveryTask
 from ..core.envelope import decrypt, unpack
 from ..core.errors import Misconfigured, NotFound, Unavailable, WaybillError
 from ..core.log import audit
-from ..observe import count, error, warning
+from ..observe import about_each, count, error, warning
 from ..runtime import Runtime
 from ..store.queues import body
-from .messages import QueueMessage, in_turn, with_followers
+from .messages import QueueMessage, with_followers
 from .seal_requests import notify_sealer
 from .state import ATTEMPTS_MAX, Batch, look, up_to_date
 
@@ -41,7 +41,7 @@ def _each(
     runtime: Runtime, messages: list[QueueMessage], end: Callable[[Runtime, Mapping[str, Any], str], None]
 ) -> list[str]:
     failed = []
-    for message in in_turn(messages):
+    for message in about_each(messages):
         try:
             if message.body is None:
                 raise Misconfigured("a dead letter is not one of ours")
@@ -53,7 +53,7 @@ def _each(
     try:
         notify_sealer(runtime)
     except Unavailable as fault:
-        for _ in in_turn(messages):
+        for _ in about_each(messages):
             error("notice_not_sent", fault)
         return [message.id for message in messages]
     return with_followers(messages, failed, {message.id for message in messages if message.received_often})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import WaybillError, is_outage
-from ..observe import about, error
+from ..observe import about_each, error
 from ..runtime import Runtime
 from ..store.queues import Queue, Refused
 
@@ -58,19 +58,11 @@ class QueueMessage:
         """Whether it was received as often as a message may fail."""
         return self.receives >= FAULTS_MAX
 
-    @property
     def names(self) -> dict[str, object]:
-        """The ids that each log line about this message carries."""
+        """Return the ids that each log line about this message carries."""
         body = self.body or {}
         found: dict[str, object] = {name: body.get(name) for name in ("tenant", "source", "transfer")}
         return {"message_id": self.id, "event_id": body.get("event"), "lane": body.get("wake"), **found}
-
-
-def in_turn(messages: Iterable[QueueMessage]) -> Iterator[QueueMessage]:
-    """Yield each message. The lines that are logged until the next one carry its ids."""
-    for message in messages:
-        with about(**message.names):
-            yield message
 
 
 def from_lambda(event: Mapping[str, Any]) -> list[QueueMessage]:
@@ -161,9 +153,7 @@ def send_back(queue: Queue, messages: list[QueueMessage], waits: Mapping[str, fl
     ended = {name for name, wait_s in waits.items() if wait_s is None}
     back = [name for name in with_followers(messages, waits, alone) if name not in ended]
     groups: dict[str, float] = {}
-    for message in in_turn(messages):
-        if message.id not in back:
-            continue
+    for message in about_each(message for message in messages if message.id in back):
         wait_s = 0.0 if message.id in alone else groups.setdefault(message.group, waits.get(message.id) or 0.0)
         try:
             queue.retry_in(message.receipt_handle, max(0, round(wait_s)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = {"about", "in_turn"}
+BLOCKS = {"about", "about_each"}
 IN_CONTEXT: Mapping[str, str] = {
     "api.endpoint:_answered": "_handle names the key's tenant, and the ids in the path",
     "flow.dead:end_event": "its callers go through messages in turn",

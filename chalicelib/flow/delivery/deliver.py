@@ -23,10 +23,10 @@ from ...core import times
 from ...core.delivery.retry import Outcome, next_attempt
 from ...core.delivery.task import DeliveryTask, WaitingTask
 from ...core.errors import Misconfigured, Unavailable, is_outage
-from ...observe import count, error
+from ...observe import about_each, count, error
 from ...runtime import Runtime
 from ...store.data import list_of
-from ..messages import FAULTS_MAX, GIVEN_UP, QueueMessage, in_turn, send_back, wait_after
+from ..messages import FAULTS_MAX, GIVEN_UP, QueueMessage, send_back, wait_after
 from ..seal_requests import notify_sealer
 from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
 from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
@@ -52,7 +52,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     lanes: dict[str, list[QueueMessage]] = {}
     stopped: set[str] = set()
     down = _load(batch, messages)
-    for message in in_turn(messages):
+    for message in about_each(messages):
         fault = (
             down.get(message.task["tenant"]) if message.task else Misconfigured("an outbox message is not one of ours")
         )
@@ -68,12 +68,12 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         tasks = {m.id: DeliveryTask.from_body(m.task) for m in readable if m.task and "wake" not in m.task}
         states = look(batch, list(tasks.values()), attempts=FIRST_ATTEMPTS)
     except Unavailable as fault:
-        for message in in_turn(readable):
+        for message in about_each(readable):
             error("deliver_failed", fault)
             waits[message.id] = _wait_after(runtime, message, fault)
         return send_back(runtime.outbox, messages, waits)
     except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane reads and looks again)
-        for _ in in_turn(messages):
+        for _ in about_each(messages):
             error("deliver_failed", fault)
         tasks, states = {}, {}
     if len(lanes) == 1:
@@ -87,7 +87,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     try:
         notify_sealer(batch.runtime)
     except Unavailable as fault:
-        for message in in_turn(messages):  # all come back; their entries show that they were sent
+        for message in about_each(messages):  # all come back; their entries show that they were sent
             error("notice_not_sent", fault)
             waits[message.id] = _wait_after(runtime, message, fault)
     return send_back(runtime.outbox, messages, waits)
@@ -138,7 +138,7 @@ def _lane(
     parked: bool | None = None
     failed: dict[str, float | None] = {}
     fresh = dict(states)  # a copy: the other lanes use the same states
-    for number, message in enumerate(in_turn(messages)):
+    for number, message in enumerate(about_each(messages)):
         body = message.body or {}
         try:
             if batch.late:

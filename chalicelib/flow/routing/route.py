@@ -24,7 +24,7 @@ from ...core.law.volumes import asking
 from ...core.log import audit
 from ...core.tenant.consents import grounds_of, none_given, subjects_of
 from ...core.tenant.subject import people_of, subject_facts
-from ...observe import count, error, warning
+from ...observe import about_each, count, error, warning
 from ...runtime import Runtime
 from ...store.data import DataStore
 from ...store.event_rows import EventKey, EventRow, sealed_content
@@ -33,7 +33,7 @@ from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
 from .. import source_counts
 from ..deliveries import deliveries
-from ..messages import NO_CONVERSATION, QueueMessage, in_turn, send_back, wait_after, with_followers
+from ..messages import NO_CONVERSATION, QueueMessage, send_back, wait_after, with_followers
 from ..published import keep_published
 from ..routed import RoutedEvent
 from ..seal_requests import notify_sealer
@@ -47,7 +47,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     firsts: dict[str, str] = {}
     doubles: list[tuple[QueueMessage, str]] = []
     snapshots: dict[str, Snapshot | WaybillError] = {}
-    for message in in_turn(messages):
+    for message in about_each(messages):
         try:
             work = _open(runtime, message, snapshots)
             if work is None:
@@ -72,12 +72,11 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
             _shared(shared, live, failed)
     failed.update({double.id: failed[first] for double, first in doubles if first in failed})
     waits: dict[str, float | None] = {}
-    for message in in_turn(messages):
-        if message.id in failed:
-            error("route_failed", failed[message.id])
-            waits[message.id] = wait_after(
-                runtime, "inbox", message, failed[message.id], functools.partial(_end, runtime, message)
-            )
+    for message in about_each(message for message in messages if message.id in failed):
+        error("route_failed", failed[message.id])
+        waits[message.id] = wait_after(
+            runtime, "inbox", message, failed[message.id], functools.partial(_end, runtime, message)
+        )
     return send_back(runtime.inbox, messages, waits)
 
 
