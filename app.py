@@ -30,7 +30,8 @@ LOADED = {
     "pump": ("delivery.pump",),
     "jobs": ("jobs.worker",),
     "sweep": ("retention.sweep",),
-    "seal": ("sealing.seal",),
+    "collect": ("sealing.collect",),
+    "seal": ("messages", "sealing.seal"),
 }
 """The modules of ``flow`` that each handler uses. A process loads only its own, before its first event: Lambda gives
 start-up more CPU than a running function. The imports inside the handlers then find them loaded."""
@@ -131,9 +132,18 @@ def sweep(event: Any) -> None:
     handle(runtime())
 
 
-@app.schedule(Rate(1, unit=Rate.MINUTES), name="seal")
-def seal(event: Any) -> None:
-    """Seal the logs whose entries have waited long enough."""
-    from chalicelib.flow.sealing.seal import handle
+@app.schedule(Rate(1, unit=Rate.MINUTES), name="collect")
+def collect(event: Any) -> None:
+    """Give the logs whose entries have waited long enough to sealers."""
+    from chalicelib.flow.sealing.collect import handle
 
     handle(runtime())
+
+
+@app.on_sqs_message(queue=f"waybill-{CELL}-sealing.fifo", batch_size=1, name="seal")
+def seal(event: SQSEvent) -> dict[str, Any]:
+    """Seal a log."""
+    from chalicelib.flow import messages
+    from chalicelib.flow.sealing.seal import handle
+
+    return messages.answer(handle(runtime(), messages.from_lambda(event.to_dict())))

@@ -76,6 +76,8 @@ class Runtime:
     """By caller: a key, a source, or the pulls of a tenant. ``flow.throttle`` takes from them."""
     published: dict[tuple[str, str], int] = field(default_factory=dict)
     """By tenant and log: up to which size this process knows it to be published."""
+    requested: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """By tenant, log and partition: the end of the window, in ms, for which this process has requested a seal."""
     source_counts: dict[tuple[str, str], tuple[float, dict[str, int]]] = field(default_factory=dict)
     """By tenant and source: when this process last wrote its counts, and those that it has not written yet."""
     told: dict[str, None] = field(default_factory=dict)
@@ -249,6 +251,13 @@ class Runtime:
         from .store.seal_requests import SealRequestQueue
 
         return SealRequestQueue(self.clients.get("sqs"), f"{self.settings.prefix}-seal-requests")
+
+    @cached_property
+    def sealing(self) -> Queue:
+        """The logs that are due, on their way to a sealer."""
+        from .store.queues import Queue
+
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-sealing.fifo")
 
     @cached_property
     def signer(self) -> Signer:

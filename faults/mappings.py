@@ -15,7 +15,7 @@ from simulation.scheduler import Scheduler
 from .aws import Queues
 from .weather import Faults
 
-FEEDERS = {"inbox": 3, "outbox": 4, "inbox-dead": 1, "outbox-dead": 1}
+FEEDERS = {"inbox": 3, "outbox": 4, "inbox-dead": 1, "outbox-dead": 1, "sealing": 2}
 POLL_S = 0.3
 
 
@@ -45,7 +45,7 @@ class Mappings:
         self.moves: list[tuple[int, str, str]] = []
         self.taken: list[tuple[int, str, str, str, str]] = []
         self.queues: dict[str, Fifo] = {}
-        for short in ("inbox-dead", "outbox-dead", "inbox", "outbox"):
+        for short in ("inbox-dead", "outbox-dead", "inbox", "outbox", "sealing"):
             queue = Fifo(short, self.queues.get(f"{short}-dead"))
             self.queues[short] = queue
             cell.sqs.fifos[f"waybill-{name}-{short}.fifo"] = queue
@@ -136,7 +136,7 @@ class Mappings:
         """Note what became of messages, by the event, transfer or lane that each is about."""
         for message in messages:
             order = json.loads(message.body)
-            about = order.get("wake") or order.get("transfer") or order["event"]
+            about = order.get("wake") or order.get("transfer") or order.get("event") or order["log"]
             self.moves.append(
                 (self._cell.tick, about, f"{queue} message {message.id} {what} (receipt {message.receives})")
             )

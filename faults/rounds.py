@@ -35,7 +35,7 @@ CHANGES_EACH = 12
 STORM_S = 1500.0
 CALM_DAYS = 40
 STEP_S = 60.0
-SCHEDULES = {"pump": 1, "jobs": 1, "seal": 7, "sweep": 60}
+SCHEDULES = {"pump": 1, "jobs": 1, "collect": 7, "sweep": 60}
 """The handlers that the clock runs, and each how many minutes. Sealing is given longer than a cell gives it, for speed."""
 RECONCILED_HOURS = 48
 """Each tenant has its hour, in which reconcile compares the days before."""
@@ -225,7 +225,7 @@ class Round:
         """
         before = len(self.world.unhandled)
         for _ in range(RECONCILED_HOURS):
-            for name in ("sweep", "seal"):
+            for name in ("sweep", "collect"):
                 self.world.clock(name)
                 self._run(1800, "sealing")
         self._calm()
@@ -245,7 +245,7 @@ class Round:
         )  # in the middle of an hour, even with a clock that is ahead
         for _ in range(RECONCILED_DAYS * 24):
             if any(reconcile.due(tenant.id, world.now()) for tenant in self.owners.tenants):
-                for name in ("sweep", "seal"):
+                for name in ("sweep", "collect"):
                     world.clock(name)
                     self._run(600, "sealing")
                 self._run(2400, "sealing")

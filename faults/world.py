@@ -37,7 +37,7 @@ from .weather import Faults, Weather
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 CELL, REGION, COUNTRY = "local", "eu-central-1", "DE"
 OPERATOR_KEY = "wb_operator_soak"
-LIMIT_S = {"hooks": 29.0, "api": 29.0, "pump": 60.0, "jobs": 60.0, "seal": 300.0, "sweep": 600.0}
+LIMIT_S = {"hooks": 29.0, "api": 29.0, "pump": 60.0, "jobs": 60.0, "collect": 60.0, "sweep": 600.0}
 """How long a function may run; functions fed by queues have a minute."""
 SKEW_S = 150.0
 TICK = {

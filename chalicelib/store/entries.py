@@ -224,21 +224,55 @@ class Entries:
         low, high = f"ent_{ids.encode(day * _DAY, 6)}{'0' * 20}", _last_id(ids.encode(day * _DAY + _DAY - 1, 6), 7)
         return sorted(self._buckets(tenant, day, (log,), low, high))
 
-    def bucket(self, tenant: str, log: str, bucket: str) -> Iterator[tuple[str, bytes]]:
-        """Yield the ids and leaves of a log's entries in a bucket, ``{minute}#{shard}``, as they are stored (consistent).
+    def partition_page(
+        self, tenant: str, log: str, name: str, after: str, limit: int
+    ) -> tuple[list[tuple[str, bytes]], str | None]:
+        """Return a page of the ids and leaves of a log partition, as they are stored (consistent): one call.
 
         Nothing but the compression is checked: a row that cannot be inflated has an empty leaf. Raises ``Unavailable``.
+
+        Args:
+            name: ``{minute}#{shard}``.
+            after: the id that the page before ended with; empty for the first page.
+            limit: at most so many; a page also ends at 1 MB.
+
+        Returns:
+            The rows, and ``after`` for the next page, None if this is the last one.
         """
-        low, high = f"ent_{'0' * ids.LENGTH}", f"ent_{'z' * ids.LENGTH}"
-        for row in self._query(
-            log, names={"#h": "pk", "#r": "sk"}, values={":h": f"{tenant}#{bucket}", ":a": low, ":b": high}
-        ):
-            data = row.get("leaf")
+        asked = self._asked(
+            log,
+            names={"#h": "pk", "#r": "sk"},
+            values={":h": f"{tenant}#{name}", ":a": f"{after}0" if after else f"ent_{'0' * ids.LENGTH}", ":b": _LAST},
+        )
+        try:
+            answer = call(self._client.query, **asked, Limit=limit)
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFoundException":
+                return [], None
+            raise
+        rows = [_stored(read(item, self._region)) for item in answer.get("Items", ())]
+        last = answer.get("LastEvaluatedKey")
+        return rows, None if last is None else str(last["sk"]["S"])
+
+    def partition_count(self, tenant: str, log: str, name: str) -> int:
+        """Count the rows of a log partition, without reading them into memory. Newest ones may be missing. Raises ``Unavailable``."""
+        asked = self._asked(
+            log,
+            names={"#h": "pk", "#r": "sk"},
+            values={":h": f"{tenant}#{name}", ":a": f"ent_{'0' * ids.LENGTH}", ":b": _LAST},
+        )
+        number = 0
+        while True:
             try:
-                leaf = inflate(data) if isinstance(data, bytes) and row.get("v") == VERSION else b""
-            except AuditBroken:
-                leaf = b""
-            yield row["sk"], leaf
+                answer = call(self._client.query, **asked | {"Select": "COUNT", "ConsistentRead": False})
+            except ClientError as error:
+                if code_of(error) == "ResourceNotFoundException":
+                    return 0
+                raise
+            number += int(answer["Count"])
+            if "LastEvaluatedKey" not in answer:
+                return number
+            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _buckets(self, tenant: str, day: int, logs: Iterable[str], low: str, high: str) -> dict[str, list[str]]:
         """Return the non-empty partitions of a day, each with the logs that have it."""
@@ -269,15 +303,8 @@ class Entries:
         ascending: bool = True,
     ) -> Iterator[Item]:
         """Yield at most ``limit`` rows of one partition and range in key order; none where there is no such log."""
-        where = {"IndexName": index} if index else {"ConsistentRead": True}
-        arguments: dict[str, Any] = {
-            "TableName": self.table(log),
-            "KeyConditionExpression": "#h = :h AND #r BETWEEN :a AND :b",
-            "ExpressionAttributeNames": dict(names),
-            "ExpressionAttributeValues": write(values),
-            "ScanIndexForward": ascending,
-            **where,
-        }
+        where = {"IndexName": index, "ConsistentRead": False} if index else {}
+        arguments = self._asked(log, names, values) | {"ScanIndexForward": ascending} | where
         given = 0
         while True:
             if limit is not None:
@@ -294,6 +321,16 @@ class Entries:
             if "LastEvaluatedKey" not in answer or given == limit:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _asked(self, log: str, names: Mapping[str, str], values: Mapping[str, str]) -> dict[str, Any]:
+        """Return the arguments of a consistent query of one partition and range."""
+        return {
+            "TableName": self.table(log),
+            "KeyConditionExpression": "#h = :h AND #r BETWEEN :a AND :b",
+            "ExpressionAttributeNames": dict(names),
+            "ExpressionAttributeValues": write(values),
+            "ConsistentRead": True,
+        }
 
     def _get(self, keys: Iterable[Key]) -> Iterator[tuple[str, Item]]:
         """Yield the rows at keys, consistently, with their tables; none where there is no such log."""
@@ -316,6 +353,19 @@ class Entries:
         if self.table(entry["log"]) != table:
             raise AuditBroken("an audit row is in another log's table")
         return entry
+
+
+_LAST = f"ent_{'z' * ids.LENGTH}"
+
+
+def _stored(row: Item) -> tuple[str, bytes]:
+    """Return the id and the leaf of a row; an empty leaf where there is none."""
+    data = row.get("leaf")
+    try:
+        leaf = inflate(data) if isinstance(data, bytes) and row.get("v") == VERSION else b""
+    except AuditBroken:
+        leaf = b""
+    return row["sk"], leaf
 
 
 @lru_cache(1024)  # entries of one minute come together, and so do those of one tenant

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..core.errors import AuditBroken, AuditUnavailable
-from ..core.log import merkle, seal, tiles
+from ..core.log import audit, merkle, seal, tiles
 from ..core.log.seal import Seal
 from ..core.log.tiles import Tile
 from ..threads import Threads
@@ -18,6 +19,8 @@ from .evidence import EvidenceBucket, prefix
 from .seals import Seals
 
 READERS = 16
+READ_ENTRIES = 8_192
+"""Batches of about so many entries are read at once, which bounds a reader's memory."""
 
 
 class SealedLog:
@@ -63,10 +66,12 @@ class SealedLog:
         holding = self.seals.holding(self.tenant, self.log, start)
         if holding is None or holding.size <= start:
             raise AuditUnavailable("the log does not reach as far; try again")
-        for one in self.seals.after(self.tenant, self.log, holding.first):
-            if one.first >= end:
-                return
-            yield from self.batch(one)[max(0, start - one.first) : end - one.first]
+        sealed = itertools.takewhile(
+            lambda one: one.first < end, self.seals.after(self.tenant, self.log, holding.first)
+        )
+        for some in _groups(sealed):
+            for one, batch in zip(some, self._threads.map(READERS, self.batch, some), strict=True):
+                yield from batch[max(0, start - one.first) : end - one.first]
 
     def tile(self, wanted: Tile) -> bytes:
         """Return a tile: a full one from the bucket if it is published, else one computed from batches and the tiles below it.
@@ -92,7 +97,7 @@ class SealedLog:
 
         Args:
             ats: the entries' times, by id.
-            last: the newest seal.
+            last: the newest seal to look at.
 
         Raises:
             AuditBroken, AuditUnavailable: the log cannot be read back.
@@ -103,15 +108,17 @@ class SealedLog:
         found: dict[str, int] = {}
         if not waiting:
             return found
-        times = sorted(waiting.values())
+        times, partitions = sorted(waiting.values()), set(map(audit.partition_name, waiting))
         for one in self.seals.after(self.tenant, self.log, self._first_that_may_hold(times[0], last)):
-            if not seal.may_hold(one, times):
+            if one.first > last.first:
+                break
+            if not seal.may_hold(one, times, partitions):
                 continue
             places = enumerate(seal.ids_of(self.batch(one)), one.first)
             here = {entry_id: index for index, entry_id in places if waiting.pop(entry_id, None) is not None}
             if here:
                 found |= here
-                times = sorted(waiting.values())
+                times, partitions = sorted(waiting.values()), set(map(audit.partition_name, waiting))
             if not waiting:
                 break
         return found
@@ -129,3 +136,15 @@ class SealedLog:
             else:
                 low = one.size
         return low
+
+
+def _groups(sealed: Iterable[Seal]) -> Iterator[list[Seal]]:
+    """Yield seals together, as many as may be read at once; a large one alone."""
+    group: list[Seal] = []
+    for one in sealed:
+        group.append(one)
+        if len(group) == READERS or sum(s.count for s in group) >= READ_ENTRIES:
+            yield group
+            group = []
+    if group:
+        yield group

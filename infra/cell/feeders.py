@@ -15,7 +15,7 @@ from chalicelib.observe import error
 from ..deploy.template import LOCAL_ACCOUNT
 
 Handler = Callable[[Any, Any], Any]
-FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1}
+FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1, "sealing": 1}
 """Threads that feed each queue's handler."""
 IDLE_S = 0.02
 IDLE_MAX_S = 0.2

@@ -27,7 +27,7 @@ from chalicelib.core.errors import Misconfigured, WaybillError
 from chalicelib.flow.delivery import pump
 from chalicelib.flow.jobs import worker
 from chalicelib.flow.retention import sweep
-from chalicelib.flow.sealing import seal
+from chalicelib.flow.sealing import collect
 from chalicelib.runtime import Runtime, install
 from chalicelib.settings import Settings
 from chalicelib.store.region import Clients
@@ -44,7 +44,13 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 THREADS = 16
 BODY_BYTES = 64 * 1024 * 1024
 """How much of a body the server reads before it answers that the body is too large, so that the client reads the answer."""
-HANDLERS = {"inbox": "route", "outbox": "deliver", "inbox-dead": "dead_inbox", "outbox-dead": "dead_outbox"}
+HANDLERS = {
+    "inbox": "route",
+    "outbox": "deliver",
+    "inbox-dead": "dead_inbox",
+    "outbox-dead": "dead_outbox",
+    "sealing": "seal",
+}
 
 
 REGION = "eu-central-1"
@@ -203,7 +209,9 @@ def running(options: Options) -> Iterator[Cell]:
         )
         threads.append(threading.Thread(target=clock(cell.stopping, 3600, lambda: sweep.handle(runtime)), name="sweep"))
         threads.append(
-            threading.Thread(target=clock(cell.stopping, options.seal_s, lambda: seal.handle(runtime)), name="seal")
+            threading.Thread(
+                target=clock(cell.stopping, options.seal_s, lambda: collect.handle(runtime)), name="collect"
+            )
         )
         for thread in threads:
             thread.daemon = True

@@ -22,7 +22,7 @@ from chalicelib.flow.delivery import deliver, pump
 from chalicelib.flow.jobs import worker
 from chalicelib.flow.retention import sweep
 from chalicelib.flow.routing import route
-from chalicelib.flow.sealing import seal
+from chalicelib.flow.sealing import collect, seal
 from chalicelib.observe import error, info
 from chalicelib.runtime import Runtime, runtime
 from chalicelib.store.engines import profile
@@ -37,6 +37,7 @@ HANDLERS = {
     "outbox": deliver.handle,
     "inbox-dead": dead.handle_inbox,
     "outbox-dead": dead.handle_outbox,
+    "sealing": seal.handle,
 }
 WAIT_S = 4
 """How long a queue waits for a first message; with nothing to do, a stop takes as long at most."""
@@ -138,7 +139,7 @@ def workers(cell: Runtime, stopping: threading.Event, clock_s: float) -> list[th
         made += [(name, run)] * number
     made.append(("pump", clock(stopping, clock_s, lambda: pump.handle(cell))))
     made.append(("jobs", clock(stopping, clock_s, lambda: worker.handle(cell))))
-    made.append(("seal", clock(stopping, clock_s, lambda: seal.handle(cell))))
+    made.append(("collect", clock(stopping, clock_s, lambda: collect.handle(cell))))
     made.append(("sweep", clock(stopping, HOUR_S, lambda: sweep.handle(cell))))
     return [threading.Thread(target=run, name=name, daemon=True) for name, run in made]
 

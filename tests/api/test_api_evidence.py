@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core.log import leaf, merkle, note, proofs
-from chalicelib.flow.sealing import seal
 from tests.support.api_cell import Api
+from tests.support.sealing import seal_due
 
 
 def entries(api: Api) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def entries(api: Api) -> list[dict[str, Any]]:
 def sealed(api: Api) -> None:
     """Advance the time until waiting entries are sealed."""
     api.clock.at += timedelta(minutes=10)
-    seal.handle(api.runtime)
+    seal_due(api.runtime)
 
 
 def more(api: Api) -> None:

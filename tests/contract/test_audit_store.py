@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.core import times
 from chalicelib.core.errors import AuditConflict, AuditUnavailable, Misconfigured, WrongRegion
+from chalicelib.core.log import audit
 from chalicelib.store import audit as store_audit
 from chalicelib.store.audit import AuditStore, StoredEntry
 from tests.fixtures.audit import made
@@ -274,10 +275,13 @@ def test_nothing_can_update_or_overwrite_when_everything_is_used(engine: Engine,
     recorded.of_subject(made.TENANT, decision["receipt"]["subjects"][0], made.AT, NOW, now=NOW)
     recorded.between(made.TENANT, made.AT, NOW, now=NOW)
     list(recorded.newest_of_subject(made.TENANT, decision["receipt"]["subjects"][0], made.AT, NOW))
+    name = audit.partition_name(decision["id"])
+    recorded.partition_page(made.TENANT, "2026", name, "", 10)
+    recorded.partition_count(made.TENANT, "2026", name)
 
     assert sorted(public) == [
-        "append", "append_many", "between", "bucket", "day_buckets", "get", "get_many", "newest_of_subject", "of_event",
-        "of_subject", "of_transfer", "take_touched", "touch_again",
+        "append", "append_many", "between", "day_buckets", "get", "get_many", "newest_of_subject", "of_event",
+        "of_subject", "of_transfer", "partition_count", "partition_page", "take_touched", "touch_again",
     ]  # fmt: skip
     for name, arguments in client.calls:
         assert name in {"batch_execute_statement", "put_item", "batch_get_item", "query"}

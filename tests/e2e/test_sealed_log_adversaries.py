@@ -18,6 +18,7 @@ from chalicelib.core.log import leaf, merkle, note, seal, tiles
 from chalicelib.core.log.seal import EntryRow
 from chalicelib.core.verify.stages import VerifierInput, verify
 from chalicelib.flow.sealing import seal as sealer
+from chalicelib.flow.sealing.publish import publish
 from chalicelib.store import signer
 from tests.support.intruder import TABLE, Intruder, more, sealed_cell
 from tests.support.logs import (
@@ -94,9 +95,9 @@ def test_the_sealer_refuses_when_it_is_fed_another_prefix() -> None:
             assert w.runtime.seals.insert(w.tenant, "2026", one)
 
         with pytest.raises(AuditBroken):
-            sealer.publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), next_one)
+            publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), next_one)
         with pytest.raises(AuditBroken):
-            sealer.publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), forged)
+            publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), forged)
         more(w)
 
         assert w.signed[told:] == []

@@ -9,8 +9,8 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from chalicelib.flow.sealing import seal
 from tests.support.api_cell import RECIPIENT, SOURCE, US_RECIPIENT, Api
+from tests.support.sealing import seal_due
 
 HOSTILE = '<script>alert("1")</script> & "Söhne" \u202egnp.exe\u2066 ' + "x" * 120
 """A name that no page may take at its word: markup, text that turns around, and no place to break it."""
@@ -57,7 +57,7 @@ def route(api: Api, name: str, recipient: dict[str, Any], url: str, **settings: 
 def sealed(api: Api) -> None:
     """Advance the time until waiting entries are sealed."""
     api.clock.at += timedelta(minutes=10)
-    seal.handle(api.runtime)
+    seal_due(api.runtime)
 
 
 def played(api: Api, url: str, names: str = "Nord CRM GmbH") -> dict[str, Any]:

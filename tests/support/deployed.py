@@ -131,7 +131,9 @@ DYNAMODB_RESOURCES = (
     arn("dynamodb", "table/waybill-me1-config"),
     "*",
 )
-QUEUES = {name: arn("sqs", f"waybill-eu1-{name}.fifo") for name in ("inbox", "outbox", "inbox-dead", "outbox-dead")}
+QUEUES = {
+    name: arn("sqs", f"waybill-eu1-{name}.fifo") for name in ("inbox", "outbox", "inbox-dead", "outbox-dead", "sealing")
+}
 QUEUES["seal-requests"] = arn("sqs", "waybill-eu1-seal-requests")
 CELL_KEY, AUDIT_KEY = arn("kms", "alias/waybill-eu1"), arn("kms", "alias/waybill-eu1-audit")
 SEAL_KEY = arn("kms", "alias/waybill-eu1-seal")

@@ -182,5 +182,5 @@ def everything(w: World, log: str = "2026") -> None:
     w.seal_requests.again()
     for _ in range(4):
         let_seal(w)
-    assert w.seal_requests.messages == []
+    assert w.seal_requests.messages == [] == w.sealing.messages
     assert_whole(w, log)

@@ -16,7 +16,9 @@ from chalicelib.core.verify import bundle
 from chalicelib.core.verify.stages import Report, VerifierInput, verify
 from chalicelib.flow.jobs import worker
 from chalicelib.flow.sealing import seal as sealing
+from chalicelib.flow.sealing.publish import publish
 from tests.support.api_cell import Api
+from tests.support.sealing import seal_due
 
 FULL = {"mode": "full"}
 
@@ -64,13 +66,13 @@ def seal_at_once(api: Api, entries: Iterator[Entry], at_once: int = 50_000) -> N
         made, data = seal.integrate(one.last(), rows[start : start + at_once], horizon)
         api.runtime.evidence.put(one.prefix + made.batch, data)
         assert api.runtime.seals.insert(one.tenant, one.log, made)
-        sealing.publish(api.runtime, one, made)
+        publish(api.runtime, one, made)
 
 
 def sealed(api: Api) -> None:
     """Advance the time until waiting entries are sealed."""
     api.clock.at += timedelta(minutes=10)
-    sealing.handle(api.runtime)
+    seal_due(api.runtime)
 
 
 def entries(api: Api, **query: str) -> list[dict[str, Any]]:

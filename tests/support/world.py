@@ -37,7 +37,7 @@ from chalicelib.flow import dead
 from chalicelib.flow.delivery import deliver, pump
 from chalicelib.flow.hooks import receive
 from chalicelib.flow.routing import route
-from chalicelib.flow.sealing import seal
+from chalicelib.flow.sealing import collect, seal
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from chalicelib.store import signer
@@ -86,7 +86,7 @@ class World:
         self.dead_inbox, self.dead_outbox = FifoQueue(self, "dead_inbox"), FifoQueue(self, "dead_outbox")
         self.inbox = FifoQueue(self, "inbox", self.dead_inbox)
         self.outbox = FifoQueue(self, "outbox", self.dead_outbox)
-        self.seal_requests = NoticeQueue(self)
+        self.seal_requests, self.sealing = NoticeQueue(self), FifoQueue(self, "sealing")
         self.receiver = Receiver()
         self.monotonic_s = 0.0
         self.restart()
@@ -161,11 +161,8 @@ class World:
             monotonic=lambda: (self.clock - START).total_seconds(),
             sleep=lambda _s: None,
         )
-        self.runtime.inbox, self.runtime.outbox, self.runtime.seal_requests = (
-            self.inbox,
-            self.outbox,
-            self.seal_requests,
-        )
+        self.runtime.inbox, self.runtime.outbox = self.inbox, self.outbox
+        self.runtime.seal_requests, self.runtime.sealing = self.seal_requests, self.sealing
         self.runtime.signer = CountedSigner(self, signer.from_file(Path(SEED)))
 
     # Declarations
@@ -265,8 +262,18 @@ class World:
         self._tick(lambda: pump.handle(self.runtime))
 
     def seal(self) -> None:
-        """Run the sealer, as its clock does each minute."""
-        self._tick(lambda: seal.handle(self.runtime))
+        """Collect seal requests, and run the sealer until it has no task."""
+        self.collect()
+        self.seal_tasks()
+
+    def collect(self) -> None:
+        """Collect seal requests, as the clock does each minute."""
+        self._tick(lambda: collect.handle(self.runtime))
+
+    def seal_tasks(self) -> None:
+        """Run the sealer until it has no task."""
+        while self.sealing.run(seal.handle):
+            pass
 
     def _tick(self, handler: Callable[[], object]) -> None:
         try:

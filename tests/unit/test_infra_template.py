@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from chalicelib.flow.messages import RECEIVES_MAX
+from chalicelib.flow.sealing import collect, seal
 from infra.deploy import template, tripwire
 from infra.deploy.template import Cell
 
@@ -50,7 +51,7 @@ def test_boto3_makes_every_resource_when_given_the_arguments(aws: Any) -> None:
         aws("s3").create_bucket(**bucket.create)
 
     assert set(aws("dynamodb").list_tables()["TableNames"]) == {t.create["TableName"] for t in template.tables(*EU)}
-    assert len(aws("sqs").list_queues()["QueueUrls"]) == 5
+    assert len(aws("sqs").list_queues()["QueueUrls"]) == 6
     assert {"alias/waybill-eu1", "alias/waybill-eu1-audit"} <= {
         alias["AliasName"] for alias in aws("kms").list_aliases()["Aliases"]
     }
@@ -133,7 +134,7 @@ def test_a_queue_orders_by_group_when_made(name: str) -> None:
 def test_dead_letter_queues_come_first_when_queues_are_listed() -> None:
     names = [queue.create["QueueName"] for queue in template.queues(*EU)]
 
-    assert [name.endswith("-dead.fifo") for name in names] == [True, True, False, False, False]
+    assert [name.endswith("-dead.fifo") for name in names] == [True, True, False, False, False, False]
 
 
 def test_visibility_is_six_times_the_longest_handler_when_settings_change() -> None:
@@ -141,6 +142,17 @@ def test_visibility_is_six_times_the_longest_handler_when_settings_change() -> N
     consumers = ("route", "deliver", "dead_inbox", "dead_outbox")
 
     assert max(functions[name]["lambda_timeout"] for name in consumers) * 6 <= 360
+
+
+def test_a_task_is_hidden_for_longer_than_a_sealer_runs() -> None:
+    functions = json.loads(template.CONFIG.read_text("utf-8"))["lambda_functions"]
+
+    assert (
+        seal.UNTIL_S
+        < functions["seal"]["lambda_timeout"]
+        < int(QUEUES["sealing.fifo"].create["Attributes"]["VisibilityTimeout"])
+    )
+    assert collect.UNTIL_S < functions["collect"]["lambda_timeout"] < collect.HIDDEN_S
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

@@ -68,7 +68,12 @@ def partition(tenant: str, minute: int, shard: int) -> str:
 
 def partition_of(tenant: str, entry_id: str) -> str:
     """Return the partition key of an entry."""
-    return f"{tenant}#{entry_id[4:10]}#{shard(entry_id)}"
+    return f"{tenant}#{partition_name(entry_id)}"
+
+
+def partition_name(entry_id: str) -> str:
+    """Return the log partition of an entry, ``{minute}#{shard}``."""
+    return f"{entry_id[4:10]}#{shard(entry_id)}"
 
 
 @lru_cache(KEPT)

@@ -9,19 +9,22 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .. import times
 from ..errors import AuditBroken
-from . import merkle, tiles
+from . import audit, merkle, tiles
 
 INDEX_DIGITS = 12
-BATCH_ENTRIES = 50_000
+BATCH_ENTRIES = 16_384
 """At most so many entries in one seal, which bounds a sealer's memory."""
+PARTITIONS_MAX = 4_000
+"""A seal of entries from more partitions does not count them: its row has room for 400 KB."""
 BATCH = "batches/"
 
 # Parsing each entry would cost more than all else that sealing does. In canonical JSON names are sorted and a quotation mark
@@ -46,6 +49,9 @@ class Seal:
 
     ``horizon`` is the time up to which entries were taken: an entry of a later ``at`` is not in this seal or any before it.
     It never goes back, whatever a clock does.
+
+    ``partitions`` says how many of the entries are from which log partition. It is empty in seals of earlier releases, and in
+    those of more than ``PARTITIONS_MAX``: then nothing is known.
     """
 
     first: int
@@ -57,6 +63,7 @@ class Seal:
     min_at: str
     max_at: str
     prev_root: str
+    partitions: tuple[tuple[str, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -65,7 +72,10 @@ class Seal:
 
     def document(self) -> dict[str, Any]:
         """Return the seal as JSON values."""
-        return asdict(self) | {"range": list(self.range)}
+        document = asdict(self) | {"range": list(self.range), "partitions": dict(self.partitions)}
+        if not self.partitions:
+            del document["partitions"]
+        return document
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> Seal:
@@ -74,8 +84,9 @@ class Seal:
         Raises:
             ValueError, TypeError, KeyError: it is not one.
         """
-        values = {f.name: document[f.name] for f in fields(Seal)}
-        seal = Seal(**{**values, "range": tuple(values["range"])})
+        values = {f.name: document[f.name] for f in fields(Seal) if f.name in document or f.default is MISSING}
+        partitions = tuple(sorted(dict(values.get("partitions", {})).items()))
+        seal = Seal(**{**values, "range": tuple(values["range"]), "partitions": partitions})
         if seal.first < 0 or seal.count < 1:
             raise ValueError("a seal counts from 0 and holds an entry")
         return seal
@@ -120,8 +131,14 @@ def integrate(last: Seal | None, rows: Sequence[EntryRow], horizon: datetime) ->
         min_at=ordered[0].at,
         max_at=ordered[-1].at,
         prev_root=last.root if last else merkle.EMPTY_ROOT.hex(),
+        partitions=_partitions(r.id for r in ordered),
     )
     return seal, data
+
+
+def _partitions(ids: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    found = Counter(map(audit.partition_name, ids))
+    return tuple(sorted(found.items())) if len(found) <= PARTITIONS_MAX else ()
 
 
 def check(last: Seal | None, seal: Seal, data: bytes) -> list[bytes]:
@@ -148,6 +165,8 @@ def check(last: Seal | None, seal: Seal, data: bytes) -> list[bytes]:
     # Lookups go by these: with others, a sealed entry would not be found, and would be sealed again.
     if (seal.min_at, seal.max_at) != (ats[0], ats[-1]) or max(ats[-1], last.horizon if last else "") > seal.horizon:
         raise AuditBroken("a seal has other times than its entries")
+    if seal.partitions and seal.partitions != _partitions(entry_id for _, entry_id in order):
+        raise AuditBroken("a seal counts other partitions than those of its entries")
     return leaves
 
 
@@ -159,8 +178,10 @@ def _head(leaf: bytes) -> tuple[str, str]:
     return at[1].decode(), name[1].decode()
 
 
-def may_hold(seal: Seal, ats: Sequence[str]) -> bool:
-    """Say whether an entry of one of these times, which are in order, can be in a seal."""
+def may_hold(seal: Seal, ats: Sequence[str], partitions: Set[str] | None = None) -> bool:
+    """Say whether an entry of one of these times, which are in order, and of one of these partitions can be in a seal."""
+    if seal.partitions and partitions is not None and all(name not in partitions for name, _ in seal.partitions):
+        return False
     first = bisect_left(ats, seal.min_at)
     return first < len(ats) and ats[first] <= min(seal.max_at, seal.horizon)
 

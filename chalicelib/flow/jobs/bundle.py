@@ -27,7 +27,8 @@ from ...store.log import READERS, SealedLog
 from ...threads import Threads
 from ..request import Request
 from ..sealing.proofs import current_log, newest
-from ..sealing.seal import opened, sealed_log
+from ..sealing.publish import opened
+from ..sealing.seal import sealed_log
 from . import bundle_members, requests
 from .bundle_members import PART_BYTES, entries_part, grounds_part, proofs_part
 

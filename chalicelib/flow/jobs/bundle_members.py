@@ -20,7 +20,7 @@ from ...core.verify import bundle
 from ...core.verify.bundle import BundleMember
 from ...runtime import Runtime
 from ...store.log import SealedLog
-from ..sealing.seal import opened
+from ..sealing.publish import opened
 
 EARLIER_MAX = 64
 """Earlier checkpoints in a full bundle."""

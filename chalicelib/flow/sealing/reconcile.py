@@ -19,7 +19,8 @@ from ...observe import count, warning
 from ...runtime import Runtime
 from ...store.log import SealedLog
 from ...store.seal_requests import SealRequest
-from .seal import interval, sealed_log
+from .collect import interval
+from .seal import sealed_log
 
 PATIENCE = timedelta(minutes=30)
 """An entry that waits longer than this, and than twice its tenant's interval, is late."""
@@ -88,11 +89,19 @@ def tell_all(runtime: Runtime, tenant: str, now: datetime) -> None:
                 runtime.seal_requests.send([SealRequest(tenant, log, buckets, 0)])
 
 
+def _rows(runtime: Runtime, one: SealedLog, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the ids and leaves of a log partition, a page at a time."""
+    after: str | None = ""
+    while after is not None:
+        rows, after = runtime.audit.partition_page(one.tenant, one.log, name, after, CHUNK)
+        yield from rows
+
+
 def _chunks(runtime: Runtime, one: SealedLog, day: int, limit: str) -> Iterator[dict[str, tuple[str, str]]]:
     """Yield the time and the bucket of a day's entries that should be sealed, by their ids, some thousands at a time."""
     chunk: dict[str, tuple[str, str]] = {}
     for bucket in runtime.audit.day_buckets(one.tenant, one.log, day):
-        for entry_id, leaf in runtime.audit.bucket(one.tenant, one.log, bucket):
+        for entry_id, leaf in _rows(runtime, one, bucket):
             try:
                 at = seal.row(entry_id, one.tenant, one.log, leaf).at
             except AuditBroken:

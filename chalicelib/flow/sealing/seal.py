@@ -1,121 +1,134 @@
 """Seal: give new entries their place in their tenant's log, publish them, and sign the log's checkpoint.
 
-For one log: 1 publish the last seal, if a crash left it unpublished → 2 read the dirty buckets → 3 sort, extend the tree →
-4 write the batch, **commit** by inserting the seal → 5 full tiles and entry bundles → 6 sign, write ``checkpoints/{size}`` →
-7 put ``checkpoint``. Each step can be repeated; before 4's commit a crash leaves an orphan batch, after it the next run
-finishes. Of two concurrent sealers one inserts the seal, and the other starts again.
+``collect`` says which logs are due. Their tasks come from a FIFO queue whose groups are the logs, so that one sealer works on
+a log. For one log: 1 publish the last seal, if a crash left it unpublished → 2 read a piece of the partitions → 3 sort, extend
+the tree → 4 write the batch, **commit** by inserting the seal → 5 to 8 publish it (``publish``), and again from 2. Each step can
+be repeated; before 4's commit a crash leaves an orphan batch, after it the next run finishes. Of two concurrent sealers one
+inserts the seal, and the other looks at the log again.
 
-A state that contradicts an earlier signature is not signed: a log that stops and raises an alarm is better than a fork.
+A run holds one piece in memory. What it does not reach becomes a seal request.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 
 from ...core import times
-from ...core.errors import AuditBroken, AuditUnavailable, NotFound
-from ...core.log import audit, merkle, note, seal, tiles
+from ...core.errors import AuditBroken, AuditUnavailable, WaybillError
+from ...core.log import audit, seal, tiles
 from ...core.log.seal import EntryRow, Seal
 from ...observe import count, error, measure
 from ...runtime import Runtime
 from ...store.log import SealedLog
-from ...store.seal_requests import ReceivedSealRequest
+from ...store.queues import Refused
+from ...store.seal_requests import SealRequest, SealTask
+from ..messages import QueueMessage
+from .publish import publish
 
-ENTRIES = 256
-"""So many waiting entries are sealed at once, however young."""
 LAG = timedelta(seconds=5)
 """Younger entries are left for the next seal: another writer's clock may be a little behind."""
-UNTIL_S = 45
-HIDDEN_S = 60
-EMPTY = 3
-"""SQS short polling samples servers; only this many empty answers in a row mean that the queue is empty."""
+UNTIL_S = 90
+"""Of a run of 120 s: one piece takes some seconds."""
+BACK_OFF_MAX_S = 300
+READERS = 16
+"""So many partitions are read at once."""
+PIECE_BYTES = 32 * 1024 * 1024
 TRIES = 8
-NOTE_TYPE = "text/plain; charset=utf-8"
 
 
-def handle(runtime: Runtime) -> int:
-    """Seal every log that is due. Return how many were sealed."""
-    started = runtime.monotonic()
-    waiting: dict[tuple[str, str], list[ReceivedSealRequest]] = {}
-    empty = 0
-    while empty < EMPTY and runtime.monotonic() - started < UNTIL_S / 2:
-        received = runtime.seal_requests.receive(HIDDEN_S)
-        empty = 0 if received else empty + 1
-        for one in received:
-            waiting.setdefault((one.notice.tenant, one.notice.log), []).append(one)
-    if waiting:
-        first = min(one.sent_at for notices in waiting.values() for one in notices)
-        measure("seal_lag_s", (runtime.now() - first).total_seconds())
-    sealed, done, back = 0, list[str](), list[str]()
-    for (tenant, log), notices in waiting.items():
-        receipts = [one.receipt for one in notices]
-        late = runtime.monotonic() - started > UNTIL_S
+def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
+    """Seal the logs that tasks name. Return the ids of the messages that failed; they come back after a while."""
+    back: list[str] = []
+    until = runtime.monotonic() + UNTIL_S
+    for message in messages:
+        task = SealTask.from_document(message.body)
+        if task is None:
+            continue
         try:
-            if tenant and (late or not due(runtime, tenant, notices)):
-                back += receipts
-                continue
-            buckets = sorted({bucket for one in notices for bucket in one.notice.buckets})
-            (done if not tenant or seal_log(runtime, tenant, log, buckets) else back).extend(receipts)
-            sealed += 1
-        except Exception as fault:  # noqa: BLE001  (one log's fault is not another's; its notices come back by themselves)
-            error("seal_failed", fault, tenant=tenant, log=log)
+            work(runtime, task, until)
+        except Exception as fault:  # noqa: BLE001  (one log's fault is not another's; its task comes back)
+            error("seal_failed", fault, tenant=task.tenant, log=task.log)
             count("audit_broken" if isinstance(fault, AuditBroken) else "seals_failed")
-    runtime.seal_requests.remove(done)
-    runtime.seal_requests.give_back(back)
-    if sealed:
-        count("logs_sealed", sealed)
-    return sealed
+            _retry_later(runtime, message)
+            back.append(message.id)
+    return back
 
 
-def due(runtime: Runtime, tenant: str, notices: Sequence[ReceivedSealRequest]) -> bool:
-    """Say whether a log's waiting entries are many enough, or have waited long enough."""
-    if sum(one.notice.count for one in notices) >= ENTRIES:
-        return True
+def _retry_later(runtime: Runtime, message: QueueMessage) -> None:
     try:
-        minutes = runtime.config.tenant(tenant).record.seal_minutes
-    except NotFound:
-        minutes = None  # erased; its log is sealed all the same
-    return min(one.sent_at for one in notices) + interval(runtime, minutes) <= runtime.now()
+        runtime.sealing.retry_in(message.receipt_handle, min(BACK_OFF_MAX_S, 2 ** min(message.receives, 10)))
+    except (WaybillError, Refused) as fault:
+        error("not_given_back", fault)  # it returns by itself when its visibility ends
 
 
-def interval(runtime: Runtime, minutes: int | None) -> timedelta:
-    """Return how long an entry waits at most, where its tenant says so many minutes or nothing."""
-    return timedelta(minutes=minutes) if minutes is not None else timedelta(seconds=runtime.settings.seal_s)
+def work(runtime: Runtime, task: SealTask, until: float) -> None:
+    """Seal the partitions of a task, and request a seal of those that are left.
+
+    Raises:
+        AuditBroken, AuditUnavailable: as ``seal_log``.
+        Unavailable: the request was not taken.
+    """
+    left = seal_log(runtime, task.tenant, task.log, task.partitions, until=until)
+    if left:
+        runtime.seal_requests.send([SealRequest(task.tenant, task.log, tuple(left), 0, since=task.since)])
+    count("logs_sealed")
 
 
 def seal_log(
-    runtime: Runtime, tenant: str, log: str, buckets: Iterable[str], batch_entries: int = seal.BATCH_ENTRIES
-) -> bool:
-    """Seal the entries of some buckets. Return False if entries are left that were too young.
+    runtime: Runtime,
+    tenant: str,
+    log: str,
+    partitions: Iterable[str],
+    batch_entries: int = seal.BATCH_ENTRIES,
+    until: float = math.inf,
+) -> list[str]:
+    """Seal the entries of some partitions, piece by piece. Return the partitions with entries that are left.
 
     Args:
-        batch_entries: at most so many in one seal.
+        batch_entries: at most so many in one seal, and three times as many in memory.
+        until: read no further piece after this time of the runtime's monotonic clock.
 
     Raises:
         AuditBroken: the stored data contradict themselves; nothing is signed.
         AuditUnavailable: try again later.
     """
     one = sealed_log(runtime, tenant, log)
-    buckets = list(buckets)
-    for _ in range(TRIES):
-        last = one.last()
-        if last is not None:
-            publish(runtime, one, last)  # 1
+    last = _published(runtime, one)  # 1
+    base = last  # no seal after it holds an entry that this run has not read: each was made here
+    reader = _PartitionReader(runtime, one, partitions, batch_entries)
+    left: set[str] = set()
+    carried: list[EntryRow] = []
+    tries = 0
+    while reader.due(until) or carried:
         horizon = runtime.now() - LAG
-        rows, young = _unsealed(runtime, one, last, buckets, horizon)  # 2
+        read = reader.read() if reader.due(until) else []
+        rows, young = _unsealed(runtime, one, base, read, horizon)  # 2
+        left |= young
+        more = reader.due(until)
+        rows = sorted([*carried, *rows])
+        carried = []
         while rows:
-            made, data = seal.integrate(last, rows[:batch_entries], horizon)  # 3
+            number = _number(last, len(rows), batch_entries, more=more)
+            if number == 0:
+                break
+            made, data = seal.integrate(last, rows[:number], horizon)  # 3
             runtime.evidence.put(one.prefix + made.batch, data)  # 4
-            if not one.seals.insert(tenant, log, made):
-                break  # another sealer was first: its seal is not known here
-            publish(runtime, one, made)
-            count("entries_sealed", made.count)
-            last, rows = made, rows[batch_entries:]
-        else:
-            return not young
-    raise AuditUnavailable("other sealers keep being faster; the next run goes on")
+            if one.seals.insert(tenant, log, made):
+                publish(runtime, one, made)
+                count("entries_sealed", made.count)
+                last, rows = made, rows[number:]
+                continue
+            tries += 1
+            if tries == TRIES:
+                raise AuditUnavailable("other sealers keep being faster; the next run goes on")
+            last = base = _published(runtime, one)
+            known = one.indexes({row.id: row.at for row in rows}, last)
+            rows = [row for row in rows if row.id not in known]
+        carried = rows
+    return sorted(left | {name for name, _ in reader.waiting})
 
 
 def sealed_log(runtime: Runtime, tenant: str, log: str) -> SealedLog:
@@ -123,133 +136,83 @@ def sealed_log(runtime: Runtime, tenant: str, log: str) -> SealedLog:
     return SealedLog(runtime.seals, runtime.evidence, tenant, log, runtime.threads)
 
 
+def _published(runtime: Runtime, one: SealedLog) -> Seal | None:
+    """Return the newest seal, after publishing it."""
+    last = one.last()
+    if last is not None:
+        publish(runtime, one, last)
+    return last
+
+
+def _number(last: Seal | None, waiting: int, batch_entries: int, *, more: bool) -> int:
+    """Return how many entries the next seal takes; 0 where they wait for ``more``.
+
+    Where more comes in this run, a seal ends where a tile does: the next one then needs no entry of an earlier batch.
+    """
+    if not more:
+        return min(waiting, batch_entries)
+    if waiting < batch_entries:
+        return 0
+    size = last.size if last else 0
+    whole = (size + batch_entries) // tiles.WIDTH * tiles.WIDTH - size
+    return whole if batch_entries >= 4 * tiles.WIDTH else batch_entries
+
+
+class _PartitionReader:
+    """The stored entries of partitions, in pieces that fit into memory. ``waiting`` holds the partitions that are not read.
+
+    A piece is pages of some partitions. It ends with at least ``entries``, before twice as many, or soon after ``PIECE_BYTES``.
+    """
+
+    def __init__(self, runtime: Runtime, one: SealedLog, partitions: Iterable[str], entries: int) -> None:
+        self.waiting = deque((name, "") for name in sorted(set(partitions)))
+        self._runtime, self._one = runtime, one
+        self._entries = entries
+        self._page = max(1, entries // READERS)
+
+    def due(self, until: float) -> bool:
+        """Say whether another piece is to be read."""
+        return bool(self.waiting) and self._runtime.monotonic() <= until
+
+    def read(self) -> list[tuple[str, str, bytes]]:
+        """Return partition, id and leaf of the next entries."""
+        found: list[tuple[str, str, bytes]] = []
+        size = 0
+        while self.waiting and len(found) < self._entries and size < PIECE_BYTES:
+            some = [self.waiting.popleft() for _ in range(min(READERS, len(self.waiting)))]
+            unfinished = []
+            pages = self._runtime.threads.map(READERS, self._page_of, some)
+            for (name, _), (rows, after) in zip(some, pages, strict=True):
+                found += [(name, entry_id, leaf) for entry_id, leaf in rows]
+                size += sum(len(leaf) for _, leaf in rows)
+                if after is not None:
+                    unfinished.append((name, after))
+            self.waiting.extendleft(reversed(unfinished))  # a partition is read to its end before others begin
+        return found
+
+    def _page_of(self, place: tuple[str, str]) -> tuple[list[tuple[str, bytes]], str | None]:
+        name, after = place
+        return self._runtime.audit.partition_page(self._one.tenant, self._one.log, name, after, self._page)
+
+
 def _unsealed(
-    runtime: Runtime, one: SealedLog, last: Seal | None, buckets: Iterable[str], horizon: datetime
-) -> tuple[list[EntryRow], bool]:
-    """Read the entries of buckets that no seal holds, in the order of the log, and whether younger ones were left."""
-    limit = times.text(horizon) if last is None else max(times.text(horizon), last.horizon)
-    rows, young = [], False
-    for bucket in buckets:
-        for entry_id, leaf in runtime.audit.bucket(one.tenant, one.log, bucket):
-            try:
-                if audit.partition_of(one.tenant, entry_id) != f"{one.tenant}#{bucket}":
-                    raise AuditBroken("an audit row is in another partition than its own")
-                row = seal.row(entry_id, one.tenant, one.log, leaf)
-            except AuditBroken as fault:
-                error("audit_row_broken", fault, tenant=one.tenant, log=one.log, entry=entry_id)
-                count("audit_broken")
-                continue  # no proof will cover it: reconcile names it in every run
-            if row.at > limit:
-                young = True
-            else:
-                rows.append(row)
-    known = one.indexes({row.id: row.at for row in rows}, last)
-    return sorted(row for row in rows if row.id not in known), young
-
-
-# Publishing
-
-
-def publish(runtime: Runtime, one: SealedLog, made: Seal) -> None:
-    """Publish a seal: 5 the files its decisions rest on, newly full tiles and bundles, 6 the signed checkpoint, 7 ``checkpoint``.
-
-    Raises:
-        AuditBroken: the seal does not follow from the last signed one; it is not signed.
-    """
-    if runtime.published.get((one.tenant, one.log), -1) >= made.size:
-        return
-    name = f"{one.prefix}checkpoint"
-    text, version = runtime.evidence.get_version(name)
-    newest = opened(runtime, one, text) if text is not None else None
-    if newest is None or newest.size < made.size:
-        _publish_law(runtime, one, made)
-        _publish_tiles(runtime, one, made)
-        text = _sign(runtime, one, made, newest)
-        runtime.evidence.put(f"{one.prefix}checkpoints/{made.size}", text, NOTE_TYPE)
-        if not runtime.evidence.replace(name, text, NOTE_TYPE, version):
-            # Another sealer works on this log. The object it wrote there may be older or newer: look again.
-            publish(runtime, one, made)
-    elif _signed(runtime, one, made.size) != bytes.fromhex(made.root):
-        raise AuditBroken("another tree of this size was signed")
-    if len(runtime.published) > 10_000:
-        runtime.published.clear()
-    runtime.published[one.tenant, one.log] = made.size
-
-
-def _publish_tiles(runtime: Runtime, one: SealedLog, made: Seal) -> None:
-    first, end = made.first // tiles.WIDTH, made.size // tiles.WIDTH
-    leaves = one.leaves(first * tiles.WIDTH, end * tiles.WIDTH)  # read in one go: a batch may be too large to be kept
-    for tile in tiles.full_tiles(made.first, made.size):
-        if tile.level == 0:
-            entries = list(islice(leaves, tiles.WIDTH))
-            runtime.evidence.put(one.prefix + tiles.entries_path(tile.index), tiles.bundle(entries))
-            data = b"".join(map(merkle.leaf_hash, entries))
+    runtime: Runtime, one: SealedLog, base: Seal | None, read: Iterable[tuple[str, str, bytes]], horizon: datetime
+) -> tuple[list[EntryRow], set[str]]:
+    """Return the entries of a piece that no seal up to ``base`` holds, and the partitions of entries that are too young."""
+    limit = times.text(horizon) if base is None else max(times.text(horizon), base.horizon)
+    rows, young = list[EntryRow](), set[str]()
+    for name, entry_id, leaf in read:
+        try:
+            if audit.partition_name(entry_id) != name:
+                raise AuditBroken("an audit row is in another partition than its own")
+            row = seal.row(entry_id, one.tenant, one.log, leaf)
+        except AuditBroken as fault:
+            error("audit_row_broken", fault, tenant=one.tenant, log=one.log, entry=entry_id)
+            count("audit_broken")
+            continue  # no proof will cover it: reconcile names it in every run
+        if row.at > limit:
+            young.add(name)
         else:
-            data = one.tile(tile)
-        runtime.evidence.put(one.prefix + tile.path, data)
-
-
-def _sign(runtime: Runtime, one: SealedLog, made: Seal, newest: note.Checkpoint | None) -> bytes:
-    """Sign the checkpoint of a seal, after reading the seal itself and checking that it continues the signed log.
-
-    Args:
-        newest: the object stored as the newest checkpoint.
-    """
-    if one.seals.get(one.tenant, one.log, made.first) != made:
-        raise AuditBroken("a seal is not the one that was inserted")
-    before = None
-    if made.first:
-        before = one.seals.holding(one.tenant, one.log, made.first - 1)
-        if before is None or before.size != made.first:
-            raise AuditBroken("a seal of the log is missing")
-        if newest is None or newest.size < made.first:
-            # A crash came before the last seal was published, and this one was made by a sealer that did not see it.
-            runtime.published.pop((one.tenant, one.log), None)
-            publish(runtime, one, before)
-        if _signed(runtime, one, made.first) != bytes.fromhex(made.prev_root):
-            raise AuditBroken("a seal continues another tree than the one that was signed")
-    if newest is not None and newest.size > made.first:
-        raise AuditBroken("the log was signed beyond the seal before this one")
-    seal.check(before, made, one.fixed(made.batch))
-    checkpoint = note.Checkpoint(runtime.origin(one.tenant, one.log), made.size, bytes.fromhex(made.root))
-    signer = note.RemoteSigner(checkpoint.origin, runtime.signer.public_key, runtime.signer.sign)
-    return str(note.sign_note(checkpoint.text, [signer])).encode()
-
-
-def _signed(runtime: Runtime, one: SealedLog, size: int) -> bytes:
-    """Return the root that was signed for a size.
-
-    Raises:
-        AuditBroken: none was, or not by this cell.
-    """
-    text = runtime.evidence.get_fixed(f"{one.prefix}checkpoints/{size}")
-    if text is None:
-        raise AuditBroken("the checkpoint of a seal is missing")
-    checkpoint = opened(runtime, one, text)
-    if checkpoint.size != size:
-        raise AuditBroken("a checkpoint is of another size than its name")
-    return checkpoint.root
-
-
-def opened(runtime: Runtime, one: SealedLog, text: bytes) -> note.Checkpoint:
-    """Read a checkpoint of ours.
-
-    Raises:
-        AuditBroken: it is none, or not signed by this cell.
-    """
-    origin = runtime.origin(one.tenant, one.log)
-    signed = note.parse_note(text)
-    if not signed.check([note.VerifierKey(origin, runtime.signer.public_key)]):
-        raise AuditBroken("a checkpoint is not signed by this cell")
-    checkpoint = note.parse_checkpoint(signed.text)
-    if checkpoint.origin != origin:
-        raise AuditBroken("a checkpoint is another log's")
-    return checkpoint
-
-
-def _publish_law(runtime: Runtime, one: SealedLog, made: Seal) -> None:
-    """Publish the law that the sealed decisions name, if it is still this cell's. Configurations are there: ``published.py``."""
-    digest = runtime.law.hash.removeprefix("sha256:")
-    laws, _ = seal.grounds(one.fixed(made.batch))
-    if digest in laws:
-        runtime.evidence.put(f"rules/{digest}.json", runtime.law.canonical, "application/json")
+            rows.append(row)
+    known = one.indexes({row.id: row.at for row in rows}, base)
+    return [row for row in rows if row.id not in known], young
