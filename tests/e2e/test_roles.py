@@ -145,6 +145,7 @@ def test_every_call_is_allowed_by_the_role_of_the_function_that_makes_it() -> No
         "pump",
         "jobs",
         "sweep",
+        "collect",
         "seal",
         "dead-inbox",
         "dead-outbox",

@@ -15,6 +15,7 @@ from chalicelib.flow.delivery import attempt
 from chalicelib.flow.hooks import http_event, receive
 from chalicelib.flow.retention import sweep
 from chalicelib.flow.sealing import reconcile
+from chalicelib.store.seal_requests import SealTask
 from chalicelib.store.signer import KmsSigner
 from infra.deploy import tripwire
 from tests.support.api_cell import TENANT
@@ -197,8 +198,15 @@ def a_bug_in_jobs(c: Watched) -> None:
 
 @fault("seal-errors")
 def a_bug_in_seal(c: Watched) -> None:
-    c.broken(c.w.runtime.seal_requests, "receive")
+    c.w.sealing.send([SealTask(c.w.tenant, "2026", ()).message("task")])
+    c.broken(c.w.runtime, "monotonic")
     c.run(6, "seal")
+
+
+@fault("collect-errors")
+def a_bug_in_collect(c: Watched) -> None:
+    c.broken(c.w.runtime.seal_requests, "receive")
+    c.run(6, "collect")
 
 
 @fault("sweep-errors")
@@ -214,7 +222,7 @@ def _silent(function: str, minutes: int) -> None:
         c.run(minutes, function, every_s=60 * minutes // 15)
 
 
-for _function, _minutes in (("pump", 15), ("jobs", 15), ("seal", 15), ("sweep", 180)):
+for _function, _minutes in (("pump", 15), ("jobs", 15), ("collect", 15), ("sweep", 180)):
     _silent(_function, _minutes)
 
 
@@ -232,26 +240,32 @@ def kms_refuses_to_sign(c: Watched) -> None:
     made.__dict__["public_key"] = public_key
     c.w.runtime.signer = made
     append(c.w, act(c.w, 1))
-    c.run(30, "seal")
+    c.run(30, "collect", "seal")
 
 
 @fault("seal-lag")
 def sealing_fails_for_hours(c: Watched) -> None:
     c.broken(c.w.runtime.seals, "insert")
     append(c.w, act(c.w, 1))
-    c.run(140, "seal", every_s=120)
+    c.run(140, "collect", "seal", every_s=120)
+
+
+@fault("sealing-age")
+def no_sealer_takes_tasks(c: Watched) -> None:
+    append(c.w, act(c.w, 1))
+    c.run(90, "collect", every_s=120)
 
 
 @fault("audit-broken")
 def a_checkpoint_was_removed(c: Watched) -> None:
     append(c.w, act(c.w, 1))
-    c.run(7, "seal")
+    c.run(7, "collect", "seal")
     s3, bucket = c.w.engine.make_client("s3", "eu-central-1"), c.w.runtime.settings.evidence_bucket
     for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         if "/checkpoints/" in found["Key"]:
             s3.delete_object(Bucket=bucket, Key=found["Key"])
     append(c.w, act(c.w, 2))
-    c.run(12, "seal")
+    c.run(12, "collect", "seal")
 
 
 def _at_the_hour(c: Watched, days: int = 1) -> None:

@@ -81,7 +81,8 @@ class Watched(World):
         self.acting("pump", lambda: World.pump(self))
 
     def seal(self) -> None:
-        self.acting("seal", lambda: World.seal(self))
+        self.acting("collect", self.collect)
+        self.acting("seal", self.seal_tasks)
 
 
 SQS_CALLS = {"send": "SendMessage", "retry_in": "ChangeMessageVisibility", "remove": "DeleteMessage"}

@@ -39,8 +39,10 @@ POISON = 3
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html (read
 2026-11-30).
 """
-RATES_S = {"pump": 60, "jobs": 60, "seal": 60, "sweep": 3600}
-QUEUES = {"inbox": "route", "outbox": "deliver", "inbox-dead": "dead_inbox", "outbox-dead": "dead_outbox"}
+RATES_S = {"pump": 60, "jobs": 60, "collect": 60, "sweep": 3600}
+QUEUES = {
+    "inbox": "route", "outbox": "deliver", "inbox-dead": "dead_inbox", "outbox-dead": "dead_outbox", "sealing": "seal",
+}  # fmt: skip
 """The queue → the function that its mapping calls."""
 TICK = {
     "version": "0", "id": "", "source": "aws.events", "account": "", "time": "", "region": REGION, "resources": [],

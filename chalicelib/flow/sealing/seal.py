@@ -32,7 +32,7 @@ LAG = timedelta(seconds=5)
 """Younger entries are left for the next seal: another writer's clock may be a little behind."""
 UNTIL_S = 90
 """Of a run of 120 s: one piece takes some seconds."""
-BACK_OFF_MAX_S = 300
+BACK_OFF_MAX_S = 120
 READERS = 16
 """So many partitions are read at once."""
 PIECE_BYTES = 32 * 1024 * 1024
@@ -47,6 +47,8 @@ def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
         task = SealTask.from_document(message.body)
         if task is None:
             continue
+        if task.since is not None:
+            measure("seal_lag_s", (runtime.now() - task.since).total_seconds())
         try:
             work(runtime, task, until)
         except Exception as fault:  # noqa: BLE001  (one log's fault is not another's; its task comes back)
