@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.people import PeopleStore
     from .store.queues import Queue
     from .store.rate_limit import RateLimitStore
+    from .store.rejections import RejectionStore
     from .store.seal_requests import SealRequestQueue
     from .store.seals import Seals
     from .store.signer import Signer
@@ -80,6 +81,8 @@ class Runtime:
     """By tenant, log and partition: the end of the window, in ms, for which this process has requested a seal."""
     source_counts: dict[tuple[str, str], tuple[float, dict[str, int]]] = field(default_factory=dict)
     """By tenant and source: when this process last wrote its counts, and those that it has not written yet."""
+    rejections: dict[tuple[str, str, str], tuple[float, int]] = field(default_factory=dict)
+    """By source, verdict and reason: when this process last wrote its count, and the count that it has not written yet."""
     told: dict[str, None] = field(default_factory=dict)
     """Operational events that this process has published today, by cause."""
 
@@ -149,6 +152,13 @@ class Runtime:
         from .store.source_counts import SourceCountStore
 
         return SourceCountStore(self._table("data"))
+
+    @cached_property
+    def rejection_store(self) -> RejectionStore:
+        """Webhooks that became no event."""
+        from .store.rejections import RejectionStore
+
+        return RejectionStore(self._table("data"))
 
     @cached_property
     def lifetimes(self) -> LifetimeStore:

@@ -28,6 +28,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "New tenant fields": ("POST /v1/tenants",),
     "Key fields": ("POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{id}"),
     "Source fields": ("POST /v1/sources", "GET /v1/sources", "GET /v1/sources/{id}", "PATCH /v1/sources/{id}"),
+    "Rejection fields": ("GET /v1/sources/{id}/rejections",),
     "Source secret fields": ("POST /v1/sources/{id}/secret",),
     "Recipient fields": (
         "POST /v1/recipients",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -190,6 +190,51 @@ def rotate(call: ApiCall) -> EndpointResponse:
     """
     row, token = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
     return tagged(row.version, _source(call, row.record, token))
+
+
+class ShownRejection(Record):
+    """Webhooks of one minute that became no event, with one verdict and reason. No value of a request is kept."""
+
+    minute: Time
+    verdict: Literal["rejected", "malformed", "refused", "throttled", "ignored"]
+    code: str
+    detail: str
+    count: int
+    last_at: Time
+    headers: list[str]
+
+
+@sources.endpoint(
+    "GET",
+    "/v1/sources/{id}/rejections",
+    operation_id="list_rejections",
+    scope="read",
+    query=ListQuery,
+    answer=ShownRejection,
+    listed=True,
+)
+def rejections(call: ApiCall) -> EndpointResponse:
+    """List the webhooks of the last day that became no event, the newest minute first.
+
+    The counts are close, not exact.
+    """
+    row = connect.open_source(call.request, call.thing("src"))
+    found = call.runtime.rejection_store.newest(call.request.tenant.id, row.record.id, call.at, call.position())
+    return call.listed(
+        ListItem(
+            one.place,
+            {
+                "minute": one.minute,
+                "verdict": one.verdict,
+                "code": one.code,
+                "detail": one.detail,
+                "count": one.number,
+                "last_at": times.text(one.last_at),
+                "headers": list(one.headers),
+            },
+        )
+        for one in found
+    )
 
 
 RESOURCES = (sources,)

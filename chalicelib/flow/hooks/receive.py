@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ...channels import CHANNELS
-from ...channels.base import BODY_MAX_BYTES, Inbound, Reply, receive
+from ...channels.base import BODY_MAX_BYTES, Ignored, Inbound, Reply, receive
 from ...core import ids, times
 from ...core.envelope import NONCE_BYTES, encrypt
 from ...core.errors import TooLarge, Unavailable, problem
@@ -24,7 +24,7 @@ from ...runtime import Runtime
 from ...store.queues import OutgoingMessage, body
 from ...store.source_cache import SourceContext
 from .. import source_counts, throttle
-from . import platform_keys
+from . import platform_keys, rejections
 from .packing import pack_event
 
 CONTENT_TYPES = (
@@ -73,21 +73,24 @@ def handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
 
 def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     refusal = _inadmissible(request)  # 1
-    if refusal is not None:
-        return refusal
     door = runtime.source_cache.of(source) if ids.is_id(source, "src") else None  # 2
     if door is None or door.source.channel not in CHANNELS:
-        return refuse(404, "not_found", "there is no such source: check the hook's address")
+        return refusal or refuse(404, "not_found", "there is no such source: check the hook's address")
     also_about(tenant=door.tenant)
+    if refusal is not None:
+        return _noted(runtime, door, request, "refused", refusal)
     if not throttle.admit(runtime, source, runtime.settings.source_rate_per_s):  # 3
-        return refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
+        limited = refuse(429, "too_many_requests", "too many webhooks for this source", {"retry-after": "1"})
+        return _noted(runtime, door, request, "throttled", limited)
     channel = CHANNELS[door.source.channel]
     if len(request.body) > channel.CAPABILITIES.body_limit_bytes:
-        return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 4.4 MB")
+        large = refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 4.4 MB")
+        return _noted(runtime, door, request, "refused", large)
     budget, wanted = f"unverified#{source}", len(request.body)
     rate_per_s = channel.CAPABILITIES.body_limit_bytes / REFILL_S
     if wanted > SMALL_BYTES and not throttle.admit(runtime, budget, rate_per_s, wanted, BURST_S):  # 3
-        return refuse(429, "too_many_requests", "too many large webhooks without proof", {"retry-after": "60"})
+        limited = refuse(429, "too_many_requests", "too many large webhooks without proof", {"retry-after": "60"})
+        return _noted(runtime, door, request, "throttled", limited)
     secrets = [channel.Secret.model_validate(s, extra="ignore") for s in _live(door.secrets, request.now)]
     published = platform_keys.of(runtime)
     received = receive(channel, request, published.complete(channel, request, secrets))  # 4
@@ -99,16 +102,32 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     if received.verdict != "accepted":  # route counts events, so that the way of a genuine one takes no call more
         source_counts.note(runtime, door.tenant, door.source.id, {received.verdict: 1})
     if received.verdict in ("rejected", "malformed"):
-        return refuse(received.reply.status, received.code or "malformed_payload", received.detail)
+        refusal = refuse(received.reply.status, received.code or "malformed_payload", received.detail)
+        return _noted(runtime, door, request, received.verdict, refusal)
+    if received.verdict == "ignored":
+        rejections.note(runtime, door, request, "ignored", "no_event", _why(received.ignored))
     if received.drafts:
         try:
             _keep(runtime, door, received.drafts, request.now)
         except TooLarge:
-            return refuse(413, "too_large", "an event of this webhook is over 200 KB")
+            large = refuse(413, "too_large", "an event of this webhook is over 200 KB")
+            return _noted(runtime, door, request, "refused", large)
         except Unavailable as fault:
             error("not_taken", fault)
             return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
     return received.reply  # 7
+
+
+def _why(ignored: Sequence[Ignored]) -> str:
+    """Say in the platform's own word and ours why the first thing of a request is no event."""
+    return f"{ignored[0].native_kind}: {ignored[0].reason}"[:200] if ignored else "the request holds no event"
+
+
+def _noted(runtime: Runtime, door: SourceContext, request: Inbound, verdict: str, refusal: Reply) -> Reply:
+    """Remember a refusal for its tenant, and return it."""
+    told = json.loads(refusal.body)
+    rejections.note(runtime, door, request, verdict, told["code"], told["detail"])
+    return refusal
 
 
 def _live(secrets: tuple[dict[str, Any], ...], now: datetime) -> Iterator[Any]:
