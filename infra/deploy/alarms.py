@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 TABLE: Final = Path(__file__).with_name("alarms.toml")
-REST_API: Final = "waybill"
-"""The name of the REST API: Chalice calls it as it calls the app."""
 ROLLBACK: Final = ("HooksFaultsAlarm", "APIFaultsAlarm", "DeadLettersAlarm", "RouteErrorsAlarm", "DeliverErrorsAlarm")
 """The alarms that a bad release sets off first, for a deployment that watches them.
 
@@ -80,7 +78,7 @@ def _resource(alarm: Alarm, cell: str) -> dict[str, Any]:
             "AlarmDescription": f"{alarm.text}. {alarm.runbook}",
             "Namespace": alarm.namespace,
             "MetricName": alarm.metric,
-            **({} if alarm.of is None else {"Dimensions": [_dimension(alarm.namespace, alarm.of)]}),
+            **({} if alarm.of is None else {"Dimensions": [_dimension(alarm.namespace, alarm.of, cell)]}),
             "Statistic": alarm.statistic,
             "Period": alarm.period,
             "EvaluationPeriods": alarm.periods,
@@ -92,9 +90,14 @@ def _resource(alarm: Alarm, cell: str) -> dict[str, Any]:
     }
 
 
-def _dimension(namespace: str, of: str) -> Mapping[str, Any]:
+def rest_api(cell: str) -> str:
+    """Return the name of a cell's REST API, by which its metrics go."""
+    return f"waybill-{cell}-api"
+
+
+def _dimension(namespace: str, of: str, cell: str) -> Mapping[str, Any]:
     if of == "RestAPI":
-        return {"Name": "ApiName", "Value": REST_API}
+        return {"Name": "ApiName", "Value": rest_api(cell)}
     # A Ref to a queue gives its URL, but its metrics carry its name.
     return {
         "AWS/SQS": {"Name": "QueueName", "Value": {"Fn::GetAtt": [of, "QueueName"]}},

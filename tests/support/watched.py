@@ -25,13 +25,13 @@ import app
 from chalicelib import runtime as runtimes
 from chalicelib.api import gateway
 from infra.cell import feeders, local_server
-from infra.deploy import template, tripwire
+from infra.deploy import alarms, template, tripwire
 from tests.support.cloudwatch import CloudWatch
 from tests.support.counted import Crash, FifoQueue
 from tests.support.promise import throttled
 from tests.support.world import REGION, World, world
 
-HOOKS_API, REST_API = "HooksApi", "waybill"
+HOOKS_API, REST_API = "HooksApi", alarms.rest_api("test")
 OPERATOR_KEY = "wb_operator"
 POISON = 3
 """SQS leaves a message that was received so often out of the age of the oldest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping
@@ -110,5 +111,35 @@ def test_a_deployment_watches_alarms_that_exist() -> None:
     assert set(alarms.ROLLBACK) <= {name for name in RESOURCES if name.endswith("Alarm")}
 
 
-def test_names_of_the_functions_api_agree() -> None:
-    assert json.loads(template.CONFIG.read_text("utf-8"))["app_name"] == alarms.REST_API
+def scheduled() -> set[str]:
+    """Return the functions that a clock runs, as ``app.py`` declares them."""
+    return {
+        str(keyword.value.value)
+        for node in ast.walk(ast.parse((ROOT / "app.py").read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "app.schedule"
+        for keyword in decorator.keywords
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
+    }
+
+
+def test_every_function_rings_when_it_fails_and_every_clock_when_it_stands_still() -> None:
+    functions = json.loads(template.CONFIG.read_text("utf-8"))["lambda_functions"]
+    names = {"api" if name == "api_handler" else name.replace("_", "-") for name in functions} | {"tripwire"}
+
+    assert {f"{name}-errors" for name in names} == {name for name in ALARMS if name.endswith("-errors")}
+    assert {f"{name}-silent" for name in scheduled()} == {name for name in ALARMS if name.endswith("-silent")}
+
+
+def test_every_table_rings_when_it_throttles() -> None:
+    tables = {
+        r["Properties"]["TableName"].removeprefix("waybill-eu1-")
+        for r in RESOURCES.values()
+        if r.get("Type") == "AWS::DynamoDB::Table"
+    }
+
+    for kind in ("read", "write"):
+        assert {f"{name}-{kind}-throttles" for name in tables} == {
+            a for a in ALARMS if a.endswith(f"-{kind}-throttles")
+        }

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cfnlint import api as cfnlint
 
-from infra.deploy import inspection, package, sbom, template
+from infra.deploy import alarms, inspection, package, sbom, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 STAGES = sorted(json.loads(template.CONFIG.read_text("utf-8"))["stages"])
@@ -39,6 +39,12 @@ def test_cfn_lint_finds_nothing_when_a_cell_is_packaged(eu1: dict[str, Any]) -> 
     found = cfnlint.lint(json.dumps(eu1), config=cfnlint.ManualArgs(regions=["eu-central-1"]))
 
     assert [f"{match.rule.id} {match.message}" for match in found] == []
+
+
+def test_the_rest_api_has_the_name_that_its_alarm_watches(eu1: dict[str, Any]) -> None:
+    api = eu1["Resources"]["RestAPI"]["Properties"]
+
+    assert api.get("Name", api["DefinitionBody"]["info"]["title"]) == alarms.rest_api("eu1")
 
 
 def test_functions_run_on_arm_when_a_stage_is_deployed(made: package.Package) -> None:
