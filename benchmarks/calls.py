@@ -11,7 +11,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -34,13 +34,22 @@ PARTS = ("decided", "decided, index subject", "attempted", "event", "event, inde
 
 @dataclass(frozen=True)
 class Counted:
-    """The calls, units and bytes of one warm batch of ten events."""
+    """The calls, units and bytes of an event in one warm batch.
+
+    Args:
+        stored: bytes that an event leaves in tables, by part, with DynamoDB's own bytes for each row and index entry.
+        metrics: the different custom metrics that the batch has counted.
+        size: how many events the batch had.
+    """
 
     calls: Mapping[str, float]
     operations: Mapping[str, Mapping[str, int]]
     units: Mapping[str, float]
     reads: float
     log_bytes: float
+    stored: Mapping[str, float] = field(default_factory=dict)
+    metrics: int = 0
+    size: int = warm.BATCH
 
 
 def part_of(table: str, item: units.Item) -> str:
@@ -69,9 +78,33 @@ def units_of(calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], ev
                     found[f"{part}, index {index}" if index else part] += count
         elif call.operation == "update_item" and "#source#" in call.arguments["Key"]["pk"]["S"]:
             found["counts of a source"] += 1  # once a minute for each source
+        elif call.operation == "update_item" and call.arguments["Key"]["pk"]["S"].startswith("parts#"):
+            found["mark of a list"] += 1  # once a day for each process of a busy tenant
         elif call.operation in ("put_item", "update_item", "delete_item"):
             raise ValueError(f"{call.operation} is not counted")
     return {part: count / events for part, count in found.items()}
+
+
+def stored_bytes(calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], events: int) -> dict[str, float]:
+    """Return the bytes an event that inserts leave in tables, by part: rows, and their entries in indexes."""
+    indexes = {table["TableName"]: units.indexes_of(table) for table in tables}
+    found: Counter[str] = Counter()
+    for call in calls:
+        for statement in call.arguments.get("Statements", ()):
+            table, item = inserted(statement)
+            found[part_of(table, item)] += units.stored_bytes(item, indexes[table])
+    return {part: count / events for part, count in found.items()}
+
+
+def metrics_in(printed: str) -> int:
+    """Count the different custom metrics, each with its dimensions, in a function's log."""
+    found = set()
+    for line in printed.splitlines():
+        document = json.loads(line)
+        for one in document.get("_aws", {}).get("CloudWatchMetrics", ()):
+            values = tuple((name, document[name]) for group in one["Dimensions"] for name in group)
+            found |= {(metric["Name"], values) for metric in one["Metrics"]}
+    return len(found)
 
 
 def read_units(call: warm.Call) -> int:
@@ -99,17 +132,20 @@ def counted(cell: warm.Warm) -> Counted:
     made = [call for call in cell.meter.calls if call.stage in warm.STAGES]
     operations = {s: dict(Counter(c.operation for c in made if c.stage == s)) for s in warm.STAGES}
     return Counted(
-        calls={stage: sum(names.values()) / warm.BATCH for stage, names in operations.items()},
+        calls={stage: sum(names.values()) / cell.size for stage, names in operations.items()},
         operations=operations,
-        units=units_of(made, tables(), warm.BATCH),
-        reads=sum(map(read_units, made)) / warm.BATCH,
-        log_bytes=len(printed.getvalue().encode()) / warm.BATCH,
+        units=units_of(made, tables(), cell.size),
+        reads=sum(map(read_units, made)) / cell.size,
+        log_bytes=len(printed.getvalue().encode()) / cell.size,
+        stored=stored_bytes(made, tables(), cell.size),
+        metrics=metrics_in(printed.getvalue()),
+        size=cell.size,
     )
 
 
-def minute_rows(batches: int = MINUTE_BATCHES) -> float:
-    """Return the units an event that a minute's bucket rows take, in a minute of ``batches`` full batches."""
-    cell = warm.Warm(memory.Memory(warm.REGION).client)
+def minute_rows(batches: int = MINUTE_BATCHES, size: int = warm.BATCH) -> float:
+    """Return the units an event that a minute's partition rows take, in a minute of ``batches`` batches."""
+    cell = warm.Warm(memory.Memory(warm.REGION).client, size)
     with warm.answering(), contextlib.redirect_stdout(io.StringIO()):
         cell.batch()  # makes the people
         cell.meter.calls.clear()
@@ -117,7 +153,7 @@ def minute_rows(batches: int = MINUTE_BATCHES) -> float:
         for _ in range(batches):
             cell.batch()
     made = [call for call in cell.meter.calls if call.stage in warm.STAGES]
-    return units_of(made, tables(), batches * warm.BATCH).get("minute", 0.0)
+    return units_of(made, tables(), batches * size).get("minute", 0.0)
 
 
 def count() -> Counted:

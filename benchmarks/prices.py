@@ -1,7 +1,8 @@
-"""The cost of a cell at list prices (``prices.json``): a million delivered events at full batches, and an idle month.
+"""The cost of a cell at list prices (``prices.json``): a million delivered events, and an idle month.
 
-Counted: calls, write and read units, bytes logged. Assumed, since no machine here is Lambda: how long functions run, and the
-lines that Lambda itself logs. Without the free tier.
+The price of a million events is all in: what moves them, and what keeps them for as long as the product keeps them. Counted:
+calls, write and read units, bytes stored and logged, metrics. Assumed, since no machine here is Lambda: how long functions run,
+and the lines that Lambda itself logs. Without the free tier.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chalicelib.core.log import leaf, tiles
 from infra.deploy import template
+from simulation import memory
 
-from . import warm
+from . import calls, units, warm
+from . import leaf as leaves
 from .calls import Counted
 from .results import Result
 
@@ -21,6 +25,11 @@ PRICES = Path(__file__).with_name("prices.json")
 REGIONS = ("us-east-1", "eu-central-1")
 """The budget is held against the first, whose prices are all confirmed; the others are shown."""
 MILLION_BUDGET_USD = 7.5
+"""The budget of what moves an event, at full batches in the first region."""
+BATCHES = (10, 2, 1)
+ALL_IN_BUDGETS_USD = {10: 12.0, 1: 18.0}
+"""The budgets by events in a batch. They are held against ``ALL_IN_REGION``, where most cells are."""
+ALL_IN_REGION = "eu-central-1"
 IDLE_BUDGET_USD = 10.0
 MILLION = 1_000_000
 GB = 1e9
@@ -29,6 +38,22 @@ RUNS_S = {"receive": 0.012, "route": 0.06, "deliver": 0.15}
 """Assumed: how long an invocation runs. receive: one call; route: five, one after the other; deliver: ten in parallel."""
 PLATFORM_LOG_BYTES = 350
 """Assumed: START, END and REPORT of one invocation."""
+CONTENT_MONTHS = 1.0
+"""How long an event's content is kept: 30 days, the retention of the benchmark's tenant."""
+AUDIT_MONTHS = 8.0
+"""How long a row of the log is in its table, on average: half of its year, and until the February after."""
+EVIDENCE_MONTHS = 84.0
+"""How long the evidence bucket is locked."""
+LOG_MONTHS = 1.0
+EVIDENCE_COPIES = 2
+"""An entry is in the batch of its seal and in an entry bundle."""
+SEALED_EVENTS = 1_500
+"""Assumed: the events of one seal, at five events a second and a seal each five minutes."""
+SEAL_PUTS = 4
+END_UNITS = 2.0
+"""Write units of the end of an event: its person's end is moved, and the key is deleted. TTL deletes the rows without one."""
+FEW_A_S = 5.0
+"""The rate at which fixed costs of a busy cell are shared, in events a second."""
 SENT_BYTES = 1500
 """Assumed: a delivery of 1 KB with its headers."""
 MONTH_S = 30 * 24 * 3600
@@ -61,7 +86,7 @@ def cost(quantities: Quantities, of: Prices) -> dict[str, float]:
 
 def per_event(counted: Counted, minute_rows: float) -> dict[str, float]:
     """Return the amounts that one delivered event uses."""
-    invocations = {"receive": 1.0, "route": 1 / warm.BATCH, "deliver": 1 / warm.BATCH}
+    invocations = {"receive": 1.0, "route": 1 / counted.size, "deliver": 1 / counted.size}
     sends = sum(
         count for stage in warm.STAGES for name, count in counted.operations[stage].items() if name.startswith("send_")
     )
@@ -70,12 +95,67 @@ def per_event(counted: Counted, minute_rows: float) -> dict[str, float]:
         "http_api_request": 1.0,
         "lambda_request": sum(invocations.values()),
         "lambda_gb_s_arm64": sum(RUNS_S[stage] * number for stage, number in invocations.items()) * MEMORY_GB,
-        "sqs_fifo_request": (sends + mapped) / warm.BATCH,
+        "sqs_fifo_request": (sends + mapped) / counted.size,
         "dynamodb_write_unit": sum(v for part, v in counted.units.items() if part != "minute") + minute_rows,
         "dynamodb_read_unit": counted.reads,
         "log_ingest_gb": (counted.log_bytes + PLATFORM_LOG_BYTES * sum(invocations.values())) / GB,
         "data_out_gb": SENT_BYTES / GB,
     }
+
+
+def kept(counted: Counted) -> dict[str, dict[str, float]]:
+    """Return the amounts that keep one event and its log, by what is kept."""
+    audit = sum(size for part, size in counted.stored.items() if part in ("decided", "attempted"))
+    decision = leaves.decided()
+    bundle = len(tiles.bundle(leaf.leaf(entry) for entry in (decision, leaves.attempted(decision))))
+    evidence = EVIDENCE_COPIES * bundle + 2 * 32 * 256 / 255
+    return {
+        "content": _rows(counted.stored["event"], CONTENT_MONTHS),
+        "rows of the log": _rows(audit, AUDIT_MONTHS),
+        "evidence bucket": {
+            "s3_storage_gb_month": evidence * EVIDENCE_MONTHS / GB,
+            "s3_put": 2 * 2 / 256 + SEAL_PUTS / SEALED_EVENTS,
+        },
+        "sealing": {
+            "sqs_request": 2 * 2 / counted.size,  # route and deliver ask once a batch: receive and delete
+            "dynamodb_read_unit": audit / units.READ_BYTES,
+        },
+        "expiry": {"dynamodb_write_unit": END_UNITS},
+        "reconciliation": {"dynamodb_read_unit": 2 * audit / units.READ_BYTES},
+        "logs kept": {"log_storage_gb_month": counted.log_bytes * LOG_MONTHS / GB},
+        "metrics": {"metric_month": counted.metrics / (FEW_A_S * MONTH_S)},
+    }
+
+
+def _rows(size: float, months: float) -> dict[str, float]:
+    return {
+        "dynamodb_storage_gb_month": size * months / GB,
+        "dynamodb_pitr_gb_month": size * months / GB,
+    }
+
+
+def event_bus(of: Prices) -> float:
+    """Return the price of a million events over an HTTP API, a verifying function, an event bus and an API destination.
+
+    Nothing is decided, kept in order, encrypted or logged there.
+    """
+    one = {
+        "http_api_request": 1.0,
+        "lambda_request": 1.0,
+        "lambda_gb_s_arm64": RUNS_S["receive"] * MEMORY_GB,
+        "log_ingest_gb": PLATFORM_LOG_BYTES / GB,
+        "event_bus_event": 1.0,
+        "api_destination_call": 1.0,
+        "data_out_gb": SENT_BYTES / GB,
+    }
+    return MILLION * sum(cost(one, of).values())
+
+
+def all_in(counted: Counted, minute_rows: float, of: Prices) -> dict[str, float]:
+    """Return the price of a million delivered events, everything included, by part."""
+    moved = sum(cost(per_event(counted, minute_rows), of).values())
+    parts = {name: sum(cost(amounts, of).values()) for name, amounts in kept(counted).items()}
+    return {name: MILLION * usd for name, usd in {"moved and decided": moved, **parts}.items()}
 
 
 def idle_month() -> dict[str, float]:
@@ -97,6 +177,22 @@ def idle_month() -> dict[str, float]:
 
 def run(counted: Counted, minute_rows: float) -> list[Result]:
     """Price the counts."""
+    return _all_in() + _moved(counted, minute_rows)
+
+
+def _all_in() -> list[Result]:
+    of, results = prices(ALL_IN_REGION), []
+    for size in BATCHES:
+        counted = calls.counted(warm.Warm(memory.Memory(warm.REGION).client, size))
+        parts = all_in(counted, calls.minute_rows(size=size), of)
+        name = f"a million delivered events, all in, batch {size}, {ALL_IN_REGION}"
+        results.append(Result(name, sum(parts.values()), "USD", ALL_IN_BUDGETS_USD.get(size)))
+        results += [Result(f"  {part}, batch {size}", usd, "USD") for part, usd in parts.items()]
+    name = f"a million events over an event bus and an API destination, {ALL_IN_REGION}"
+    return [*results, Result(name, event_bus(of), "USD")]
+
+
+def _moved(counted: Counted, minute_rows: float) -> list[Result]:
     event, idle = per_event(counted, minute_rows), idle_month()
     results = []
     for region in REGIONS:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 UNIT_BYTES = 1024
+READ_BYTES = 4096
 Item = Mapping[str, Mapping[str, Any]]
 
 
@@ -81,3 +82,19 @@ def insert_units(item: Item, indexes: Iterable[Index]) -> dict[str, int]:
         if all(key in item for key in index.keys):
             units[index.name] = write_units(item_bytes(item, index.projected))
     return units
+
+
+ROW_BYTES = 100
+"""What DynamoDB adds to each stored item and index entry.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html (read 2026-11-30).
+"""
+
+
+def stored_bytes(item: Item, indexes: Iterable[Index]) -> int:
+    """Return the bytes that are billed as storage for an item and its index entries."""
+    found = item_bytes(item) + ROW_BYTES
+    for index in indexes:
+        if all(key in item for key in index.keys):
+            found += item_bytes(item, index.projected) + ROW_BYTES
+    return found

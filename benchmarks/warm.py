@@ -86,11 +86,14 @@ class Warm:
 
     Args:
         make: an engine's clients; tables, queues and keys are there.
+        size: how many events a batch has, at most ten.
     """
 
-    def __init__(self, make: MakeClient) -> None:
+    def __init__(self, make: MakeClient, size: int = BATCH) -> None:
+        self.size = size
         self.meter = Meter()
         self._drawn = 0
+        self.seconds = 0.0
         self.at = datetime.now(UTC).replace(second=30, microsecond=0)
         self.runtime = Runtime(
             Settings(
@@ -99,6 +102,7 @@ class Warm:
             ),
             Clients(REGION, make=self.meter.watched(make)),
             now=self._now,
+            monotonic=lambda: self.seconds,
             random=self._random,
         )  # fmt: skip
         self._sqs = make("sqs", REGION)
@@ -188,7 +192,7 @@ class Warm:
             raise RuntimeError("a webhook of the benchmark was refused")
 
     def batch(self, timed: Callable[[str, Callable[[], Any]], None] = lambda _stage, act: act()) -> None:
-        """Bring ten events of ten conversations from their webhooks to their destination.
+        """Bring a batch of events, each of its own conversation, from their webhooks to their destination.
 
         Args:
             timed: runs each stage; the default only runs it.
@@ -196,7 +200,8 @@ class Warm:
         Raises:
             RuntimeError: a message came back, or events were lost: then no figure would mean anything.
         """
-        events = [self.webhook(1000 + number) for number in range(BATCH)]
+        self.seconds += 1  # a process that compares versions often in one second would make fewer calls
+        events = [self.webhook(1000 + number) for number in range(self.size)]
         self._stage("receive", lambda: self._received(events), timed)
         self._fed("route", "inbox", lambda e: answer(route.handle(self.runtime, from_lambda(e))), timed)
         self._fed("deliver", "outbox", lambda e: answer(deliver.handle(self.runtime, from_lambda(e))), timed)
@@ -224,7 +229,7 @@ class Warm:
 
         name = f"waybill-{CELL}-{queue}.fifo"
         url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        if feeders.feed_once(self._sqs, url, REGION, name, handler) != BATCH:
+        if feeders.feed_once(self._sqs, url, REGION, name, handler) != self.size:
             raise RuntimeError(f"{stage} did not get a full batch")
 
     def _stage(self, stage: str, act: Callable[[], Any], timed: Callable[[str, Callable[[], Any]], None]) -> None:

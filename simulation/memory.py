@@ -62,9 +62,9 @@ class DynamoDB:
         return {}
 
     def update_item(self, *, TableName: str, Key: Item, UpdateExpression: str, **how: Any) -> dict[str, Any]:  # noqa: N803
-        """Add one to a number, set one attribute, or take the counts of a source, which nothing reads here."""
+        """Add one to a number, set one attribute, or take counts of a source and marks of lists, which nothing reads here."""
         rows, key = self._table(TableName), self._key(Key)
-        if "#source#" in key[0]:
+        if "#source#" in key[0] or key[0].startswith("parts#"):
             rows[key] = Key
             return {"Attributes": Key}
         if UpdateExpression == "SET published = :h":

@@ -123,8 +123,37 @@ def test_multiplied_and_divided_when_a_price_is_for_many() -> None:
 
 def test_every_quantity_has_a_price_in_every_region(counted: calls.Counted) -> None:
     for region in prices.REGIONS:
-        for quantities in (prices.per_event(counted, 0.0), prices.idle_month()):
+        for quantities in (prices.per_event(counted, 0.0), prices.idle_month(), *prices.kept(counted).values()):
             assert set(prices.cost(quantities, prices.prices(region))) == set(quantities)
+
+
+def test_everything_that_an_event_leaves_behind_is_in_its_price(counted: calls.Counted) -> None:
+    kept, of = prices.kept(counted), prices.prices("eu-central-1")
+
+    assert counted.stored.keys() >= {"decided", "attempted", "event"}
+    assert kept["rows of the log"]["dynamodb_storage_gb_month"] * prices.GB == pytest.approx(
+        8 * (counted.stored["decided"] + counted.stored["attempted"])
+    )
+    assert kept["evidence bucket"]["s3_storage_gb_month"] * prices.GB > 84 * 2 * 1_500
+    assert set(prices.all_in(counted, 0.0, of)) == {"moved and decided", *kept}
+    assert sum(prices.all_in(counted, 0.0, of).values()) > 2 * prices.event_bus(of)
+
+
+def test_a_batch_of_one_costs_the_calls_of_ten(counted: calls.Counted) -> None:
+    one = calls.counted(warm.Warm(memory.Memory(warm.REGION).client, 1))
+
+    assert (one.size, counted.size) == (1, 10)
+    assert prices.per_event(one, 0.0)["sqs_fifo_request"] > 4 * prices.per_event(counted, 0.0)["sqs_fifo_request"]
+    assert one.metrics == counted.metrics > 0
+
+
+def test_a_metric_is_one_for_each_value_of_its_dimensions() -> None:
+    def line(**values: Any) -> str:
+        names = [name for name in values if name != "n"]
+        told = {"Namespace": "waybill", "Dimensions": [names], "Metrics": [{"Name": "n"}]}
+        return json.dumps({"_aws": {"CloudWatchMetrics": [told]}, **values})
+
+    assert calls.metrics_in("\n".join([line(c="a", n=1), line(c="a", n=2), line(c="b", n=1), '{"message": "x"}'])) == 2
 
 
 @pytest.mark.parametrize(
