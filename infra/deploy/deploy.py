@@ -5,10 +5,10 @@ The numbers stand in the code:
 1. Package the stage and check it (``infra.deploy.package``).
 2. Put archive and template into the cell's own package bucket, in the cell's region, under their hashes.
 3. Make a change set, show it, and stop where it would replace or remove what holds evidence, content or keys.
-4. Execute it and follow its events.
-5. Lock the audit tables. The stack cannot hold the lock: it forbids the calls with which CloudFormation finishes a new
-   table, and DynamoDB takes a policy that shuts out its author only with a confirmation, which CloudFormation cannot
-   give.
+4. Execute it and follow its events. A new stack gets its locks by a second change set (``infra.deploy.locks``).
+5. Protect the tables and lock the audit tables. The stack cannot hold that lock: it forbids the calls with which
+   CloudFormation finishes a new table, and DynamoDB takes a policy that shuts out its author only with a confirmation,
+   which CloudFormation cannot give.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import sys
 import tempfile
 import time
@@ -30,26 +29,30 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from . import alarms
+from .locks import PARAMETER, TableLocks, creatable, locks, loses, same, tables
 from .package import BadPackage, Package, package
 from .template import Document, UnknownStage, cell_of, guardrails
 
 STACK_LIMIT_S: Final = 1800
-# With one of these, evidence, content or keys are lost. CloudFormation would retain most of them, but beside an
-# empty new one.
-_IRREPLACEABLE: Final = (
-    "AWS::DynamoDB::Table",
-    "AWS::KMS::Key",
-    "AWS::SQS::Queue",
-    "AWS::S3::Bucket",
-    "AWS::S3::BucketPolicy",
-)
+_NOT_EMULATED: Final = ("AWS::Logs::QueryDefinition", "AWS::CloudWatch::Dashboard")
 _ENDED_WELL: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 OPERATOR: Final = {
     "OperatorName": "WAYBILL_OPERATOR_NAME",
     "OperatorContact": "WAYBILL_OPERATOR_CONTACT",
-    "OperatorCountry": "WAYBILL_OPERATOR_COUNTRY",
 }
 """Who runs the cell, as its answers name them: parameters of the template, and the variables that they are taken from."""
+OPTIONAL: Final = {
+    "OperatorCountry": "WAYBILL_OPERATOR_COUNTRY",
+    "BreakGlassPermissionSet": "WAYBILL_BREAK_GLASS_PERMISSION_SET",
+}
+"""Parameters that may stay empty."""
+ROLLBACK_ON: Final = ("HooksFaultsAlarm", "APIFaultsAlarm", "DeadLettersAlarm", "AuditBrokenAlarm", "SealsFailedAlarm")
+"""The alarms that undo an update while it runs and for ``WATCH_MINUTES`` after it. CloudFormation takes five.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html (read 2026-11-30)
+"""
+WATCH_MINUTES: Final = 10
 _NOTHING_TO_DO: Final = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -78,7 +81,7 @@ class Deployment:
     endpoint: str | None = None
     operator_domain: str = ""
     operator: Mapping[str, str] = field(default_factory=dict)
-    """Who runs the cell: values by parameter, of ``OPERATOR``."""
+    """Who runs the cell: values by parameter, of ``OPERATOR`` and ``OPTIONAL``."""
 
     def __post_init__(self) -> None:
         self.stack = f"waybill-{self.made.cell.name}"
@@ -88,7 +91,10 @@ class Deployment:
         def client(name: str) -> Any:
             return session.client(name, endpoint_url=self.endpoint, config=config)
 
-        self.sts, self.s3, self.cloudformation, self.dynamodb = map(client, ("sts", "s3", "cloudformation", "dynamodb"))
+        self.sts, self.s3, self.cloudformation, self.cloudwatch = map(
+            client, ("sts", "s3", "cloudformation", "cloudwatch")
+        )
+        self.tables = TableLocks(client("dynamodb"), time.sleep)
 
     def run(self, plan_only: bool = False) -> Deployed:
         """Update the stack to the package.
@@ -101,9 +107,13 @@ class Deployment:
         account = str(self.sts.get_caller_identity()["Account"])
         self.say(f"account {account}, region {self.made.cell.region}, stack {self.stack}")
         address = self._upload(account)
-        if self._change_set(address):
+        # The emulator denies nothing by policy, and takes the change of a key's policy for another key.
+        new = self._is_new() and self.endpoint is None
+        if self._change_set(address, locked=not new):
             if plan_only:
                 return Deployed(account, {})
+            self._execute()
+        if new and self._change_set(address, locked=True):
             self._execute()
         outputs = self._outputs()
         self._lock(account)
@@ -119,7 +129,10 @@ class Deployment:
         text = self.made.template.read_text("utf-8").replace(
             '"./deployment.zip"', json.dumps(f"s3://{bucket}/{archive_key}")
         )
-        template = json.dumps(json.loads(text), separators=(",", ":")).encode()
+        document = creatable(json.loads(text))
+        if self.endpoint is not None:
+            document = emulated(document)
+        template = json.dumps(document, separators=(",", ":")).encode()
         template_key = f"{hashlib.sha256(template).hexdigest()}.json"
         for key, content in ((archive_key, archive), (template_key, template)):
             self.s3.put_object(Bucket=bucket, Key=key, Body=content)
@@ -144,25 +157,44 @@ class Deployment:
 
     # 3
 
-    def _change_set(self, template_url: str) -> bool:
-        """Make the change set; False if there is nothing to change."""
+    def _is_new(self) -> bool:
+        """Say whether there is no stack yet. One whose first creation failed has nothing in it and is deleted.
+
+        Raises:
+            DeployFault: it cannot be changed.
+        """
         status = self._status()
         if status is not None and status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
             raise DeployFault(f"{self.stack} is {status}: wait until it has ended")
-        if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
+        if status == "ROLLBACK_FAILED":
             raise DeployFault(
-                f"{self.stack} is {status}: its first creation failed; read its events, delete it, deploy again"
+                f"{self.stack} is {status}: read its events, delete what they name and the stack, deploy again"
             )
-        new = status is None or status == "REVIEW_IN_PROGRESS"
+        if status == "ROLLBACK_COMPLETE":
+            self.say(f"deleting {self.stack}, whose first creation failed and was undone")
+            self.cloudformation.delete_stack(StackName=self.stack)
+            self._wait_until_gone()
+        return status in (None, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
+
+    def _wait_until_gone(self) -> None:
+        for _ in range(150):
+            if self._status() is None:
+                return
+            time.sleep(2)
+        raise DeployFault(f"{self.stack} was not deleted after five minutes")
+
+    def _change_set(self, template_url: str, *, locked: bool) -> bool:
+        """Make the change set; False if there is nothing to change."""
+        new = self._status() in (None, "REVIEW_IN_PROGRESS")
         parameters = [
             self._parameter("OperatorKeySha256", self.operator_key_sha256, "WAYBILL_OPERATOR_KEY_SHA256", new),
         ]
         if self.endpoint is None:
             parameters.append(self._parameter("OperatorDomain", self.operator_domain, "WAYBILL_OPERATOR_DOMAIN", new))
             known = set() if new else self._parameters()  # an older stack does not have these parameters
-            for key, variable in OPERATOR.items():
+            for key, variable in {**OPERATOR, **OPTIONAL}.items():
                 value = self.operator.get(key, "").strip()
-                if value or key in known or key != "OperatorCountry":  # the only optional one
+                if value or key in known or key not in OPTIONAL:
                     parameters.append(self._parameter(key, value, variable, key not in known))
         else:
             parameters.append({"ParameterKey": "OperatorDomain", "ParameterValue": "waybill.localhost"})
@@ -170,7 +202,8 @@ class Deployment:
                 {"ParameterKey": "OperatorName", "ParameterValue": "Rehearsal Cell Operator (fictitious)"}
             )
             parameters.append({"ParameterKey": "OperatorContact", "ParameterValue": "operator@waybill.example"})
-            parameters.append({"ParameterKey": "EvidenceLock", "ParameterValue": "GOVERNANCE"})
+        parameters.append({"ParameterKey": "EvidenceLock", "ParameterValue": self.made.evidence_lock})
+        parameters.append({"ParameterKey": PARAMETER, "ParameterValue": str(locked).lower()})
         self.change_set = f"deploy-{time.time_ns()}"
         self.cloudformation.create_change_set(
             StackName=self.stack,
@@ -179,6 +212,7 @@ class Deployment:
             TemplateURL=template_url,
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=parameters,
+            **({} if new else self._rollback()),
         )
         found = self._wait_for_change_set()
         if found is None:
@@ -194,6 +228,15 @@ class Deployment:
                 "through the break-glass role (docs/deploy.md, What a deployment never does)"
             )
         return True
+
+    def _rollback(self) -> Document:
+        """Return the alarms that undo an update. An alarm that the stack does not have yet cannot be named."""
+        if self.endpoint is not None:
+            return {}
+        names = [f"waybill-{self.made.cell.name}-{alarms.table()[alarm].name}" for alarm in ROLLBACK_ON]
+        found = self.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        triggers = [{"Arn": alarm["AlarmArn"], "Type": "AWS::CloudWatch::Alarm"} for alarm in found]
+        return {"RollbackConfiguration": {"RollbackTriggers": triggers, "MonitoringTimeInMinutes": WATCH_MINUTES}}
 
     def _parameter(self, key: str, value: str, variable: str, new: bool) -> Document:
         """Return a parameter with the value that is set, or that it keeps."""
@@ -274,45 +317,25 @@ class Deployment:
 
     def _lock(self, account: str) -> None:
         template = json.loads(self.made.template.read_text("utf-8"))
-        for table, lock in locks(template, self.made.cell.region, account).items():
-            held = self._held_lock(table)
-            if held == lock:
-                continue
-            if held is not None:
+        wanted = locks(template, self.made.cell.region, account)
+        held = {table: self.tables.held(table) for table in wanted}
+        for table, lock in held.items():
+            if lock is not None and not same(lock, wanted[table]):
                 raise DeployFault(f"{table} carries another lock; only the break-glass role may change it")
-            self.dynamodb.put_resource_policy(
-                ResourceArn=table, Policy=json.dumps(lock), ConfirmRemoveSelfResourceAccess=True
-            )
+        done = {table.rsplit("/", 1)[1] for table, lock in held.items() if lock is not None}
+        for name in tables(template):
+            if name not in done and self.tables.protect(name):  # a locked table was protected before
+                self.say(f"protected {name} from deletion")
+        for table in (table for table, lock in held.items() if lock is None):
+            if not self.tables.put(table, wanted[table]):
+                raise DeployFault(f"{table} does not show its lock yet: deploy again in a minute")
             self.say(f"locked {table.rsplit('/', 1)[1]}")
 
-    def _held_lock(self, table: str) -> Document | None:
-        try:
-            held: Document = json.loads(self.dynamodb.get_resource_policy(ResourceArn=table)["Policy"])
-        except ClientError as fault:
-            if fault.response["Error"]["Code"] == "PolicyNotFoundException":
-                return None
-            raise
-        return held
 
-
-def locks(template: Document, region: str, account: str) -> dict[str, Document]:
-    """Make the resource policy of each audit table, by the table's ARN, from a template's metadata."""
-    text = json.dumps(template["Metadata"]["AuditTablePolicy"])
-    made = {}
-    for resource in template["Resources"].values():
-        name = resource["Properties"].get("TableName", "")
-        if re.search(r"-audit-\d{4}$", name):
-            table = f"arn:aws:dynamodb:{region}:{account}:table/{name}"
-            filled = text.replace("${Table}", table).replace("${Account}", account).replace("${Partition}", "aws")
-            made[table] = json.loads(filled)
-    return made
-
-
-def loses(change: Document) -> bool:
-    """Say whether a change set's entry would replace or remove a resource whose content is lost with it."""
-    if change["ResourceType"] not in _IRREPLACEABLE:
-        return False
-    return change["Action"] == "Remove" or change.get("Replacement") in ("True", "Conditional")
+def emulated(template: Document) -> Document:
+    """Return a template without the kinds of resources that the emulator does not know."""
+    resources = {name: r for name, r in template["Resources"].items() if r["Type"] not in _NOT_EMULATED}
+    return {**template, "Resources": resources}
 
 
 def _said(fault: ClientError) -> str:
@@ -342,7 +365,7 @@ def main() -> int:
                 os.environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
                 say,
                 operator_domain=os.environ.get("WAYBILL_OPERATOR_DOMAIN", ""),
-                operator={key: os.environ.get(variable, "") for key, variable in OPERATOR.items()},
+                operator={key: os.environ.get(name, "") for key, name in {**OPERATOR, **OPTIONAL}.items()},
             )
             deployed = deployment.run(arguments.plan)
     except NoCredentialsError:

@@ -23,7 +23,19 @@ from typing import Final
 
 from . import sbom
 from .inspection import archive_faults, template_faults
-from .template import ROOT, RUNTIME, Cell, Document, UnknownStage, cell_of, fill, fragment, policy, stages
+from .locks import COMPLIANCE, creatable, evidence_lock
+from .template import (
+    ROOT,
+    RUNTIME,
+    Cell,
+    Document,
+    UnknownStage,
+    cell_of,
+    fill,
+    fragment,
+    policy,
+    stages,
+)
 
 # Lambda's python3.13 runs on Amazon Linux 2023, with glibc 2.34. A wheel names the oldest glibc that it takes.
 # Source: https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html (read 2026-11-30)
@@ -54,6 +66,7 @@ class Package:
     archive: Path
     zipped_bytes: int
     unzipped_bytes: int
+    evidence_lock: str = COMPLIANCE
 
 
 def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool = True) -> Package:
@@ -103,7 +116,7 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
     path = out / "template.json"
     path.write_text(json.dumps(template, indent=1), "utf-8")
     (out / sbom.NAME).write_text(bill, "utf-8")
-    return Package(cell, path, archive, archive.stat().st_size, unzipped)
+    return Package(cell, path, archive, archive.stat().st_size, unzipped, evidence_lock(stage))
 
 
 def _stage(project: Path, staged: Path, cell: Cell) -> list[str]:
@@ -225,7 +238,8 @@ def check() -> list[str]:
                 faults += [f"{stage}: {line}" for line in fault.faults]
                 continue
             config = cfnlint.ManualArgs(regions=[made.cell.region])
-            matches = cfnlint.lint(made.template.read_text("utf-8"), config=config)
+            deployed = json.dumps(creatable(json.loads(made.template.read_text("utf-8"))))
+            matches = cfnlint.lint(deployed, config=config)
             faults += [f"{stage}: {match.rule.id} {match.message}" for match in matches]
     return faults
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.deploy import deploy, package, rehearse, template
+from infra.deploy import deploy, locks, package, rehearse, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 DIGEST = "0" * 64
@@ -33,9 +33,24 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def first(made: package.Package, address: str) -> tuple[deploy.Deployed, list[str]]:
+def first(
+    made: package.Package, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[deploy.Deployed, list[str]]:
+    # The first creation fails at its last resource: nothing may stay that stops the second.
+    broken = changed(made, tmp_path_factory.mktemp("broken"), _break)
+    with pytest.raises(deploy.DeployFault, match="ROLLBACK_COMPLETE"):
+        deploy.Deployment(broken, DIGEST, lambda line: None, endpoint=address).run()
+    tables = boto3.client("dynamodb", "eu-central-1", endpoint_url=address).list_tables()["TableNames"]
+    assert tables == []
     said: list[str] = []
     return deploy.Deployment(made, DIGEST, said.append, endpoint=address).run(), said
+
+
+def _break(document: dict[str, Any]) -> None:
+    every = [
+        name for name, r in document["Resources"].items() if r["Type"].startswith(("AWS::DynamoDB", "AWS::KMS::Key"))
+    ]
+    document["Resources"]["Broken"] = {"Type": "AWS::None::Such", "DependsOn": every}
 
 
 def changed(made: package.Package, tmp_path: Path, change: Any) -> package.Package:
@@ -128,4 +143,4 @@ def test_another_lock_is_refused_when_a_table_carries_one(
     ],
 )
 def test_a_loss_is_seen_when_a_change_replaces_or_removes(change: dict[str, str], loses: bool) -> None:
-    assert deploy.loses(change) is loses
+    assert locks.loses(change) is loses

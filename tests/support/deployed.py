@@ -8,7 +8,7 @@ from typing import Any
 
 import botocore.session
 
-from infra.deploy import deploy, template
+from infra.deploy import locks, template
 from infra.deploy.template import Cell
 
 ACCOUNT = "111122223333"
@@ -47,7 +47,7 @@ for _resource in FOUND.values():
     for _policy in _resource["Properties"].get("Policies", []):
         _role = resolved(_resource["Properties"]["RoleName"]).removeprefix("waybill-eu1-")
         POLICIES[_role] = resolved(_policy["PolicyDocument"])
-LOCKS = deploy.locks(FRAGMENT, REGION, ACCOUNT)
+LOCKS = locks.locks(FRAGMENT, REGION, ACCOUNT)
 KEY_POLICIES = {
     resolved({"Fn::GetAtt": [name, "Arn"]}): resolved(resource["Properties"]["KeyPolicy"])
     for name, resource in FOUND.items()
@@ -100,6 +100,10 @@ SQS = sorted(_BOTO.get_service_model("sqs").operation_names)
 ONLY_S3_ACTIONS = {
     "BypassGovernanceRetention",
     "DeleteObjectVersion",
+    "GetBucketObjectLockConfiguration",
+    "GetBucketPublicAccessBlock",
+    "GetEncryptionConfiguration",
+    "GetLifecycleConfiguration",
     "ListBucket",
     "PutBucketObjectLockConfiguration",
     "PutBucketPublicAccessBlock",

@@ -140,7 +140,10 @@ MAY_KMS: dict[str, dict[tuple[str, str], str]] = {
     "tripwire": {(AUDIT_KEY, "by DynamoDB"): "Decrypt", (AUDIT_KEY, "by S3"): "GenerateDataKey"},
     "break-glass": {
         **{
-            (key, use): "DescribeKey GetKeyPolicy PutKeyPolicy DisableKey EnableKey"
+            (
+                key,
+                use,
+            ): "DescribeKey GetKeyPolicy PutKeyPolicy DisableKey EnableKey ScheduleKeyDeletion CancelKeyDeletion"
             for key in (CELL_KEY, AUDIT_KEY)
             for use in USES
         },

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.deploy import deploy, emulator, package, rehearse, template
+from infra.deploy import alarms, deploy, emulator, locks, package, rehearse, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 
@@ -117,6 +117,8 @@ class Stack:
     def __init__(self, parameters: list[str] | None) -> None:
         self.parameters = parameters
         self.given: list[dict[str, Any]] = []
+        self.rollback: Any = None
+        self.deleted = 0
 
     def describe_stacks(self, StackName: str) -> Any:
         if self.parameters is None:
@@ -126,16 +128,24 @@ class Stack:
         return {"Stacks": [{"StackStatus": "UPDATE_COMPLETE", "Parameters": parameters}]}
 
     def create_change_set(self, **arguments: Any) -> None:
-        self.given = arguments["Parameters"]
+        self.given, self.rollback = arguments["Parameters"], arguments.get("RollbackConfiguration")
 
     def describe_change_set(self, **_: Any) -> Any:
         return {"Status": "CREATE_COMPLETE", "Changes": []}
+
+
+class Alarms:
+    """CloudWatch with every alarm that it is asked for, but the first."""
+
+    def describe_alarms(self, AlarmNames: list[str]) -> Any:
+        return {"MetricAlarms": [{"AlarmArn": f"arn:aws:cloudwatch:eu-central-1:1:alarm:{n}"} for n in AlarmNames[1:]]}
 
 
 def deployment(tmp_path: Path, stack: Stack, **operator: str) -> deploy.Deployment:
     made = package.package("eu1", tmp_path, APP)
     found = deploy.Deployment(made, "ab" * 32, lambda _: None, operator_domain="cell.example", operator=operator)
     found.cloudformation = stack
+    found.cloudwatch = Alarms()
     return found
 
 
@@ -147,15 +157,31 @@ def test_deploying_is_refused_when_nobody_answers_for_the_cell(
     made = deployment(tmp_path, Stack(known), OperatorName=name, OperatorContact="privacy@cell.example")
 
     with pytest.raises(deploy.DeployFault, match="WAYBILL_OPERATOR_NAME"):
-        made._change_set("https://packages.example/template.json")
+        made._change_set("https://packages.example/template.json", locked=True)
 
 
 def test_the_operator_is_asked_for_once_when_the_stack_knows_who_it_is(tmp_path: Path) -> None:
     stack = Stack(["OperatorKeySha256", "OperatorDomain", "OperatorName", "OperatorContact"])
     made = deployment(tmp_path, stack, OperatorCountry="DE")
 
-    made._change_set("https://packages.example/template.json")
+    made._change_set("https://packages.example/template.json", locked=True)
 
     given = {p["ParameterKey"]: p.get("ParameterValue", "as it is") for p in stack.given}
     assert given["OperatorName"] == given["OperatorContact"] == "as it is"
     assert given["OperatorCountry"] == "DE"
+
+
+def test_an_update_is_undone_by_the_alarms_that_the_stack_has(tmp_path: Path) -> None:
+    stack = Stack(["OperatorKeySha256", "OperatorDomain", "OperatorName", "OperatorContact"])
+
+    deployment(tmp_path, stack)._change_set("https://packages.example/template.json", locked=True)
+
+    arns = [trigger["Arn"].rsplit(":", 1)[1] for trigger in stack.rollback["RollbackTriggers"]]
+    assert arns == [f"waybill-eu1-{alarms.table()[name].name}" for name in deploy.ROLLBACK_ON[1:]]
+    assert len(deploy.ROLLBACK_ON) <= 5
+    assert stack.rollback["MonitoringTimeInMinutes"] == deploy.WATCH_MINUTES
+
+
+@pytest.mark.parametrize(("stage", "lock"), [("eu1", "COMPLIANCE"), ("rehearsal", "GOVERNANCE")])
+def test_a_stage_says_how_its_evidence_is_locked(stage: str, lock: str) -> None:
+    assert locks.evidence_lock(stage) == lock

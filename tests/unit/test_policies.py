@@ -182,6 +182,17 @@ MAY_S3: dict[str, dict[str, str]] = {
         "bundle": "GetObject",
         "bucket": "ListBucket",
     },
+    "break-glass": {
+        "bucket": " ".join(
+            f"{verb}{what}"
+            for verb in ("Get", "Put")
+            for what in (
+                "BucketPolicy BucketVersioning BucketObjectLockConfiguration LifecycleConfiguration "
+                "EncryptionConfiguration BucketPublicAccessBlock"
+            ).split()
+        )
+        + " DeleteBucketPolicy DeleteBucket"
+    },
 }
 
 
