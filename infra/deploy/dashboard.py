@@ -18,7 +18,7 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWa
 """
 HEIGHT: Final = 6
 FUNCTIONS: Final = (
-    "hooks", "api", "route", "deliver", "dead-inbox", "dead-outbox", "pump", "jobs", "seal", "sweep",
+    "hooks", "api", "route", "deliver", "dead-inbox", "dead-outbox", "pump", "jobs", "collect", "seal", "sweep",
 )  # fmt: skip
 """The functions whose logs a query reads unless it names others."""
 

@@ -12,6 +12,7 @@ IN_CONTEXT: Mapping[str, str] = {
     "api.endpoint:_answered": "_handle names the key's tenant, and the ids in the path",
     "flow.dead:end_event": "its callers go through messages in turn",
     "flow.hooks.receive:_handle": "handle names the source, and this function its tenant",
+    "flow.sealing.seal:_retry_later": "its caller goes through messages in turn",
     "flow.messages:wait_after": "its callers go through messages in turn",
     "flow.seal_requests:notify_sealer_or_log": "the API names the tenant, hooks the source, jobs have their own line",
 }

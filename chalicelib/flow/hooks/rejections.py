@@ -32,4 +32,4 @@ def note(runtime: Runtime, door: SourceContext, request: Inbound, verdict: str, 
             door.tenant, door.source.id, runtime.now(), verdict, code, detail, headers, waiting + 1
         )
     except Exception as fault:  # noqa: BLE001  (no answer fails for its record)
-        error("rejection_not_noted", fault)
+        error("rejection_not_noted", fault, tenant=door.tenant, source=door.source.id)

@@ -20,7 +20,7 @@ from ...core import times
 from ...core.errors import AuditBroken, AuditUnavailable, WaybillError
 from ...core.log import audit, seal, tiles
 from ...core.log.seal import EntryRow, Seal
-from ...observe import count, error, measure
+from ...observe import about_each, count, error, measure
 from ...runtime import Runtime
 from ...store.log import SealedLog
 from ...store.queues import Refused
@@ -43,7 +43,7 @@ def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
     """Seal the logs that tasks name. Return the ids of the messages that failed; they come back after a while."""
     back: list[str] = []
     until = runtime.monotonic() + UNTIL_S
-    for message in messages:
+    for message in about_each(messages):
         task = SealTask.from_document(message.body)
         if task is None:
             continue
