@@ -18,7 +18,7 @@ from typing import Any, Final
 from chalicelib.settings import restored_tables
 from chalicelib.store.engines import EngineProfile, profile
 
-from . import alarms, dashboard
+from . import alarms, dashboard, warm
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 CONFIG: Final = ROOT / ".chalice" / "config.json"
@@ -137,7 +137,7 @@ def fragment(cell: Cell, today: date | None = None) -> Document:
     document: Document = json.loads(fill(RESOURCES.read_text("utf-8"), cell))
     years = range(FIRST_YEAR, (today or datetime.now(UTC).date()).year + 2)
     made = document["Resources"] | alarms.resources(cell.name) | dashboard.resources(cell.name, cell.region)
-    document["Resources"] = dict(_of_years(made, years))
+    document["Resources"] = warm.warmed(dict(_of_years(made, years)), cell.name)
     return document
 
 
