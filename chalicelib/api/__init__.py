@@ -40,6 +40,7 @@ from . import (
     switches,
     tenants,
     thresholds,
+    traces,
     transfers,
 )
 from .endpoint import ANY_TYPE, Endpoint, Resource, respond
@@ -67,6 +68,7 @@ RESOURCES: tuple[Resource, ...] = (
     *legal_holds.RESOURCES,
     *events.RESOURCES,
     *transfers.RESOURCES,
+    *traces.RESOURCES,
     *holds.RESOURCES,
     *audit_entries.RESOURCES,
     *pulls.RESOURCES,

@@ -77,6 +77,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "POST /v1/transfers/{id}/replay",
         "POST /v1/holds/{id}/decision",
     ),
+    "Trace fields": ("GET /v1/trace", "GET /v1/tenants/{id}/trace"),
     "Job fields": ("GET /v1/jobs", "GET /v1/jobs/{id}"),
     "Dead letter fields": ("GET /v1/dead-letters", "GET /v1/tenants/{id}/dead-letters"),
     "Redrive fields": ("POST /v1/redrives", "GET /v1/redrives/{id}"),

@@ -37,6 +37,7 @@ TAGS: Mapping[str, str] = {
     "Events": "The events that sources have received.",
     "Conversations": "Conversations that are off the record.",
     "Transfers": "The records of events on their way to destinations.",
+    "Traces": "The whole way of one event, with times.",
     "Holds": "Transfers that wait for something the law asks for.",
     "Replays": "New transfers that repeat ended ones.",
     "Dead letters": "Messages that failed too often, and their redrives.",
@@ -128,11 +129,13 @@ QUERIES: Mapping[str, str] = {
     "ground": "The ground of the erasure.",
     "kind": "Only this kind.",
     "log": "The year of the log. The current log if it is absent.",
+    "message": "The platform's id of the event, with `source`.",
     "outcome": "Only transfers with this outcome.",
     "route": "Only this route: `rte_…`.",
     "size": "The published size of the log that the proof leads to. The newest if it is absent.",
     "source": "Only this source: `src_…`.",
     "subject": "Only this person: `sub_…`.",
+    "transfer": "One of its transfers: `trf_…`.",
 }
 """What each query parameter means."""
 _IDS = {

@@ -42,12 +42,17 @@ def test_answers_fit_the_schemas_that_describe_them(tenant: Api) -> None:
         p for p, methods in document["paths"].items() if "get" in methods and "{" not in p and p.startswith("/v1/")
     ]
 
+    event = tenant.get("/v1/transfers").json["data"][0]["event"]
+    queries = {
+        "/v1/answer": {"after": "2026-01-01T00:00:00Z", "before": "2090-01-01T00:00:00Z"},
+        "/v1/trace": {"event": event},
+    }
+
     for path in paths:
         content = document["paths"][path]["get"]["responses"]["200"]["content"]
         if "application/json" not in content:
             continue  # texts in the forms of others
-        asked = {"after": "2026-01-01T00:00:00Z", "before": "2090-01-01T00:00:00Z"} if path == "/v1/answer" else {}
-        answer = tenant.as_operator("GET", path) if path == "/v1/tenants" else tenant.get(path, **asked)
+        answer = tenant.as_operator("GET", path) if path == "/v1/tenants" else tenant.get(path, **queries.get(path, {}))
         schema = content["application/json"]["schema"]
         validator = Draft202012Validator({**schema, "components": document["components"]})
         assert [e.message for e in validator.iter_errors(answer.json)] == [], path
