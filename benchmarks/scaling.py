@@ -89,6 +89,8 @@ def needs_of(size: int) -> Needs:
     for call in (one for one in cell.meter.calls if one.stage in warm.STAGES):
         for statement in call.arguments.get("Statements", ()):
             table, item = inserted(statement)
+            if calls.part_of(table, item) == "minute":
+                continue  # eight a minute and process, whatever the rate
             for index, number in units.insert_units(item, indexes[table]).items():
                 writes[_kind(table, index)] += number
         if call.operation == "get_item":
