@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import calls, channels, coldstart, cpu, decisions, hot, leaf, matching, prices, sealing
+from . import calls, channels, coldstart, cpu, decisions, expiry, hot, leaf, matching, prices, sealing
 from .results import Result, from_document, table
 
 OUT = Path(__file__).with_name("out.json")
@@ -36,6 +36,7 @@ GROUPS: dict[str, Callable[[bool], list[Result]]] = {
     "leaf": lambda quick: _quietly(leaf.run),
     "sealing": sealing.run,
     "hot": hot.run,
+    "expiry": expiry.run,
     "channels": channels.run,
     "decisions": decisions.run,
     "prices": lambda quick: prices.run(*_counts()),

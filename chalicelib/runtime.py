@@ -38,12 +38,14 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.destination_state import DestinationStateStore
     from .store.evidence import EvidenceBucket
     from .store.exports import Exports, Link
+    from .store.hold_walks import HoldWalkStore
     from .store.jobs import JobStore
     from .store.keys import KeyStore
     from .store.legal_holds import LegalHoldStore
     from .store.lifetimes import LifetimeStore
     from .store.off_record_intervals import OffRecordIntervalStore
     from .store.people import PeopleStore
+    from .store.person_ends import PersonEnds
     from .store.queues import Queue
     from .store.rate_limit import RateLimitStore
     from .store.rejections import RejectionStore
@@ -175,6 +177,13 @@ class Runtime:
         return LegalHoldStore(self._table("config"))
 
     @cached_property
+    def hold_walks(self) -> HoldWalkStore:
+        """Walks over the events of legal holds."""
+        from .store.hold_walks import HoldWalkStore
+
+        return HoldWalkStore(self._table("data"))
+
+    @cached_property
     def jobs(self) -> JobStore:
         """What takes longer than a request."""
         from .store.jobs import JobStore
@@ -201,6 +210,13 @@ class Runtime:
         from .store.people import PeopleStore
 
         return PeopleStore(self._table("people"), self.random)
+
+    @cached_property
+    def person_ends(self) -> PersonEnds:
+        """When people end."""
+        from .store.person_ends import PersonEnds
+
+        return PersonEnds(self._table("people"), self.threads, batches=self.settings.insert == "partiql")
 
     @cached_property
     def wraps(self) -> WrapStore:

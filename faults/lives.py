@@ -17,8 +17,10 @@ from .world import CELL, SKEW_S, START, World
 
 EVENT = "#evt_"
 SLACK = timedelta(seconds=2 * SKEW_S)
-HOURS = 3
-"""How long before the first and after the last event of a length of life is over sweeps meet faults, one an hour."""
+HOURS_BEFORE = 3
+HOURS_AFTER = 30
+"""How long before the first and after the last event of a length of life is over sweeps meet faults, one an hour. People end
+within a day of it, and TTL deletes events a day after it."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,26 @@ class Lives:
         self._look()
         for days in sorted({tenant.days for tenant in self._tenants.values()}):
             begins = START + timedelta(days=days)  # before that, nothing of that length is over
-            self._until(begins - timedelta(hours=HOURS))
+            self._until(begins - timedelta(hours=HOURS_BEFORE))
             world.faults.weather = self.storm
             self._swept(begins)
             self._look()
-            self._swept(received_until + timedelta(days=days, hours=HOURS))
+            self._swept(received_until + timedelta(days=days, hours=HOURS_AFTER))
             world.faults.calm()
 
     def _swept(self, until: datetime) -> None:
         while self.world.now() < until:
             self.world.clock("sweep")
+            self.world.clock("jobs")
             self._until(self.world.now() + timedelta(hours=1))
+            self._expire()
+
+    def _expire(self) -> None:
+        """Delete rows whose TTL has come, as the table does."""
+        data = f"waybill-{CELL}-data"
+        for row in self.world.tables.rows(data):
+            if "ttl" in row and int(row["ttl"]["N"]) <= self.world.now().timestamp():
+                self.world.tables.delete_item(TableName=data, Key={"pk": row["pk"], "sk": row["sk"]})
 
     @property
     def _tenants(self) -> Mapping[str, Tenant]:

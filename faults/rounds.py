@@ -255,13 +255,13 @@ class Round:
         self.failed.update(world.unhandled[before:])
 
     def next_due(self) -> datetime | None:
-        """Return when the next lane, job or destination is due; None if no lane and no job waits.
+        """Return when the next lane, job, walk of a hold or destination is due; None if no lane, job or walk waits.
 
         A failing destination is due for ever, with or without waiting transfers.
         """
         found: list[str] = []
         waits = False
-        for shard in (*range(8), "jobs"):
+        for shard in (*range(8), "jobs", "holds"):
             answer = self.world.tables.query(
                 TableName=f"{self.world.inspector.settings.prefix}-data", IndexName="due",
                 KeyConditionExpression="due_shard = :s", ExpressionAttributeValues={":s": {"S": f"due#{shard}"}},

@@ -19,6 +19,8 @@ from botocore.exceptions import ClientError
 from .sqs import Sqs
 
 Item = Mapping[str, Any]
+_DELETE = re.compile(r"DELETE FROM \"([^\"]+)\" WHERE (.*)\Z")
+_TERM = re.compile(r"\"([^\"]+)\" (= \?|IS MISSING)")
 _INSERT = re.compile(r"INSERT INTO \"([^\"]+)\" VALUE \{(.*)\}\Z")
 
 
@@ -136,3 +138,13 @@ def inserted(statement: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Read an INSERT: the table, and the item."""
     table, names = _statement(statement["Statement"])
     return table, dict(zip(names, statement["Parameters"], strict=True))
+
+
+def deleted(statement: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Read a DELETE by a key ``pk``: the table, the key, and the values that its row must have (None: none)."""
+    found = _DELETE.match(statement["Statement"])
+    if found is None:
+        raise LookupError("only DELETE by pk is known here")
+    bound = iter(statement["Parameters"])
+    wanted = {name: next(bound) if told == "= ?" else None for name, told in _TERM.findall(found[2])}
+    return found[1], {"pk": wanted.pop("pk")}, wanted

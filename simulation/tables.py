@@ -15,7 +15,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from infra.cell.engines import Engine
 
-from .memory import inserted
+from .memory import deleted, inserted
 
 Row = dict[str, dict[str, Any]]
 Appended = Callable[[str, str], None]
@@ -59,8 +59,18 @@ class Tables:
         ]
 
     def batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Insert rows that do not exist, each with its own answer."""
-        return {"Responses": [self._insert(*inserted(statement)) for statement in Statements]}
+        """Insert rows that do not exist, or delete rows, each with its own answer."""
+        return {"Responses": [self._executed(statement) for statement in Statements]}
+
+    def _executed(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        if not statement["Statement"].startswith("DELETE"):
+            return self._insert(*inserted(statement))
+        table, key, wanted = deleted(statement)
+        found = self.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        if found is not None and any(found.get(name) != value for name, value in wanted.items()):
+            return {"Error": {"Code": "ConditionalCheckFailed", "Message": ""}}
+        self.delete_item(TableName=table, Key=key)
+        return {"TableName": table}
 
     def execute_statement(self, *, Statement: str, Parameters: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
         """Insert a row that does not exist.
@@ -126,10 +136,10 @@ class Served:
         return [row for page in pages for row in page["Items"]]
 
     def batch_execute_statement(self, *, Statements: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        """Insert rows, and call ``appended`` for those that were inserted."""
+        """Execute statements, and call ``appended`` for rows that were inserted."""
         answer: dict[str, Any] = self._raw.batch_execute_statement(Statements=Statements)
         for statement, response in zip(Statements, answer["Responses"], strict=True):
-            if "Error" not in response:
+            if "Error" not in response and statement["Statement"].startswith("INSERT"):
                 table, item = inserted(statement)
                 self._appended(table, item["sk"]["S"])
         return answer

@@ -96,7 +96,6 @@ def _release(
 def _destroy(runtime: Runtime, one: AwaitingRow, row: EventRow, holds: Iterable[LegalHold], now: datetime) -> None:
     tenant, event, _ = row.key
     if covering(holds, row.key.conversation, row.owner, row.received_at) is not None:
-        runtime.lifetimes.keep([row.key])
         return
     entry = audit.act(
         "expired",
@@ -110,7 +109,7 @@ def _destroy(runtime: Runtime, one: AwaitingRow, row: EventRow, holds: Iterable[
     )
     runtime.audit.append(entry)  # 1
     if row.owner is not None:
-        runtime.lifetimes.ask(tenant, row.owner)
+        runtime.person_ends.ask(row.owner, now)
     runtime.awaiting.destroy(one, now)  # 2
     runtime.awaiting.remove(one)  # 3
     count("events_destroyed")

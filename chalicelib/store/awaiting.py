@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from ..core import times
-from .data import NET, ttl
+from .data import AWAITED_NET, ttl
 from .event_rows import EventKey, EventRow
 from .items import Table
+from .lifetimes import update_life
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class AwaitingStore:
                 "conversation": conversation,
                 "waits_until": times.millis(row.expires_at),
                 "why": json.dumps(why),
-                "ttl": ttl(row.expires_at + NET),
+                "ttl": ttl(row.expires_at + AWAITED_NET),
             }
         )
 
@@ -93,17 +94,10 @@ class AwaitingStore:
         self._table.delete({"pk": f"{row.key.tenant}#awaits", "sk": row.place})
 
     def release(self, row: EventRow) -> None:
-        """Make an event that has a ground now readable, for the rest of its life."""
-        if row.lives_until is None:
-            return
-        bound = {":e": times.millis(row.lives_until), ":t": ttl(row.lives_until + NET)}
-        self._table.update(
-            row.key.key,
-            "SET expires_at = :e, #ttl = :t REMOVE lives_until",
-            bound,
-            condition="attribute_exists(lives_until)",
-            names={"#ttl": "ttl"},
-        )
+        """Make an event that has a ground now readable, for the rest of its life. A held one stays out of TTL."""
+        if row.lives_until is not None:
+            changed = "SET expires_at = :e REMOVE lives_until", {":e": times.millis(row.lives_until)}
+            update_life(self._table, row.key, *changed, "attribute_exists(lives_until)", row.lives_until)
 
     def destroy(self, row: AwaitingRow, now: datetime) -> bool:
         """Delete an event whose wait is over, unless it was released meanwhile. Return whether it was deleted."""

@@ -33,6 +33,7 @@ from ..core.tenant.operational import source_of
 from ..core.tenant.records import ApiKey, Basis, Recipient, Tenant
 from .items import Item, Table, batch_get
 from .keys import KeyStore
+from .legal_holds import standing_of
 from .records import RECORDS, RecordRow, collect, parse, readable, sealing_context, written
 from .snapshot import Snapshot
 
@@ -371,7 +372,7 @@ class ConfigStore:
         record = parse(Tenant, item["doc"])
         if record.state != "active":
             raise NotFound("the tenant is closed")
-        found = collect(self._table.query("pk = :p", {":p": tenant}))
+        found = collect(rows := list(self._table.query("pk = :p", {":p": tenant})))
         own = source_of(record)
         configuration = Configuration(
             tenant=record,
@@ -385,13 +386,13 @@ class ConfigStore:
             shared_notices=frozenset(found.notices),
             lost=frozenset(found.lost),
         )
-        region, consents = self._table.region, bool(item.get("consents"))
         return Snapshot(
             configuration,
             self._keys.of(tenant),
-            region,
+            self._table.region,
             self._now(),
             found.sealed,
-            consents=consents,
+            consents=bool(item.get("consents")),
             published=item.get("published"),
+            holds=standing_of(rows),
         )

@@ -14,8 +14,8 @@
 
 The key of an event holds its id, so that it is found by its id. The sort key holds its conversation, so that the keys-only
 index can be narrowed to a conversation without reading content. TTL (``ttl``, seconds) is late by days: every reader
-filters on ``expires_at`` (milliseconds), and nothing relies on TTL. The sweep deletes events when their life ends. The TTL
-of an event is ``NET`` later: it deletes events that the sweep has missed.
+filters on ``expires_at`` (milliseconds). TTL deletes events, ``NET`` after the end of their life. Events under a legal hold
+have no ``ttl``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ from .event_rows import EventKey, EventRow
 from .items import MALFORMED, Item, Table, batch_get, call, write
 
 CONTENT_VERSION = 1
-NET = timedelta(days=14)
-"""How long an event outlives its life in the table where nothing sweeps it."""
+NET = timedelta(days=1)
+"""How long an event outlives its life in the table. A legal hold that is placed meanwhile finds it."""
+AWAITED_NET = timedelta(days=14)
+"""The same for events that await a ground: the sweep destroys these, and says so in the log."""
 DUE_SHARDS = 8
 INSERTS_A_CALL = 25
 WAITING_A_PAGE = 25
@@ -88,7 +90,7 @@ class DataStore:
             "day": self._lists.place(day_of(row.key.tenant, received), row.key.event, int(row.received_at.timestamp())),
             "at": f"{received}#{row.key.event}",
             "expires_at": times.millis(row.expires_at),
-            "ttl": ttl(row.expires_at + NET),
+            "ttl": None if row.held else ttl(row.expires_at + (NET if row.lives_until is None else AWAITED_NET)),
             "minute": row.minute,
             "owner": row.owner,
             "body": row.sealed,
@@ -150,6 +152,7 @@ class DataStore:
             missing=json.loads(item["missing"]) if item.get("missing") else {},
             restriction=restriction.read(item),
             lives_until=times.from_millis(item["lives_until"]) if item.get("lives_until") is not None else None,
+            held="ttl" not in item,
         )
 
     def event(self, tenant: str, event: str, now: datetime) -> EventRow | None:

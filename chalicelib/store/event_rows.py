@@ -30,7 +30,8 @@ class EventRow:
 
     ``sealed`` is null after its erasure, under a restriction, and where the law forbade to store the content.
     ``lives_until`` is set while the event awaits a ground for storing it: no one may read it, and its life lasts until then
-    once there is one. ``expires_at`` is the end of the wait.
+    once there is one. ``expires_at`` is the end of the wait. ``held`` rows are out of the table's own expiry: a legal hold is
+    on them.
     """
 
     key: EventKey
@@ -42,6 +43,7 @@ class EventRow:
     missing: Mapping[str, list[str]] = field(default_factory=dict)
     restriction: Restriction | None = None
     lives_until: datetime | None = None
+    held: bool = False
 
     def context(self, region: str) -> str:
         """What binds the content to this row."""

@@ -188,13 +188,19 @@ class Table:
         return read(answer["Attributes"], self.region)
 
     def delete(
-        self, key: Mapping[str, Value], condition: str | None = None, bound: Mapping[str, Value] | None = None
+        self,
+        key: Mapping[str, Value],
+        condition: str | None = None,
+        bound: Mapping[str, Value] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> bool:
         """Delete a row, if ``condition`` holds where one is given. Return False where it does not.
 
         Deleting a missing row does no harm.
         """
         extra: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+        if names:
+            extra["ExpressionAttributeNames"] = dict(names)
         if bound:
             extra["ExpressionAttributeValues"] = write(bound)
         try:
@@ -242,7 +248,12 @@ class Table:
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def page(
-        self, condition: str, bound: Mapping[str, Value], limit: int, start: Mapping[str, Value] | None = None
+        self,
+        condition: str,
+        bound: Mapping[str, Value],
+        limit: int,
+        start: Mapping[str, Value] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> tuple[list[Item], Item | None]:
         """Read the next ``limit`` rows of the whole table, consistently. Return those where ``condition`` holds.
 
@@ -252,6 +263,8 @@ class Table:
             The rows, and the key to start the next page with; None after the last page.
         """
         arguments: dict[str, Any] = {"ExclusiveStartKey": write(start)} if start else {}
+        if names:
+            arguments["ExpressionAttributeNames"] = dict(names)
         answer = call(
             self.client.scan,
             TableName=self.name,

@@ -5,18 +5,21 @@
 | hold | tenant | ``hld#hld_…`` |
 | its release | tenant | ``hld#hld_…#release`` |
 
-No decision reads them: they are no part of a configuration. They go with their tenant, which no hold may be on then.
+No decision reads them: they are no part of a configuration. They go with their tenant, which no hold may be on then. The
+hold's row gets one more attribute, ``secured_at``, which is no part of its document.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
+from ..core import times
 from ..core.errors import NotFound
-from ..core.tenant.legal_holds import LegalHold
+from ..core.tenant.legal_holds import HoldPeriod, LegalHold
 from .items import Item, Table
-from .records import parse, written
+from .records import parse, readable, written
 
 RELEASE = "#release"
 
@@ -37,6 +40,11 @@ class LegalHoldStore:
         doc = hold.model_dump_json(include={"released_at", "released_by"})
         self._table.insert({"pk": tenant, "sk": f"hld#{hold.id}{RELEASE}", "doc": doc})
         return self.get(tenant, hold.id)
+
+    def secure(self, tenant: str, hold_id: str, at: datetime) -> None:
+        """Note that everything that a hold covers is out of the tables' own expiry."""
+        key = {"pk": tenant, "sk": f"hld#{hold_id}"}
+        self._table.update(key, "SET secured_at = :at", {":at": times.text(at)})
 
     def get(self, tenant: str, hold_id: str) -> LegalHold:
         """Return a hold.
@@ -71,7 +79,26 @@ class LegalHoldStore:
         return tuple(hold for hold in self.list(tenant) if hold.released_at is None)
 
 
+def standing_of(rows: Iterable[Item]) -> tuple[LegalHold, ...]:
+    """Return the holds that nobody has released, among all rows of a tenant. One that cannot be read covers everything."""
+    found = {row["sk"]: row for row in rows if row["sk"].startswith("hld#")}
+    standing = (sk for sk in sorted(found) if not sk.endswith(RELEASE) and f"{sk}{RELEASE}" not in found)
+    return tuple(readable(LegalHold, found[sk]["doc"]) or _over_all(sk.partition("#")[2]) for sk in standing)
+
+
+def _over_all(hold_id: str) -> LegalHold:
+    return LegalHold(
+        scope="period",
+        value=HoldPeriod(after=times.EARLIEST, before=times.LATEST),
+        authority_ref="unreadable",
+        id=hold_id,
+        placed_by="unknown",
+        placed_at=times.EARLIEST,
+    )
+
+
 def _whole(item: Item, release: Item | None) -> LegalHold:
     hold = {**json.loads(item["doc"]), **(json.loads(release["doc"]) if release is not None else {})}
+    hold["secured_at"] = item.get("secured_at")
     stored: LegalHold = parse(LegalHold, json.dumps(hold))
     return stored

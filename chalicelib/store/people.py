@@ -3,8 +3,8 @@
 ``pk`` = tenant ‖ keyed hash of the platform's id. A second row leads back, ``pk`` = tenant ‖ ref; that of a conversation
 names its source. The table has no backup: a deleted key stays deleted.
 
-A person without data left ends in two steps. The sweep first marks the row (``ending``, milliseconds). Some time later it
-deletes the row if the mark is still there. A process that finds a mark removes it first, so no key is deleted in use.
+When a person ends: ``person_ends``. Rows that a sweep of an earlier release has marked (``ending``) are taken as they are:
+the first process that finds the mark removes it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.ids import random_ref
 from .items import BATCH_GET, Item, Table, batch_get
+from .person_ends import look_at
 
 MARK = "n#"
 """How attributes begin that mark a subject as counted."""
@@ -28,13 +29,16 @@ PREFIX = {"subject": "sub", "conversation": "cnv"}
 class PersonRow:
     """The row of a subject or a conversation: its ref in the log, and the key of its content.
 
-    ``marks`` name the counters that have counted a subject (``volumes``).
+    ``marks`` name the counters that have counted a subject (``volumes``). ``ends_at`` and ``unsure`` are those of
+    ``person_ends``.
     """
 
     pk: str
     ref: str
     key: bytes = field(repr=False)
     marks: frozenset[str] = frozenset()
+    ends_at: int | None = None
+    unsure: bool = False
 
 
 def people_key(tenant: str, keys: TenantKeys, kind: str, channel: str, source: str, platform_id: str) -> str:
@@ -66,7 +70,8 @@ class PeopleStore:
     def read(self, item: Item, keys: TenantKeys) -> PersonRow:
         """Open a row."""
         data_key = decrypt(keys.wrap, item["key"], self.context(item["pk"]))
-        return PersonRow(item["pk"], item["ref"], data_key, frozenset(name for name in item if name.startswith(MARK)))
+        marks = frozenset(name for name in item if name.startswith(MARK))
+        return PersonRow(item["pk"], item["ref"], data_key, marks, item.get("ends_at"), "unsure" in item)
 
     def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, PersonRow]:
         """Return those of the rows that exist, in one round trip."""
@@ -104,12 +109,14 @@ class PeopleStore:
         wanted: Mapping[str, tuple[str, TenantKeys]],
         read: Iterable[Item] | None = None,
         sources: Mapping[str, str] = MappingProxyType({}),
+        ends: Mapping[str, int] = MappingProxyType({}),
     ) -> dict[str, PersonRow]:
         """Return a person for each ``pk: (kind, the tenant's keys)``, and make new rows for people seen for the first time.
 
         Args:
             read: rows that another round trip has read already.
             sources: of the conversations that need a row leading back.
+            ends: the ``ends_at`` of subjects that are made now.
 
         Two concurrent calls get the same person: the row is inserted only if absent, then read.
         """
@@ -125,15 +132,19 @@ class PeopleStore:
                 "pk": pk,
                 "ref": random_ref(PREFIX[kind], self._random(16)),
                 "key": encrypt(keys.wrap, self._random(NONCE_BYTES), key, self.context(pk)),
+                "ends_at": ends.get(pk),
             }
+            way = _place_of_ref(pk.partition("#")[0], row["ref"])
             if kind == "subject" or pk in sources:
                 # The row leading back first: a crash between the two leaves a row that leads to no person.
-                way = {"pk": _place_of_ref(pk.partition("#")[0], row["ref"]), "of": pk, "source": sources.get(pk)}
-                self.table.insert(way)
+                look = look_at(ends[pk], row["ref"]) if pk in ends else None
+                self.table.insert({"pk": way, "of": pk, "source": sources.get(pk), "look_at": look})
             if not self.table.insert(row):
+                if pk in ends:  # another process was faster, and made another row leading back
+                    self.table.update({"pk": way}, "REMOVE look_at", {})
                 stored = self.table.get({"pk": pk})
                 if stored is None or "ending" in stored:  # erased, or about to be: once more
-                    return self.find_or_make(wanted, sources=sources)
+                    return self.find_or_make(wanted, sources=sources, ends=ends)
                 row = stored
             found[pk] = self.read(row, keys)
         return found
@@ -145,25 +156,3 @@ class PeopleStore:
             return True  # keep the marks of the counters
         now = self.table.get({"pk": row["pk"]})  # another writer was faster
         return now is not None and now["ref"] == row["ref"]
-
-    # The end of a person
-
-    def refs(self, persons: Iterable[str]) -> dict[str, str]:
-        """Return as whom the log knows those of the rows that exist."""
-        return {row["pk"]: row["ref"] for row in self._rows({"pk": pk} for pk in persons)}
-
-    def ends(self, person: str, since: int) -> bool:
-        """Mark a person as ending. Return False where there is none."""
-        return self.table.update({"pk": person}, "SET ending = :s", {":s": since}) is not None
-
-    def end(self, tenant: str, person: str, ref: str, since: int) -> bool:
-        """Delete a person's key and ref, then the row leading back, if the person's mark is unchanged.
-
-        Return False where another process has written meanwhile. A deletion that a crash has cut is completed.
-        """
-        if not self.table.delete({"pk": person}, "attribute_not_exists(pk) OR ending = :s", {":s": since}):
-            row = self.table.get({"pk": person})
-            if row is not None and row["ref"] == ref:
-                return False
-        self.table.delete({"pk": _place_of_ref(tenant, ref)})
-        return True

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.envelope import TenantKeys, decrypt
 from ..core.tenant.configuration import Configuration
+from ..core.tenant.legal_holds import LegalHold
 from .records import sealing_context
 
 
@@ -26,6 +27,8 @@ class Snapshot:
     """Whether any consent exists; until then none is looked for."""
     published: str | None = None
     """The hash of the configuration that is known to be published, for anyone who verifies decisions."""
+    holds: tuple[LegalHold, ...] = ()
+    """The legal holds that stand: what they cover is stored without an end."""
 
     def secrets(self, record_id: str) -> Any:
         """Return the encrypted secrets of a record; None where it has none."""

@@ -20,6 +20,7 @@ from chalicelib.flow.jobs import key_rotation, requests
 from chalicelib.flow.routing import route
 from chalicelib.store.items import Table
 from chalicelib.store.keys import ROTATION
+from chalicelib.store.person_ends import DuePerson
 from tests.support import deaths, replays
 from tests.support.counted import Crash
 from tests.support.replays import work
@@ -239,8 +240,10 @@ def test_a_request_that_was_never_repeated_leaves_no_job_open() -> None:
 
 
 def _ended(w: World, row: dict[str, Any], slow: TenantKeys) -> None:
-    assert w.runtime.people.ends(row["pk"], since=1)
-    assert w.runtime.people.end(w.tenant, row["pk"], row["ref"], since=1)
+    end = row.get("ends_at")
+    one = DuePerson(f"{w.tenant}#{row['ref']}", row["pk"], True, end, unsure=False)
+    assert w.runtime.person_ends.end([one]) == [one]
+    w.runtime.person_ends.forget([one.way])
 
 
 def _ended_and_back(w: World, row: dict[str, Any], slow: TenantKeys) -> None:

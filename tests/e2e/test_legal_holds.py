@@ -11,10 +11,24 @@ from chalicelib.core import times
 from chalicelib.core.errors import NotFound
 from chalicelib.core.tenant.legal_holds import LegalHoldSettings
 from chalicelib.flow.ask import read
+from chalicelib.flow.jobs import worker
 from chalicelib.flow.retention import erase, legal_holds, sweep
 from infra.cell import engines
 from tests.support.logs import assert_whole, let_seal
-from tests.support.retained import DAY, HOUR, asked, cell, decided, events, held, people, subject, swept
+from tests.support.retained import (
+    DAY,
+    HOUR,
+    asked,
+    cell,
+    decided,
+    events,
+    expire,
+    held,
+    people,
+    subject,
+    swept,
+    turned,
+)
 from tests.support.roles import Watched, refused
 from tests.support.world import START, World
 
@@ -37,13 +51,14 @@ def test_held_content_outlives_its_life_unseen_until_the_hold_is_released(cell: 
     with pytest.raises(NotFound):
         read.content(asked(cell), kept["pk"]["S"].partition("#")[2])
     legal_holds.release(asked(cell), hold)
-    swept(cell, cell.clock + 4 * HOUR)
+    swept(cell, cell.clock + DAY)
 
     assert "body" in kept
     assert "ttl" not in kept
     assert events(cell) == []
     assert people(cell) == set()
     assert [r for r in cell.rows("data") if r["sk"]["S"].startswith("hld_")] == []
+    assert [r for r in cell.rows("people") if "look_at" in r] == []
 
 
 def test_content_stays_when_one_of_two_holds_is_released(cell: World) -> None:
@@ -111,12 +126,14 @@ def test_a_closed_tenant_is_not_erased_while_a_hold_stands(cell: World) -> None:
     standing = cell.runtime.config.tenant(cell.tenant).record.state
     legal_holds.release(asked(cell), hold)
     for _ in range(2):  # first the content that the hold has kept
-        sweep.handle(cell.runtime)
+        turned(cell)
+        cell.clock += HOUR
+    turned(cell)
 
     assert standing == "closed"
     with pytest.raises(NotFound):
         cell.runtime.config.tenant(cell.tenant)
-    assert [r for r in cell.rows("data") if "#kept" in r["pk"]["S"] or "#ending" in r["pk"]["S"]] == []
+    assert [r for r in cell.rows("data") if "#walks" in r["pk"]["S"]] == []
 
 
 def _kept_and_released(cell: Watched) -> None:
@@ -130,12 +147,15 @@ def _kept_and_released(cell: Watched) -> None:
     cell.acting("api", lambda: holds.append(held(cell, "conversation")))
     event = decided(cell)[1]["event"]
     cell.acting("api", lambda: erase.erase(asked(cell), event, "unlawful"))
-    for hours in range(48, 52):
+    for hours in range(2, 80, 6):
         cell.clock = START + hours * HOUR
+        cell.acting("jobs", lambda: worker.handle(cell.runtime))
         cell.acting("sweep", lambda: sweep.handle(cell.runtime))
+        expire(cell)
     cell.acting("api", lambda: legal_holds.release(asked(cell), holds[0]))
-    for hours in range(52, 56):
+    for hours in range(80, 110, 6):
         cell.clock = START + hours * HOUR
+        cell.acting("jobs", lambda: worker.handle(cell.runtime))
         cell.acting("sweep", lambda: sweep.handle(cell.runtime))
     assert (events(cell), people(cell)) == ([], set())
 
@@ -150,7 +170,7 @@ def test_every_call_of_a_sweep_is_allowed_by_its_role() -> None:
             cell.close()
 
     assert refused(cell) == []
-    assert {role for role, *_ in cell.calls} >= {"api", "sweep"}
+    assert {role for role, *_ in cell.calls} >= {"api", "jobs", "sweep"}
 
 
 def test_the_log_verifies_when_people_have_ended_and_holds_came_and_went(cell: World) -> None:

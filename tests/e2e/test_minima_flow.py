@@ -39,7 +39,7 @@ def test_content_is_kept_as_long_as_the_law_demands_when_the_tenant_says_less() 
         kept = len(events(cell))
         swept(cell, UNTIL - HOUR)
         still = len(events(cell))
-        swept(cell, UNTIL + DAY + HOUR)
+        swept(cell, UNTIL + 2 * DAY)
 
         assert entry["expires_at"] == times.text(UNTIL)
         assert (kept, still) == (1, 1)
@@ -81,7 +81,7 @@ def test_content_is_sealed_until_the_minimum_is_over_when_its_erasure_is_asked_f
                 call()
             refusals.append(refusal.value)
         sealed = events(cell)
-        swept(cell, UNTIL + DAY + 3 * HOUR)
+        swept(cell, UNTIL + 2 * DAY)
 
         assert {(r.until, r.rules[0]["id"]) for r in refusals} == {(UNTIL, "RU.ORI.content")}
         assert "body" in sealed[0]
@@ -141,7 +141,7 @@ def test_a_hold_comes_before_a_minimum() -> None:
         swept(cell, UNTIL + 2 * DAY)
         kept = len(events(cell))
         legal_holds.release(asked(cell), hold)
-        swept(cell, cell.clock + 3 * HOUR)
+        swept(cell, cell.clock + DAY)
 
         assert kept == 1
         assert events(cell) == []

@@ -16,14 +16,15 @@ from chalicelib.core.errors import NotFound, RefusedByLaw
 from chalicelib.core.tenant.legal_holds import HoldActive
 from chalicelib.core.tenant.records import Retention
 from chalicelib.flow.ask import read
-from chalicelib.flow.retention import erase, expiry, legal_holds
-from tests.support.retained import Abroad, abroad, asked, connected, events, held
+from chalicelib.flow.retention import erase, expiry, hold_walks, legal_holds
+from chalicelib.store.data import NET
+from tests.support.retained import Abroad, abroad, asked, connected, events, expire, held
 from tests.support.world import START
 
 MINIMUM = 180.5
 """Days from ``START`` to the midnight at which the law's six months are over."""
 MOMENTS = [0.5, 1.5, 2.6, 3.5, 5.5, 9.5, 100.5, 179.5, 182.5, 190.5]
-"""When something may happen, in days; never within the day after a life's end, in which a sweep may come."""
+"""When something may happen, in days; never within the day after a life's end, in which TTL may come."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,12 @@ def real(cell: Abroad, case: Case) -> list[str]:
 
 
 def swept(cell: Abroad) -> None:
-    """Run the part of a sweep that concerns content."""
+    """Let a day pass at once for what ends content: the walks of holds, the sweep, and TTL."""
+    hold_walks.work(cell.runtime, float("inf"))
     expiry.handle(cell.runtime, [cell.runtime.config.tenant(cell.tenant).record], lambda: 1.0)
+    now, cell.clock = cell.clock, cell.clock + NET
+    expire(cell)
+    cell.clock = now
 
 
 def _looks(cell: Abroad, event: str) -> str:

@@ -19,7 +19,7 @@ from chalicelib.destinations import vetted
 from chalicelib.flow import messages
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.jobs import worker
-from chalicelib.flow.retention import expiry, sweep
+from chalicelib.flow.retention import expiry, hold_walks, people, sweep
 from chalicelib.flow.sealing import reconcile
 from chalicelib.store.audit import AuditStore, StoredEntry
 from chalicelib.store.data import DataStore
@@ -192,7 +192,14 @@ def test_caught_when_what_is_off_the_record_is_sent_each_time_it_is_posted() -> 
 
 
 def test_caught_when_the_sweep_asks_for_no_hold() -> None:
-    with only("content held"), calm(), replaced(expiry, "covering", lambda *_: None):
+    with only("content held"), calm(), replaced(people, "covering", lambda *_: None):
+        found = broken(events=15)
+
+    assert found == {"kept"}
+
+
+def test_caught_when_held_content_stays_in_ttl() -> None:
+    with only("content held"), calm(), replaced(hold_walks, "_secure", lambda *_: None):
         found = broken(events=15)
 
     assert found == {"kept"}

@@ -297,7 +297,7 @@ def reconciliations_are_late(c: Watched) -> None:
 
 @fault("expiry-failed")
 def expiry_fails(c: Watched) -> None:
-    c.broken(c.w.runtime.lifetimes, "to_look_at")
+    c.broken(c.w.runtime.person_ends, "due")
     c.run(180, "sweep", every_s=600)
 
 

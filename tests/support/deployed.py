@@ -120,7 +120,12 @@ LOGS = sorted(_BOTO.get_service_model("logs").operation_names)
 CONFIG, DATA, PEOPLE = table("config"), table("data"), table("people")
 AUDIT = (table("audit-2026"), table("audit-2027"))
 STREAM = AUDIT[0] + "/stream/2026-11-22T00:00:00.000"
-INDEXES = {"day": DATA + "/index/day", "due": DATA + "/index/due", "subject": AUDIT[0] + "/index/subject"}
+INDEXES = {
+    "day": DATA + "/index/day",
+    "due": DATA + "/index/due",
+    "ends": PEOPLE + "/index/ends",
+    "subject": AUDIT[0] + "/index/subject",
+}
 DYNAMODB_RESOURCES = (
     CONFIG,
     DATA,

@@ -45,18 +45,19 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
         DATA: "BatchGetItem UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         INDEXES["due"]: "Query",
-        **dict.fromkeys(AUDIT, "PartiQLInsert GetItem BatchGetItem Query"),
+        **_APPEND,
     },
+    # People of an earlier release are found by a Scan, once.
     "sweep": {
         CONFIG: "GetItem Query DeleteItem",
-        PEOPLE: "GetItem BatchGetItem UpdateItem DeleteItem",
+        PEOPLE: "GetItem BatchGetItem Scan UpdateItem DeleteItem PartiQLDelete",
+        INDEXES["ends"]: "Query",
         DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
-        INDEXES["day"]: "Query",
         **_APPEND,
     },
     "api": {
         CONFIG: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
-        PEOPLE: "GetItem BatchGetItem PutItem",
+        PEOPLE: "GetItem BatchGetItem PutItem UpdateItem",
         DATA: "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         **_APPEND,

@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.core import ids
 from chalicelib.core.tenant.legal_holds import LegalHoldSettings
+from chalicelib.flow.jobs import worker
 from chalicelib.flow.request import Request
 from chalicelib.flow.retention import legal_holds, sweep
 from infra.cell import engines
@@ -59,10 +60,25 @@ def asked(cell: World, number: int = 1) -> Request:
 
 
 def swept(cell: World, until: datetime) -> None:
-    """Advance time; the cell sweeps in its last three hours."""
-    for hours in (2, 1, 0):
-        cell.clock = until - hours * HOUR
-        sweep.handle(cell.runtime)
+    """Advance time; in its last day the cell sweeps, secures and frees held content, and loses rows to TTL."""
+    for hours in range(24, -1, -4):
+        cell.clock = max(cell.clock, until - hours * HOUR)
+        turned(cell)
+
+
+def turned(cell: World) -> None:
+    """Do now what the cell's clocks do each hour."""
+    sweep.handle(cell.runtime)
+    worker.handle(cell.runtime)
+    expire(cell)
+
+
+def expire(cell: World) -> None:
+    """Delete the rows whose TTL has come, as the table does."""
+    client = cell.engine.make_client("dynamodb", "eu-central-1")
+    for row in cell.rows("data"):
+        if "ttl" in row and int(row["ttl"]["N"]) <= cell.clock.timestamp():
+            client.delete_item(TableName="waybill-test-data", Key={"pk": row["pk"], "sk": row["sk"]})
 
 
 def events(cell: World) -> list[dict[str, Any]]:
@@ -94,7 +110,8 @@ def held(cell: World, scope: str, number: int = 1, **value: str) -> str:
 
 
 def connected(cell: World, **changes: Any) -> dict[str, Any]:
-    """A tenant that has to keep content for six months, and one event of it."""
+    """A tenant that has to keep content for six months, and one event of it, in a cell that has swept before."""
+    sweep.handle(cell.runtime)
     cell.connect(
         days=2,
         source={"subject_country": "RU"},

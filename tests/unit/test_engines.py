@@ -76,7 +76,7 @@ def test_cell_may_stand_where_engine_and_settings_agree(settings: Settings) -> N
     check(profile(settings.engine), settings)
 
 
-@pytest.mark.parametrize("capability", ["conditional_put", "single_country"])
+@pytest.mark.parametrize("capability", ["conditional_put", "single_country", "ttl"])
 def test_engine_is_refused_by_name_and_remedy_when_it_lacks_what_is_needed(capability: str) -> None:
     with pytest.raises(Misconfigured, match=f"alternator lacks {capability}: take an engine"):
         check(lacking(profile("alternator"), capability), MOSCOW)
@@ -84,7 +84,7 @@ def test_engine_is_refused_by_name_and_remedy_when_it_lacks_what_is_needed(capab
 
 @pytest.mark.parametrize(
     "capability",
-    sorted(set(CAPABILITIES) - {"conditional_put", "single_country", "insert_only_partiql", "key_service"}),
+    sorted(set(CAPABILITIES) - {"conditional_put", "single_country", "ttl", "insert_only_partiql", "key_service"}),
 )
 def test_engine_will_do_when_it_lacks_what_has_a_substitute(capability: str) -> None:
     check(lacking(profile("dynamodb"), capability), FRANKFURT)

@@ -61,7 +61,7 @@ def test_boto3_makes_every_resource_when_given_the_arguments(aws: Any) -> None:
 SHAPES = {
     "config": ("pk sk", {}, None, True, None),
     "data": ("pk sk", {"day": "day at", "due": "due_shard due_at"}, "ttl", True, None),
-    "people": ("pk", {}, None, False, None),
+    "people": ("pk", {"ends": "look_at pk"}, None, False, None),
     "audit-2026": ("pk sk", {"subject": "subject sk"}, None, True, "NEW_AND_OLD_IMAGES"),
 }
 NEXT_YEAR = datetime.now(UTC).year + 1

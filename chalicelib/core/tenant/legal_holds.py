@@ -65,11 +65,15 @@ class LegalHoldSettings(Record):
 
 
 class ShownLegalHold(LegalHoldSettings):
-    """A legal hold; it stands until it is released, and its record for good."""
+    """A legal hold; it stands until it is released, and its record for good.
+
+    ``secured_at`` is when everything that it covers was taken out of the tables' own expiry; null until then.
+    """
 
     id: str
     placed_by: str
     placed_at: Time
+    secured_at: Time | None = None
     released_by: str | None = None
     released_at: Time | None = None
 

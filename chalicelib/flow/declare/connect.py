@@ -141,9 +141,6 @@ def change_source(
         raise invalid("body.channel", "fixed", "a source keeps its channel; make another source")
     source = Source(**dict(settings), id=source_id, created_at=row.record.created_at)
     readiness = judge_source(request, source)
-    earlier: int | None = row.record.retention_days
-    if earlier is not None and source.retention_days != earlier:  # events that live as long as before are there
-        request.runtime.lifetimes.use(request.tenant.id, earlier, row.record.created_at)
     row = changed(request, row, source, expected, "changed")
     wake_held(request)
     return row, readiness

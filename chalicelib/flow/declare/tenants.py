@@ -41,8 +41,6 @@ def change_tenant(request: Request, settings: TenantSettings, expected: int | No
         PreconditionFailed: it has changed since it was read.
     """
     tenant = request.tenant.model_copy(update=dict(settings))
-    if tenant.retention != request.tenant.retention:  # events that live as long as before are there
-        request.runtime.lifetimes.use(tenant.id, request.tenant.retention.default_days, tenant.created_at)
     before = hash_now(request)
     version = request.runtime.config.replace_tenant(tenant, request.version if expected is None else expected)
     noted(request, tenant.id, "changed", before)

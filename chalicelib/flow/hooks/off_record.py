@@ -35,6 +35,7 @@ from ..clients import clients_of
 from ..deliveries import tasks_of
 from ..delivery.attempt import attempted, expire, send
 from ..messages import QueueMessage
+from ..person_ends import keep_people
 from ..published import keep_published
 from ..routed import RoutedEvent
 from ..routing.route import find_people, plan_of
@@ -106,11 +107,10 @@ def take(runtime: Runtime, works: list[RoutedEvent], started_s: float) -> None:
     """
     now = runtime.now()
     people = find_people(runtime, works)  # 2
-    # No stored event will lead the sweep to these people.
-    for tenant, person in dict.fromkeys((work.tenant, person) for work in works for person in work.people):
-        runtime.lifetimes.ask(tenant, person)
     for work in works:
         plan_of(runtime, work, people, now)
+    for fault in keep_people(runtime, works, people, now).values():
+        raise fault
     keep_published(runtime, works[0].snapshot)
     transfers = {work.document["id"]: [_Transfer(work, task) for task in _tasks(work, now)] for work in works}
     for transfer in (one for several in transfers.values() for one in several):

@@ -20,11 +20,14 @@ from ...runtime import Runtime
 from ...store.jobs import DueJob
 from ..pagination import ListItem
 from ..request import Request
+from ..retention import hold_walks
 from ..seal_requests import notify_sealer_or_log
 from . import requests
 
 UNTIL_S = 45
 """The latest time, in a run, at which a piece may start."""
+HOLDS_UNTIL_S = 20
+"""The same for walks over the events of legal holds, which come first."""
 LEASE = timedelta(seconds=120)
 """Longer than a run may take: a live process never loses its lease."""
 REST_S = 5
@@ -131,8 +134,12 @@ def url_of(runtime: Runtime, job: Job) -> str | None:
 
 
 def handle(runtime: Runtime) -> int:
-    """Work on due jobs until none is left, or the time is over. Return how many pieces were done."""
+    """Do pieces of walks of legal holds, then work on due jobs until none is left, or the time is over.
+
+    Return how many pieces of jobs were done.
+    """
     started = runtime.monotonic()
+    hold_walks.work(runtime, started + HOLDS_UNTIL_S)
     done, down = 0, set[str]()
     while (left_s := UNTIL_S - (runtime.monotonic() - started)) > 0:
         now = runtime.now()

@@ -18,7 +18,7 @@ from ...core.log.entry_types import Act
 from ...core.log.transfers import of_entries
 from ...core.tenant.legal_holds import HoldActive, covering
 from ...store.event_rows import EventRow
-from ...store.lifetimes import DAY, in_days
+from ...store.person_ends import end_of
 from ...store.restriction import Restriction
 from ..ask.decisions import event_facts, snapshot_of
 from ..ask.read import opened, restricted, row_of
@@ -53,28 +53,25 @@ def erase(request: Request, event: str, ground: str) -> None:
         decision = runtime.decider.decide({**facts, "item": item})
         if decision.verdict == "refused":
             raise RefusedByLaw("the law demands that this content is kept", decision.selected_rules(), decision.missing)
-    # Before the row changes, since it names no person afterwards: a crash in between leaves the person listed. And after
-    # it, since the sweep may have looked in between and seen the content still there.
-    owners = [row.owner] if row.owner is not None else []
-    for owner in owners:
-        runtime.lifetimes.ask(tenant, owner)
+    # Before the row changes, since it names no person afterwards. The sweep looks an hour later at the earliest.
+    if row.owner is not None:
+        runtime.person_ends.ask(row.owner, runtime.now())
     runtime.data.erase_content(row.key)
-    for owner in owners:
-        runtime.lifetimes.ask(tenant, owner)
     runtime.data.remove_dead(tenant, "inbox", event)
     request.note("erased", event=event, minute=row.minute, reason=ground)
 
 
 def _seal(request: Request, row: EventRow, why: Restriction) -> NoReturn:
-    """Restrict content that may not be erased yet: 1 the length of its life, 2 the row, 3 end waiting deliveries, 4 the entry.
+    """Restrict content that may not be erased yet: 1 its person, 2 the row, 3 end waiting deliveries, 4 the entry.
 
     Raises:
         RefusedByLaw: always, saying until when.
     """
     runtime, tenant, event = request.runtime, request.tenant.id, row.key.event
     now = runtime.now()
-    days = in_days(row.received_at, why.until)
-    runtime.lifetimes.use(tenant, days, now - days * DAY)  # 1
+    if row.owner is not None:
+        runtime.person_ends.at_least(row.owner, None, end_of(why.until, now))  # 1
+        runtime.person_ends.ask(row.owner, now)  # the life may be shorter now
     if not runtime.lifetimes.restrict(row, why):  # 2
         there = row_of(request, event).restriction
         if there is None:

@@ -1,12 +1,12 @@
 """Place and release legal holds. Both are acts, and nothing of a hold is ever changed or deleted.
 
-The sweep asks for the holds that stand whenever it comes upon something whose life is over, and erasing asks, too. So a
-hold is one row, and counts from the moment in which that is stored.
+A hold is one row, and counts from the moment in which that is stored: erasing and the sweep ask for the holds that stand.
+Content that a hold covers has no TTL. Route stores it so, and a walk (``hold_walks``) takes what is stored already out of TTL.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ...core import times
 from ...core.errors import Conflict, Invalid, NotFound
@@ -14,12 +14,11 @@ from ...core.log import audit
 from ...core.log.entry_types import EntryRange
 from ...core.tenant.legal_holds import HOLDS_MAX, HoldActive, HoldPeriod, LegalHold, LegalHoldSettings
 from ...runtime import Runtime
-from ...store.lifetimes import ReleasedHold
 from ..request import Request
 
 
 def place(request: Request, settings: LegalHoldSettings) -> LegalHold:
-    """Place a legal hold: 1 the row, 2 the entry. A second try of the same request completes the first.
+    """Place a legal hold: 1 the row, 2 its walk, 3 the entry. A second try of the same request completes the first.
 
     Raises:
         NotFound: the tenant has no such subject or conversation.
@@ -41,9 +40,12 @@ def place(request: Request, settings: LegalHoldSettings) -> LegalHold:
     if len(standing) >= HOLDS_MAX and all(one.id != hold.id for one in standing):
         raise _invalid("body", "too_many", f"a tenant has at most {HOLDS_MAX} legal holds; release those that are over")
     stored = runtime.legal_holds.insert(tenant, hold)  # 1
-    if stored.model_copy(update={"released_at": None, "released_by": None}) != hold:
+    if stored.model_copy(update={"released_at": None, "released_by": None, "secured_at": None}) != hold:
         raise Conflict("an earlier request with this idempotency key made something else; use another key")
-    _note(request, "held", stored, stored.placed_at, stored.placed_by)  # 2
+    runtime.config.count_again(tenant)
+    if stored.released_at is None and stored.secured_at is None:
+        runtime.hold_walks.begin(tenant, hold.id, "secure", stored.placed_at)  # 2
+    _note(request, "held", stored, stored.placed_at, stored.placed_by)  # 3
     return stored
 
 
@@ -52,7 +54,7 @@ def _invalid(loc: str, code: str, text: str) -> Invalid:
 
 
 def release(request: Request, hold_id: str) -> LegalHold:
-    """Release a legal hold: 1 the row, 2 list its content for the sweep, 3 the entry. Repeating it completes a cut release.
+    """Release a legal hold: 1 the row, 2 its walk, 3 the entry. Repeating it completes a cut release.
 
     Raises:
         NotFound: there is none with this id.
@@ -63,10 +65,8 @@ def release(request: Request, hold_id: str) -> LegalHold:
         hold = hold.model_copy(update={"released_at": request.at, "released_by": request.actor[1]})
         hold = runtime.legal_holds.release(tenant, hold)  # 1
     assert hold.released_at is not None and hold.released_by is not None
-    after, before = request.tenant.created_at - timedelta(days=1), hold.released_at
-    if isinstance(hold.value, HoldPeriod):
-        after, before = max(after, hold.value.after), min(before, hold.value.before)
-    runtime.lifetimes.released(tenant, ReleasedHold(hold.id, times.text(after), before))  # 2
+    runtime.config.count_again(tenant)
+    runtime.hold_walks.begin(tenant, hold.id, "release", hold.released_at)  # 2
     _note(
         request, "held", hold, hold.placed_at, hold.placed_by
     )  # the process that placed it may have crashed before this

@@ -1,6 +1,6 @@
 """Route: plan each event, write the decision, keep the event, queue its allowed transfers.
 
-1 refs, first sight → 2 plan → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a request for a
+1 refs, first sight → 2 plan, and keep the people → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a request for a
 consent if that would lift a hold → 6 acknowledge. After a crash a second run completes the missing steps: ids are
 derived, writes are insert-if-absent, and a run that finds a stored decision follows it.
 """
@@ -34,6 +34,7 @@ from ...store.snapshot import Snapshot
 from .. import source_counts
 from ..deliveries import deliveries
 from ..messages import NO_CONVERSATION, QueueMessage, send_back, wait_after, with_followers
+from ..person_ends import ask_for_unstored, first_ends, is_held, keep_people
 from ..published import keep_published
 from ..routed import RoutedEvent
 from ..seal_requests import notify_sealer
@@ -141,6 +142,8 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
         except WaybillError as fault:
             failed[work.message.id] = fault
     works = _in_order([w.message for w in works], works, failed)
+    failed.update(keep_people(runtime, works, people, now))
+    works = _in_order([w.message for w in works], works, failed)
     for snapshot in {id(work.snapshot): work.snapshot for work in works}.values():
         keep_published(runtime, snapshot)
     stored = runtime.audit.append_many([work.entry for work in works])  # 3
@@ -151,13 +154,12 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
             work.entry = outcome.entry
     # Its platform posted it again off the record, and that was decided first: of this copy nothing is kept either.
     works = [w for w in works if not w.entry["facts"].get("otr")]
+    failed.update(keep_people(runtime, works, people, now))  # a stored decision may keep content for longer
     works = _in_order([w.message for w in works], works, failed)
     listed = [w for w in works if times.parse(w.entry["expires_at"]) > now]
     rows = [_row(runtime, work, people[work.owner]) for work in listed]
     owned = {id(w) for w in listed if w.keeps}
-    if len(owned) < len(works):  # no kept content will lead the sweep to the people of the others
-        for tenant, person in dict.fromkeys((w.tenant, p) for w in works if id(w) not in owned for p in w.people):
-            runtime.lifetimes.ask(tenant, person)
+    ask_for_unstored(runtime, (w for w in works if id(w) not in owned), people, now)
     for work, row, refused in zip(listed, rows, runtime.data.insert_events(rows), strict=True):  # 4
         if refused is not None:
             failed[work.message.id] = refused
@@ -236,7 +238,7 @@ def find_people(runtime: Runtime, works: list[RoutedEvent]) -> dict[str, PersonR
     tally = ReadCounters(runtime)
     counters = tally.keys(share for work in works for share in work.shares)
     read = _read(runtime, wanted, asked, counters, tally) if asked or tally.places else None
-    people = runtime.people.find_or_make(wanted, read, sources)
+    people = runtime.people.find_or_make(wanted, read, sources, first_ends(works, now))
     tally.take((share for work in works for share in work.shares), people)
     for work in works:
         work.volumes = tally.facts(work.shares)
@@ -365,4 +367,5 @@ def _row(runtime: Runtime, work: RoutedEvent, owner: PersonRow) -> EventRow:
         sealed=sealed,
         missing=missing,
         lives_until=expires_at if awaits else None,
+        held=is_held(work),
     )
