@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import calls, channels, coldstart, cpu, decisions, expiry, hot, leaf, matching, prices, sealing
+from . import calls, channels, coldstart, cpu, decisions, expiry, hot, leaf, matching, prices, sealing, sealing_scale
 from .results import Result, from_document, table
 
 OUT = Path(__file__).with_name("out.json")
@@ -28,6 +28,12 @@ def _quietly(run: Callable[[], list[dict[str, object]]]) -> list[Result]:
         return [from_document(row) for row in run()]
 
 
+def _silent(run: Callable[[bool], list[Result]], quick: bool) -> list[Result]:
+    """Run a group whose handlers write metrics."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return run(quick)
+
+
 GROUPS: dict[str, Callable[[bool], list[Result]]] = {
     "calls": lambda quick: calls.results_of(*_counts()),
     "cpu": cpu.run,
@@ -35,6 +41,7 @@ GROUPS: dict[str, Callable[[bool], list[Result]]] = {
     "matching": lambda quick: _quietly(matching.run),
     "leaf": lambda quick: _quietly(leaf.run),
     "sealing": sealing.run,
+    "sealing at scale": lambda quick: _silent(sealing_scale.run, quick),
     "hot": hot.run,
     "expiry": expiry.run,
     "channels": channels.run,

@@ -24,6 +24,7 @@
 | ``WAYBILL_OPERATOR_CONTACT`` | how the operator is reached about data |
 | ``WAYBILL_OPERATOR_COUNTRY`` | where the operator is established; unknown unless given |
 | ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
+| ``WAYBILL_EVIDENCE_COMPACT`` | 1: the evidence bucket holds each entry once, compressed. Earlier releases cannot read that |
 | ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
 | ``WAYBILL_ENGINE`` | what the store is: ``dynamodb`` on AWS, or a home without a region: ``ydb``, ``alternator`` |
 | ``WAYBILL_DYNAMODB_URL`` | such a home only: where its tables are |
@@ -72,6 +73,7 @@ class Settings:
     operator_contact: str = ""
     operator_country: str | None = None
     seal_s: float = 300
+    evidence_compact: bool = False
     seal_seed: str = ""
     engine: str = "dynamodb"
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -189,6 +191,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         operator_contact=environ.get("WAYBILL_OPERATOR_CONTACT", "").strip(),
         operator_country=environ.get("WAYBILL_OPERATOR_COUNTRY") or None,
         seal_s=seal_s,
+        evidence_compact=environ.get("WAYBILL_EVIDENCE_COMPACT", "") == "1",
         seal_seed=environ.get("WAYBILL_SEAL_SEED", ""),
         engine=engine,
         endpoints=_endpoints(environ),

@@ -241,11 +241,11 @@ class Entries:
         """
         asked = self._asked(
             log,
-            names={"#h": "pk", "#r": "sk"},
+            names={"#h": "pk", "#r": "sk", "#l": "leaf", "#v": "v"},
             values={":h": f"{tenant}#{name}", ":a": f"{after}0" if after else f"ent_{'0' * ids.LENGTH}", ":b": _LAST},
         )
-        try:
-            answer = call(self._client.query, **asked, Limit=limit)
+        try:  # each attribute that is read costs the SDK CPU
+            answer = call(self._client.query, **asked, Limit=limit, ProjectionExpression="#r, #l, #v")
         except ClientError as error:
             if code_of(error) == "ResourceNotFoundException":
                 return [], None

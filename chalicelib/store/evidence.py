@@ -2,8 +2,8 @@
 
 | key | content |
 |---|---|
-| ``logs/{tenant}/{log}/batches/{first}-{sha256}`` | the entries of one seal, each after its length (16 bits) |
-| ``logs/{tenant}/{log}/tile/…`` | full tiles and entry bundles of tlog-tiles |
+| ``logs/{tenant}/{log}/batches/{first}-{sha256}`` | the entries of one seal, each after its length (16 bits); compact: gzip |
+| ``logs/{tenant}/{log}/tile/…`` | full tiles of tlog-tiles; its entry bundles, too, unless the cell's evidence is compact |
 | ``logs/{tenant}/{log}/checkpoints/{size}`` | each signed checkpoint |
 | ``logs/{tenant}/{log}/checkpoint`` | the newest |
 | ``rules/{sha256}.json`` | the law that decisions were made by |
@@ -15,7 +15,9 @@ Every object is one single ``PutObject`` with ``If-None-Match``, which the bucke
 from __future__ import annotations
 
 import base64
+import gzip
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import md5
@@ -25,11 +27,31 @@ from ..core.errors import AuditBroken, AuditUnavailable, WrongRegion
 from .items import FAILED_CALLS, cause_of
 
 CACHE_BYTES = 32 * 1024 * 1024
+GZIP = "gzip"
+LEVEL = 6
+OBJECT_BYTES = 1_100_000_000
+"""A batch of the longest entries has less."""
 # ConditionalRequestConflict: another write of the same key was under way. Source:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html (read 2026-11-22).
 _RACED = "ConditionalRequestConflict"
 _THERE = frozenset({"PreconditionFailed", "412"})
 _GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+def _inflated(data: bytes) -> bytes:
+    """Inflate an object of the bucket.
+
+    Raises:
+        AuditBroken: it is not one gzip stream, or of more than an object can hold.
+    """
+    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = bytes(inflater.decompress(data, OBJECT_BYTES))
+    except zlib.error as error:
+        raise AuditBroken("an object of the evidence bucket cannot be inflated") from error
+    if not inflater.eof or inflater.unused_data:
+        raise AuditBroken("an object of the evidence bucket is cut short, or too long")
+    return found
 
 
 def prefix(tenant: str, log: str) -> str:
@@ -61,8 +83,13 @@ class EvidenceBucket:
             raise WrongRegion("the evidence bucket has a client of the home region only")
         return client
 
-    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> bool:
+    def put(
+        self, key: str, data: bytes, content_type: str = "application/octet-stream", *, compressed: bool = False
+    ) -> bool:
         """Write an object once. Return False if it is there already, from an earlier run or another sealer.
+
+        Args:
+            compressed: store it with gzip and say so in ``Content-Encoding``. Readers here get the data as they were.
 
         Raises:
             AuditBroken: another object is there: it stays as it is, and nothing may rest on it.
@@ -71,7 +98,12 @@ class EvidenceBucket:
         if key in self._known:
             return False
         try:
-            self._write(key, data, content_type, IfNoneMatch="*")
+            if compressed:  # stored without a time, so that the same data give the same object
+                self._write(
+                    key, gzip.compress(data, LEVEL, mtime=0), content_type, IfNoneMatch="*", ContentEncoding=GZIP
+                )
+            else:
+                self._write(key, data, content_type, IfNoneMatch="*")
         except FAILED_CALLS as error:
             if cause_of(error) not in _THERE:
                 raise AuditUnavailable(f"the evidence bucket did not take an object ({cause_of(error)})") from error
@@ -128,7 +160,9 @@ class EvidenceBucket:
         """Read an object and the name of its version, for ``replace``; None and None if there is none. Raises as ``get``."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
-            return bytes(answer["Body"].read()), str(answer["ETag"])
+            data = bytes(answer["Body"].read())
+            encodings = str(answer.get("ContentEncoding") or "").replace(" ", "").split(",")
+            return _inflated(data) if GZIP in encodings else data, str(answer["ETag"])
         except FAILED_CALLS as error:
             if cause_of(error) in _GONE:
                 return None, None

@@ -9,9 +9,24 @@ from typing import Any
 import pytest
 
 from chalicelib.channels.base import Inbound
+from chalicelib.core.errors import AuditBroken
 from chalicelib.core.log import audit
 from chalicelib.flow.sealing import seal
-from tests.support.logs import act, append, assert_whole, everything, leaves, let_seal, of_log, sizes, stored
+from chalicelib.store.seal_requests import SealTask
+from tests.support.logs import (
+    BUCKET,
+    act,
+    append,
+    assert_whole,
+    everything,
+    faults,
+    leaves,
+    let_seal,
+    objects,
+    of_log,
+    sizes,
+    stored,
+)  # fmt: skip
 from tests.support.world import START, world
 
 # Which entries are sealed, and when
@@ -246,3 +261,94 @@ def test_what_a_world_plants_is_found_when_an_entry_holds_it() -> None:
     with pytest.raises(AssertionError, match="audit-2026"), world() as w:
         w.connect()
         append(w, audit.act("viewed", tenant=w.tenant, minute=1, at=w.clock, actor=("user", "Canary"), request="r"))
+
+
+# Compact evidence
+
+
+def test_each_entry_is_stored_once_and_compressed_when_evidence_is_compact() -> None:
+    with world(compact=True) as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(600)))
+
+        everything(w)
+
+        stored_bytes = sum(
+            found["Size"]
+            for found in w.engine.make_client("s3", "eu-central-1").list_objects_v2(Bucket=BUCKET)["Contents"]
+            if "/batches/" in found["Key"] or "/entries/" in found["Key"]
+        )
+        assert stored_bytes < sum(map(len, leaves(w))) / 4
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_a_log_is_whole_when_its_evidence_is_of_both_forms(compact: bool) -> None:
+    with world(compact=not compact) as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(300)))
+        let_seal(w)
+        w.compact = compact
+        w.restart()
+        append(w, *(act(w, n) for n in range(300, 530)))
+        let_seal(w)
+
+        one = seal.sealed_log(w.runtime, w.tenant, "2026")
+        assert list(one.leaves(0, 530)) == leaves(w)
+        assert faults(w) == (0, set())
+
+
+def test_an_object_that_is_no_gzip_is_refused_when_its_encoding_says_so() -> None:
+    with world(compact=True) as w:
+        w.connect()
+        append(w, act(w, 1))
+        let_seal(w)
+        name = next(key for key in objects(w) if "/batches/" in key)
+        s3 = w.engine.make_client("s3", "eu-central-1")
+        s3.put_object(Bucket=BUCKET, Key=name, Body=b"rubbish", ContentEncoding="gzip")
+
+        with pytest.raises(AuditBroken):
+            w.runtime.evidence.get(name)
+
+
+# Pieces
+
+
+def test_all_of_a_partition_is_sealed_when_it_holds_more_than_a_piece() -> None:
+    with world() as w:
+        w.connect()
+        owner = act(w, 1)
+        entries = [act(w, n) for n in range(4000)]
+        here = [e for e in entries if audit.partition_name(e["id"]) == audit.partition_name(owner["id"])]
+        append(w, *here, tell_too=False)
+        w.clock += timedelta(minutes=1)
+        most: list[int] = []
+        read = seal._PartitionReader.read
+
+        def counted(self: Any) -> Any:
+            found = read(self)
+            most.append(len(found))
+            return found
+
+        seal._PartitionReader.read = counted  # type: ignore[method-assign]
+        try:
+            left = seal.seal_log(w.runtime, w.tenant, "2026", [audit.partition_name(owner["id"])], batch_entries=64)
+        finally:
+            seal._PartitionReader.read = read  # type: ignore[method-assign]
+
+        assert left == []
+        assert len(here) > 400 and max(most) < 2 * 64
+        assert_whole(w)
+
+
+def test_partitions_are_left_when_the_time_is_over() -> None:
+    with world() as w:
+        w.connect()
+        append(w, *(act(w, n) for n in range(300)), tell_too=False)
+        w.clock += timedelta(minutes=1)
+        names = sorted({b for found in w.runtime.audit.take_touched().values() for b in found})
+        task = SealTask(w.tenant, "2026", tuple(names))
+
+        seal.work(w.runtime, task, until=w.runtime.monotonic() - 1)
+
+        assert of_log(w) == {}
+        everything(w)

@@ -68,6 +68,7 @@ class World:
 
     clock: datetime = START
     doubles: bool = False
+    compact: bool = False
     crash_at: int | None = None
     effects: list[str] = field(default_factory=list)
     counting: threading.Lock = field(default_factory=threading.Lock)
@@ -152,6 +153,7 @@ class World:
             cell="test", region=REGION, country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
             source_rate_per_s=10_000, account=self.engine.account, seal_seed=SEED,
             evidence_bucket=f"waybill-test-evidence-{self.engine.account}", hooks_url="https://cell.example",
+            evidence_compact=self.compact,
         )  # fmt: skip
         self.runtime = Runtime(
             settings,

@@ -12,6 +12,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from ...core import times
@@ -23,8 +24,7 @@ from ...core.log.selection import Query, Selection, event_of
 from ...core.verify import bundle
 from ...runtime import Runtime
 from ...store.exports import LIFE
-from ...store.log import READERS, SealedLog
-from ...threads import Threads
+from ...store.log import SealedLog
 from ..request import Request
 from ..sealing.proofs import current_log, newest
 from ..sealing.publish import opened
@@ -160,7 +160,7 @@ Done = tuple[Cursor, Mapping[str, Any]]
 def _look(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -> Done:
     """Note the events that entries of the next piece touch."""
     at, found = cursor.at, set[str]()
-    for leaves in _read(runtime.threads, _log(runtime, job), cursor.at, job.asked["size"]):
+    for leaves in _read(_log(runtime, job), cursor.at, job.asked["size"]):
         at += len(leaves)
         found |= {event for leaf in leaves if selection.matches(leaf) and (event := event_of(leaf))}
     looked = cursor.looked
@@ -187,7 +187,7 @@ def _collect(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -
         _proof, functools.cache(one.node(size)), note.parse_note(bundle_members.checkpoint(one, size)), signed
     )
     at, count, data, proved = cursor.at, cursor.count, bytearray(), list[bytes]()
-    for leaves in _read(runtime.threads, one, cursor.at, size):
+    for leaves in _read(one, cursor.at, size):
         if wanted is None:
             tree = tree.extended(map(merkle.leaf_hash, leaves))
         for index, leaf in enumerate(leaves, at):
@@ -240,23 +240,16 @@ def _log(runtime: Runtime, job: Job) -> SealedLog:
     return sealed_log(runtime, job.tenant, job.asked["log"])
 
 
-def _read(threads: Threads, one: SealedLog, start: int, size: int) -> Iterator[list[bytes]]:
+def _read(one: SealedLog, start: int, size: int) -> Iterator[list[bytes]]:
     """Yield the leaves of one piece, some tiles at a time; ``start`` is where a tile begins.
 
     Raises:
-        AuditBroken: an entry bundle is missing, or not full.
+        AuditBroken: a batch is missing, or not the one that its seal names.
     """
-    full = size // tiles.WIDTH
-    first = start // tiles.WIDTH
-    end = min(full, first + PIECE_TILES)
-    for group in range(first, end, GROUP_TILES):
-        numbers = range(group, min(group + GROUP_TILES, end))
-        bundles = list(threads.map(READERS, lambda n: tiles.unbundle(one.fixed(tiles.entries_path(n))), numbers))
-        if any(len(leaves) != tiles.WIDTH for leaves in bundles):
-            raise AuditBroken("an entry bundle is not full")
-        yield [leaf for leaves in bundles for leaf in leaves]
-    if end == full:
-        yield list(one.leaves(full * tiles.WIDTH, size))
+    end = min(size, start + PIECE_TILES * tiles.WIDTH)
+    leaves = one.leaves(start, end)
+    while some := list(islice(leaves, GROUP_TILES * tiles.WIDTH)):
+        yield some
 
 
 def _list(runtime: Runtime, job: Job, cursor: Cursor, _: Selection) -> Done:

@@ -88,7 +88,8 @@ def _publish_tiles(runtime: Runtime, one: SealedLog, made: Seal, leaves: Sequenc
     for tile in (tile for tile in full if tile.level == 0):
         start = tile.index * tiles.WIDTH - first
         entries = ahead[start : start + tiles.WIDTH]
-        objects.append((tiles.entries_path(tile.index), tiles.bundle(entries)))
+        if not runtime.settings.evidence_compact:  # the batches hold the entries
+            objects.append((tiles.entries_path(tile.index), tiles.bundle(entries)))
         objects.append((tile.path, b"".join(map(merkle.leaf_hash, entries))))
     for _ in runtime.threads.map(WRITERS, lambda each: runtime.evidence.put(one.prefix + each[0], each[1]), objects):
         pass

@@ -117,7 +117,8 @@ def seal_log(
             if number == 0:
                 break
             made, data = seal.integrate(last, rows[:number], horizon)  # 3
-            runtime.evidence.put(one.prefix + made.batch, data)  # 4
+            compact = runtime.settings.evidence_compact
+            runtime.evidence.put(one.prefix + made.batch, data, compressed=compact)  # 4
             if one.seals.insert(tenant, log, made):
                 publish(runtime, one, made)
                 count("entries_sealed", made.count)
