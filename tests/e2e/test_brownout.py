@@ -16,6 +16,7 @@ from chalicelib.flow.delivery import deliver
 from chalicelib.flow.jobs import replay, worker
 from chalicelib.flow.messages import FAULTS_MAX, RECEIVES_MAX
 from chalicelib.flow.routing import route
+from tests.support.counted import Crash
 from tests.support.promise import assert_promise, throttled
 from tests.support.replays import begin, finish, rejected
 from tests.support.world import World, world
@@ -114,6 +115,29 @@ def test_every_message_is_delivered_in_order_after_six_hours_of_brownout(
 
 def _down(service: str) -> Callable[[str], Exception | None]:
     return lambda name: throttled("Any") if name == service else None
+
+
+def test_nothing_is_lost_when_calls_hang_until_the_process_is_ended() -> None:
+    """A function that waits for its time limit says nothing: its messages come back when their visibility ends."""
+
+    def hang(service: str) -> Exception | None:
+        if service == "dynamodb":
+            raise Crash
+        return None
+
+    with world() as w:
+        w.connect()
+        for number in (1, 2):
+            w.post(number)
+        w.outage = hang
+        w.run(OUTAGE)
+        w.outage = lambda _: None
+        assert 2 * FAULTS_MAX < max(message.receives for message in w.inbox.messages) < RECEIVES_MAX / 2
+
+        w.run(timedelta(hours=1))
+
+        assert_promise(w, ["m1", "m2"])
+        assert w.dead_inbox.sent == 0
 
 
 def test_a_job_goes_on_when_its_tenant_s_key_could_not_be_had_for_six_hours() -> None:
