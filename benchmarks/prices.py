@@ -63,8 +63,6 @@ POLL_S = 20
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html (read 2026-11-22).
 """
-IDLE_METRICS = ("wakes", "tenants_erased")
-"""The metrics that pump and sweep count in every run."""
 PUMP_QUERIES = 8
 PUMP_RUN_S = 0.1
 PUMP_GB = 0.25
@@ -166,7 +164,6 @@ def idle_month() -> dict[str, float]:
     return {
         "kms_key_month": kinds.count("AWS::KMS::Key"),
         "alarm_month": kinds.count("AWS::CloudWatch::Alarm"),
-        "metric_month": len(IDLE_METRICS),
         "sqs_fifo_request": kinds.count("AWS::SQS::Queue") * POLLERS * MONTH_S / POLL_S,
         "lambda_request": minutes + MONTH_S / 3600,
         "lambda_gb_s_arm64": minutes * PUMP_RUN_S * PUMP_GB,

@@ -9,12 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 TABLE: Final = Path(__file__).with_name("alarms.toml")
-ROLLBACK: Final = ("HooksFaultsAlarm", "APIFaultsAlarm", "DeadLettersAlarm", "RouteErrorsAlarm", "DeliverErrorsAlarm")
-"""The alarms that a bad release sets off first, for a deployment that watches them.
-
-Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html (read 2026-11-30): a
-stack has at most five rollback triggers.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.observe import NAMESPACE
 from tests.support.cell_faults import FAULTS
 from tests.support.watched import ALARMS, RESOURCES, watched
 
@@ -62,6 +63,14 @@ def test_no_alarm_rings_when_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -
         assert cell.ringing() == set()
         assert len(cell.w.receiver.requests) == 3
         assert {point[1] for point in cell.cloudwatch.points} >= {"seal_lag_s", "entries_sealed", "Invocations"}
+
+
+def test_an_idle_cell_sends_no_metric_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each would be billed for the hours in which it is sent, and the price of an idle cell has none.
+    with watched(monkeypatch) as cell:
+        cell.run(61)
+
+        assert {point[:2] for point in cell.cloudwatch.points if point[0] == NAMESPACE} == set()
 
 
 def test_the_rule_matches_a_use_of_break_glass() -> None:

@@ -147,7 +147,7 @@ class Watched:
         try:
             with contextlib.redirect_stdout(output):
                 return (tripwire.handler if function == "tripwire" else getattr(app, function))(event, context)
-        except (Exception, Crash):  # noqa: BLE001  (the runtime of Lambda: whatever a function raises is an error)
+        except (Exception, Crash):  # noqa: BLE001  (the runtime of Lambda: each exception is an error)
             self.cloudwatch.add("AWS/Lambda", "Errors", 1, self.w.now_s, **dimensions)
             return None
         finally:

@@ -59,7 +59,8 @@ def handle(runtime: Runtime) -> int:
     runtime.seal_requests.send(merged)  # 4
     _each(runtime, runtime.seal_requests.remove, replaced)  # 5
     _each(runtime, runtime.seal_requests.give_back, back)
-    count("logs_due", len(due))
+    if due:
+        count("logs_due", len(due))
     return len(due)
 
 
