@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.core.tenant import rotation
+from chalicelib.core.tenant.records import Recipient
+from chalicelib.store import records
 from tests.support.api_cell import DIGEST, RECIPIENT, SOURCE, TENANT, Api, acts
 
 
@@ -62,7 +64,7 @@ def test_older_versions_of_a_recipient_are_kept_when_it_is_replaced(tenant: Api)
     assert replaced["granted_by"] == tenant.made["key"]
     table = tenant.runtime.config._table
     kept = table.get({"pk": tenant.made["tenant"], "sk": f"rcp#{made['id']}#v1"})
-    assert kept is not None and json.loads(kept["doc"])["granted"] is False
+    assert kept is not None and records.parse(Recipient, kept["doc"]).granted is False
     assert [r["version"] for r in tenant.get("/v1/recipients").json["data"]] == [2]
 
 

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from chalicelib.core import envelope as sealing
 from chalicelib.core.envelope import OVERHEAD_BYTES
 from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES
+from chalicelib.flow.messages import RECEIVES_MAX
 from chalicelib.store.evidence import EvidenceBucket
 from chalicelib.store.queues import OutgoingMessage, Queue
 from chalicelib.store.seal_requests import SealRequest, SealRequestQueue
@@ -168,7 +169,7 @@ def test_dead_letters_go_where_the_service_says_the_queue_is(home: Home) -> None
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
-    assert json.loads(found["RedrivePolicy"]) == {"deadLetterTargetArn": arn, "maxReceiveCount": 10}
+    assert json.loads(found["RedrivePolicy"]) == {"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX}
     assert (found["FifoQueue"], found["VisibilityTimeout"]) == ("true", "360")
 
 

@@ -80,7 +80,7 @@ def check_work(kind: str, name: str, large: dict[str, Any], small: dict[str, Any
     growth = GROWTH / TIMES * size / part
     half, unit = cpu(less), UNIT
     if cost >= min(YARDSTICKS * size * unit, growth * half):  # perhaps another process was in the way
-        cost, half, unit = min(cpu(work) for _ in range(3)), min(cpu(less) for _ in range(3)), yardstick()
+        cost, half, unit = min(cpu(work) for _ in range(9)), min(cpu(less) for _ in range(9)), yardstick()
     assert cost < YARDSTICKS * size * unit, (name, cost / unit)
     assert cost < growth * half or cost < unit, (name, cost / half)
     if cost > unit * size / TIMES:
