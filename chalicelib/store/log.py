@@ -123,6 +123,27 @@ class SealedLog:
                 break
         return found
 
+    def counts(self, stored: Mapping[str, int], since: str) -> dict[str, int]:
+        """Return how many entries of some partitions the seals count, reading seals until all that are stored are counted.
+
+        Args:
+            stored: how many entries each partition holds.
+            since: skip seals whose entries are all from before this time.
+        """
+        found, missing = dict.fromkeys(stored, 0), {name for name, number in stored.items() if number}
+        last = self.last()
+        if last is None:
+            return found
+        for one in self.seals.after(self.tenant, self.log, self._first_that_may_hold(since, last)):
+            for name, number in one.partitions:
+                if name in found:
+                    found[name] += number
+                    if found[name] >= stored[name]:
+                        missing.discard(name)
+            if not missing:
+                break
+        return found
+
     def _first_that_may_hold(self, at: str, last: Seal) -> int:
         """Find where the first seal begins whose horizon is not before a time; horizons only grow."""
         low, high = 0, last.first

@@ -91,6 +91,42 @@ class SealTask:
             return None
 
 
+@dataclass(frozen=True)
+class ReconcileTask:
+    """A day of a log, since 1970, whose entries are compared with the seals.
+
+    ``limit`` is the time before which they should be sealed. ``after`` is the last partition that is done, and ``rounds`` how
+    often the task was handed on.
+    """
+
+    tenant: str
+    log: str
+    day: int
+    limit: datetime
+    after: str = ""
+    rounds: int = 0
+
+    def message(self, unique: str) -> OutgoingMessage:
+        """Write the task. It has a group of its own, since it only reads the log. ``unique`` is as in ``SealTask``."""
+        values = {
+            "v": 1, "tenant": self.tenant, "log": self.log, "day": self.day, "limit": times.millis(self.limit),
+            "after": self.after, "rounds": self.rounds,
+        }  # fmt: skip
+        group = f"{self.tenant}/{self.log}/{self.day}"
+        return OutgoingMessage(json.dumps(values, separators=(",", ":")), group, unique)
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any] | None) -> ReconcileTask | None:
+        """Read a task; None for another message."""
+        try:
+            values = document or {}
+            limit = times.from_millis(int(values["limit"]))
+            place = (str(values["after"]), int(values["rounds"]))
+            return ReconcileTask(str(values["tenant"]), str(values["log"]), int(values["day"]), limit, *place)
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
 class SealRequestQueue(NamedQueue):
     """The cell's queue of seal requests."""
 

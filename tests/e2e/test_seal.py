@@ -12,6 +12,7 @@ from chalicelib.channels.base import Inbound
 from chalicelib.core.errors import AuditBroken
 from chalicelib.core.log import audit
 from chalicelib.flow.sealing import seal
+from chalicelib.flow.sealing.publish import sealed_log
 from chalicelib.store.seal_requests import SealTask
 from tests.support.logs import (
     BUCKET,
@@ -292,7 +293,7 @@ def test_a_log_is_whole_when_its_evidence_is_of_both_forms(compact: bool) -> Non
         append(w, *(act(w, n) for n in range(300, 530)))
         let_seal(w)
 
-        one = seal.sealed_log(w.runtime, w.tenant, "2026")
+        one = sealed_log(w.runtime, w.tenant, "2026")
         assert list(one.leaves(0, 530)) == leaves(w)
         assert faults(w) == (0, set())
 

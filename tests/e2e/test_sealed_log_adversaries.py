@@ -18,7 +18,7 @@ from chalicelib.core.log import leaf, merkle, note, seal, tiles
 from chalicelib.core.log.seal import EntryRow
 from chalicelib.core.verify.stages import VerifierInput, verify
 from chalicelib.flow.sealing import seal as sealer
-from chalicelib.flow.sealing.publish import publish
+from chalicelib.flow.sealing.publish import publish, sealed_log
 from chalicelib.store import signer
 from tests.support.intruder import TABLE, Intruder, more, sealed_cell
 from tests.support.logs import (
@@ -95,9 +95,9 @@ def test_the_sealer_refuses_when_it_is_fed_another_prefix() -> None:
             assert w.runtime.seals.insert(w.tenant, "2026", one)
 
         with pytest.raises(AuditBroken):
-            publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), next_one)
+            publish(w.runtime, sealed_log(w.runtime, w.tenant, "2026"), next_one)
         with pytest.raises(AuditBroken):
-            publish(w.runtime, sealer.sealed_log(w.runtime, w.tenant, "2026"), forged)
+            publish(w.runtime, sealed_log(w.runtime, w.tenant, "2026"), forged)
         more(w)
 
         assert w.signed[told:] == []
@@ -116,7 +116,7 @@ def test_the_cell_and_the_auditor_notice_when_a_batch_is_replaced(place: int) ->
         intruder.replace(one.batch, forged)
 
         with pytest.raises(AuditBroken):
-            list(sealer.sealed_log(w.runtime, w.tenant, "2026").leaves(0, 6))
+            list(sealed_log(w.runtime, w.tenant, "2026").leaves(0, 6))
 
         code, found = faults(w)
         assert code == 1 and "root" in found

@@ -15,8 +15,7 @@ from chalicelib.core.log.note import parse_vkey
 from chalicelib.core.verify import bundle
 from chalicelib.core.verify.stages import Report, VerifierInput, verify
 from chalicelib.flow.jobs import worker
-from chalicelib.flow.sealing import seal as sealing
-from chalicelib.flow.sealing.publish import publish
+from chalicelib.flow.sealing.publish import publish, sealed_log
 from tests.support.api_cell import Api
 from tests.support.sealing import seal_due
 
@@ -59,7 +58,7 @@ def acts(tenant: str, at: datetime, first: int, end: int) -> Iterator[Entry]:
 
 def seal_at_once(api: Api, entries: Iterator[Entry], at_once: int = 50_000) -> None:
     """Seal entries of the current log, so many at once."""
-    one = sealing.sealed_log(api.runtime, api.made["tenant"], f"{api.clock.at.year:04d}")
+    one = sealed_log(api.runtime, api.made["tenant"], f"{api.clock.at.year:04d}")
     rows: list[seal.EntryRow] = [seal.EntryRow(entry["at"], entry["id"], leaf.canonical(entry)) for entry in entries]
     for start in range(0, len(rows), at_once):
         horizon = max(times.parse(row.at) for row in rows) + timedelta(seconds=1)

@@ -27,8 +27,7 @@ from ...store.exports import LIFE
 from ...store.log import SealedLog
 from ..request import Request
 from ..sealing.proofs import current_log, newest
-from ..sealing.publish import opened
-from ..sealing.seal import sealed_log
+from ..sealing.publish import opened, sealed_log
 from . import bundle_members, requests
 from .bundle_members import PART_BYTES, entries_part, grounds_part, proofs_part
 

@@ -7,13 +7,14 @@ is not → 5 remove what 3 and 4 replaced. A death between 3 and 5 repeats reque
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ...core.errors import NotFound
 from ...observe import count, error, measure
 from ...runtime import Runtime
 from ...store.queues import ENTRIES_A_CALL, OutgoingMessage
 from ...store.seal_requests import PARTITIONS_A_REQUEST, ReceivedSealRequest, SealRequest, SealTask
+from .reconcile import interval
 from .seal import LAG
 
 ENTRIES = 256
@@ -62,11 +63,6 @@ def handle(runtime: Runtime) -> int:
     if due:
         count("logs_due", len(due))
     return len(due)
-
-
-def interval(runtime: Runtime, minutes: int | None) -> timedelta:
-    """Return how long an entry waits at most, where its tenant says so many minutes or nothing."""
-    return timedelta(minutes=minutes) if minutes is not None else timedelta(seconds=runtime.settings.seal_s)
 
 
 def _received(runtime: Runtime) -> list[ReceivedSealRequest]:

@@ -14,8 +14,7 @@ from ...runtime import Runtime
 from ...store.log import SealedLog
 from ..pagination import ListItem
 from ..request import Request
-from .publish import NOTE_TYPE, opened
-from .seal import sealed_log
+from .publish import NOTE_TYPE, opened, sealed_log
 
 UNPUBLISHED = 8
 """How many of the newest seals may not be published yet, because a sealer died or is at it."""

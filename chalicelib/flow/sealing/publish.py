@@ -18,6 +18,11 @@ WRITERS = 16
 """So many objects are written at once."""
 
 
+def sealed_log(runtime: Runtime, tenant: str, log: str) -> SealedLog:
+    """Return a tenant's log."""
+    return SealedLog(runtime.seals, runtime.evidence, tenant, log, runtime.threads)
+
+
 def publish(runtime: Runtime, one: SealedLog, made: Seal) -> None:
     """Publish a seal: 5 check it, 6 the law its decisions rest on and newly full tiles, 7 the signed checkpoint, 8 ``checkpoint``.
 

@@ -24,9 +24,10 @@ from ...observe import about_each, count, error, measure
 from ...runtime import Runtime
 from ...store.log import SealedLog
 from ...store.queues import Refused
-from ...store.seal_requests import SealRequest, SealTask
+from ...store.seal_requests import ReconcileTask, SealRequest, SealTask
 from ..messages import QueueMessage
-from .publish import publish
+from .publish import publish, sealed_log
+from .reconcile import proceed
 
 LAG = timedelta(seconds=5)
 """Younger entries are left for the next seal: another writer's clock may be a little behind."""
@@ -44,6 +45,12 @@ def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
     back: list[str] = []
     until = runtime.monotonic() + UNTIL_S
     for message in about_each(messages):
+        reconciling = ReconcileTask.from_document(message.body)
+        if reconciling is not None:
+            if not _reconciled(runtime, reconciling, until):
+                _retry_later(runtime, message)
+                back.append(message.id)
+            continue
         task = SealTask.from_document(message.body)
         if task is None:
             continue
@@ -57,6 +64,16 @@ def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
             _retry_later(runtime, message)
             back.append(message.id)
     return back
+
+
+def _reconciled(runtime: Runtime, task: ReconcileTask, until: float) -> bool:
+    try:
+        proceed(runtime, task, until)
+    except Exception as fault:  # noqa: BLE001  (its task comes back)
+        error("reconciliation_failed", fault, tenant=task.tenant)
+        count("audit_broken" if isinstance(fault, AuditBroken) else "reconciliations_failed")
+        return False
+    return True
 
 
 def _retry_later(runtime: Runtime, message: QueueMessage) -> None:
@@ -132,11 +149,6 @@ def seal_log(
             rows = [row for row in rows if row.id not in known]
         carried = rows
     return sorted(left | {name for name, _ in reader.waiting})
-
-
-def sealed_log(runtime: Runtime, tenant: str, log: str) -> SealedLog:
-    """Return a tenant's log."""
-    return SealedLog(runtime.seals, runtime.evidence, tenant, log, runtime.threads)
 
 
 def _published(runtime: Runtime, one: SealedLog) -> Seal | None:
