@@ -13,6 +13,7 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.flow.ask import read
 from chalicelib.flow.retention import erase, sweep
 from chalicelib.flow.retention import people as people_flow
+from chalicelib.flow.routing import route
 from chalicelib.store.person_ends import SLOT
 from tests.support import deaths
 from tests.support.counted import Crash
@@ -298,6 +299,40 @@ def test_who_writes_at_any_step_of_a_sweep_loses_nothing(doubted: bool) -> None:
     assert effects > 4
     for at in range(1, effects + 1):
         _written_meanwhile(at, doubted)
+
+
+def _swept_meanwhile(at: int | None) -> int:
+    """Sweep at an effect of routing a message of a person who is due. Return how many effects there were."""
+    with world() as cell:
+        sweep.handle(cell.runtime)
+        cell.connect(days=2)
+        cell.post(1)
+        cell.settle()
+        cell.clock = START + 3 * DAY
+        cell.post(2)
+        seen = 0
+
+        def meanwhile(_: str) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == at:
+                sweep.handle(cell.runtime)
+
+        cell.failing = meanwhile
+        cell.inbox.run(route.handle)
+        cell.failing = lambda _: None
+        cell.run(HOUR / 6)
+        entry = decided(cell)[-1]
+        assert subject(entry) in people(cell)
+        assert read.content(asked(cell), entry["event"])["message"]["text"] == "m2"
+        return seen
+
+
+def test_a_sweep_at_any_step_of_routing_takes_no_key_in_use() -> None:
+    effects = _swept_meanwhile(None)
+    assert effects > 4
+    for at in range(1, effects + 1):
+        _swept_meanwhile(at)
 
 
 # Deaths
