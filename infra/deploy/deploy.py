@@ -1,4 +1,4 @@
-"""Deploy a stage: ``python -m infra.deploy STAGE [--plan | --guardrails]``.
+"""Deploy a stage: ``python -m infra.deploy STAGE [--plan | --at-once | --guardrails]``.
 
 The numbers stand in the code:
 
@@ -32,9 +32,10 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from . import alarms
 from .locks import PARAMETER, TableLocks, creatable, locks, loses, same, tables
 from .package import BadPackage, Package, package
+from .rolling import CONFIGURATION, WATCHED, configuration, rolling
 from .template import Document, UnknownStage, cell_of, guardrails
 
-STACK_LIMIT_S: Final = 1800
+STACK_LIMIT_S: Final = 3600
 _NOT_EMULATED: Final = ("AWS::Logs::QueryDefinition", "AWS::CloudWatch::Dashboard")
 _ENDED_WELL: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 OPERATOR: Final = {
@@ -47,12 +48,8 @@ OPTIONAL: Final = {
     "BreakGlassPermissionSet": "WAYBILL_BREAK_GLASS_PERMISSION_SET",
 }
 """Parameters that may stay empty."""
-ROLLBACK_ON: Final = ("HooksFaultsAlarm", "APIFaultsAlarm", "DeadLettersAlarm", "AuditBrokenAlarm", "SealsFailedAlarm")
-"""The alarms that undo an update while it runs and for ``WATCH_MINUTES`` after it. CloudFormation takes five.
-
-Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackConfiguration.html (read 2026-11-30)
-"""
 WATCH_MINUTES: Final = 10
+"""How long the alarms can undo an update after its last step."""
 _NOTHING_TO_DO: Final = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -72,18 +69,21 @@ class Deployed:
 class Deployment:
     """One stage's way into an account.
 
-    ``endpoint`` is an emulator's address, or None for AWS. ``say`` takes each line of progress.
+    ``endpoint`` is an emulator's address, or None for AWS. ``say`` takes each line of progress. ``at_once`` moves all calls to
+    the new versions at once, and no alarm undoes the update: the way to mend a cell whose alarms ring.
     """
 
     made: Package
     operator_key_sha256: str
     say: Callable[[str], None]
     endpoint: str | None = None
+    at_once: bool = False
     operator_domain: str = ""
     operator: Mapping[str, str] = field(default_factory=dict)
     """Who runs the cell: values by parameter, of ``OPERATOR`` and ``OPTIONAL``."""
 
     def __post_init__(self) -> None:
+        self.shift = not self.at_once and self.endpoint is None  # the emulator has no CodeDeploy
         self.stack = f"waybill-{self.made.cell.name}"
         session: Any = boto3.session.Session(region_name=self.made.cell.region)
         config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10)
@@ -129,7 +129,9 @@ class Deployment:
         text = self.made.template.read_text("utf-8").replace(
             '"./deployment.zip"', json.dumps(f"s3://{bucket}/{archive_key}")
         )
-        document = creatable(json.loads(text))
+        given = {"OperatorKeySha256": self.operator_key_sha256, "OperatorDomain": self.operator_domain, **self.operator}
+        told = configuration(self._told(), given)
+        document = creatable(rolling(json.loads(text), shift=self.shift, configuration=told))
         if self.endpoint is not None:
             document = emulated(document)
         template = json.dumps(document, separators=(",", ":")).encode()
@@ -140,6 +142,14 @@ class Deployment:
         if self.endpoint is not None:
             return f"{self.endpoint}/{bucket}/{template_key}"
         return f"https://{bucket}.s3.{self.made.cell.region}.amazonaws.com/{template_key}"
+
+    def _told(self) -> str | None:
+        """Return what the stack tells of its parameters' values; None where it tells nothing yet."""
+        if self._status() in (None, "REVIEW_IN_PROGRESS"):
+            return None
+        stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
+        outputs = {o["OutputKey"]: str(o["OutputValue"]) for o in stack.get("Outputs", [])}
+        return outputs.get(CONFIGURATION)
 
     def _bucket(self, bucket: str) -> None:
         try:
@@ -231,9 +241,9 @@ class Deployment:
 
     def _rollback(self) -> Document:
         """Return the alarms that undo an update. An alarm that the stack does not have yet cannot be named."""
-        if self.endpoint is not None:
+        if not self.shift:
             return {}
-        names = [f"waybill-{self.made.cell.name}-{alarms.table()[alarm].name}" for alarm in ROLLBACK_ON]
+        names = [f"waybill-{self.made.cell.name}-{alarms.table()[alarm].name}" for alarm in WATCHED]
         found = self.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
         triggers = [{"Arn": alarm["AlarmArn"], "Type": "AWS::CloudWatch::Alarm"} for alarm in found]
         return {"RollbackConfiguration": {"RollbackTriggers": triggers, "MonitoringTimeInMinutes": WATCH_MINUTES}}
@@ -347,6 +357,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description="Deploy a stage to AWS.")
     parser.add_argument("stage")
     parser.add_argument("--plan", action="store_true", help="show the changes and stop")
+    parser.add_argument("--at-once", action="store_true", help="move all calls at once, even while alarms ring")
     parser.add_argument("--guardrails", action="store_true", help="print the account's service control policy and stop")
     arguments = parser.parse_args()
 
@@ -364,6 +375,7 @@ def main() -> int:
                 made,
                 os.environ.get("WAYBILL_OPERATOR_KEY_SHA256", ""),
                 say,
+                at_once=arguments.at_once,
                 operator_domain=os.environ.get("WAYBILL_OPERATOR_DOMAIN", ""),
                 operator={key: os.environ.get(name, "") for key, name in {**OPERATOR, **OPTIONAL}.items()},
             )

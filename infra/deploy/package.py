@@ -24,6 +24,7 @@ from typing import Final
 from . import sbom
 from .inspection import archive_faults, template_faults
 from .locks import COMPLIANCE, creatable, evidence_lock
+from .rolling import rolling
 from .template import (
     ROOT,
     RUNTIME,
@@ -238,7 +239,7 @@ def check() -> list[str]:
                 faults += [f"{stage}: {line}" for line in fault.faults]
                 continue
             config = cfnlint.ManualArgs(regions=[made.cell.region])
-            deployed = json.dumps(creatable(json.loads(made.template.read_text("utf-8"))))
+            deployed = json.dumps(creatable(rolling(json.loads(made.template.read_text("utf-8")), shift=True)))
             matches = cfnlint.lint(deployed, config=config)
             faults += [f"{stage}: {match.rule.id} {match.message}" for match in matches]
     return faults

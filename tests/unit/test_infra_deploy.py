@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.deploy import alarms, deploy, emulator, locks, package, rehearse, template
+from infra.deploy import alarms, deploy, emulator, locks, package, rehearse, rolling, template
 
 APP = template.ROOT / "tests" / "fixtures" / "infra"
 
@@ -177,8 +177,8 @@ def test_an_update_is_undone_by_the_alarms_that_the_stack_has(tmp_path: Path) ->
     deployment(tmp_path, stack)._change_set("https://packages.example/template.json", locked=True)
 
     arns = [trigger["Arn"].rsplit(":", 1)[1] for trigger in stack.rollback["RollbackTriggers"]]
-    assert arns == [f"waybill-eu1-{alarms.table()[name].name}" for name in deploy.ROLLBACK_ON[1:]]
-    assert len(deploy.ROLLBACK_ON) <= 5
+    assert arns == [f"waybill-eu1-{alarms.table()[name].name}" for name in rolling.WATCHED[1:]]
+    assert len(rolling.WATCHED) <= 5
     assert stack.rollback["MonitoringTimeInMinutes"] == deploy.WATCH_MINUTES
 
 
