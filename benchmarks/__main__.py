@@ -12,7 +12,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import calls, channels, coldstart, cpu, decisions, expiry, hot, leaf, matching, prices, sealing, sealing_scale
+from . import (
+    calls,
+    channels,
+    coldstart,
+    counters,
+    cpu,
+    decisions,
+    expiry,
+    hot,
+    leaf,
+    matching,
+    prices,
+    sealing,
+    sealing_scale,
+)
 from .results import Result, from_document, table
 
 OUT = Path(__file__).with_name("out.json")
@@ -44,6 +58,7 @@ GROUPS: dict[str, Callable[[bool], list[Result]]] = {
     "sealing at scale": lambda quick: _silent(sealing_scale.run, quick),
     "hot": hot.run,
     "expiry": expiry.run,
+    "counters": counters.run,
     "channels": channels.run,
     "decisions": decisions.run,
     "prices": lambda quick: prices.run(*_counts()),
