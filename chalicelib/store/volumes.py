@@ -19,8 +19,8 @@ counted twice. A crash after 3 leaves people in ``open``. Their own event marks 
 finds more than ``OPEN_MAX`` of them does.
 
 A counter that ``CONFLICTS_MAX`` writes in a row have failed at gets shards: its ``version`` begins at ``SHARDED_FROM`` from
-then on, which a release without shards keeps. Everyone in ``open`` is marked before. From then on a person is counted in
-the shard of their row's name, and the count is the sum. So a counter with few writers is one row, and one read. While a
+then on, which a release without shards keeps. From then on a person is counted in the shard of their row's name, and the
+count is the sum. Each writer reads the first row too, since its ``open`` may still hold people of every shard. So a counter with few writers is one row, and one read. While a
 release without shards runs beside this one, a person may be counted twice: the count is never too low.
 """
 
@@ -91,6 +91,13 @@ class _CountChange:
     before: Counts
     after: Counts
     fresh: People
+
+
+def _outcome(call: Callable[[], _CountChange]) -> _CountChange | Unavailable:
+    try:
+        return call()
+    except Unavailable as fault:
+        return fault
 
 
 def _in_turn(calls: list[Callable[[], Result]]) -> list[Result]:
@@ -233,19 +240,23 @@ class VolumeStore:
     def _count_some(self, place: CounterKey, people: People, tell: Tell) -> Counts:
         if place not in self._sharded:
             try:
-                one = self._add(place, 0, people, None, tell)
-                self._close(place, one.before, one.after, one.fresh, tell, self._at_once)
-                return one.after
+                only = self._add(place, 0, people, None, tell)
+                self._close(place, only.before, only.after, only.fresh, tell, self._at_once)
+                return only.after
             except _ShardedError:
                 self._sharded.add(place)
         before = self._bound(place)
         shards: dict[int, dict[str, frozenset[str]]] = {}
         for pk, names in people.items():
             shards.setdefault(zlib.crc32(pk.encode()) % SHARDS, {})[pk] = names
-        added = self._at_once([partial(self._add, place, shard, some, before, tell) for shard, some in shards.items()])
-        after = self.get([place])[place]
-        fresh = {pk: names for one in added for pk, names in one.fresh.items()}
+        calls = [partial(self._add, place, shard, some, before, tell) for shard, some in shards.items()]
+        outcomes = self._at_once([partial(_outcome, call) for call in calls])
+        after = self.get([place]).get(place) or before
+        fresh = {pk: names for one in outcomes if isinstance(one, _CountChange) for pk, names in one.fresh.items()}
         self._close(place, before, after, fresh, tell, self._at_once)
+        for one in outcomes:  # those who were counted carry their marks by now: no other writer has to mark them
+            if isinstance(one, Unavailable):
+                raise one
         return after
 
     def _at_once(self, calls: list[Callable[[], Result]]) -> list[Result]:
@@ -270,36 +281,45 @@ class VolumeStore:
             _ShardedError: the counter has shards and ``whole`` is None.
         """
         for attempt in range(TRIES):
-            row = self.table.get(self.key(place, shard)[1])  # 1
+            row, first = self._read(place, shard)  # 1
             if whole is None and row is not None and row["version"] >= SHARDED_FROM:
                 raise _ShardedError
-            opened = opened_in(place, row)
+            opened, moved = opened_in(place, row), opened_in(place, first)
             marked = self._marked({*people, *opened}, place)  # 2
             counts = counts_of(place.law, row or {})
             left = {pk: names for pk, names in opened.items() if pk in marked and not names <= marked[pk]}
-            shards = whole is None and attempt >= CONFLICTS_MAX
-            closing = left if shards or len(left) > OPEN_MAX else {pk: left[pk] for pk in left if pk in people}
-            if closing:
-                after = counts if whole is None else self.get([place])[place]
-                self._close(place, before_opened(row, counts, opened), after, closing, tell)
-            if shards and row is not None:
-                if self._write(place, shard, row, counts, {}, counts, SHARDED_FROM):
+            before = before_opened(row, counts, opened)
+            if whole is None and attempt >= CONFLICTS_MAX and row is not None:
+                if self._write(place, shard, row, counts, left, before, SHARDED_FROM):
                     raise _ShardedError
                 continue
-            done = {pk: marked.get(pk, frozenset()) | opened.get(pk, frozenset()) for pk in people}
+            closing = left if len(left) > OPEN_MAX else {pk: left[pk] for pk in left if pk in people}
+            theirs = {pk: moved[pk] for pk in people if pk in moved and not moved[pk] <= marked.get(pk, frozenset())}
+            if closing or theirs:
+                after = counts if whole is None else self.get([place])[place]
+                self._close(place, before, after, closing, tell)
+                self._close(place, before_opened(first, counts_of(place.law, first or {}), moved), after, theirs, tell)
+            none = frozenset[str]()
+            done = {pk: marked.get(pk, none) | opened.get(pk, none) | moved.get(pk, none) for pk in people}
             fresh = {pk: names - done[pk] for pk, names in people.items() if names - done[pk]}
             if not fresh:
                 return _CountChange(counts, counts, {})
-            after = {name: number + times_counted(name, fresh) for name, number in counts.items()}
+            total = {name: number + times_counted(name, fresh) for name, number in counts.items()}
             carried = {pk: names for pk, names in left.items() if pk not in closing}
-            before = whole or counts
+            low = whole or counts
             if carried:
-                stored = before_opened(row, counts, opened)
-                before = {name: min(number, stored[name]) for name, number in before.items()}
-            if self._write(place, shard, row, after, {**carried, **fresh}, before):  # 3
-                return _CountChange(counts, after, fresh)
+                low = {name: min(number, before[name]) for name, number in low.items()}
+            if self._write(place, shard, row, total, {**carried, **fresh}, low):  # 3
+                return _CountChange(counts, total, fresh)
             self._sleep(0.02 * 2 ** min(attempt, 5) * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
         raise Unavailable("other writers were always faster at a counter of people; try again")
+
+    def _read(self, place: CounterKey, shard: int) -> tuple[Item | None, Item | None]:
+        """Return a shard's row, and the counter's first row if that is another one: people in its ``open`` are counted."""
+        if not shard:
+            return self.table.get(self.key(place)[1]), None
+        rows = {row["pk"]: row for row in self._rows([self.key(place, shard), self.key(place)])}
+        return rows.get(self.key(place, shard)[1]["pk"]), rows.get(self.key(place)[1]["pk"])
 
     def _write(
         self,

@@ -50,8 +50,8 @@ def test_an_index_is_written_where_a_row_enters_changes_or_leaves() -> None:
 
 @pytest.mark.parametrize("batch", [1, 10])
 def test_a_counter_takes_many_new_people_from_many_processes_and_no_batch_comes_back(batch: int) -> None:
-    """A tenth of the people and half of the processes: one row alone takes half of the budget and turns batches away."""
-    per_s, back = counters.rate(batch, counters.PEOPLE // 10, counters.PROCESSES // 2)
+    """Of a tenth of the people. One row alone takes a quarter of the budget and turns batches away."""
+    per_s, back = counters.rate(batch, counters.PEOPLE // 10)
 
     assert back == 0
     assert per_s > counters.BUDGET_PER_S / 2
