@@ -307,6 +307,14 @@ def expiry_is_late(c: Watched) -> None:
     c.run(240, "sweep", every_s=600)
 
 
+@fault("hold-walks-failed")
+def the_events_of_a_hold_cannot_be_walked(c: Watched) -> None:
+    c.w.runtime.hold_walks.begin(c.w.tenant, "hld_" + "0" * 26, "secure", c.w.clock)
+    c.broken(c.w.runtime.legal_holds, "get")
+    c.broken(c.w.runtime.jobs, "events")
+    c.run(15, "jobs")
+
+
 # AWS
 
 

@@ -105,7 +105,7 @@ def _shard(runtime: Runtime, run: Run, slot: datetime, shard: int) -> bool:
                 return False
             done = _tried(runtime, run, slot, ways) and done
     except Exception as fault:  # noqa: BLE001  (one shard's fault is not another's)
-        return _failed(fault)
+        return _failed(fault, slot, shard=shard)
     return done
 
 
@@ -113,12 +113,12 @@ def _tried(runtime: Runtime, run: Run, slot: datetime, ways: list[str]) -> bool:
     try:
         _look(runtime, run, slot, ways)
     except Exception as fault:  # noqa: BLE001  (some people's fault is not the others')
-        return _failed(fault)
+        return _failed(fault, slot, people=len(ways))
     return True
 
 
-def _failed(fault: Exception) -> bool:
-    error("expiry_failed", fault)
+def _failed(fault: Exception, slot: datetime, **where: int) -> bool:
+    error("expiry_failed", fault, slot=times.text(slot), **where)
     count("expiry_failed")
     return False
 
