@@ -85,7 +85,7 @@ def test_every_message_is_delivered_in_order_after_six_hours_of_brownout(
                     if writes and step % 6 == 0:
                         chat.write()
                     chat.post()
-                w.run(STEP)
+                w.run(STEP, every=timedelta(minutes=5))
                 w.seal()
 
         pass_time(2 * STEP, writes=True)
