@@ -235,7 +235,7 @@ class Deployment:
         if lost:
             raise DeployFault(
                 f"refused: this would replace or remove {', '.join(lost)}. A closed year's table, or a key, goes by hand "
-                "through the break-glass role (docs/deploy.md, What a deployment never does)"
+                "through the break-glass role (docs/deploy.md, Break-glass)"
             )
         return True
 
