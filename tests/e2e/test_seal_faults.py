@@ -58,7 +58,7 @@ def append_safely(w: World, first: int, end: int) -> None:
 
 def _steps(w: World) -> list[int]:
     """The effects of sealing, by number. Dying after one is dying before the next."""
-    names = ("before PutObject", "before Sign", "seal-requests.")
+    names = ("before PutObject", "before Sign", "seal-requests.", "sealing.")
     at = {n for n, name in enumerate(w.effects, 1) if name.startswith(names)}
     # The seal's own row is the PutItem after the batch.
     for n, name in enumerate(w.effects, 1):
