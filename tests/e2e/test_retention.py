@@ -256,6 +256,30 @@ def _failing(*_: Any) -> None:
     raise Unavailable("down")
 
 
+def test_the_fault_of_one_tenant_keeps_no_other_from_its_end(cell: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep.handle(cell.runtime)
+    tenants = []
+    for _ in range(2):
+        cell.connect(days=2)
+        tenants.append(cell.tenant)
+        for chat in range(40):
+            cell.post(chat + 1, chat=chat)
+        cell.settle()
+    real = cell.runtime.person_ends.people
+
+    def some(ways: list[str]) -> Any:
+        if any(way.startswith(tenants[0]) for way in ways):
+            raise Unavailable("down")
+        return real(ways)
+
+    monkeypatch.setattr(cell.runtime.person_ends, "people", some)
+    cell.clock = START + 3 * DAY
+    sweep.handle(cell.runtime)
+
+    left = {row["pk"]["S"].partition("#")[0] for row in cell.rows("people") if "look_at" in row}
+    assert left == {tenants[0]}
+
+
 # Others that write meanwhile
 
 

@@ -14,7 +14,7 @@ IN_CONTEXT: Mapping[str, str] = {
     "flow.hooks.receive:_handle": "handle names the source, and this function its tenant",
     "flow.sealing.seal:_retry_later": "its caller goes through messages in turn",
     "flow.messages:wait_after": "its callers go through messages in turn",
-    "flow.retention.people:_failed": "people of many tenants are looked at together; the line names their slot",
+    "flow.retention.people:_shard": "an index lists people of all tenants; the line names its slot",
     "flow.seal_requests:notify_sealer_or_log": "the API names the tenant, hooks the source, jobs have their own line",
 }
 """Functions that log inside a block of their callers: how it gets its ids."""

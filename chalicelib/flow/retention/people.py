@@ -105,22 +105,25 @@ def _shard(runtime: Runtime, run: Run, slot: datetime, shard: int) -> bool:
                 return False
             done = _tried(runtime, run, slot, ways) and done
     except Exception as fault:  # noqa: BLE001  (one shard's fault is not another's)
-        return _failed(fault, slot, shard=shard)
+        error("people_not_listed", fault, slot=times.text(slot), shard=shard)
+        count("expiry_failed")
+        return False
     return done
 
 
 def _tried(runtime: Runtime, run: Run, slot: datetime, ways: list[str]) -> bool:
+    """Look at people, after a fault tenant by tenant. Return whether all of them were looked at."""
     try:
         _look(runtime, run, slot, ways)
-    except Exception as fault:  # noqa: BLE001  (some people's fault is not the others')
-        return _failed(fault, slot, people=len(ways))
+    except Exception as fault:  # noqa: BLE001  (one tenant's fault is not another's)
+        tenants = dict.fromkeys(way.partition("#")[0] for way in ways)
+        if len(tenants) > 1:
+            done = [_tried(runtime, run, slot, [way for way in ways if way.startswith(f"{t}#")]) for t in tenants]
+            return all(done)
+        error("expiry_failed", fault, tenant=next(iter(tenants)), slot=times.text(slot), people=len(ways))
+        count("expiry_failed")
+        return False
     return True
-
-
-def _failed(fault: Exception, slot: datetime, **where: int) -> bool:
-    error("expiry_failed", fault, slot=times.text(slot), **where)
-    count("expiry_failed")
-    return False
 
 
 def _look(runtime: Runtime, run: Run, slot: datetime, ways: list[str]) -> None:
