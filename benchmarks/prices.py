@@ -132,7 +132,7 @@ def compact_bytes() -> float:
     found = []
     for number in map(str, range(SEALED_EVENTS)):
         event, person = ids.derived("evt", number), str(int(number) % 500)
-        decision = leaves.decided()
+        decision = dict(leaves.decided())
         decision["event"], decision["receipt"] = (
             event,
             {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import calls, coldstart, prices, units, warm
+from benchmarks import calls, coldstart, prices, sealing_scale, units, warm
 from benchmarks.results import Result, from_document, table
 from simulation import memory
 
@@ -217,3 +217,13 @@ def test_answered_as_a_function_does_when_one_is_spawned(tmp_path: Path) -> None
 
     assert answer == {"seen": 4}
     assert took_ms > 0
+
+
+def test_all_is_sealed_when_a_minute_is_simulated() -> None:
+    rate, collected_s = sealing_scale.one_log(batch=10, entries=600)
+
+    assert rate > 0 < collected_s
+
+
+def test_every_tenant_is_sealed_when_many_are_due() -> None:
+    assert sealing_scale.tenants(6) > 0
