@@ -35,7 +35,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from ..core.errors import Unavailable
 from ..threads import Result, Threads
@@ -104,11 +103,8 @@ def _in_turn(calls: list[Callable[[], Result]]) -> list[Result]:
     return [call() for call in calls]
 
 
-class Run(Protocol):
-    """Makes calls and returns their results in order."""
-
-    def __call__(self, calls: list[Callable[[], Result]], /) -> list[Result]:
-        """Make calls."""
+Run = Callable[[list[Callable[[], Any]]], list[Any]]
+"""Makes calls and returns their results in order."""
 
 
 class _ShardedError(Exception):
