@@ -119,7 +119,7 @@ class Scene:
         """Request seals of a minute's entries, as the processes that appended them do, ``batch`` events a call."""
         processes = max(1, round(RATE / batch * RUN_S))
         cells = [self.process() for _ in range(2 * processes)]  # of route and of deliver
-        waiting = [name for name, number in partitions.items() for _ in range(number)]
+        waiting = [name for _, name in sorted((n, name) for name, number in partitions.items() for n in range(number))]
         works: list[Callable[[], None]] = []
         for place, cell in enumerate(cells):
             mine = waiting[place :: len(cells)]
