@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.lifetimes import LifetimeStore
     from .store.off_record_intervals import OffRecordIntervalStore
     from .store.people import PeopleStore
-    from .store.person_ends import PersonEnds
+    from .store.person_ends import PersonEndStore
     from .store.queues import Queue
     from .store.rate_limit import RateLimitStore
     from .store.rejections import RejectionStore
@@ -212,11 +212,11 @@ class Runtime:
         return PeopleStore(self._table("people"), self.random)
 
     @cached_property
-    def person_ends(self) -> PersonEnds:
+    def person_ends(self) -> PersonEndStore:
         """When people end."""
-        from .store.person_ends import PersonEnds
+        from .store.person_ends import PersonEndStore
 
-        return PersonEnds(self._table("people"), self.threads, batches=self.settings.insert == "partiql")
+        return PersonEndStore(self._table("people"), self.threads, batches=self.settings.insert == "partiql")
 
     @cached_property
     def wraps(self) -> WrapStore:

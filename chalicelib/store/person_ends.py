@@ -93,7 +93,7 @@ class DuePerson:
         return self.way.partition("#")[2]
 
 
-class PersonEnds:
+class PersonEndStore:
     """Raise, find and execute the ends of people.
 
     Args:

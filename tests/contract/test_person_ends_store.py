@@ -11,7 +11,7 @@ from chalicelib.core import times
 from chalicelib.core.envelope import TenantKeys
 from chalicelib.store.items import Table
 from chalicelib.store.people import PeopleStore, PersonRow, people_key
-from chalicelib.store.person_ends import SHARDS, SLOT, PersonEnds, end_of, slot_of
+from chalicelib.store.person_ends import SHARDS, SLOT, PersonEndStore, end_of, slot_of
 from chalicelib.threads import PROCESS_THREADS
 from tests.support.engines import Engine
 from tests.support.stores import Ticks, index, new_id, table
@@ -27,8 +27,8 @@ def rows(engine: Engine) -> Table:
 
 
 @pytest.fixture
-def ends(engine: Engine, rows: Table) -> PersonEnds:
-    return PersonEnds(rows, PROCESS_THREADS, batches=engine.insert_mode == "partiql")
+def ends(engine: Engine, rows: Table) -> PersonEndStore:
+    return PersonEndStore(rows, PROCESS_THREADS, batches=engine.insert_mode == "partiql")
 
 
 def made(rows: Table, number: int = 1, end: int | None = END) -> list[PersonRow]:
@@ -39,12 +39,12 @@ def made(rows: Table, number: int = 1, end: int | None = END) -> list[PersonRow]
     return list(people.find_or_make(wanted, ends=known).values())
 
 
-def ways(ends: PersonEnds, end: int = END) -> list[str]:
+def ways(ends: PersonEndStore, end: int = END) -> list[str]:
     """The rows leading back to people who are due at an end."""
     return [way for n in range(SHARDS) for some in ends.due(times.from_millis(end), n) for way in some]
 
 
-def mine(ends: PersonEnds, people: list[PersonRow], end: int = END) -> list[str]:
+def mine(ends: PersonEndStore, people: list[PersonRow], end: int = END) -> list[str]:
     tenant = people[0].pk.partition("#")[0]
     return [way for way in ways(ends, end) if way.startswith(tenant)]
 
@@ -67,7 +67,7 @@ def test_an_end_is_never_sooner_than_an_invocation_lasts() -> None:
     assert end_of(NOW - timedelta(days=9), late) == times.millis(slot_of(late) + SLOT)
 
 
-def test_people_are_found_at_their_end_and_are_gone_after_it(rows: Table, ends: PersonEnds) -> None:
+def test_people_are_found_at_their_end_and_are_gone_after_it(rows: Table, ends: PersonEndStore) -> None:
     people = made(rows, 60)
     due = ends.people(mine(ends, people))
 
@@ -79,7 +79,7 @@ def test_people_are_found_at_their_end_and_are_gone_after_it(rows: Table, ends: 
     assert mine(ends, people) == []
 
 
-def test_a_person_whose_end_was_raised_or_doubted_stays(rows: Table, ends: PersonEnds) -> None:
+def test_a_person_whose_end_was_raised_or_doubted_stays(rows: Table, ends: PersonEndStore) -> None:
     raised, doubted, other = people = made(rows, 3)
     due = ends.people(mine(ends, people))
     later = END + times.millis(times.EARLIEST + SLOT)
@@ -93,7 +93,7 @@ def test_a_person_whose_end_was_raised_or_doubted_stays(rows: Table, ends: Perso
     assert {row["ref"] for person in people if (row := rows.get({"pk": person.pk}))} == {raised.ref, doubted.ref}
 
 
-def test_a_doubted_person_ends_when_the_row_is_unchanged_since(rows: Table, ends: PersonEnds) -> None:
+def test_a_doubted_person_ends_when_the_row_is_unchanged_since(rows: Table, ends: PersonEndStore) -> None:
     people = made(rows)
     ends.doubt(people[0].pk)
     due = ends.people(mine(ends, people))
@@ -102,14 +102,14 @@ def test_a_doubted_person_ends_when_the_row_is_unchanged_since(rows: Table, ends
     assert ends.end(due) == due
 
 
-def test_a_bound_is_never_lowered_by_a_writer(rows: Table, ends: PersonEnds) -> None:
+def test_a_bound_is_never_lowered_by_a_writer(rows: Table, ends: PersonEndStore) -> None:
     (person,) = made(rows)
 
     assert ends.at_least(person.pk, person.ref, END - 1)
     assert (rows.get({"pk": person.pk}) or {})["ends_at"] == END
 
 
-def test_a_person_who_has_ended_cannot_be_kept(rows: Table, ends: PersonEnds) -> None:
+def test_a_person_who_has_ended_cannot_be_kept(rows: Table, ends: PersonEndStore) -> None:
     (person,) = people = made(rows)
     due = ends.people(mine(ends, people))
     ends.end(due)
@@ -126,7 +126,7 @@ def test_a_person_who_has_ended_cannot_be_kept(rows: Table, ends: PersonEnds) ->
     assert rows.get({"pk": person.pk}) is not None
 
 
-def test_a_bound_is_lowered_only_if_the_row_is_unchanged(rows: Table, ends: PersonEnds) -> None:
+def test_a_bound_is_lowered_only_if_the_row_is_unchanged(rows: Table, ends: PersonEndStore) -> None:
     people = made(rows, 2, END + times.millis(times.EARLIEST + 9 * SLOT))
     first = ends.people(mine(ends, people, END + times.millis(times.EARLIEST + 9 * SLOT)))
     ends.at_least(first[0].person, None, first[0].ends_at + 1 if first[0].ends_at else 0)
@@ -139,7 +139,7 @@ def test_a_bound_is_lowered_only_if_the_row_is_unchanged(rows: Table, ends: Pers
     assert ["unsure" in bounds[one.person] for one in first] == [False, True]
 
 
-def test_who_is_asked_for_is_looked_at_soon(rows: Table, ends: PersonEnds) -> None:
+def test_who_is_asked_for_is_looked_at_soon(rows: Table, ends: PersonEndStore) -> None:
     people = made(rows, 1, END + times.millis(times.EARLIEST + 9 * SLOT))
 
     ends.ask(people[0].pk, NOW)
@@ -147,7 +147,7 @@ def test_who_is_asked_for_is_looked_at_soon(rows: Table, ends: PersonEnds) -> No
     assert [one.unsure for one in ends.people(mine(ends, people))] == [True]
 
 
-def test_people_of_an_earlier_release_are_adopted_a_page_at_a_time(rows: Table, ends: PersonEnds) -> None:
+def test_people_of_an_earlier_release_are_adopted_a_page_at_a_time(rows: Table, ends: PersonEndStore) -> None:
     old, new = made(rows, 7, None), made(rows, 1)
     before = mine(ends, old)
     place: str | None = ""

@@ -321,7 +321,10 @@ def test_refused_and_nothing_left_behind_when_a_webhook_is_hostile(name: str) ->
         assert json.loads(reply.body)["status"] == status
         assert not w.inbox.messages
         kept = {name for row in w.rows("data") for name in row}
-        assert kept <= {"pk", "sk", "ttl", "region", "rejected", "malformed"}  # the counts of the source
+        counts, rejection = {"rejected", "malformed"}, {"detail", "headers", "last_at", "number"}
+        assert kept <= {"pk", "sk", "ttl", "region"} | counts | rejection
+        values = [value.encode() for value in headers.values()]
+        assert not [value for row in w.rows("data") for value in values if value in raw(row)]
         assert [row for row in w.rows("people") if not row["pk"]["S"].endswith("#key")] == []
 
 

@@ -28,7 +28,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "route": {
         CONFIG: "GetItem BatchGetItem Query",
         PEOPLE: "GetItem BatchGetItem PutItem UpdateItem",
-        DATA: "GetItem BatchGetItem PutItem PartiQLInsert UpdateItem",
+        DATA: "GetItem BatchGetItem Query PutItem PartiQLInsert UpdateItem DeleteItem",
         **_APPEND,
     },
     "deliver": {
@@ -42,7 +42,7 @@ MAY_DYNAMODB: dict[str, dict[str, str]] = {
     "jobs": {
         CONFIG: "GetItem Query UpdateItem",
         PEOPLE: "GetItem BatchGetItem Scan UpdateItem",
-        DATA: "BatchGetItem UpdateItem DeleteItem",
+        DATA: "BatchGetItem Query UpdateItem DeleteItem",
         INDEXES["day"]: "Query",
         INDEXES["due"]: "Query",
         **_APPEND,
@@ -90,7 +90,7 @@ MAY_SQS: dict[str, dict[str, str]] = {
     "route": {"inbox": f"{_GIVE_BACK} SendMessage", "outbox": _SEND, "seal-requests": _SEND},
     "deliver": {"outbox": _GIVE_BACK, "inbox": _SEND, "seal-requests": _SEND},
     "pump": {"outbox": _SEND},
-    "jobs": {"outbox": _SEND, "seal-requests": _SEND},
+    "jobs": {"inbox": _SEND, "outbox": _SEND, "seal-requests": _SEND},
     "sweep": {"inbox": _SEND, "sealing": _SEND, "seal-requests": _SEND},
     "api": {"inbox": _SEND, "outbox": _SEND, "seal-requests": _SEND},
     "collect": {
