@@ -128,7 +128,12 @@ def _connect(made: Made, sink: Sink, recipient: Recipient, name: str) -> None:
 ENDED = {"allowed": "delivered", "redacted": "delivered", "held": "held", "refused": "refused"}
 
 
-def _post(hooks: Gateway, made: Made, now: int, say: Say) -> None:
+def post(hooks: Gateway, made: Made, now: int, say: Say) -> None:
+    """Let each messenger post a message twice and forge it once.
+
+    Raises:
+        JourneyError: an answer differs from the expected one.
+    """
     for number, (channel, (source, secret)) in enumerate(made.sources.items(), start=1):
         post = POSTS[channel](secret, number, now)
         for repeat in range(2):  # a platform that did not see our answer posts again
@@ -144,7 +149,12 @@ def _post(hooks: Gateway, made: Made, now: int, say: Say) -> None:
         say(f"  {channel:9} posted twice: one event; forged: {status}")
 
 
-def _lines(made: Made, timeout_s: float) -> list[Line]:
+def rows(made: Made, timeout_s: float) -> list[Line]:
+    """Wait until each transfer of a tenant has ended; return a row for each.
+
+    Raises:
+        JourneyError: too few ended in time, or there are too many.
+    """
     wanted = made.events * len(made.situation.recipients)
     until = time.monotonic() + timeout_s
     while True:
@@ -269,9 +279,9 @@ def run(
         say("The messengers post")
         now = int(time.time())
         for each in made:
-            _post(hooks, each, now, say)
+            post(hooks, each, now, say)
         say("Every transfer ends")
-        lines = [line for each in made for line in _lines(each, timeout_s)]
+        lines = [line for each in made for line in rows(each, timeout_s)]
         arrived = sum(_check_sink(sink, each, say) for each in made)
         say(
             f"  {arrived} deliveries arrived, each once, each signed; {sink.refused} with a signature that does not verify"

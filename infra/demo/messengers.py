@@ -32,7 +32,7 @@ def telegram(secret: Json, number: int, now: int) -> Post:
     chat = {"id": person["id"], "type": "private", "first_name": "Mira"}
     message = {"message_id": number, "from": person, "chat": chat, "date": now, "text": "Wann kommt mein Paket?"}
     headers = {"Content-Type": "application/json", "X-Telegram-Bot-Api-Secret-Token": secret["secret_token"]}
-    return Post("telegram", _json({"update_id": 800_000 + number, "message": message}), headers)
+    return Post("telegram", _json({"update_id": now + number, "message": message}), headers)
 
 
 def whatsapp(secret: Json, number: int, now: int) -> Post:

@@ -1,7 +1,8 @@
 """Rehearse a deployment: ``python -m infra.deploy.rehearse``.
 
 The real package is deployed by the real code to an emulator of AWS on this machine, and then used through its API
-gateways. A rehearsal finds what the local cell cannot: a dependency that is not packaged, a policy or queue mapping that
+gateways. Then the next release takes its place and writes data, and the first one goes on with them (``later``).
+A rehearsal finds what the local cell cannot: a dependency that is not packaged, a policy or queue mapping that
 the template lacks, a gateway that changes a request. The emulator enforces no policy; the tests of the policies do.
 """
 
@@ -28,6 +29,7 @@ from typing import Final
 
 from ..demo import journey, proving
 from ..demo.gateway import Gateway, JourneyError
+from . import later
 from .deploy import DeployFault, Deployment
 from .package import BadPackage, Package, package
 from .template import ROOT
@@ -140,6 +142,22 @@ def check_imports(made: Package, scratch: Path) -> None:
         raise RehearsalFault("the package does not import by itself:\n" + "\n".join(done.stderr.splitlines()[-5:]))
 
 
+def wait_for_doors(stand: Stand) -> None:
+    """Wait until both gateways answer: the emulator starts the functions of a changed release anew.
+
+    Raises:
+        RehearsalFault: one does not answer in time.
+    """
+    ends = time.monotonic() + READY_LIMIT_S
+    while True:
+        try:
+            return check_doors(stand)
+        except RehearsalFault:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(1)
+
+
 def check_doors(stand: Stand) -> None:
     """Ask each gateway once: for health, and for a source that does not exist.
 
@@ -165,13 +183,17 @@ def _get(url: str) -> tuple[int, str, bytes]:
         raise RehearsalFault(f"no answer at {url}: {fault}") from fault
 
 
-def deploy_to(address: str, made: Package) -> Stand:
-    """Deploy a package to an emulator."""
+def deploy_to(address: str, made: Package, operator_key: str = "") -> Stand:
+    """Deploy a package to an emulator.
+
+    Args:
+        operator_key: the stack's; empty makes a new one.
+    """
     # The emulator takes any credentials. Real ones must not reach it.
     os.environ.update(AWS_ACCESS_KEY_ID="rehearsal", AWS_SECRET_ACCESS_KEY="rehearsal")
     os.environ.pop("AWS_PROFILE", None)
     os.environ.pop("AWS_SESSION_TOKEN", None)
-    operator_key = "wb_" + secrets.token_urlsafe(32)
+    operator_key = operator_key or "wb_" + secrets.token_urlsafe(32)
     digest = hashlib.sha256(operator_key.encode()).hexdigest()
     deployed = Deployment(made, digest, lambda line: print(f"  {line}", flush=True), endpoint=address).run()
     outputs = deployed.outputs
@@ -206,12 +228,24 @@ def main() -> int:
                 stand = deploy_to(address, made)
                 step("asking both doors")
                 check_doors(stand)
+                hooks = Gateway(stand.hooks_url)
+                next_release = later.later(made, Path(scratch))
+
+                def deploy(is_later: bool) -> None:
+                    deploy_to(address, next_release if is_later else made, stand.operator_key)
+                    wait_for_doors(stand)
+
+                def prove(tenants: list[journey.Made], say: journey.Say, timeout_s: float) -> None:
+                    table = later.config_table(address, stand.region, made.cell.name)
+                    later.run(tenants, hooks, say, timeout_s, deploy, table)
+                    proving.run(tenants, say, timeout_s)
+
                 lines = journey.run(
                     Gateway(stand.api_url),
-                    Gateway(stand.hooks_url),
+                    hooks,
                     stand.operator_key,
                     step,
-                    proving.run,
+                    prove,
                     timeout_s=JOURNEY_LIMIT_S,
                 )
                 step(f"{len(lines)} transfers ended as the law and the routes say")
