@@ -32,7 +32,7 @@ MINUTE = timedelta(minutes=1)
 
 def test_lane_goes_on_when_a_configuration_is_not_one_of_its_kind_any_more() -> None:
     with world() as w:
-        w.connect(config={"url": w.receiver.url, "since_dropped": "canary"})
+        w.connect(config={"url": w.receiver.url, "signature": "canary"})
         w.post(1)
         w.run(MINUTE)
         row = w.runtime.config.get(w.tenant, w.destination)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -34,8 +35,11 @@ REQUEST = "8f3c1d2e-0a1b-4c2d-9e3f-001122334455"
 
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
     """Return the fields of each line that was logged."""
+    logger = logging.getLogger("waybill")  # its records stop here once a test has made the functions' logger
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    monkeypatch.setattr(logger, "propagate", False)
     return lambda: [vars(record) for record in caplog.records]
 
 
