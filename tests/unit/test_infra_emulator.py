@@ -11,7 +11,7 @@ from infra.deploy import emulator
 
 def test_a_function_keeps_versions_aliases_and_rights_when_its_code_changes() -> None:
     def create(_logical_id: str, properties: dict[str, Any], _stack: str) -> tuple[str, dict[str, Any]]:
-        parts = {part: {} for part in ("versions", "aliases", "policy", "tags", "event_invoke_configs")}
+        parts: dict[str, Any] = {part: {} for part in ("versions", "aliases", "policy", "tags", "event_invoke_configs")}
         name = properties["FunctionName"]
         lambda_svc._functions[name] = {**parts, "next_version": 1, "concurrency": None, "code_zip": properties["Code"]}
         return name, {}
