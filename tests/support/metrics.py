@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,13 @@ OF_AWS = frozenset(
 """The metrics of AWS that alarms may watch, each with its namespace and the dimension of one thing."""
 
 
-def counted() -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the metrics that the product counts, each with its dimensions."""
+@functools.cache
+def counted() -> frozenset[tuple[str, frozenset[str]]]:
+    """Return the metrics that the product counts, each with its dimensions."""
+    return frozenset(_counted())
+
+
+def _counted() -> Iterator[tuple[str, frozenset[str]]]:
     for path in (ROOT / "chalicelib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:

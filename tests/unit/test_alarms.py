@@ -65,7 +65,7 @@ def test_alarm_watches_a_metric_that_is_counted(name: str) -> None:
     dimensions = frozenset(dimension["Name"] for dimension in alarm.get("Dimensions", ()))
 
     if alarm["Namespace"] == NAMESPACE:
-        assert (alarm["MetricName"], dimensions) in set(counted())
+        assert (alarm["MetricName"], dimensions) in counted()
     else:
         (dimension,) = dimensions
         assert (alarm["Namespace"], dimension, alarm["MetricName"]) in OF_AWS

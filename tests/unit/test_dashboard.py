@@ -44,7 +44,7 @@ def test_a_widget_shows_metrics_that_exist(widget: dict[str, object]) -> None:
         names = [dimension.partition("=")[0] for dimension in dimensions]
 
         if namespace == NAMESPACE:
-            assert (metric, frozenset(names)) in set(counted())
+            assert (metric, frozenset(names)) in counted()
         else:
             assert (namespace, *names, metric) in SHOWN
 

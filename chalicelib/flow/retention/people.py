@@ -25,7 +25,8 @@ from ...core.log.entry_types import Act
 from ...core.tenant.legal_holds import LegalHold, covering
 from ...observe import count, error
 from ...runtime import Runtime
-from ...store.person_ends import SHARDS, SLOT, DuePerson, end_of, slot_of
+from ...store import person_ends
+from ...store.person_ends import SLOT, DuePerson, end_of, slot_of
 from ..messages import NO_CONVERSATION
 
 SETTLED = timedelta(minutes=10)
@@ -87,7 +88,7 @@ def handle(runtime: Runtime, left_s: Callable[[], float]) -> None:
     run = Run(now, _adopted(runtime, now, oldest, left_s), left_s)
     while slot <= now - SETTLED and left_s() > 0:
         look = partial(_shard, runtime, run, slot)
-        done = all(list(runtime.threads.map(WORKERS, look, range(SHARDS))))
+        done = all(list(runtime.threads.map(WORKERS, look, range(person_ends.SHARDS))))
         slot += SLOT
         if done and slot == oldest + SLOT:
             oldest = slot
