@@ -14,6 +14,7 @@ from chalicelib.flow.ask import read
 from chalicelib.flow.retention import erase, sweep
 from chalicelib.flow.retention import people as people_flow
 from chalicelib.flow.routing import route
+from chalicelib.store import person_ends
 from chalicelib.store.person_ends import SLOT
 from tests.support import deaths
 from tests.support.counted import Crash
