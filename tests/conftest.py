@@ -33,9 +33,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def loggers() -> Iterator[None]:
-    """Restore the cell's logger after each test: enabled, propagating, with its own handlers."""
-    logger, disable = logging.getLogger("waybill"), logging.root.manager.disable
+    """Enable the cell's logger before each test, and restore it after it: a fixture's library may disable it."""
+    logger = logging.getLogger("waybill")
+    logging.disable(logging.NOTSET)
+    logger.disabled = False
     before = logger.disabled, logger.propagate, logger.level, list(logger.handlers)
     yield
-    logging.disable(disable)
+    logging.disable(logging.NOTSET)
     logger.disabled, logger.propagate, logger.level, logger.handlers = before

@@ -45,7 +45,7 @@ def test_no_line_holds_the_token_whatever_becomes_of_the_request(
     monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
     monkeypatch.setattr(logger, "disabled", False)
     monkeypatch.setattr(logger, "handlers", [*logger.handlers, caplog.handler])
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "waybill")
     secret = token(tenant)
     statuses = []
 
@@ -80,7 +80,7 @@ def test_no_line_holds_the_token_when_the_client_does_not_wait_for_the_answer(ca
             yield bytes(1000)
             time.sleep(0.001)
 
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "waybill")
     with served(endless) as address:
         with socket.create_connection(address) as client:
             client.sendall(b"GET /pull/canary HTTP/1.1\r\n\r\n")

@@ -40,6 +40,7 @@ def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
     logger = logging.getLogger("waybill")  # its records stop here once a test has made the functions' logger
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     monkeypatch.setattr(logger, "propagate", False)
+    caplog.set_level(logging.INFO, "waybill")
     return lambda: [vars(record) for record in caplog.records]
 
 
