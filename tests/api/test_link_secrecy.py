@@ -80,7 +80,7 @@ def test_no_line_holds_the_token_when_the_client_does_not_wait_for_the_answer(ca
             yield bytes(1000)
             time.sleep(0.001)
 
-    caplog.set_level(logging.INFO, "waybill")
+    caplog.set_level(logging.INFO)
     with served(endless) as address:
         with socket.create_connection(address) as client:
             client.sendall(b"GET /pull/canary HTTP/1.1\r\n\r\n")
