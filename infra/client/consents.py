@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 from chalicelib.core.tenant.consent_lines import LINES_MAX
 
-from .report.asking import Cell, NotAnswered
+from .report.asking import Cell, NotAnswered, opened
 
 ALL_TAKEN: Final = 0
 SOME_REFUSED: Final = 1
@@ -73,12 +73,7 @@ def run(
 ) -> int:
     """Send a file. Write refused lines to ``report``, or to standard output. Return the exit code."""
     try:
-        key = key_file.read_text("utf-8").strip()
-    except (OSError, ValueError):
-        _say("--key-file: the file cannot be read")
-        return WRONG
-    try:
-        cell = Cell(url, key, sleep)
+        cell = opened(url, key_file, sleep)
         with file.open("rb") as given:
             total = sum(1 for _ in given)
             given.seek(0)
@@ -86,7 +81,7 @@ def run(
                 return _sent(cell, given, total, from_line, sys.stdout, monotonic)
             with report.open("a" if from_line > 1 else "w", encoding="utf-8") as refused:
                 return _sent(cell, given, total, from_line, refused, monotonic)
-    except NotAnswered as fault:  # the address or the key is malformed
+    except NotAnswered as fault:
         _say(str(fault))
         return WRONG
     except OSError as fault:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .report.asking import Cell, NotAnswered
+from .report.asking import Cell, NotAnswered, opened
 
 DONE: Final = 0
 SOME_STAY: Final = 1
@@ -56,11 +56,8 @@ def sent(url: str, key_file: Path, asked: Mapping[str, str], sleep: Callable[[fl
 
 def _with(url: str, key_file: Path, sleep: Callable[[float], None], run: Callable[[Cell], int]) -> int:
     try:
-        cell = Cell(url, key_file.read_text("utf-8").strip(), sleep)
-    except (OSError, ValueError):
-        _say("--key-file: the file cannot be read")
-        return WRONG
-    except NotAnswered as fault:  # the address or the key is malformed
+        cell = opened(url, key_file, sleep)
+    except NotAnswered as fault:
         _say(str(fault))
         return WRONG
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .report.asking import Cell, NotAnswered
+from .report.asking import NotAnswered, opened
 
 SHOWN: Final = 0
 NOT_ANSWERED: Final = 2
@@ -29,11 +29,8 @@ def run(url: str, key_file: Path, tenant: str | None, thing: str, message: str |
         return WRONG
     query = {name: thing} | ({"message": message} if message is not None else {})
     try:
-        cell = Cell(url, key_file.read_text("utf-8").strip())
-    except (OSError, ValueError):
-        _say("--key-file: the file cannot be read")
-        return WRONG
-    except NotAnswered as fault:  # the address or the key is malformed
+        cell = opened(url, key_file)
+    except NotAnswered as fault:
         _say(str(fault))
         return WRONG
     try:

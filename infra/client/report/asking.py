@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -75,6 +76,19 @@ class Cell:
     def json(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return the JSON object that a path answers. Raises as ``get``."""
         return _object(self.get(path, query))
+
+
+def opened(url: str, key_file: Path, sleep: Callable[[float], None] = time.sleep) -> Cell:
+    """Return a cell's API, as the key in a file sees it.
+
+    Raises:
+        NotAnswered: the file cannot be read, or the address or the key is malformed.
+    """
+    try:
+        key = key_file.read_text("utf-8").strip()
+    except (OSError, ValueError):
+        raise NotAnswered("--key-file: the file cannot be read") from None
+    return Cell(url, key, sleep)
 
 
 def _object(text: str) -> dict[str, Any]:
