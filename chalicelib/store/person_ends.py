@@ -7,7 +7,7 @@
 | ``look_at`` | the row leading back | when the sweep looks at the person: ``{slot}#{shard}``; indexed (``ends``) |
 
 A process raises ``ends_at`` before it stores content that lives longer (``at_least``). The sweep deletes a person only while
-``ends_at`` is the one that it has read and is past. So whoever stores content either raised the bound first, or fails and
+``ends_at`` is the one that it has read and is past. So a process that stores content either raised the bound first, or fails and
 finds another person. ``look_at`` moves only when the sweep looks, so that an event writes nothing to the index.
 
 ``look_at`` is in the row that leads back from the ref. It is deleted last: a sweep that dies in between finds the row again,

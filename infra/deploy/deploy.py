@@ -144,7 +144,7 @@ class Deployment:
         return f"https://{bucket}.s3.{self.made.cell.region}.amazonaws.com/{template_key}"
 
     def _told(self) -> str | None:
-        """Return what the stack tells of its parameters' values; None where it tells nothing yet."""
+        """Return the values of the stack's parameters; None before the stack has any."""
         if self._status() in (None, "REVIEW_IN_PROGRESS"):
             return None
         stack = self.cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]

@@ -143,7 +143,7 @@ def check_imports(made: Package, scratch: Path) -> None:
 
 
 def wait_for_doors(stand: Stand) -> None:
-    """Wait until both gateways answer: the emulator starts the functions of a changed release anew.
+    """Wait until both gateways answer: the emulator restarts the functions of a changed release.
 
     Raises:
         RehearsalFault: one does not answer in time.

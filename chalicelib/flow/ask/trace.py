@@ -45,7 +45,7 @@ class TransferWait:
 
 @dataclass(frozen=True)
 class EventTrace:
-    """What is known of one event. ``steps`` are in order of time; ``letters`` are the dead letters, by event or transfer."""
+    """The records of one event. ``steps`` are in order of time; ``letters`` are the dead letters, by event or transfer."""
 
     event: str
     receipt: Mapping[str, Any]
