@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from chalicelib.core.errors import AuditBroken
+from chalicelib.core.errors import AuditBroken, Misconfigured
 from chalicelib.core.log.entry import ACTS
 from chalicelib.core.log.leaf import canonical, verify_entry
 from chalicelib.core.tenant.intervals import Change, Interval, turned
@@ -64,19 +64,24 @@ def test_a_record_of_the_next_release_is_read_and_keeps_its_fields_when_one_of_o
 
         assert records.parse(model, text) == record
         assert records.written(record, text) == _plain(text)
+        assume(_declarable(changed))
         after = json.loads(records.written(changed, text))
         alias = model.model_fields[changed_field].alias or changed_field
         before = {place for place in unknown(json.loads(text)) if not place.startswith(f".{alias}.")}
         assert before <= set(unknown(after))
         kept = records.written(changed)
-        assert records.written(_read(model, json.dumps(after))) == kept
+        assert records.written(records.parse(model, json.dumps(after))) == kept
 
     check()
 
 
-def _read(model: type[BaseModel], text: str) -> Any:
-    # A changed record need not be one that could be declared: only its form counts here.
-    return model.model_construct(**dict(records.parse(model, text)))
+def _declarable(record: BaseModel) -> bool:
+    # One field of another record need not fit the others: Telegram has no messengers.
+    try:
+        records.parse(type(record), records.written(record))
+    except Misconfigured:
+        return False
+    return True
 
 
 def _plain(text: str) -> str:
