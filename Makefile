@@ -98,9 +98,9 @@ load: setup ## Load a local cell over HTTP and measure each event as the stores 
 deaths: setup ## Kill the process at every effect of every journey (a few minutes)
 	@WAYBILL_DEATHS=all $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m deaths
 
-fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…); try the laws on other examples
+fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…); try the laws on other examples (SEED=…)
 	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k hostile -n $(WORKERS)
-	@$(BIN)/python -m pytest tests/property --hypothesis-profile fuzz -n $(WORKERS)
+	@$(BIN)/python -m pytest tests/property --hypothesis-profile fuzz -n $(WORKERS) $(and $(SEED),--hypothesis-seed $(SEED))
 
 clean: ## Remove build results and .venv
 	@rm -rf .venv build .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
