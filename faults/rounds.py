@@ -224,26 +224,28 @@ class Round:
         Faults are off by now: a failure now would last for ever.
         """
         before = len(self.world.unhandled)
-        for _ in range(RECONCILED_HOURS):
-            for name in ("sweep", "collect"):
-                self.world.clock(name)
-                self._run(1800, "sealing")
+        self._advance(RECONCILED_HOURS)
         self._calm()
         self.failed.update(self.world.unhandled[before:])
 
     def _reconciled_further_back(self) -> None:
-        """Advance the days in which reconcile finds entries of past days; only the hours at which a tenant's turn comes.
+        """Advance the days in which reconcile finds entries of past days.
 
         A sweep that ends an event's lifetime, or deletes a person with nothing left, may append to a day that is weeks back.
         """
         if not sealed.waiting(self.world):
             return
+        before = len(self.world.unhandled)
+        self._advance(RECONCILED_DAYS * 24)
+        self._calm()
+        self.failed.update(self.world.unhandled[before:])
+
+    def _advance(self, hours: int) -> None:
+        """Advance hours, and sweep only in those at which a tenant's turn comes."""
         world = self.world
-        before = len(world.unhandled)
-        self._run(
-            3600 - (world.now().minute + 30) % 60 * 60, "sealing"
-        )  # in the middle of an hour, even with a clock that is ahead
-        for _ in range(RECONCILED_DAYS * 24):
+        # In the middle of an hour, even with a clock that is ahead.
+        self._run(3600 - (world.now().minute + 30) % 60 * 60, "sealing")
+        for _ in range(hours):
             if any(reconcile.due(tenant.id, world.now()) for tenant in self.owners.tenants):
                 for name in ("sweep", "collect"):
                     world.clock(name)
@@ -251,8 +253,6 @@ class Round:
                 self._run(2400, "sealing")
             else:
                 self._run(3600, "sealing")
-        self._calm()
-        self.failed.update(world.unhandled[before:])
 
     def next_due(self) -> datetime | None:
         """Return when the next lane, job, walk of a hold or destination is due; None if no lane, job or walk waits.
