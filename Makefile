@@ -26,8 +26,8 @@ $(VENV)/.ready: requirements.lock
 	@$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
-run: setup ## Run a whole cell on this machine (http://127.0.0.1:8080)
-	@$(BIN)/python cli.py local --port 8080
+run: setup ## Run a whole cell on this machine (PORT=8080 ENGINE=moto STATE=dir)
+	@$(BIN)/python cli.py local --port $(or $(PORT),8080) $(if $(STATE),--engine ministack --state $(STATE))
 
 demo: setup ## Show the main job, end to end, on the embedded engine
 	@$(BIN)/python -m infra.demo

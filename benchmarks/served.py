@@ -13,6 +13,7 @@ import threading
 import time
 
 from infra.cell import local
+from infra.cell.local_options import Options
 
 STAGES = {"server": "receive", "waitress": "receive", "inbox": "route", "outbox": "deliver", "lane": "deliver"}
 """Which stage's work the threads do whose names contain this: the server's, the feeders', and deliver's own."""
@@ -40,7 +41,7 @@ def main(engine: str) -> int:
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # handlers log to standard output
     known: dict[int, tuple[str, float]] = {}
-    with local.running(local.Options(engine=engine)) as cell:
+    with local.running(Options(engine=engine)) as cell:
         print(json.dumps(cell.ready()), file=out)
         for _ in sys.stdin:
             print(json.dumps(cpu_s(known)), file=out)

@@ -21,6 +21,9 @@ from typing import Any, Literal
 import boto3
 from botocore.config import Config
 
+from . import ministack_child
+from .local_options import engine_misfit
+
 START_S = 120
 
 
@@ -132,8 +135,10 @@ def moto() -> Iterator[Engine]:
 def ministack(region: str, state: Path | None = None, log: Path | None = None) -> Iterator[Engine]:
     """Run ministack as a child process on a free port of the loopback interface, and end it.
 
+    It ends with this process, even if this process is killed. Then it saves its state, if it keeps one.
+
     Raises:
-        RuntimeError: it is not installed, or does not answer within ``START_S``.
+        RuntimeError: it is not installed, does not answer within ``START_S``, or another process uses its state.
     """
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
@@ -148,7 +153,11 @@ def ministack(region: str, state: Path | None = None, log: Path | None = None) -
             "STATE_DIR": str(state or scratch),
         }
         output = stack.enter_context((log or Path(scratch) / "ministack.log").open("ab"))
-        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=output)
+        if state is not None:
+            state.mkdir(parents=True, exist_ok=True)
+        # -P: the child must not take modules of this folder for packages of the same names.
+        command = [sys.executable, "-P", str(Path(ministack_child.__file__))]
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output)
         try:
             _wait(f"{endpoint}/_ministack/health", process)
             yield Engine("ministack", "partiql", _client(endpoint), endpoint)
@@ -164,11 +173,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
+        if process.poll() == ministack_child.IN_USE:
+            raise RuntimeError("another process uses the folder of --state")
         if process.poll() is not None:
             raise RuntimeError("ministack ended at once; is it installed? pip install -r requirements-dev.txt")
         try:
@@ -186,15 +199,14 @@ def start(engine: str, region: str, state: Path | None = None) -> Iterator[Engin
     Raises:
         ValueError: another name, or ``state`` for an engine that keeps none.
     """
-    if state is not None and engine != "ministack":
-        raise ValueError("only ministack keeps its state: --engine ministack --state DIR")
+    fault = engine_misfit(engine, state)
+    if fault is not None:
+        raise ValueError(fault)
     if engine == "moto":
         with moto() as running:
             yield running
     elif engine == "ministack":
         with ministack(region, state) as running:
             yield running
-    elif engine.startswith(("http://", "https://")):
-        yield Engine(engine, "partiql", _client(engine), engine)
     else:
-        raise ValueError("--engine is moto, ministack or the URL of an engine")
+        yield Engine(engine, "partiql", _client(engine), engine)

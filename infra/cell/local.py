@@ -16,8 +16,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from ..deploy import template
 from . import engines, making
 from .engines import Engine
 from .feeders import FEEDERS, Sequence, clock, feed_until
+from .local_options import Options
 from .local_server import ExportLinks
 from .wsgi import App, Server
 
@@ -51,24 +52,6 @@ HANDLERS = {
     "outbox-dead": "dead_outbox",
     "sealing": "seal",
 }
-
-
-REGION = "eu-central-1"
-"""The region of a cell whose region is not given; with a country it stands in for a home without a region."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of ``waybill local``."""
-
-    port: int = 0
-    engine: str = "moto"
-    region: str = REGION
-    country: str | None = None
-    state: Path | None = None
-    pump_s: float = 5
-    seal_s: float = 5
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,31 +95,13 @@ def make_stores(engine: Engine, cell: str, region: str, country: str) -> None:
         making.make_bucket(s3, bucket)
 
 
-def misfit(engine: str, region: str | None, country: str | None) -> str | None:
-    """Say in one sentence why no local cell can have this region and country; None where one can.
-
-    An engine by URL has regions of its own.
-    """
-    if country is not None and country not in COUNTRIES:
-        return f"--country {country} is no country code: give one of ISO 3166-1 alpha-2, such as DE"
-    known = law.region_countries()
-    if region is None or (region not in known and "://" in engine and country is not None):
-        return None
-    if region not in known:
-        home = f"waybill local --country {country or 'RU'}"
-        return f"--region {region} is no AWS region: for a home without one give its country alone, `{home}`"
-    if country is not None and known[region] != country:
-        return f"{region} is in {known[region]}, not in {country}: leave out --region or --country"
-    return None
-
-
 @contextlib.contextmanager
 def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
     """Run an engine with a cell's resources on it. Yield it, the settings, and the operator's key."""
     country = options.country or law.region_country(options.region)
     if country not in COUNTRIES:
         raise Misconfigured("--country is an ISO 3166-1 alpha-2 code, such as DE")
-    operator_key = "wb_operator_" + secrets.token_urlsafe(24)
+    operator_key = kept_operator_key(options.state)
     with (
         engines.start(options.engine, options.region, options.state) as engine,
         tempfile.TemporaryDirectory(prefix="waybill-") as scratch,
@@ -159,6 +124,20 @@ def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
             "source_rate_per_s": 5000,
         }
         yield engine, Settings(**(values | dict(options.settings))), operator_key
+
+
+def kept_operator_key(folder: Path | None) -> str:
+    """Return the operator's key: that of the state in a folder, else a new one, which the folder keeps."""
+    made = "wb_operator_" + secrets.token_urlsafe(24)
+    if folder is None:
+        return made
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "operator.key"
+    kept = path.read_text("utf-8").strip() if path.exists() else ""
+    if not kept:
+        path.touch(0o600)
+        path.write_text(made, "utf-8")
+    return kept or made
 
 
 def make_seed(folder: Path) -> Path:
@@ -187,9 +166,10 @@ def running(options: Options) -> Iterator[Cell]:
 
         served = App(app.app)
         server = Server(served, "127.0.0.1", options.port, threads=THREADS, body_bytes=BODY_BYTES)
-        served.exports = ExportLinks(server.url, lambda key: runtime.exports.get(key))
+        public = options.hooks_url or server.url
+        served.exports = ExportLinks(public, lambda key: runtime.exports.get(key))
         runtime = Runtime(
-            Settings(**{**vars(settings), "hooks_url": server.url}),
+            Settings(**{**vars(settings), "hooks_url": public}),
             Clients(settings.region, make=engine.make_client),
             link=served.exports.link,
         )

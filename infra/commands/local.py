@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from chalicelib.commands.parser import CommandParser
 
+from ..cell.local_options import REGION, Options, engine_misfit, misfit, tunnel_misfit
 from .numbers import port, seconds
 
 
@@ -25,8 +27,9 @@ def arguments(parser: CommandParser) -> None:
         "--seal-s", type=seconds, default=5, help="longest wait of an entry until it is sealed (default: %(default)s s)"
     )
     parser.explain(
-        "HTTP requests on 127.0.0.1: webhooks and the tenant API. Standard input is not read. When the cell serves, "
-        "standard output gets one line of JSON with `url` and `operator_key`; logs go to standard error.",
+        "HTTP requests on 127.0.0.1: webhooks and the tenant API. WAYBILL_HOOKS_URL is the public address of a tunnel "
+        "to it. Standard input is not read. When the cell serves, standard output gets one line of JSON with `url` and "
+        "`operator_key`; logs go to standard error.",
         "waybill local --port 8080",
         {
             0: "stopped by SIGINT or SIGTERM",
@@ -39,21 +42,27 @@ def arguments(parser: CommandParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    # Imported late: it needs the packages of an extra, which the help does not.
-    from ..cell import local
-
-    fault = local.misfit(arguments.engine, arguments.region, arguments.country)
+    hooks_url = os.environ.get("WAYBILL_HOOKS_URL", "").rstrip("/")
+    fault = (
+        engine_misfit(arguments.engine, arguments.state)
+        or misfit(arguments.engine, arguments.region, arguments.country)
+        or tunnel_misfit(hooks_url)
+    )
     if fault is not None:
         print(f"waybill local: {fault}", file=sys.stderr)
         return 1
+    # Imported late: it needs the packages of an extra, which the help does not, and takes seconds.
+    from ..cell import local
+
     return local.serve(
-        local.Options(
+        Options(
             port=arguments.port,
             engine=arguments.engine,
-            region=arguments.region or local.REGION,
+            region=arguments.region or REGION,
             country=arguments.country,
             state=arguments.state,
             pump_s=arguments.pump_s,
             seal_s=arguments.seal_s,
+            hooks_url=hooks_url,
         )
     )

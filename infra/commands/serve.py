@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 
 from chalicelib.commands.parser import CommandParser
 
@@ -46,6 +48,16 @@ def arguments(parser: CommandParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    from chalicelib.core.errors import Misconfigured
+    from chalicelib.settings import from_environment
+    from chalicelib.store import engines
+
+    try:  # before the cell is loaded, which takes seconds
+        settings = from_environment(os.environ)
+        engines.check(engines.profile(settings.engine), settings)
+    except Misconfigured as fault:
+        print(f"waybill serve: {fault.detail}", file=sys.stderr)
+        return 1
     # Imported late: it needs the packages of an extra, which the help does not.
     from ..cell import serve
 

@@ -9,6 +9,7 @@ import sys
 import time
 
 from ..cell import local
+from ..cell.local_options import Options
 from . import journey, proving
 from .gateway import Gateway, JourneyError
 
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         say(f"Starting a cell in eu-central-1 (DE) on {options.engine}")
-        with local.running(local.Options(engine=options.engine, pump_s=1, seal_s=1)) as cell:
+        with local.running(Options(engine=options.engine, pump_s=1, seal_s=1)) as cell:
             gateway = Gateway(cell.url)
             lines = journey.run(gateway, gateway, cell.operator_key, say, proving.run)
     except (JourneyError, OSError, RuntimeError, ValueError) as error:

@@ -13,6 +13,7 @@ import pytest
 from chalicelib.runtime import Runtime, install
 from chalicelib.store.region import Clients
 from infra.cell import engines, local
+from infra.cell.local_options import Options
 from simulation.sqs import Sqs
 from simulation.tables import Tables, without_wire
 from tests.support.api_cell import Api, Clock
@@ -26,7 +27,7 @@ PLANTED = (b"privacy@nord.example", b"dpo@crm.example", b"GmbH", b"s3cret", b"sh
 def cell() -> Iterator[Api]:
     """A cell; tests make tenants of their own in it."""
     os.environ["WAYBILL_CELL"] = local.CELL
-    with local.resources(local.Options(settings={"hooks_url": "https://hooks.example"})) as (
+    with local.resources(Options(settings={"hooks_url": "https://hooks.example"})) as (
         engine,
         settings,
         operator_key,

@@ -15,6 +15,7 @@ import pytest
 from chalicelib.runtime import Runtime, install
 from chalicelib.store.region import Clients
 from infra.cell import local, local_server
+from infra.cell.local_options import Options
 from tests.support.api_cell import DIGEST, RECIPIENT, SOURCE, Api, Clock
 
 HOOKS = "https://hooks.example"
@@ -26,7 +27,7 @@ RUSSIAN = {"legal_name": "Sever OOO", "country": "RU", "contact": "dpo@sever.exa
 def cell() -> Iterator[Api]:
     """A cell in Russia."""
     os.environ["WAYBILL_CELL"] = local.CELL
-    options = local.Options(country="RU", settings={"hooks_url": HOOKS})
+    options = Options(country="RU", settings={"hooks_url": HOOKS})
     with local.resources(options) as (engine, settings, operator_key):
         clock = Clock()
         clients = Clients(settings.region, make=engine.make_client)

@@ -16,15 +16,16 @@ from typing import Any
 import pytest
 
 from infra.demo import journey
-from infra.demo.gateway import Gateway
+from infra.demo.gateway import Gateway, Tenant
+from infra.demo.messengers import new_secret
 
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def cell(*options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
+def cell(*options: str, **settings: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
     """Run ``waybill local`` and yield its ready line and the process."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WAYBILL_"))}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WAYBILL_"))} | settings
     process = subprocess.Popen(
         [sys.executable, "cli.py", "local", "--pump-s", "1", *options],
         cwd=ROOT,
@@ -56,9 +57,56 @@ def test_journey_ends_as_the_law_says_and_the_process_ends_cleanly(engine: str) 
         assert process.stdout.read() == b""
 
 
-def test_country_is_what_the_operator_says_on_this_machine() -> None:
-    with cell("--country", "RU") as (ready, _):
-        assert (ready["region"], ready["country"]) == ("eu-central-1", "RU")
+def tenant_of(ready: dict[str, Any]) -> Tenant:
+    """Make a tenant, and return its key on the cell's API."""
+    gateway = Gateway(ready["url"])
+    asked: dict[str, Any] = {
+        "name": "Nord",
+        "edition": "enterprise",
+        "tenant_class": "general",
+        "retention": {"default_days": 30},
+    }
+    asked["controller"] = {"legal_name": "Nord", "country": "DE", "contact": "privacy@tenant.example"}
+    made = Tenant(gateway, ready["operator_key"])("POST", "/v1/tenants", asked)
+    return Tenant(gateway, made["key"]["secret"])
+
+
+def source_of(tenant: Tenant) -> Any:
+    secret = new_secret("telegram")
+    asked = {"channel": "telegram", "name": "Shop", "secret": secret, "subject_country": "DE"}
+    return tenant("POST", "/v1/sources", asked)
+
+
+def test_state_outlives_the_process_when_it_is_killed(tmp_path: Path) -> None:
+    options = ("--engine", "ministack", "--state", str(tmp_path / "state"))
+    with cell(*options) as (ready, process):
+        tenant = tenant_of(ready)
+        source = source_of(tenant)
+        process.kill()
+
+    with cell(*options) as (again, _):
+        found = Tenant(Gateway(again["url"]), tenant.key)("GET", f"/v1/sources/{source['id']}")
+
+    assert again["operator_key"] == ready["operator_key"]
+    assert found["name"] == "Shop"
+
+
+@pytest.fixture(scope="module")
+def behind_a_tunnel() -> Iterator[dict[str, Any]]:
+    """The ready line of a cell in Russia whose operator runs a tunnel to it."""
+    with cell("--country", "RU", WAYBILL_HOOKS_URL="https://name.example/") as (ready, _):
+        yield ready
+
+
+def test_country_is_what_the_operator_says_on_this_machine(behind_a_tunnel: dict[str, Any]) -> None:
+    assert (behind_a_tunnel["region"], behind_a_tunnel["country"]) == ("eu-central-1", "RU")
+
+
+def test_addresses_are_the_tunnels_when_a_setting_names_one(behind_a_tunnel: dict[str, Any]) -> None:
+    source = source_of(tenant_of(behind_a_tunnel))
+
+    assert behind_a_tunnel["url"].startswith("http://127.0.0.1:")
+    assert source["url"] == f"https://name.example/hooks/{source['id']}"
 
 
 def test_ready_line_tells_where_the_cell_is() -> None:

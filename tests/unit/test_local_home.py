@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cli
-from infra.cell.local import misfit
+from infra.cell.local_options import misfit, tunnel_misfit
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,48 @@ def test_home_is_refused_in_one_sentence_when_it_makes_no_sense(
     assert code == 1
     assert said in written
     assert written.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["", "https://name.example", "http://127.0.0.1:4040", "https://name.example/cell"])
+def test_tunnel_is_taken_when_it_is_a_base_address(url: str) -> None:
+    assert tunnel_misfit(url) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["name.example", "ftp://name.example", "https://a@name.example", "https://", "https://x.example?a=1"]
+)
+def test_tunnel_is_refused_in_one_sentence_when_it_is_no_base_address(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("WAYBILL_HOOKS_URL", url)
+
+    assert cli.main(["local"]) == 1
+    assert "WAYBILL_HOOKS_URL is the base address" in capsys.readouterr().err
+
+
+REFUSED = [
+    ["local", "--engine", "floppy"],
+    ["local", "--state", "somewhere"],
+    ["local", "--region", "mars-north-1"],
+    ["local", "--country", "Atlantis"],
+    ["serve"],
+    ["serve", "--check"],
+    ["serve", "--init"],
+]
+
+
+def test_cell_is_not_loaded_when_an_option_or_a_setting_is_refused() -> None:
+    script = (
+        "import os, sys, cli\n"
+        "os.environ.pop('WAYBILL_CELL', None)\n"
+        f"codes = [cli.main(arguments) for arguments in {REFUSED!r}]\n"
+        "heavy = {'boto3', 'botocore', 'chalice', 'moto', 'pydantic'} & set(sys.modules)\n"
+        "print(codes, heavy)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == f"{[1] * len(REFUSED)} set()\n"
+    assert len(done.stderr.splitlines()) == len(REFUSED)
