@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "consents": Command("infra.commands.consents", "send a file of consents to a cell"),
     "local": Command("infra.commands.local", "run a whole cell in one process, on this machine", "local"),
     "serve": Command("infra.commands.serve", "serve a cell at a home without an AWS region", "serve"),
+    "listen": Command("infra.commands.listen", "receive deliveries on this machine, and verify their signatures"),
     "trace": Command("infra.commands.trace", "show the whole way of one event"),
     "redrive": Command("infra.commands.redrive", "list dead letters of a cell, or send them again"),
 }  # fmt: skip
