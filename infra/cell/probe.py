@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Mapping
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -11,23 +13,39 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.core.errors import Misconfigured
 from chalicelib.runtime import Runtime
+from chalicelib.settings import Settings
 from chalicelib.store.engines import profile
 from chalicelib.store.items import Table, code_of
 from chalicelib.store.local_keys import from_file
 
+from ..deploy.template import Queue
 from .feeders import FEEDERS
 
 OBJECT = "checks/written-once"
+RECEIVES = 20
+"""How often the check asks for its two messages. Messages of checks in other processes may come first."""
+WAIT_S = 1
+OPERATOR = {
+    "WAYBILL_OPERATOR_KEY_SHA256": "the SHA-256 of a key that you draw and keep, in hex: without it no tenant can be created",
+    "WAYBILL_OPERATOR_NAME": "the legal name of the operator: answers about data name the accountable party",
+    "WAYBILL_OPERATOR_CONTACT": "an address at which people reach the operator about their data",
+    "WAYBILL_OPERATOR_DOMAIN": "a domain of yours for the names of logs, for ever (waybill.localhost where logs have that name)",
+}
+"""The settings that a served cell needs beyond those of every process, and what to set them to."""
 
 
-def check(cell: Runtime) -> None:
+def check(cell: Runtime, environ: Mapping[str, str]) -> None:
     """Check the home of a cell.
 
+    Args:
+        environ: the environment that the settings come from; it tells a chosen value from a default.
+
     Raises:
-        Misconfigured: a resource is missing, or lacks a needed ability; the text names it and the remedy.
+        Misconfigured: a setting or a resource is missing, or lacks a needed ability; the text names it and the remedy.
     """
+    _operator(environ)
     _keys(cell)
-    for what, ask in (("tables", _tables), ("queues", _queues), ("buckets", _bucket)):
+    for what, ask in (("tables", _tables), ("queues", _queues), ("order of the queues", _order), ("buckets", _bucket)):
         try:
             ask(cell)
         except ClientError as fault:
@@ -36,6 +54,14 @@ def check(cell: Runtime) -> None:
             ) from fault
         except BotoCoreError as fault:
             raise Misconfigured(f"the {what} cannot be reached ({type(fault).__name__})") from fault
+
+
+def _operator(environ: Mapping[str, str]) -> None:
+    missing = [f"{name} to {value}" for name, value in OPERATOR.items() if not environ.get(name, "").strip()]
+    if missing:
+        raise Misconfigured("; ".join(f"set {one}" for one in missing))
+    if not re.fullmatch("[0-9a-f]{64}", environ["WAYBILL_OPERATOR_KEY_SHA256"]):
+        raise Misconfigured("WAYBILL_OPERATOR_KEY_SHA256 has another form: it has 64 digits, 0-9 and a-f")
 
 
 def _tables(cell: Runtime) -> None:
@@ -61,6 +87,57 @@ def _queues(cell: Runtime) -> None:
         if found.get("FifoQueue") != "true":
             raise Misconfigured(f"the queue {name} keeps no order: make it as a FIFO queue")
     sqs.get_queue_url(QueueName=f"{prefix}-seal-requests")
+
+
+def queue(settings: Settings) -> Queue:
+    """Return the queue of the check of order, which nothing else uses."""
+    attributes = {"FifoQueue": "true", "MessageRetentionPeriod": "60"}
+    return Queue({"QueueName": f"{settings.prefix}-check.fifo", "Attributes": attributes})
+
+
+def _order(cell: Runtime) -> None:
+    """Send two messages of one group, and compare the numbers with which they come back."""
+    if profile(cell.settings.engine).on_aws:
+        return  # a deployment makes no such queue, and SQS documents the order
+    sqs, group = cell.clients.get("sqs"), f"check-{cell.random(8).hex()}"
+    url = sqs.get_queue_url(QueueName=queue(cell.settings).create["QueueName"])["QueueUrl"]
+    for body in ("first", "second"):
+        sent = {"MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": f"{group}-{body}"}
+        sqs.send_message(QueueUrl=url, **sent)
+    found = _received(sqs, url, group)
+    if [body for body, _ in found] != ["first", "second"]:
+        told = ", ".join(body for body, _ in found) or "neither"
+        raise Misconfigured(f"the queues keep no order: of two messages of one group there came {told}")
+    numbers = [number for _, number in found]
+    if not all(number.isdecimal() for number in numbers):
+        raise Misconfigured(
+            "the queues give messages no SequenceNumber: take queues that number the messages of a group"
+        )
+    if int(numbers[0]) >= int(numbers[1]):
+        raise Misconfigured("the SequenceNumber of the queues does not grow: take queues that count up")
+
+
+def _received(sqs: Any, url: str, group: str) -> list[tuple[str, str]]:
+    """Receive and delete the messages of a group. Return their bodies and numbers, in the order of receipt."""
+    found: list[tuple[str, str]] = []
+    for _ in range(RECEIVES):
+        received = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            AttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+            WaitTimeSeconds=WAIT_S,
+        ).get("Messages", [])
+        for message in received:
+            attributes, handle = message["Attributes"], message["ReceiptHandle"]
+            if attributes.get("MessageGroupId") == group:
+                found.append((message["Body"], attributes.get("SequenceNumber", "")))
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
+            else:  # of a check in another process; what a dead process left ends with the queue's retention
+                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+        if len(found) == 2:
+            break
+    return found
 
 
 def _keys(cell: Runtime) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -30,6 +31,7 @@ from chalicelib.store.engines import profile
 from ..deploy import template
 from . import making, probe
 from .feeders import FEEDERS, Handler, clock, feed_until
+from .readiness import LOOK_S, Readiness
 from .wsgi import App, Server
 
 HANDLERS = {
@@ -102,7 +104,7 @@ def make(cell: Runtime, lock: str) -> None:
         )
     names = (settings.cell, settings.region, settings.country)
     making.make_tables(cell.clients.get("dynamodb"), template.tables(*names, engine=engine))
-    making.make_queues(cell.clients.get("sqs"), template.queues(*names, engine=engine))
+    making.make_queues(cell.clients.get("sqs"), [*template.queues(*names, engine=engine), probe.queue(settings)])
     s3 = cell.clients.get("s3")
     for bucket in template.buckets(*names, engine=engine):
         name = settings.evidence_bucket if bucket.lock_years else settings.exports_bucket
@@ -117,7 +119,7 @@ def check() -> int:
     """Check the settings, and the abilities of the cell's home. Return the exit code."""
     try:
         cell = runtime()
-        probe.check(cell)
+        probe.check(cell, os.environ)
     except WaybillError as fault:
         return _refused(fault)
     print(f"fit to serve: {cell.settings.engine} in {cell.settings.country}")
@@ -129,7 +131,7 @@ def _refused(fault: Exception) -> int:
     return 1
 
 
-def workers(cell: Runtime, stopping: threading.Event, clock_s: float) -> list[threading.Thread]:
+def workers(cell: Runtime, stopping: threading.Event, clock_s: float, readiness: Readiness) -> list[threading.Thread]:
     """Make the threads that feed the queues' handlers and keep the clocks, until ``stopping``."""
     sqs, region = cell.clients.get("sqs"), cell.settings.region
     made: list[tuple[str, Callable[[], None]]] = []
@@ -141,6 +143,7 @@ def workers(cell: Runtime, stopping: threading.Event, clock_s: float) -> list[th
     made.append(("jobs", clock(stopping, clock_s, lambda: worker.handle(cell))))
     made.append(("collect", clock(stopping, clock_s, lambda: collect.handle(cell))))
     made.append(("sweep", clock(stopping, HOUR_S, lambda: sweep.handle(cell))))
+    made.append(("readiness", clock(stopping, min(LOOK_S, clock_s), readiness.look)))
     return [threading.Thread(target=run, name=name, daemon=True) for name, run in made]
 
 
@@ -156,15 +159,17 @@ def serve(options: Options) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         cell = runtime()
-        probe.check(cell)
+        probe.check(cell, os.environ)
+        readiness = Readiness(cell)
+        readiness.look()
         api = gateway.ThreadedApp(app_name="waybill")
         register(api)
-        app = App(api)
+        app = App(api, {"/readyz": readiness.answer})
         server = Server(app, options.host, options.port, threads=options.threads, body_bytes=BODY_BYTES)
     except (WaybillError, OSError) as fault:
         return _refused(fault)
     stopping = threading.Event()
-    threads = workers(cell, stopping, options.clock_s)
+    threads = workers(cell, stopping, options.clock_s, readiness)
     for thread in threads:
         thread.start()
     server.start()

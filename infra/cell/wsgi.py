@@ -24,7 +24,7 @@ from chalicelib.flow.hooks import http_event, receive
 from chalicelib.observe import error
 from chalicelib.runtime import runtime
 
-from .local_server import BODY_MAX_BYTES, ExportLinks, answer_request
+from .local_server import BODY_MAX_BYTES, ExportLinks, Response, answer_request
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -44,10 +44,12 @@ class App:
 
     Args:
         api: the tenant API, a ``ThreadedApp``.
+        pages: the answers about this process itself, by path.
     """
 
-    def __init__(self, api: Chalice) -> None:
+    def __init__(self, api: Chalice, pages: Mapping[str, Callable[[], Response]] | None = None) -> None:
         self.stopping = threading.Event()
+        self._pages = dict(pages or {})
         self.exports: ExportLinks | None = None
         self._app = api
         self._in_hand = 0
@@ -75,6 +77,8 @@ class App:
         if self.stopping.is_set():
             return 503, {**_PLAIN, "retry-after": "5"}, b"stopping; ask again"
         path, _, query = environ["REQUEST_URI"].partition("?")
+        if path in self._pages and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._pages[path]()
         if self.exports is not None and path.startswith("/exports/") and environ["REQUEST_METHOD"] == "GET":
             return self.exports.answer(path.removeprefix("/exports/"), query)
         length = int(environ.get("CONTENT_LENGTH") or 0)

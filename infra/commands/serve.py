@@ -25,7 +25,7 @@ def arguments(parser: CommandParser) -> None:
         help="seconds between looks at lanes, jobs and logs (default: %(default)s)",
     )
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--check", action="store_true", help="only check settings, engine, queues and bucket")
+    only.add_argument("--check", action="store_true", help="only check settings, operator, engine, queues and buckets")
     only.add_argument("--init", action="store_true", help="only create tables, queues and buckets that are missing")
     parser.add_argument(
         "--lock",

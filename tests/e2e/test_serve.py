@@ -114,6 +114,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
                 "WAYBILL_EVIDENCE_BUCKET": "waybill-ru1-evidence", "WAYBILL_EXPORTS_BUCKET": "waybill-ru1-exports",
                 "WAYBILL_MASTER_KEY": private(folder, "master.key"), "WAYBILL_SEAL_SEED": private(folder, "seal.seed"),
                 "WAYBILL_OPERATOR_KEY_SHA256": hashlib.sha256(OPERATOR_KEY.encode()).hexdigest(),
+                "WAYBILL_OPERATOR_NAME": "Sever Hosting OOO", "WAYBILL_OPERATOR_CONTACT": "operator@hosting.example",
+                "WAYBILL_OPERATOR_DOMAIN": "waybill.localhost",
                 "WAYBILL_ALLOW_CIDRS": "127.0.0.0/8", "WAYBILL_SEAL_S": "0.5",
             },
             url,
@@ -233,6 +235,10 @@ def test_nothing_is_lost_or_doubled_when_the_process_ends_and_another_begins(hom
     with home.serving() as first:
         one = shop(first.gateway, sink)
         assert first.gateway.call("GET", "/healthz")[1]["country"] == "RU"
+        assert first.gateway.call("GET", "/readyz")[:2] == (
+            200,
+            {"status": "ready", "queues": "ok", "store": "ok", "clock": "ok"},
+        )
         assert one.post(first.gateway, 1, "one") == 200
         eventually(lambda: texts(sink, one) == ["one"])
         assert [one.post(first.gateway, n, f"message {n}") for n in range(2, 12)] == [200] * 10
@@ -294,6 +300,7 @@ def test_what_is_too_large_is_refused_and_the_next_request_is_answered(home: Hom
         ),
         ({"WAYBILL_CELL": "ru2"}, "the tables cannot be used"),
         ({"WAYBILL_SQS_URL": "http://127.0.0.1:1"}, "the queues cannot be reached"),
+        ({"WAYBILL_OPERATOR_CONTACT": ""}, "set WAYBILL_OPERATOR_CONTACT to an address"),
     ],
 )
 def test_process_ends_with_a_remedy_when_the_home_will_not_do(home: Home, changes: dict[str, str], told: str) -> None:
