@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.awaiting import AwaitingStore
     from .store.config import ConfigStore
     from .store.consents import ConsentStore
+    from .store.contents import ContentsBucket
     from .store.data import DataStore
     from .store.destination_state import DestinationStateStore
     from .store.evidence import EvidenceBucket
@@ -266,10 +267,15 @@ class Runtime:
         """The exports bucket."""
         from .store.exports import Exports
 
-        if not self.settings.exports_bucket:
-            raise Misconfigured("set WAYBILL_EXPORTS_BUCKET to the bucket that results of jobs are in")
         settings = self.settings
         return Exports(lambda: self.clients.get("s3"), settings.exports_bucket, settings.region, self.link)
+
+    @cached_property
+    def contents(self) -> ContentsBucket:
+        """The contents bucket."""
+        from .store.contents import ContentsBucket
+
+        return ContentsBucket(lambda: self.clients.get("s3"), self.settings.contents_bucket, self.settings.region)
 
     @cached_property
     def seal_requests(self) -> SealRequestQueue:

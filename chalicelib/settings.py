@@ -19,6 +19,7 @@
 | ``WAYBILL_OFF_RECORD_S`` | how long the attempts at an event off the record may take in all, in seconds |
 | ``WAYBILL_EVIDENCE_BUCKET`` | the bucket that sealed logs are published in |
 | ``WAYBILL_EXPORTS_BUCKET`` | the bucket that results of jobs are in, for a day |
+| ``WAYBILL_CONTENTS_BUCKET`` | the bucket that contents of large events are in; without it they are refused |
 | ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
 | ``WAYBILL_OPERATOR_NAME`` | the legal entity that runs the cell, who answers for the router's own duties |
 | ``WAYBILL_OPERATOR_CONTACT`` | how the operator is reached about data |
@@ -68,6 +69,7 @@ class Settings:
     off_record_s: float = 8
     evidence_bucket: str = ""
     exports_bucket: str = ""
+    contents_bucket: str = ""
     operator_domain: str = "waybill.localhost"
     operator_name: str = ""
     operator_contact: str = ""
@@ -186,6 +188,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         off_record_s=off_record_s,
         evidence_bucket=environ.get("WAYBILL_EVIDENCE_BUCKET", ""),
         exports_bucket=environ.get("WAYBILL_EXPORTS_BUCKET", ""),
+        contents_bucket=environ.get("WAYBILL_CONTENTS_BUCKET", ""),
         operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),
         operator_name=environ.get("WAYBILL_OPERATOR_NAME", "").strip(),
         operator_contact=environ.get("WAYBILL_OPERATOR_CONTACT", "").strip(),

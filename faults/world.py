@@ -128,6 +128,7 @@ class World:
             operator_key_sha256=sha256(OPERATOR_KEY.encode()).hexdigest(), hooks_url="https://hooks.example",
             key_rate_per_s=10_000, source_rate_per_s=10_000, seal_seed=str(self._seed),
             evidence_bucket=f"waybill-{CELL}-evidence-{self.engine.account}",
+            contents_bucket=f"waybill-{CELL}-contents-{self.engine.account}",
         )  # fmt: skip
 
     def _process(self, kind: str) -> Process:

@@ -180,6 +180,14 @@ def content_key(data_key: bytes) -> SealingKey:
     return SealingKey("content", {1: data_key}, 1, data_key)
 
 
+def object_key(data_key: bytes, sealed: bytes) -> SealingKey:
+    """Return the key that wraps the key of a large content, given the person's key and the content that the row holds.
+
+    Without that content there is no such key. So a release that only removes it erases the large content, too.
+    """
+    return content_key(expand(data_key, f"waybill/object/1\0{hashlib.sha256(sealed).hexdigest()}"))
+
+
 def commitment(data_key: bytes, event: str, plain: bytes) -> str:
     """Commit to an event's content under a salt that is gone with the data key."""
     return hashlib.sha256(expand(data_key, f"waybill/commitment/2\0{event}") + plain).hexdigest()

@@ -81,7 +81,7 @@ def _release(
     for one, row in pairs:
         if row.owner not in people or one.source not in snapshot.configuration.sources:
             continue
-        document = row.open(people[row.owner].key, region)
+        document = row.open(people[row.owner].key, region, None)
         grounds = grounds_now(snapshot, document, consents_of(runtime, snapshot, document))
         received = times.text(row.received_at)
         base = facts_now(runtime, snapshot, one.source, received, document, now, grounds)
@@ -110,7 +110,8 @@ def _destroy(runtime: Runtime, one: AwaitingRow, row: EventRow, holds: Iterable[
     runtime.audit.append(entry)  # 1
     if row.owner is not None:
         runtime.person_ends.ask(row.owner, now)
-    runtime.awaiting.destroy(one, now)  # 2
+    if runtime.awaiting.destroy(one, now) and row.large is not None:  # 2
+        runtime.contents.delete(row.large.name)
     runtime.awaiting.remove(one)  # 3
     count("events_destroyed")
     notices.destroyed(runtime, one, now)

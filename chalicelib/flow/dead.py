@@ -125,6 +125,10 @@ def end_event(runtime: Runtime, letter: Mapping[str, Any], group: str) -> None:
         reason="dead_letter",
     )
     runtime.audit.append(entry)
+    if "object" in letter:
+        from . import large_contents  # loads what few letters need
+
+        letter = large_contents.parked(runtime, letter, ends)
     _park(runtime, "inbox", letter, group, event, minute, ends)
     # Only now: an erasure removes the letter last, so one of the two sees the other's work.
     row = runtime.data.event(tenant, event, times.EARLIEST)

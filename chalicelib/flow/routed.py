@@ -27,7 +27,9 @@ class RoutedEvent:
     document: dict[str, Any]
     received_at: datetime
     packed: bytes = b""
-    """The document as its message brought it, in the form that is stored; empty if the event is stored nowhere."""
+    """The document as its message brought it, in the form that the row holds; empty if the event is stored nowhere."""
+    object_key: bytes | None = field(default=None, repr=False)
+    """The key of the object that holds the whole document; None where ``packed`` is whole."""
     minute: int = 0
     people: list[str] = field(default_factory=list)
     conversation: str | None = None

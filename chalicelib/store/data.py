@@ -32,7 +32,7 @@ from ..core.decide.retention import AFTER_EXPIRY
 from ..core.envelope import NONCE_BYTES
 from ..core.errors import OurError, Unavailable
 from . import lists, restriction
-from .event_rows import EventKey, EventRow
+from .event_rows import EventKey, EventRow, LargeContent
 from .items import MALFORMED, Item, Table, batch_get, call, write
 
 CONTENT_VERSION = 1
@@ -94,6 +94,8 @@ class DataStore:
             "minute": row.minute,
             "owner": row.owner,
             "body": row.sealed,
+            "object": row.large.name if row.large is not None else None,
+            "object_key": row.large.sealed_key if row.large is not None else None,
             "v": CONTENT_VERSION,
             "missing": json.dumps(row.missing) if row.missing else None,
             "lives_until": times.millis(row.lives_until) if row.lives_until is not None else None,
@@ -153,6 +155,7 @@ class DataStore:
             restriction=restriction.read(item),
             lives_until=times.from_millis(item["lives_until"]) if item.get("lives_until") is not None else None,
             held="ttl" not in item,
+            large=LargeContent(item["object"], item.get("object_key")) if item.get("object") else None,
         )
 
     def event(self, tenant: str, event: str, now: datetime) -> EventRow | None:
@@ -204,8 +207,12 @@ class DataStore:
         return int(stored["minute"]) if stored else minute
 
     def erase_content(self, key: EventKey) -> bool:
-        """Remove an event's content and leave its empty row, so that a redelivery cannot bring it back."""
-        return self.table.update(key.key, "REMOVE body, #owner", {}, names={"#owner": "owner"}) is not None
+        """Remove an event's content and leave its empty row, so that a redelivery cannot bring it back.
+
+        The name of its object stays, so that a repeated erasure deletes the object, too.
+        """
+        names = {"#owner": "owner"}
+        return self.table.update(key.key, "REMOVE body, object_key, #owner", {}, names=names) is not None
 
     # Lanes
 

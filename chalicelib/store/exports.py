@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ..core.errors import Unavailable, WrongRegion
+from .buckets import Bucket
 from .items import FAILED_CALLS, cause_of
 
 LIFE = timedelta(days=1)
@@ -25,7 +25,7 @@ Link = Callable[[str, str, int], str]
 """Makes an address of an object out of its key, the name to save it under, and the seconds that it is to live."""
 
 
-class Exports:
+class Exports(Bucket):
     """Read and write objects of the exports bucket.
 
     Args:
@@ -35,43 +35,8 @@ class Exports:
     """
 
     def __init__(self, client: Callable[[], Any], bucket: str, region: str, link: Link | None = None) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._region = region
+        super().__init__(client, bucket, region, "exports")
         self._link = link
-
-    @property
-    def _s3(self) -> Any:
-        client = self._client()
-        if client.meta.region_name != self._region:
-            raise WrongRegion("the exports bucket has a client of the home region only")
-        return client
-
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        """Make one call.
-
-        Raises:
-            Unavailable: the bucket refuses it or does not answer; the same call may succeed later.
-        """
-        try:
-            return getattr(self._s3, operation)(Bucket=self._bucket, **arguments)
-        except FAILED_CALLS as error:
-            raise _unavailable(error) from error
-
-    def put(self, key: str, data: bytes) -> None:
-        """Write an object. Raises as ``get``."""
-        self._call("put_object", Key=key, Body=data, ContentType="application/octet-stream")
-
-    def get(self, key: str) -> bytes:
-        """Read an object.
-
-        Raises:
-            Unavailable: it is not there, or the bucket does not answer.
-        """
-        try:
-            return bytes(self._call("get_object", Key=key)["Body"].read())
-        except FAILED_CALLS as error:
-            raise _unavailable(error) from error
 
     def has(self, key: str) -> bool:
         """Say whether there is an object. Raises ``Unavailable``."""
@@ -80,7 +45,7 @@ class Exports:
         except FAILED_CALLS as error:
             if cause_of(error) in _GONE:
                 return False
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
         return True
 
     def begin(self, key: str, content_type: str) -> str:
@@ -106,7 +71,3 @@ class Exports:
         saved = f'attachment; filename="{name}"'
         arguments = {"Bucket": self._bucket, "Key": key, "ResponseContentDisposition": saved}
         return str(self._s3.generate_presigned_url("get_object", Params=arguments, ExpiresIn=for_s))
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    return Unavailable(f"the exports bucket did not answer a call ({cause_of(error)}); try again")

@@ -116,6 +116,7 @@ def resources(options: Options) -> Iterator[tuple[Engine, Settings, str]]:
             "allow_cidrs": LOOPBACK,
             "evidence_bucket": f"waybill-{CELL}-evidence-{engine.account}",
             "exports_bucket": f"waybill-{CELL}-exports-{engine.account}",
+            "contents_bucket": f"waybill-{CELL}-contents-{engine.account}",
             "seal_s": options.seal_s,
             "operator_name": "Local Cell Operator (fictitious)",
             "operator_contact": "operator@waybill.example",

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.core.errors import Misconfigured
+from chalicelib.core.errors import Misconfigured, Unavailable
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from chalicelib.store.engines import profile
@@ -165,6 +165,24 @@ def _bucket(cell: Runtime) -> None:
                 "the evidence bucket has no default lock, and no other protection of the log exists: give it one"
             )
     s3.head_bucket(Bucket=settings.exports_bucket)
+    if settings.contents_bucket:  # a home of the release before has none yet: it refuses large events
+        _contents(cell)
+
+
+def _contents(cell: Runtime) -> None:
+    """Make each call that large events need."""
+    name, copy = f"checks/{cell.random(8).hex()}", f"checks/{cell.random(8).hex()}"
+    try:
+        cell.contents.put(name, b"a copy is wanted\n")
+        cell.contents.copy(name, copy)
+        copied = cell.contents.get(copy)
+        next(cell.contents.over(cell.now()), None)
+        for each in (name, copy):
+            cell.contents.delete(each)
+    except Unavailable as fault:
+        raise Misconfigured(f"the contents bucket lacks a call that large events need: {fault.detail}") from fault
+    if copied != b"a copy is wanted\n":
+        raise Misconfigured("the contents bucket copied an object to other bytes")
 
 
 def _write_once(s3: Any, bucket: str) -> bool:

@@ -85,7 +85,7 @@ def init(lock: str) -> int:
         make(cell, lock)
     except (WaybillError, ClientError, BotoCoreError) as fault:
         return _refused(fault)
-    print("made: tables, queues, evidence bucket")
+    print("made: tables, queues, buckets")
     return 0
 
 
@@ -98,16 +98,17 @@ def make(cell: Runtime, lock: str) -> None:
     settings, engine = cell.settings, profile(cell.settings.engine)
     if engine.on_aws:
         raise Misconfigured("in AWS a deployment makes them: see docs/deploy.md")
-    if not (settings.evidence_bucket and settings.exports_bucket):
-        raise Misconfigured(
-            "set WAYBILL_EVIDENCE_BUCKET and WAYBILL_EXPORTS_BUCKET to the names of the buckets to make"
-        )
+    buckets = {"evidence": settings.evidence_bucket, "exports": settings.exports_bucket}
+    buckets["contents"] = settings.contents_bucket
+    if not all(buckets.values()):
+        missing = " and ".join(f"WAYBILL_{use.upper()}_BUCKET" for use, name in buckets.items() if not name)
+        raise Misconfigured(f"set {missing} to the names of the buckets to make")
     names = (settings.cell, settings.region, settings.country)
     making.make_tables(cell.clients.get("dynamodb"), template.tables(*names, engine=engine))
     making.make_queues(cell.clients.get("sqs"), [*template.queues(*names, engine=engine), probe.queue(settings)])
     s3 = cell.clients.get("s3")
     for bucket in template.buckets(*names, engine=engine):
-        name = settings.evidence_bucket if bucket.lock_years else settings.exports_bucket
+        name = buckets[bucket.use]
         making.make_bucket(s3, replace(bucket, create={**bucket.create, "Bucket": name}))
         if bucket.lock_years:
             making.lock_bucket(s3, name, lock, bucket.lock_years)

@@ -66,10 +66,11 @@ class Queue:
 class Bucket:
     """The arguments with which boto3 makes one bucket.
 
-    ``lock_years`` is how long its objects are locked, and ``expire_days`` after how long they expire; None for never.
+    ``use`` is its use in the name of its setting, ``WAYBILL_{USE}_BUCKET``. ``lock_years`` is how long its objects are locked, and ``expire_days`` after how long they expire; None for never.
     """
 
     create: Document
+    use: str
     lock_years: int | None
     expire_days: int | None
 
@@ -271,7 +272,8 @@ def buckets(
             create["CreateBucketConfiguration"] = {"LocationConstraint": region}
         lock, life = properties.get("ObjectLockConfiguration"), properties.get("LifecycleConfiguration")
         years = lock["Rule"]["DefaultRetention"]["Years"] if lock else None
-        made.append(Bucket(create, years, life["Rules"][0]["ExpirationInDays"] if life else None))
+        use = create["Bucket"].split("-")[-2]
+        made.append(Bucket(create, use, years, life["Rules"][0]["ExpirationInDays"] if life else None))
     return made
 
 

@@ -47,9 +47,9 @@ def test_event_is_read_as_it_was_stored_and_stored_once(data: DataStore) -> None
     found = data.event(tenant, row.key.event, NOW)
     assert found == row and found is not None
     assert found.sealed == row.sealed
-    assert found.open(KEY, data.table.region)["text"] == "hello"
+    assert found.open(KEY, data.table.region, None)["text"] == "hello"
     with pytest.raises(Misconfigured):
-        found.open(b"x" * 32, data.table.region)
+        found.open(b"x" * 32, data.table.region, None)
     assert data.event(new_id("tnt"), row.key.event, NOW) is None
 
 
@@ -61,7 +61,7 @@ def test_many_events_are_stored_and_read_together(data: DataStore) -> None:
 
     assert outcomes == [None] * 90
     found = data.events([r.key for r in rows], NOW)
-    assert {e: r.open(KEY, data.table.region)["text"] for e, r in found.items()} == {
+    assert {e: r.open(KEY, data.table.region, None)["text"] for e, r in found.items()} == {
         r.key.event: f"m{n}" for n, r in enumerate(rows)
     }
 

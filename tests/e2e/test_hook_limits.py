@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import Inbound, Reply
 from chalicelib.flow.hooks import receive
-from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES, RAW_DROPPED
+from chalicelib.flow.hooks.packing import EVENT_LIMIT_BYTES
 from tests.support.world import World, world
 
 RATE_PER_S = 3
@@ -80,17 +80,6 @@ def delivered(w: World) -> dict[str, Any]:
     return data
 
 
-def test_event_is_taken_without_raw_when_raw_makes_it_too_large() -> None:
-    with world() as w:
-        w.connect(source={"keep_raw": True})
-
-        assert post(w, 250_000).status == 200
-
-        event = delivered(w)
-        assert event["raw"] == RAW_DROPPED
-        assert event["message"]["text"] == "Canary"
-
-
 def test_event_keeps_raw_when_it_fits() -> None:
     with world() as w:
         w.connect(source={"keep_raw": True})
@@ -98,16 +87,6 @@ def test_event_keeps_raw_when_it_fits() -> None:
         assert post(w, EVENT_LIMIT_BYTES // 2).status == 200
 
         assert delivered(w)["raw"]["padding"] == "x" * (EVENT_LIMIT_BYTES // 2)
-
-
-def test_event_is_refused_when_it_is_too_large_without_raw() -> None:
-    with world() as w:
-        w.connect(source={"keep_raw": True})
-
-        refused = post(w, 0, text="x" * EVENT_LIMIT_BYTES)
-
-        assert (refused.status, json.loads(refused.body)["code"]) == (413, "too_large")
-        assert w.inbox.sent == 0
 
 
 def unsigned(w: World, size: int, **headers: str) -> Reply:

@@ -86,7 +86,7 @@ def all_read(w: World) -> int:
         row = w.runtime.data.event(w.tenant, entry["event"], w.clock)
         assert row is not None and row.owner is not None
         person = w.runtime.people.get_many([(row.owner, keys)])[row.owner]
-        document = row.open(person.key, REGION)
+        document = row.open(person.key, REGION, w.runtime.contents.get)
         assert is_committed(entry["receipt"]["commitment"], person.key, entry["event"], route.canonical(document))
     return len(entries)
 

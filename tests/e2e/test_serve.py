@@ -112,6 +112,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
                 "WAYBILL_CELL": "ru1", "WAYBILL_COUNTRY": "RU", "WAYBILL_ENGINE": "alternator",
                 "WAYBILL_DYNAMODB_URL": url, "WAYBILL_SQS_URL": url, "WAYBILL_S3_URL": url,
                 "WAYBILL_EVIDENCE_BUCKET": "waybill-ru1-evidence", "WAYBILL_EXPORTS_BUCKET": "waybill-ru1-exports",
+                "WAYBILL_CONTENTS_BUCKET": "waybill-ru1-contents",
                 "WAYBILL_MASTER_KEY": private(folder, "master.key"), "WAYBILL_SEAL_SEED": private(folder, "seal.seed"),
                 "WAYBILL_OPERATOR_KEY_SHA256": hashlib.sha256(OPERATOR_KEY.encode()).hexdigest(),
                 "WAYBILL_OPERATOR_NAME": "Sever Hosting OOO", "WAYBILL_OPERATOR_CONTACT": "operator@hosting.example",
@@ -323,7 +324,7 @@ def test_bucket_without_a_lock_is_refused(home: Home) -> None:
     with engines.ministack(REGION) as other:
         s3 = other.make_client("s3", REGION)
         for name in ("waybill-ru1-evidence", "waybill-ru1-exports"):
-            making.make_bucket(s3, template.Bucket({"Bucket": name}, None, None))
+            making.make_bucket(s3, template.Bucket({"Bucket": name}, name.split("-")[-1], None, None))
 
         done = home.run("--check", WAYBILL_S3_URL=str(other.endpoint))
 

@@ -148,6 +148,7 @@ CELL_KEY, AUDIT_KEY = arn("kms", "alias/waybill-eu1"), arn("kms", "alias/waybill
 SEAL_KEY = arn("kms", "alias/waybill-eu1-seal")
 BUCKET = f"arn:aws:s3:::waybill-eu1-evidence-{ACCOUNT}"
 EXPORTS = f"arn:aws:s3:::waybill-eu1-exports-{ACCOUNT}"
+CONTENTS = f"arn:aws:s3:::waybill-eu1-contents-{ACCOUNT}"
 # Under which circumstances a key is used.
 USES: dict[str, Mapping[str, str]] = {
     "directly": HERE,

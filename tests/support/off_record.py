@@ -109,7 +109,7 @@ def _opened(w: World, row: dict[str, Any]) -> bytes:
     stored = w.runtime.data.event(w.tenant, row["pk"]["S"].partition("#")[2], w.clock)
     assert stored is not None
     people = w.runtime.people.get_many([(stored.owner or "", w.runtime.config.keys_of(w.tenant))])
-    return json.dumps(stored.open(people[stored.owner or ""].key, "eu-central-1")).encode()
+    return json.dumps(stored.open(people[stored.owner or ""].key, "eu-central-1", w.runtime.contents.get)).encode()
 
 
 def nowhere(w: World, capture: str = "", words: tuple[bytes, ...] = SECRET_WORDS) -> None:

@@ -58,7 +58,16 @@ CLASSES = ("identifier", "contact", "name", "content", "media", "location", "beh
 
 
 WRITES = frozenset(
-    {"PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement", "GenerateDataKeyWithoutPlaintext", "PutObject"}
+    {
+        "PutItem",
+        "UpdateItem",
+        "DeleteItem",
+        "BatchExecuteStatement",
+        "GenerateDataKeyWithoutPlaintext",
+        "PutObject",
+        "CopyObject",
+        "DeleteObject",
+    }
 )
 
 
@@ -153,7 +162,7 @@ class World:
             cell="test", region=REGION, country="DE", insert=self.engine.insert, allow_cidrs=local.LOOPBACK,
             source_rate_per_s=10_000, account=self.engine.account, seal_seed=SEED,
             evidence_bucket=f"waybill-test-evidence-{self.engine.account}", hooks_url="https://cell.example",
-            evidence_compact=self.compact,
+            contents_bucket=f"waybill-test-contents-{self.engine.account}", evidence_compact=self.compact,
         )  # fmt: skip
         self.runtime = Runtime(
             settings,

@@ -11,6 +11,7 @@ from tests.support.deployed import (
     BUCKET,
     BUCKET_POLICY,
     CONFIG,
+    CONTENTS,
     DATA,
     DYNAMODB,
     DYNAMODB_RESOURCES,
@@ -170,16 +171,29 @@ _OBJECTS = {
     }.items()
 }
 _EXPORTS = {"part": f"{EXPORTS}/parts/job_1/entries-0", "bundle": f"{EXPORTS}/bundles/job_1.tar"}
+_CONTENTS = {
+    "content on its way": f"{CONTENTS}/in/2026-12-20/tnt_1/evt_1/00",
+    "stored content": f"{CONTENTS}/ev/2026-12-31/tnt_1/evt_1/cnv_1/00",
+}
 MAY_S3: dict[str, dict[str, str]] = {
     "seal": {
         **dict.fromkeys(("law", "batch", "checkpoint"), "GetObject PutObject"),
         "bucket": "ListBucket",
     },
-    "sweep": {"batch": "GetObject", "checkpoint": "GetObject", "bucket": "ListBucket"},
+    "sweep": {
+        **dict.fromkeys(("batch", "checkpoint"), "GetObject"),
+        **dict.fromkeys(_CONTENTS, "DeleteObject"),
+        **dict.fromkeys(("bucket", "contents"), "ListBucket"),
+    },
     "tripwire": {"changed row": "PutObject"},
-    "hooks": {"configuration": "GetObject PutObject"},
-    "route": {"configuration": "GetObject PutObject"},
-    "deliver": {"configuration": "GetObject PutObject"},
+    "hooks": {"configuration": "GetObject PutObject", "content on its way": "PutObject"},
+    "route": {
+        "configuration": "GetObject PutObject",
+        "content on its way": "GetObject PutObject DeleteObject",
+        "stored content": "PutObject DeleteObject",
+    },
+    "deliver": {"configuration": "GetObject PutObject", "stored content": "GetObject"},
+    "dead-inbox": {"content on its way": "GetObject PutObject"},
     "jobs": {
         **dict.fromkeys(_OBJECTS, "GetObject"),
         "configuration": "GetObject PutObject",
@@ -190,6 +204,7 @@ MAY_S3: dict[str, dict[str, str]] = {
         **dict.fromkeys(_OBJECTS, "GetObject"),
         "configuration": "GetObject PutObject",
         "bundle": "GetObject",
+        "stored content": "GetObject DeleteObject",
         "bucket": "ListBucket",
     },
     "break-glass": {
@@ -212,8 +227,10 @@ def test_s3_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> No
     asked = {
         **_OBJECTS,
         **_EXPORTS,
+        **_CONTENTS,
         "bucket": BUCKET,
         "exports": EXPORTS,
+        "contents": CONTENTS,
         "other": "arn:aws:s3:::others",
         "object of another": "arn:aws:s3:::others/logs/1",
     }

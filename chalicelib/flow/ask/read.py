@@ -63,13 +63,17 @@ def keys(request: Request, wanted: Filter, position: str) -> Iterator[tuple[Even
         day -= timedelta(days=1)
 
 
-def opened(request: Request, rows: Mapping[str, EventRow]) -> dict[str, dict[str, Any]]:
-    """Return the documents of events whose content is there and not sealed, by event id; none that awaits its ground."""
+def opened(request: Request, rows: Mapping[str, EventRow], *, whole: bool = True) -> dict[str, dict[str, Any]]:
+    """Return the documents of events whose content is there and not sealed, by event id; none that awaits its ground.
+
+    Args:
+        whole: read large events whole; without it they are shortened, as a list shows them.
+    """
     owners = {row.owner for row in rows.values() if row.owner is not None}
     people = request.runtime.people.get_many((owner, request.keys) for owner in owners)
-    region = request.runtime.settings.region
+    region, fetch = request.runtime.settings.region, request.runtime.contents.get if whole else None
     return {
-        event: row.open(people[row.owner].key, region)
+        event: row.open(people[row.owner].key, region, fetch)
         for event, row in rows.items()
         if row.owner in people and row.sealed is not None and row.lives_until is None
     }
@@ -85,7 +89,8 @@ def events(request: Request, wanted: Filter, position: str) -> Iterator[ListItem
     found = keys(request, wanted, position)
     while batch := list(islice(found, READ_AT_ONCE)):
         read = [key for key, _ in batch if key is not None]
-        documents = opened(request, request.runtime.data.events(read, request.runtime.now())) if read else {}
+        rows = request.runtime.data.events(read, request.runtime.now()) if read else {}
+        documents = opened(request, rows, whole=False)
         for key, place in batch:
             document = documents.get(key.event) if key is not None else None
             if key is None:

@@ -100,7 +100,7 @@ def deliver(
     expires_at = times.parse(task.expires_at)
     if held_since is not None and hold_ends_at(snapshot.configuration.tenant, held_since, expires_at) <= now:
         return expire(batch, task, "hold_expired", now)  # regardless of a new decision
-    document = state.row.open(state.data_key, runtime.settings.region)
+    document = state.row.open(state.data_key, runtime.settings.region, None)
     grounds = grounds_now(snapshot, document, state.consents)
     base = facts_now(runtime, snapshot, task.source, task.received_at, document, now, grounds)
     judgement = redecide(runtime, snapshot, task.route, task.destination, base, grounds, held_since)
@@ -124,6 +124,8 @@ def deliver(
     leave = admission.admit(batch, task, destination, woken=woken)
     if isinstance(leave, datetime):
         return WaitingTransfer(leave, task, state.made, listed=True)
+    if state.row.large is not None:
+        document = state.row.open(state.data_key, runtime.settings.region, runtime.contents.get)
     return send(batch, task, state, snapshot, destination, document, judgement, probe=leave)
 
 

@@ -126,7 +126,7 @@ def _document(runtime: Runtime, snapshot: Snapshot, one: Transfer, now: datetime
     if row is not None and row.owner is not None and row.sealed is not None:
         person = runtime.people.get_many([(row.owner, snapshot.keys)]).get(row.owner)
         if person is not None:
-            return row.open(person.key, runtime.settings.region)
+            return row.open(person.key, runtime.settings.region, runtime.contents.get)
     raise Gone("the content of this event is gone: its life is over, or it was erased")
 
 

@@ -68,7 +68,7 @@ def split(
 
     Raises:
         Unavailable: the store did not answer; nothing may be kept or sent.
-        TooLarge: an event off the record is over the limit for stored events.
+        TooLarge: an event off the record is over the limit for events.
     """
     snapshot = runtime.config.snapshot(door.tenant, fresh=False)
     configuration = snapshot.configuration
@@ -79,9 +79,9 @@ def split(
         return list(drafts), []
     works = []
     for draft in (draft for draft in drafts if draft.conversation.id in off):
-        event, content = pack_event(door, draft, now)
+        event, inline, whole = pack_event(door, draft, now)
         message = QueueMessage(event, None, "", "", "", times.millis(now), 1)  # not from a queue
-        works.append(RoutedEvent(message, snapshot, {**unpack(content), "otr": True}, now))
+        works.append(RoutedEvent(message, snapshot, {**unpack(whole or inline), "otr": True}, now))
     return [draft for draft in drafts if draft.conversation.id not in off], works
 
 

@@ -110,7 +110,7 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
         try:
             _keep(runtime, door, received.drafts, request.now)
         except TooLarge:
-            large = refuse(413, "too_large", "an event of this webhook is over 200 KB")
+            large = refuse(413, "too_large", "an event of this webhook is larger than this cell keeps")
             return _noted(runtime, door, request, "refused", large)
         except Unavailable as fault:
             error("not_taken", fault)
@@ -169,8 +169,9 @@ def _messages(
     runtime: Runtime, door: SourceContext, drafts: Sequence[Draft], now: datetime
 ) -> Iterator[OutgoingMessage]:
     for draft in drafts:
-        event, content = pack_event(door, draft, now)
+        event, content, whole = pack_event(door, draft, now)
         sealed = encrypt(door.keys.queue, runtime.random(NONCE_BYTES), content, f"{runtime.settings.region}/{event}")
+        large = {} if whole is None else _put(runtime, door, event, whole, now)
         yield OutgoingMessage(
             body(
                 {
@@ -180,11 +181,18 @@ def _messages(
                     "event": event,
                     "received_at": times.text(now),
                     "sealed": base64.b64encode(sealed).decode(),
+                    **large,
                 }
             ),
             _group(door, draft, event),
             event,
         )
+
+
+def _put(runtime: Runtime, door: SourceContext, event: str, whole: bytes, now: datetime) -> dict[str, str]:
+    from .. import large_contents  # loads what few webhooks need
+
+    return large_contents.put_arriving(runtime, door.tenant, door.keys, event, whole, now)
 
 
 def _group(door: SourceContext, draft: Draft, event: str) -> str:

@@ -177,12 +177,12 @@ def _is_own(entries: Sequence[Entry], new: Transfer, act: str, actor: tuple[str,
 
 
 def _opened(runtime: Runtime, snapshot: Snapshot, rows: Sequence[EventRow]) -> dict[str, dict[str, Any]]:
-    """Return the documents of the events whose content is there."""
+    """Return the documents of the events whose content is there; large ones shortened, which are decided alike."""
     now = runtime.now()
     live = [(row, row.owner) for row in rows if row.sealed is not None and row.owner and row.expires_at > now]
     people = runtime.people.get_many((owner, snapshot.keys) for _, owner in live)
     region = runtime.settings.region
-    return {row.key.event: row.open(people[owner].key, region) for row, owner in live if owner in people}
+    return {row.key.event: row.open(people[owner].key, region, None) for row, owner in live if owner in people}
 
 
 def _leads(configuration: Configuration, one: Transfer) -> bool:

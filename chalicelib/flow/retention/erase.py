@@ -43,7 +43,7 @@ def erase(request: Request, event: str, ground: str) -> None:
             raise HoldActive(f"the legal hold {hold.id} is on this content; it can be erased once that is released")
     if row.restriction is not None:
         _seal(request, row, row.restriction)  # an earlier try may have died on the way
-    document = opened(request, {event: row}).get(event)
+    document = opened(request, {event: row}, whole=False).get(event)
     if document is not None:
         facts = event_facts(request, snapshot_of(request).configuration, document, "erase")
         minimum = runtime.minima.of(facts, row.received_at)
@@ -57,6 +57,8 @@ def erase(request: Request, event: str, ground: str) -> None:
     if row.owner is not None:
         runtime.person_ends.ask(row.owner, runtime.now())
     runtime.data.erase_content(row.key)
+    if row.large is not None:
+        runtime.contents.delete(row.large.name)
     runtime.data.remove_dead(tenant, "inbox", event)
     request.note("erased", event=event, minute=row.minute, reason=ground)
 

@@ -48,6 +48,10 @@ def handle(runtime: Runtime) -> int:
     # Another order each hour: when there is more than one run can do, it is not always the same tenants that wait.
     living.sort(key=lambda one: hashlib.sha256(f"{one.id}{now:%Y%m%d%H}".encode()).digest())
     expiry.handle(runtime, living, lambda: EXPIRY_UNTIL_S - (runtime.monotonic() - started))
+    if runtime.settings.contents_bucket:
+        from . import objects
+
+        objects.handle(runtime, lambda: EXPIRY_UNTIL_S - (runtime.monotonic() - started))
     notify_sealer(runtime)
     for record in (one for one in living if due(one.id, now)):
         if runtime.monotonic() - started > UNTIL_S:

@@ -130,7 +130,12 @@ def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot
         raise snapshot
     context = f"{runtime.settings.region}/{order['event']}"
     packed = decrypt(snapshot.keys.queue, base64.b64decode(order["sealed"]), context)
-    return RoutedEvent(message, snapshot, unpack(packed), times.parse(str(order["received_at"])), packed)
+    received_at, own, whole = times.parse(str(order["received_at"])), None, packed
+    if "object" in order:
+        from .. import large_contents  # loads what few events need
+
+        own, whole = large_contents.read_arriving(runtime, snapshot.keys, order)
+    return RoutedEvent(message, snapshot, unpack(whole), received_at, packed, own)
 
 
 def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseException]) -> None:
@@ -157,10 +162,12 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
     failed.update(keep_people(runtime, works, people, now))  # a stored decision may keep content for longer
     works = _in_order([w.message for w in works], works, failed)
     listed = [w for w in works if times.parse(w.entry["expires_at"]) > now]
-    rows = [_row(runtime, work, people[work.owner]) for work in listed]
+    rows = _rows(runtime, listed, people, failed)
+    works = _in_order([w.message for w in works], works, failed)
     owned = {id(w) for w in listed if w.keeps}
     ask_for_unstored(runtime, (w for w in works if id(w) not in owned), people, now)
-    for work, row, refused in zip(listed, rows, runtime.data.insert_events(rows), strict=True):  # 4
+    stored_rows = runtime.data.insert_events(row for _, row in rows)  # 4
+    for (work, row), refused in zip(rows, stored_rows, strict=True):
         if refused is not None:
             failed[work.message.id] = refused
         work.row = row
@@ -176,6 +183,10 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
     for channel, number in Counter(str(work.document["channel"]) for work in works).items():
         count("events", number, channel=channel)
     source_counts.note_routed(runtime, works)
+    if any(work.object_key is not None for work in works):
+        from .. import large_contents
+
+        failed.update(large_contents.settle(runtime, works))
 
 
 def _stopped(runtime: Runtime, work: RoutedEvent, failed: dict[str, BaseException]) -> None:
@@ -348,16 +359,32 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     return encoders.ordered(document).encode()
 
 
+def _rows(
+    runtime: Runtime, works: list[RoutedEvent], people: Mapping[str, PersonRow], failed: dict[str, BaseException]
+) -> list[tuple[RoutedEvent, EventRow]]:
+    rows = []
+    for work in works:
+        try:
+            rows.append((work, _row(runtime, work, people[work.owner])))
+        except WaybillError as fault:  # the contents bucket does not answer
+            failed[work.message.id] = fault
+    return rows
+
+
 def _row(runtime: Runtime, work: RoutedEvent, owner: PersonRow) -> EventRow:
     assert work.plan is not None
     key = EventKey(work.tenant, work.document["id"], work.entry["receipt"]["conversation"] or NO_CONVERSATION)
     missing = {t.transfer: list(t.judgement.missing) for t in work.plan.transfers if t.judgement.missing}
     expires_at, waits_until = times.parse(work.entry["expires_at"]), work.plan.waits_until
     awaits = work.keeps and waits_until is not None
-    sealed = None
+    sealed, large, region = None, None, runtime.settings.region
     if work.keeps:
         nonce = runtime.random(DataStore.NONCE_BYTES)
-        sealed = sealed_content(runtime.settings.region, key, work.packed, owner.key, nonce)
+        sealed = sealed_content(region, key, work.packed, owner.key, nonce)
+        if work.object_key is not None:
+            from .. import large_contents
+
+            large = large_contents.keep(runtime, work, key, owner.key, sealed, expires_at)
     return EventRow(
         key=key,
         received_at=work.received_at,
@@ -368,4 +395,5 @@ def _row(runtime: Runtime, work: RoutedEvent, owner: PersonRow) -> EventRow:
         missing=missing,
         lives_until=expires_at if awaits else None,
         held=is_held(work),
+        large=large,
     )
