@@ -17,6 +17,7 @@ from . import (
     accountability,
     audit_entries,
     audit_evidence,
+    audit_logs,
     bases,
     consents,
     conversations,
@@ -43,8 +44,9 @@ from . import (
     traces,
     transfers,
 )
-from .endpoint import ANY_TYPE, Endpoint, Resource, respond
+from .endpoint import ANY_TYPE, Endpoint, Resource
 from .problems import WrongMethod, of_fault, of_status
+from .responses import respond
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CATCH_ALL = "/{proxy+}"
@@ -73,6 +75,7 @@ RESOURCES: tuple[Resource, ...] = (
     *audit_entries.RESOURCES,
     *pulls.RESOURCES,
     *audit_evidence.RESOURCES,
+    *audit_logs.RESOURCES,
     *accountability.RESOURCES,
     *jobs.RESOURCES,
     *replays.RESOURCES,
@@ -90,6 +93,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {path: tuple(sorted(methods)) for path,
 def register(app: Chalice) -> None:
     """Add the API to the app: every endpoint, 405 for other methods of their paths, 404 for every other path."""
     meta.describe(ENDPOINTS)
+    app.api.binary_types = []  # ``BinaryResponse`` encodes what is binary
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)
     others = Blueprint("chalicelib.api")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import inspect
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -34,6 +33,7 @@ from ..store.records import RecordRow
 from . import bodies, cursors, replies
 from .auth import Needed, Operator, identify
 from .problems import EndpointResponse, of_fault
+from .responses import respond
 
 LOOKED_MAX = 2000
 """What one list request may cost, in keys looked at, before it answers with what it has and a cursor."""
@@ -231,24 +231,11 @@ class Resource:
                 return respond(handle(runtime(), found, self.blueprint.current_request, params))
 
             types = ANY_TYPE if method not in WITH_BODY else LINES_TYPES if found.lines else JSON_TYPES
-            name = f"{self.name}_{run.__name__}"
+            name = f"{self.name}_{found.operation_id}"
             self.blueprint.route(path, methods=[method], name=name, content_types=[*types])(view)
             return run
 
         return register
-
-
-def respond(answer: EndpointResponse) -> Response:
-    """Write an answer for the door. ``no-store``: answers hold content and secrets."""
-    body = "" if answer.body is None else answer.body
-    text = body if isinstance(body, str) else _json(body)
-    return Response(text, {"Cache-Control": "no-store", **answer.headers}, answer.status)
-
-
-def _json(body: Any) -> str:
-    """Write JSON as people read it: letters as they are, and escapes only for halves of surrogate pairs."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=float)
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def handle(runtime: Runtime, endpoint: Endpoint, request: Any, params: Mapping[str, str]) -> EndpointResponse:

@@ -15,8 +15,8 @@ from chalice import Chalice
 
 from ..core.errors import NotFound, TooLarge
 from . import ALLOWED, CATCH_ALL, METHODS
-from .endpoint import respond
 from .problems import WrongMethod, of_fault
+from .responses import respond
 
 PAYLOAD_BYTES_MAX = 10 * 1024 * 1024
 """What API Gateway takes; a larger body never reaches the lambda."""

@@ -146,10 +146,24 @@ _IDS = {
 """The prefix of the ids behind a step of a path."""
 
 
+STEPS = {
+    "name": "The name of the profile.",
+    "token": "The token of the link.",
+    "log": "The year of the log.",
+    "level": "The level of the tile, from 0 to 63, or `entries`.",
+    "first": "The first step of the tile's index, such as `x001`, or `234` if it is the only one.",
+    **dict.fromkeys(
+        ("second", "third", "fourth", "fifth"),
+        "A step of the tile's index, such as `234`, or the width of a partial tile.",
+    ),
+}
+"""The meanings of the other steps of a path."""
+
+
 def _path_parameter(path: str, name: str) -> Schema:
     step = path.partition(f"/{{{name}}}")[0].rsplit("/", 1)[-1]
     schema: Schema = {"type": "string"}
-    text = {"name": "The name of the profile.", "token": "The token of the link."}.get(name, "")
+    text = STEPS.get(name, "")
     if step in _IDS and name == "id":
         text, schema["examples"] = f"An id: `{_IDS[step]}_…`.", [f"{_IDS[step]}_06h2pv1xsjrh80kt9t2mh4nbv5"]
     return {"name": name, "in": "path", "required": True, "description": text, "schema": schema}
@@ -188,6 +202,8 @@ def _answer(endpoint: Endpoint, schemas: Schemas) -> Schema:
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
     if endpoint.answer is str:
         answer["content"] = {endpoint.media: {"schema": {"type": "string"}}}
+    elif endpoint.answer is bytes:
+        answer["content"] = {endpoint.media: {"schema": {"type": "string", "format": "binary"}}}
     elif endpoint.answer is not None:
         schema = schemas.of(endpoint.answer, "serialization")
         if endpoint.listed:

@@ -88,6 +88,15 @@ class SealedLog:
         below = [Tile(wanted.level - 1, index) for index in range(start, start + wanted.width)]
         return b"".join(merkle.root(tiles.hashes_of(data)) for data in self._threads.map(READERS, self.tile, below))
 
+    def bundle(self, index: int, width: int) -> bytes:
+        """Return an entry bundle: from the bucket if it is published, else made of batches. Raises as ``fixed``."""
+        if width == tiles.WIDTH:
+            data = self.evidence.get_fixed(self.prefix + tiles.entries_path(index))
+            if data is not None:
+                return data
+        start = index * tiles.WIDTH
+        return tiles.bundle(self.leaves(start, start + width))
+
     def node(self, size: int) -> merkle.Node:
         """Return how to read the hash of any full subtree of the first ``size`` leaves. It raises as ``fixed``."""
         return tiles.node_from(functools.cache(self.tile), size)

@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 import time
+from functools import partial
+from pathlib import Path
 
 from ..cell import local
 from ..cell.local_options import Options
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--engine", default="moto", help="moto, ministack or the URL of an engine (%(default)s)")
     parser.add_argument("--verbose", action="store_true", help="show the cell's log lines, on standard error")
+    parser.add_argument("--logcheck", type=Path, help="the program built from tools/logcheck, to follow the logs with")
     options = parser.parse_args(arguments)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     if options.verbose:
@@ -62,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         logging.disable(logging.CRITICAL)
     started = time.monotonic()
+    prove = partial(proving.run, logcheck=options.logcheck)
 
     def say(text: str) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {text}", file=out)
@@ -70,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         say(f"Starting a cell in eu-central-1 (DE) on {options.engine}")
         with local.running(Options(engine=options.engine, pump_s=1, seal_s=1)) as cell:
             gateway = Gateway(cell.url)
-            lines = journey.run(gateway, gateway, cell.operator_key, say, proving.run)
+            lines = journey.run(gateway, gateway, cell.operator_key, say, prove)
     except (JourneyError, OSError, RuntimeError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

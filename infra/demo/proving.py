@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,16 +25,56 @@ VERIFIERS: Final = {
 MALFORMED, PROOF_BAD = 4, 1
 
 
-def run(made: Iterable[Made], say: Say, timeout_s: float) -> None:
+def run(made: Iterable[Made], say: Say, timeout_s: float, logcheck: Path | None = None) -> None:
     """Prove every tenant's log, and check that altered copies are refused.
+
+    Args:
+        logcheck: the program built from ``tools/logcheck``; it follows each log before and after the bundles are made.
 
     Raises:
         JourneyError: a result differs from the expected one.
     """
     made = list(made)
-    say("The log is sealed")
+    with tempfile.TemporaryDirectory(prefix="waybill-followed-") as folder:
+        _wait_until_sealed(made, timeout_s)
+        say("The log is sealed")
+        if logcheck is not None:
+            _follow(made, logcheck, Path(folder), say)
+        _prove_bundles(made, say, timeout_s)
+        if logcheck is not None:  # each bundle is an entry of its own
+            _wait_until_sealed(made, timeout_s)
+            _follow(made, logcheck, Path(folder), say)
+
+
+def _wait_until_sealed(made: Iterable[Made], timeout_s: float) -> None:
     for each in made:
         _wait(f"{each.situation.name}: the log is not sealed", timeout_s, lambda each=each: _sealed(each))  # type: ignore[misc]
+
+
+def _follow(made: Iterable[Made], logcheck: Path, folder: Path, say: Say) -> None:
+    """Follow each log with the checker in Go, which keeps the checkpoints that it saw."""
+    say("A checker written in Go follows each log, tile by tile")
+    for each in made:
+        key = each.tenant("GET", "/v1/audit/keys")["data"][0]
+        secret = folder / f"{each.situation.name}.key"
+        secret.touch(0o600)
+        secret.write_text(each.tenant.key)
+        seen = folder / f"{each.situation.name}.seen"
+        prefix = f"{each.tenant.api.url}/v1/audit/logs/{key['log']}"
+        ended = subprocess.run(
+            [str(logcheck), "-prefix", prefix, "-vkey", key["vkey"], "-key-file", str(secret), "-seen", str(seen)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if ended.returncode != 0:
+            raise JourneyError(f"{each.situation.name}: the checker refuses the log: {ended.stderr}")
+        for line in ended.stdout.splitlines():
+            say(f"    {each.situation.name}: {line}")
+
+
+def _prove_bundles(made: Sequence[Made], say: Say, timeout_s: float) -> None:
     say("Each tenant fetches its log as a bundle, and two programs verify it, offline, with only the log's key")
     jobs = {
         each.situation.name: each.tenant("POST", "/v1/audit/bundle", {"mode": "full"}, expect=(202,)) for each in made

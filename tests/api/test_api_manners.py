@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib import api
-from chalicelib.api.endpoint import _json
+from chalicelib.api.responses import _json
 from tests.support.api_cell import RECIPIENT, Api
 
 

@@ -5,7 +5,8 @@ Source: https://c2sp.org/tlog-tiles (read 2026-11-22).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import AuditBroken
@@ -15,6 +16,9 @@ WIDTH = 256
 _HEIGHT = 8
 _LENGTH_BYTES = 2
 _ENTRY_BYTES = (1 << 8 * _LENGTH_BYTES) - 1
+LEVEL_MAX = 63
+_LEVEL = re.compile(r"0|[1-9][0-9]?", re.ASCII)
+_PLACE = re.compile(r"((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,21 @@ class Tile:
     def path(self) -> str:
         """Where the tile is."""
         return f"tile/{self.level}/{_place(self.index, self.width)}"
+
+    def is_in(self, size: int) -> bool:
+        """Say whether a tree of ``size`` leaves has all hashes of the tile."""
+        return self.index * WIDTH + self.width <= size >> _HEIGHT * self.level
+
+
+def tile_at(level: str, steps: Sequence[str]) -> Tile | None:
+    """Return the tile whose path is ``tile/{level}/`` and these steps; None if that is no tile's path."""
+    place = "/".join(steps)
+    found = _PLACE.fullmatch(place)
+    if found is None or _LEVEL.fullmatch(level) is None or int(level) > LEVEL_MAX:
+        return None
+    index = int(found[1].replace("x", "").replace("/", ""))
+    tile = Tile(int(level), index, int(found[2] or WIDTH))
+    return tile if tile.path == f"tile/{level}/{place}" else None
 
 
 def entries_path(index: int, width: int = WIDTH) -> str:
