@@ -15,6 +15,8 @@ VISIBILITY_S = 360.0
 RECEIVES_MAX = 200
 """As the template has it."""
 DEDUPLICATION_S = 300.0
+NUMBERS_FROM = 18_849_496_460_467_696_128
+"""A sequence number in SQS's documentation: all of its numbers have 20 digits."""
 
 
 @dataclass
@@ -45,7 +47,7 @@ class QueuedMessage:
             "Attributes": {
                 "MessageGroupId": self.group,
                 "MessageDeduplicationId": self.deduplication,
-                "SequenceNumber": f"{self.number:020d}",
+                "SequenceNumber": str(NUMBERS_FROM + self.number),
                 "SentTimestamp": str(start_ms + int(self.sent_s * 1000)),
                 "ApproximateReceiveCount": str(self.receives),
             },

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.delivery import lane_order
 from ..core.errors import WaybillError, is_outage
 from ..observe import about_each, error
 from ..runtime import Runtime
@@ -31,7 +32,10 @@ NO_CONVERSATION = "-"
 
 @dataclass(frozen=True)
 class QueueMessage:
-    """One message of a FIFO queue. ``body`` is None where it is not a JSON object."""
+    """One message of a FIFO queue. ``body`` is None where it is not a JSON object.
+
+    ``sequence`` sorts, as text, in the order in which the messages of a group were sent.
+    """
 
     id: str
     body: Mapping[str, Any] | None
@@ -70,14 +74,15 @@ def from_lambda(event: Mapping[str, Any]) -> list[QueueMessage]:
     messages = []
     for record in event["Records"]:
         attributes = record["attributes"]
+        sent_ms = int(attributes["SentTimestamp"])
         messages.append(
             QueueMessage(
                 id=record["messageId"],
                 body=_object(record["body"]),
                 group=attributes["MessageGroupId"],
-                sequence=attributes["SequenceNumber"],
+                sequence=lane_order.place(attributes["SequenceNumber"], sent_ms),
                 receipt_handle=record["receiptHandle"],
-                sent_ms=int(attributes["SentTimestamp"]),
+                sent_ms=sent_ms,
                 receives=int(attributes["ApproximateReceiveCount"]),
             )
         )

@@ -5,7 +5,7 @@
 | event | ``{tenant}#{event}`` | conversation ref or ``-`` | ``day`` = ``{tenant}#{received day}`` or a part of it (``lists``), ``at`` = ``{received_at}#{event}`` |
 | first sight | ``seen#{tenant}#{event}`` | ``seen`` | of events whose platform gives no time |
 | lane head | ``lane#{lane}`` | ``head`` | ``due_shard`` = ``due#{0..7}``, ``due_at`` = ``{due}#{lane}``; listed ones: ``day`` = ``{tenant}#listed#{destination}``, ``at`` = ``due_at`` |
-| waiting delivery | ``lane#{lane}`` | ``p#{sequence}`` | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
+| waiting delivery | ``lane#{lane}`` | ``p#{place}`` (``lane_order``) | held ones: ``day`` = ``{tenant}#held``, ``at`` = ``{held since}#{transfer}`` |
 | stored reply | ``{tenant}#idem#{hash}`` | ``reply`` | |
 | dead letter | ``{tenant}#dead`` | ``{queue}#{event or transfer}`` | |
 | memory of a destination | ``{tenant}#memory#{destination}`` | ``value#`` or ``claim#``, keyed hash (``memory``) | |
@@ -25,15 +25,18 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from ..core import times
 from ..core.decide.retention import AFTER_EXPIRY
+from ..core.delivery import lane_order
 from ..core.envelope import NONCE_BYTES
 from ..core.errors import OurError, Unavailable
 from . import lists, restriction
 from .event_rows import EventKey, EventRow, LargeContent
 from .items import MALFORMED, Item, Table, batch_get, call, write
+from .lane_numbers import renumbered
 
 CONTENT_VERSION = 1
 NET = timedelta(days=1)
@@ -283,11 +286,17 @@ class DataStore:
 
     def waiting(self, lane: str) -> Iterator[Item]:
         """Yield the deliveries that wait in a lane, in order, page by page as they are asked for."""
-        found = self.table.query(
-            "pk = :p AND begins_with(sk, :s)", {":p": f"lane#{lane}", ":s": "p#"}, limit=WAITING_A_PAGE
-        )
-        for item in found:
+        bound = {":p": f"lane#{lane}", ":s": "p#"}
+        for item in self.table.query("pk = :p AND begins_with(sk, :s)", bound, limit=WAITING_A_PAGE):
             yield {"sequence": item["sk"][2:], **json.loads(item["waiting"])}
+
+    def to_drain(self, lane: str) -> Iterator[Item]:
+        """Yield the same for the process that drains the lane; rows of earlier releases get their place first."""
+        found = self.waiting(lane)
+        first = next(found, None)
+        if first is None or lane_order.is_of_sqs(first["sequence"]) or not renumbered(self.table, lane):
+            return chain([first] if first else [], found)
+        return self.waiting(lane)
 
     def update_waiting(self, lane: str, sequence: str, waiting: Mapping[str, Any], held: bool) -> None:
         """Store the new state of a waiting delivery: another attempt, or no longer held."""

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.core import times
 from chalicelib.core.decide.retention import AFTER_EXPIRY
+from chalicelib.core.delivery import lane_order
 from chalicelib.core.envelope import NONCE_BYTES, pack
 from chalicelib.core.errors import Misconfigured
 from chalicelib.store.data import NET, DataStore, lane_of
@@ -142,6 +143,27 @@ def test_lane_keeps_the_order_of_its_sequence_numbers(data: DataStore) -> None:
     assert found[0]["transfer"] == orders["0001"]["transfer"]
     assert found[1]["due_at"] == "later"
     assert list(data.waiting(lane_of(tenant, "dst_a", "cnv_b"))) == []
+
+
+def test_lane_keeps_its_order_when_an_earlier_release_has_parked_under_plain_numbers(data: DataStore) -> None:
+    tenant = new_id("tnt")
+    lane = lane_of(tenant, "dst_a", "cnv_a")
+    before = ["9", "10", "99", "100", "1000"]
+    orders = {number: waiting(tenant, received_at=times.text(NOW)) for number in [*before, "new"]}
+    later_ms = times.millis(NOW) + 1
+    # The queue has counted from 1 again, and the next release has parked a delivery.
+    for number in sorted(before):
+        data.park(lane, number, orders[number], NOW, held=number == "99")
+    data.park(lane, lane_order.place("3", later_ms), orders["new"], NOW, held=False)
+
+    found = [w["transfer"] for w in data.to_drain(lane)]
+    first = next(data.to_drain(lane))
+    data.update_waiting(lane, first["sequence"], {**first, "due_at": "later"}, held=False)
+
+    assert found == [orders[number]["transfer"] for number in [*before, "new"]]
+    assert [w["transfer"] for w in data.waiting(lane)] == found
+    assert next(data.to_drain(lane))["due_at"] == "later"
+    assert [at for at, _ in data.held(tenant)] == [lane]
 
 
 def test_lane_is_due_from_its_time_on_until_its_head_is_gone(data: DataStore) -> None:

@@ -251,7 +251,7 @@ def drain(batch: Batch, lane: str, due: str) -> None:
         due: when the lane was due, as pump has read it.
     """
     runtime = batch.runtime
-    for row in runtime.data.waiting(lane):
+    for row in runtime.data.to_drain(lane):
         sequence = row.pop("sequence")
         waiting = WaitingTask.from_row(row)
         now = runtime.now()
