@@ -24,9 +24,16 @@ from pydantic import Field, SecretStr, model_validator
 from . import base, calls, contacts, text, tokens
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactMessage, ContactPerson
+from .limits import VendorLimit
 
 KIND = "amocrm"
-CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("host", "api_url"))
+# Source: https://developers.kommo.com/docs/limitations (read 2026-11-30): no more than 7 requests a second; whoever makes more
+# is restricted by address.
+CAPABILITIES = DestinationCapabilities(
+    memory=True,
+    address_fields=("host", "api_url"),
+    limits=(VendorLimit("account", "7 calls a second", 5.0, lambda config: config.host),),
+)
 
 HOST = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.(?:amocrm\.ru|amocrm\.com|kommo\.com)$"
 REFRESH_KEEP_S = 90 * 86_400

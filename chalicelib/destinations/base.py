@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from . import vetted
 from .address import Policy
+from .limits import Pace, VendorLimit
 
 if TYPE_CHECKING:  # botocore: only the kinds that act under a role load it
     from .aws_client import RoleClients
@@ -111,7 +112,8 @@ class SendingClients:
     """What kinds send through. Made once, without any I/O; the TLS context is made at its first use.
 
     ``memory`` is that of the destination being sent to; None where nothing is remembered, as at creation. ``aws`` reaches
-    tenants' AWS accounts; None where nothing does, as in the tests of other kinds.
+    tenants' AWS accounts; None where nothing does, as in the tests of other kinds. ``pace`` keeps to the vendor's limits;
+    None where there are none.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -120,6 +122,7 @@ class SendingClients:
     limits: vetted.Limits = field(default_factory=vetted.Limits)
     memory: Memory | None = None
     aws: RoleClients | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class DestinationCapabilities:
         selects: the body is the document as ``select`` leaves it, any JSON value.
         formats: the formats that a destination may have.
         memory: sending uses the stored state of the destination, ``SendingClients.memory``.
+        limits: the rate limits of the vendor. A throttle slows the first one, so the narrowest stands first.
         signs: deliveries are signed with the destination's secrets, so a tenant is shown them.
         address_fields: the configuration's fields that decide to which host its secrets are sent. A change of one needs
             all secrets of the configuration again.
@@ -144,10 +148,11 @@ class DestinationCapabilities:
     selects: bool = False
     formats: tuple[str, ...] = ("standard",)
     memory: bool = False
+    limits: tuple[VendorLimit, ...] = ()
     signs: bool = False
     address_fields: tuple[str, ...] = ()
     prove: Callable[[Any, str, str, SendingClients], Proof] | None = None
-    agree: Callable[[Any, SendingClients, str | None, int | None], str | None] | None = None
+    agree: Callable[[Any, SendingClients, str | None, float | None], str | None] | None = None
 
 
 class DestinationKind(Protocol):

@@ -24,9 +24,20 @@ from . import base, calls, contacts, text, tokens, vetted
 from .address import URL_MAX
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactMessage, ContactPerson
+from .limits import VendorLimit
 
 KIND = "bitrix24"
-CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("url", "api_url"))
+# Source: https://apidocs.bitrix24.com/settings/performance/limits.html (read 2026-11-30): a bucket of 50 calls (Enterprise:
+# 250) that loses 2 a second (Enterprise: 5).
+CAPABILITIES = DestinationCapabilities(
+    memory=True,
+    address_fields=("url", "api_url"),
+    limits=(
+        VendorLimit(
+            "portal", "2 calls a second", 1.9, lambda config: urlsplit(config.url.get_secret_value()).netloc.lower()
+        ),
+    ),
+)
 
 TOKEN_URL = "https://oauth.bitrix24.tech"  # noqa: S105  (an address)
 REFRESH_KEEP_S = 180 * 86_400

@@ -205,6 +205,8 @@ def post(request: ApiRequest, clients: SendingClients) -> ApiResponse:
     Raises:
         DeliveryError: as ``call``.
     """
+    if clients.pace is not None:
+        clients.pace.wait()
     return call(
         clients,
         "POST",
@@ -275,13 +277,19 @@ class Service:
         path: str,
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        limit: str = "",
     ) -> ApiResponse:
         """Make one call below the root and return the answer, whatever its status.
 
+        Args:
+            limit: the method that a limit of the vendor names (``VendorLimit.method``).
+
         Raises:
-            DeliveryError: as ``calls.call``.
+            DeliveryError: as ``calls.call``; ``NoTurn`` where the vendor's limit leaves no turn.
         """
         try:
+            if self.clients.pace is not None:
+                self._deadline += self.clients.pace.wait(limit)
             answer = call(
                 self.clients,
                 method,

@@ -33,9 +33,22 @@ from . import base, calls, contacts, text, vetted
 from .address import URL_MAX
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactPerson
+from .limits import VendorLimit
 
 KIND = "chatwoot"
-CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("url",))
+SEARCH = "search"
+# Source: https://github.com/chatwoot/chatwoot/blob/develop/config/initializers/rack_attack.rb (read 2026-11-30): by default
+# 3,000 requests a minute by address, and 100 searches for contacts a minute by account.
+CAPABILITIES = DestinationCapabilities(
+    memory=True,
+    address_fields=("url",),
+    limits=(
+        VendorLimit("installation", "3,000 calls a minute", 40.0, lambda config: config.url),
+        VendorLimit(
+            "account", "100 searches a minute", 1.5, lambda config: f"{config.url}/{config.account_id}", SEARCH
+        ),
+    ),
+)
 
 FORM = text.TextLimit(150_000, text.utf16, text.plain)
 PAGE = 15
@@ -192,7 +205,7 @@ class _ChatwootAccount:
         """Return the contact whose attribute is a value; the search itself also finds what only contains it."""
         for page in range(1, PAGES_MAX + 1):
             query = urlencode({"q": value, "page": page, "include_contact_inboxes": "false"})
-            answer = self._service.call("GET", f"/contacts/search?{query}")
+            answer = self._service.call("GET", f"/contacts/search?{query}", limit=SEARCH)
             listed = _read(answer).get("payload")
             if not isinstance(listed, list):
                 raise calls.failure("protocol", answer)

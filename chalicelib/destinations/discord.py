@@ -17,10 +17,27 @@ from pydantic import AfterValidator, Field, SecretStr
 from ..core.delivery import retry
 from . import calls, chat, text
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
+from .limits import VendorLimit
 from .operators import countries_of
 
 KIND = "discord"
-CAPABILITIES = DestinationCapabilities(address_fields=("url", "api_url"))
+
+
+def _place(config: Config) -> str:
+    return config.post_to if config.token is None else f"{config.token.get_secret_value()}/{config.channel}"
+
+
+# Source: https://docs.discord.com/developers/topics/rate-limits (read 2026-11-30): a bot may make 50 requests a second. The limit
+# of a channel or webhook is not published; answers tell it.
+CAPABILITIES = DestinationCapabilities(
+    address_fields=("url", "api_url"),
+    limits=(
+        VendorLimit("webhook, or bot in a channel", "not published", 1.0, _place),
+        VendorLimit(
+            "bot", "50 calls a second", 40.0, lambda config: config.token.get_secret_value() if config.token else None
+        ),
+    ),
+)
 API = "https://discord.com/api/v10"
 USER_AGENT = "DiscordBot (https://waybill.example, 1)"
 """The form that Discord asks for: what has another may be blocked."""

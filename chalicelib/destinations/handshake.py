@@ -8,6 +8,7 @@ Source: https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ..core.errors import Invalid
@@ -24,7 +25,7 @@ def refused(reason: str) -> Invalid:
     return Invalid(text, [{"loc": "body.config.handshake", "code": "handshake", "msg": text}])
 
 
-def question(origin: str, rate_limit_per_s: int | None) -> dict[str, str]:
+def question(origin: str, rate_limit_per_s: float | None) -> dict[str, str]:
     """Return the headers that ask a destination to take deliveries from ``origin``.
 
     Args:
@@ -32,11 +33,11 @@ def question(origin: str, rate_limit_per_s: int | None) -> dict[str, str]:
     """
     asked = {ORIGIN: origin}
     if rate_limit_per_s is not None:
-        asked["WebHook-Request-Rate"] = str(rate_limit_per_s * PER_MINUTE)
+        asked["WebHook-Request-Rate"] = str(math.ceil(rate_limit_per_s * PER_MINUTE))
     return asked
 
 
-def check_answer(headers: Mapping[str, str], origin: str, rate_limit_per_s: int | None) -> None:
+def check_answer(headers: Mapping[str, str], origin: str, rate_limit_per_s: float | None) -> None:
     """Refuse an answer that does not agree to all that may be sent.
 
     Args:
@@ -51,13 +52,11 @@ def check_answer(headers: Mapping[str, str], origin: str, rate_limit_per_s: int 
     _check_rate(headers.get("webhook-allowed-rate", "").strip(), rate_limit_per_s)
 
 
-def _check_rate(allowed: str, rate_limit_per_s: int | None) -> None:
+def _check_rate(allowed: str, rate_limit_per_s: float | None) -> None:
     if allowed == ANY or (not allowed and rate_limit_per_s is None):
         return
     if not (allowed.isascii() and allowed.isdigit() and len(allowed) < 10) or int(allowed) == 0:
         raise refused(f"answer OPTIONS with WebHook-Allowed-Rate: a number of requests a minute (or {ANY})")
-    most = int(allowed) // PER_MINUTE
-    if most == 0:
-        raise refused(f"it allows {int(allowed)} requests a minute, fewer than the one a second that is the least here")
-    if rate_limit_per_s is None or rate_limit_per_s > most:
-        raise refused(f"it allows {int(allowed)} requests a minute: set rate_limit_per_s to at most {most}")
+    if rate_limit_per_s is None or rate_limit_per_s * PER_MINUTE > int(allowed):
+        most = math.floor(int(allowed) * 100 / PER_MINUTE) / 100
+        raise refused(f"it allows {int(allowed)} requests a minute: set rate_limit_per_s to at most {most:g}")

@@ -102,7 +102,7 @@ def place(config: Config) -> Countries | None:
     return None
 
 
-def agree(config: Config, clients: SendingClients, origin: str | None, rate_limit_per_s: int | None) -> str | None:
+def agree(config: Config, clients: SendingClients, origin: str | None, rate_limit_per_s: float | None) -> str | None:
     """Ask a destination that wants to be asked whether it takes deliveries from ``origin``.
 
     Returns:

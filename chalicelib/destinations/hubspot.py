@@ -25,9 +25,29 @@ from ..core.errors import DeliveryError
 from . import base, calls, contacts, text, tokens
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
 from .contacts import ContactMessage, ContactPerson
+from .limits import VendorLimit
 
 KIND = "hubspot"
-CAPABILITIES = DestinationCapabilities(memory=True, address_fields=("api_url",))
+SEARCH = "search"
+
+
+def _credential(config: Config) -> str:
+    """Return what tells one app in one account from every other: only the credentials do."""
+    credential = config.app.refresh_token if config.app else config.token
+    return credential.get_secret_value() if credential else ""
+
+
+# Source: https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines (read 2026-11-30): the lowest limit is
+# 100 requests in 10 seconds for each app and account; searches have a limit of their own.
+# Source: https://developers.hubspot.com/changelog/crm-search-api-rate-limit-increase (read 2026-11-30): 4 searches a second.
+CAPABILITIES = DestinationCapabilities(
+    memory=True,
+    address_fields=("api_url",),
+    limits=(
+        VendorLimit("app in an account", "100 calls in 10 seconds", 8.0, _credential),
+        VendorLimit("app in an account", "4 searches a second", 3.0, _credential, SEARCH),
+    ),
+)
 
 API = "https://api.hubapi.com"
 REFRESH_KEEP_S = 180 * 86_400
@@ -106,9 +126,7 @@ class _HubspotAccount:
     def __init__(self, message: ContactMessage, clients: SendingClients, memory: base.Memory) -> None:
         config: Config = message.config
         self._config = config
-        # Only the credentials tell which account it is.
-        credential = config.app.refresh_token if config.app else config.token
-        self.account = credential.get_secret_value() if credential else ""
+        self.account = _credential(config)
         self._service = calls.Service(clients, API, {}, message.at, config.api_url)
         self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
 
@@ -122,7 +140,7 @@ class _HubspotAccount:
         return self._by_phone(person.phone) if person.phone else None
 
     def _by_phone(self, phone: str) -> str | None:
-        answer = self._call(
+        answer = self._search(
             "/crm/v3/objects/contacts/search",
             {
                 "filterGroups": [
@@ -146,7 +164,7 @@ class _HubspotAccount:
         return _id_of(answer)
 
     def has(self, contact: str, mark: str) -> bool:
-        answer = self._call(
+        answer = self._search(
             "/crm/v3/objects/notes/search",
             {
                 "filterGroups": [
@@ -172,15 +190,17 @@ class _HubspotAccount:
             raise contacts.ContactMerged
         raise _fault(answer)
 
-    def _call(self, path: str, body: Mapping[str, Any]) -> calls.ApiResponse:
-        answer = self._answer("POST", path, body)
+    def _search(self, path: str, body: Mapping[str, Any]) -> calls.ApiResponse:
+        answer = self._answer("POST", path, body, SEARCH)
         if not answer.ok:
             raise _fault(answer)
         return answer
 
-    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> calls.ApiResponse:
+    def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, limit: str = ""
+    ) -> calls.ApiResponse:
         def call(access: str) -> calls.ApiResponse:
-            return self._service.call(method, path, body, {"Authorization": f"Bearer {access}"})
+            return self._service.call(method, path, body, {"Authorization": f"Bearer {access}"}, limit)
 
         if self._tokens:
             return tokens.authorised(call, self._tokens, lambda answer: answer.status == 401)

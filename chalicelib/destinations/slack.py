@@ -14,10 +14,23 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from . import calls, chat, text
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
+from .limits import VendorLimit
 from .operators import countries_of
 
 KIND = "slack"
-CAPABILITIES = DestinationCapabilities(address_fields=("url", "api_url"))
+
+
+def _place(config: Config) -> str:
+    if config.token is None:
+        return config.post_to
+    return f"{config.token.get_secret_value()}/{config.channel}"
+
+
+# Source: https://docs.slack.dev/apis/web-api/rate-limits (read 2026-11-30): posting messages, 1 a second for each channel.
+CAPABILITIES = DestinationCapabilities(
+    address_fields=("url", "api_url"),
+    limits=(VendorLimit("app in a channel", "1 message a second", 0.9, _place),),
+)
 POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 # Slack cuts a text after 40,000 characters; what it counts as one is not said, so the smallest unit is counted, escaped.
 FORM = text.TextLimit(40_000, text.utf16, text.slack)

@@ -14,10 +14,33 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from . import base, calls, text
 from .base import Countries, Delivery, DeliveryReceipt, DestinationCapabilities, SendingClients
+from .limits import VendorLimit
 from .operators import countries_of
 
 KIND = "telegram"
-CAPABILITIES = DestinationCapabilities(address_fields=("api_url",))
+
+
+def _bot(config: Config) -> str:
+    return config.token.get_secret_value().partition(":")[0]
+
+
+def _chat(config: Config) -> str:
+    return f"{_bot(config)}/{config.chat_id}"
+
+
+def _is_group(config: Config) -> bool:
+    return isinstance(config.chat_id, str) or config.chat_id < 0
+
+
+# Source: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this (read 2026-11-30).
+CAPABILITIES = DestinationCapabilities(
+    address_fields=("api_url",),
+    limits=(
+        VendorLimit("group", "20 messages a minute", 0.3, lambda config: _chat(config) if _is_group(config) else None),
+        VendorLimit("chat", "1 message a second", 0.9, lambda config: None if _is_group(config) else _chat(config)),
+        VendorLimit("bot", "30 messages a second", 25.0, _bot),
+    ),
+)
 API = "https://api.telegram.org"
 # "1-4096 characters after entities parsing". Entities are counted in UTF-16 units, the limit of a text by some accounts in
 # code points: the narrower of the two is never refused.

@@ -1,7 +1,8 @@
-"""The clients that a destination kind sends through, with the destination's memory for kinds that ask for one."""
+"""The clients that a destination kind sends through: with the destination's memory, and paced by its vendor's limits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..core.envelope import TenantKeys
@@ -10,11 +11,29 @@ from ..destinations import of_kind
 from ..destinations.base import SendingClients
 from ..runtime import Runtime
 from ..store.memory import DestinationMemory
+from .pacing import WAIT_MAX_S, AccountLimit, AccountPace
 
 
-def clients_of(runtime: Runtime, tenant: str, keys: TenantKeys, destination: Destination) -> SendingClients:
-    """Return the clients for one attempt; with the destination's memory where its kind uses one."""
+def clients_of(
+    runtime: Runtime,
+    tenant: str,
+    keys: TenantKeys,
+    destination: Destination,
+    limits: Sequence[AccountLimit],
+    *,
+    admitted: bool = False,
+    within_s: float = WAIT_MAX_S,
+) -> SendingClients:
+    """Return the clients for one attempt.
+
+    Args:
+        limits: the destination's limits at its vendor.
+        admitted: the attempt has taken the turns of its first call.
+        within_s: how long the calls may wait for their turns.
+    """
     clients = runtime.destination_clients
+    if limits:
+        clients = replace(clients, pace=AccountPace(runtime, tenant, limits, admitted=admitted, within_s=within_s))
     if not of_kind(destination.kind).CAPABILITIES.memory:
         return clients
     memory = DestinationMemory(runtime.data.table, keys, tenant, destination.id, runtime.now, runtime.random)

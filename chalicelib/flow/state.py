@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.delivery.retry import Outcome
+from ..core.delivery.retry import UNCOUNTED, Outcome
 from ..core.delivery.task import DeliveryTask
 from ..core.errors import NotFound
 from ..core.log import audit
@@ -47,14 +47,20 @@ class DeliveryState:
     expired: bool = False
 
     @property
-    def made(self) -> int:
+    def last(self) -> int:
         """The number of the last attempt in the log; 0 without one."""
         return max(self.attempts, default=0)
 
     @property
+    def made(self) -> int:
+        """The number of attempts that count. The last one in the log is made again where it does not."""
+        last = self.last
+        return last - 1 if last and self.attempts[last]["code"] in UNCOUNTED else last
+
+    @property
     def ended(self) -> bool:
         """Whether the log holds the transfer's end: ``expired``, or an attempt with a final outcome."""
-        last = self.attempts.get(self.made)
+        last = self.attempts.get(self.last)
         return self.expired or (last is not None and last["outcome"] != Outcome.FAILED)
 
 
@@ -188,7 +194,7 @@ def up_to_date(
     batch: Batch, task: DeliveryTask, state: DeliveryState, attempts: int
 ) -> tuple[DeliveryTask, DeliveryState]:
     """Bring a task under the decision in force, and read all of its attempts."""
-    while state.next is not None or (state.made == attempts < ATTEMPTS_MAX and not state.ended):
+    while state.next is not None or (state.last == attempts < ATTEMPTS_MAX and not state.ended):
         if state.next is not None:
             task = task.under(state.next)
         else:
@@ -204,12 +210,12 @@ def _read_takes(batch: Batch, task: DeliveryTask, state: DeliveryState) -> None:
     Only an attempt that failed is looked at. Each take costs one more round trip.
     """
     runtime, take = batch.runtime, 0
-    while state.made and not state.ended:
+    while state.last and not state.ended:
         take += 1
-        entry = audit.attempt_id(task.decided, task.event, task.transfer, state.made, take)
+        entry = audit.attempt_id(task.decided, task.event, task.transfer, state.last, take)
         keys = [runtime.audit.key(task.tenant, entry, year) for year in task.all_logs]
         found = batch_get(runtime.clients.get("dynamodb"), keys, runtime.settings.region)
         rows = [row for rows in found.values() for row in rows]
         if not rows:
             return
-        state.attempts[state.made] = runtime.audit.read_item(rows[0])
+        state.attempts[state.last] = runtime.audit.read_item(rows[0])

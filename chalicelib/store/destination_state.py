@@ -95,7 +95,7 @@ class DestinationStateStore:
             return self._table.insert(values)
         return self._table.replace(values, "version = :v", {":v": made.version - 1})
 
-    def enable(self, tenant: str, destination: str, now: datetime, per_s: int | None) -> None:
+    def enable(self, tenant: str, destination: str, now: datetime, per_s: float | None) -> None:
         """Reset a destination's state, and wake its waiting lanes."""
         self.change(tenant, destination, self.get(tenant, destination), now, lambda _: breaker.enabled(now, per_s))
 

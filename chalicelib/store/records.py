@@ -6,6 +6,7 @@ writer leaves out defaults, and a changed record keeps the unknown fields of the
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from ..core import encoders
 from ..core.errors import Misconfigured
 from ..core.tenant.dates import STORED
+from ..core.tenant.rates import EXACT_RATE, read_form, stored_form
 from ..core.tenant.records import ApiKey, Basis, Destination, Recipient, Record, Route, Source
 from ..core.tenant.switches import Switch, unreadable_switch
 from ..core.tenant.unknown_fields import with_unknown
@@ -51,6 +53,9 @@ def parse(model: type[BaseModel], text: str) -> Any:
     Raises:
         Misconfigured: it is not of its model; the record's values are not shown.
     """
+    if EXACT_RATE in text and issubclass(model, Destination):
+        with contextlib.suppress(ValueError):
+            text = encoders.plain(read_form(json.loads(text)))
     try:
         return model.model_validate_json(text, context=STORED, extra="ignore")
     except ValidationError as error:
@@ -63,12 +68,17 @@ def written(record: BaseModel, before: str | None = None) -> str:
     Args:
         before: the stored text of the same record; None for a new one. Nothing is kept of a text that cannot be read.
     """
-    new = record.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    new = _stored(record, exclude_defaults=True)
     old = readable(type(record), before) if before is not None else None
     if before is not None and old is not None:
-        whole, known = (of.model_dump(mode="json", by_alias=True) for of in (record, old))
+        whole, known = _stored(record), _stored(old)
         new = with_unknown(new, whole, json.loads(before), known)
     return encoders.plain(new)
+
+
+def _stored(record: BaseModel, *, exclude_defaults: bool = False) -> dict[str, Any]:
+    values = record.model_dump(mode="json", by_alias=True, exclude_defaults=exclude_defaults)
+    return stored_form(values) if isinstance(record, Destination) else values
 
 
 def sealing_context(region: str, tenant: str, record_id: str) -> str:

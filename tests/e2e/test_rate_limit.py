@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import random
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from infra.cell import engines
-from simulation.scheduler import Scheduler, SimulatedThreads
 from tests.support.breaker import LONG
-from tests.support.world import START, World
+from tests.support.simultaneous import Simultaneous
+from tests.support.world import START
 
 LIMIT, EVENTS, CHATS = 10, 40, 16
 
 
-class Simultaneous(World):
-    """A world with concurrent invocations. Each effect takes up to 30 ms; no lane is woken in two of each five seconds."""
-
-    def start(self, engine: engines.Engine) -> None:
-        self.scheduler = Scheduler()
-        self.latency = random.Random(11)
-        super().start(engine)
-
-    def restart(self) -> None:
-        super().restart()
-        self.runtime.now, self.runtime.monotonic, self.runtime.sleep = (
-            self.now,
-            lambda: self.scheduler.now_s,
-            self.sleep,
-        )
-        self.runtime.threads = SimulatedThreads(self.scheduler)
-
-    def now(self) -> datetime:
-        self.clock = START + timedelta(seconds=self.scheduler.now_s)
-        return self.clock
-
-    def sleep(self, seconds: float) -> None:
-        wakes = (self.scheduler.now_s + seconds) % 5
-        self.scheduler.pause(seconds + (2 - wakes if 0.1 < wakes < 2 else 0))
-
-    def effect(self, name: str) -> None:
-        self.scheduler.pause(self.latency.uniform(0, 0.03))
-        self.now()
-        super().effect(name)
+def oversleeping(now_s: float, seconds: float) -> float:
+    """Return how long a sleep takes: no lane is woken in two of each five seconds."""
+    wakes = (now_s + seconds) % 5
+    return seconds + (2 - wakes if 0.1 < wakes < 2 else 0)
 
 
 @pytest.mark.parametrize("invocations", [1, 4])
@@ -58,6 +31,7 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
     turns: list[float] = []
     with engines.moto() as engine:
         w = Simultaneous()
+        w.nap_s = oversleeping
         w.start(engine)
         w.connect(destination={"rate_limit_per_s": LIMIT, "retry": LONG})
         for number in range(EVENTS):
@@ -69,31 +43,17 @@ def test_no_second_holds_more_than_the_limit_when_many_invocations_deliver_at_on
             arrived.append((w.now(), body["data"]["message"]["text"]))
             return 204, {}
 
-        def invoke() -> None:
-            while len(arrived) < EVENTS:
-                if not w.outbox.run(deliver.handle):
-                    w.scheduler.pause(0.02)
-
-        def pump() -> None:
-            while len(arrived) < EVENTS:
-                w.pump()
-                w.scheduler.pause(0.1)
-
         take = w.runtime.rate_limits.take_turn
 
-        def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
-            wait_s = take(tenant, destination, per_s, now, within_s)
+        def taken(tenant: str, place: str, per_s: float, now: datetime, within_s: float) -> float | None:
+            wait_s = take(tenant, place, per_s, now, within_s)
             if wait_s is not None:
                 turns.append((now - START).total_seconds() + wait_s)
             return wait_s
 
         w.runtime.rate_limits.take_turn = taken  # type: ignore[method-assign]
         w.receiver.answer = answer
-        for _ in range(invocations):
-            w.scheduler.spawn(invoke)
-        w.scheduler.spawn(pump)
-        w.scheduler.run(300)
-        w.scheduler.close()
+        w.deliver_until(lambda: len(arrived) == EVENTS, invocations, 300)
 
         texts = [text for _, text in arrived]
         assert sorted(texts) == sorted(f"m{n}" for n in range(EVENTS))

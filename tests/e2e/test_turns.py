@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.flow.delivery import deliver
-from chalicelib.flow.delivery.admission import TURNS
+from chalicelib.flow.pacing import TURNS
 from chalicelib.flow.routing import route
 from tests.support.world import START, World, world
 
@@ -21,8 +21,8 @@ def watched(w: World) -> tuple[list[float], list[float]]:
     attempts: list[float] = []
     take = w.runtime.rate_limits.take_turn
 
-    def taken(tenant: str, destination: str, per_s: int, now: datetime, within_s: float) -> float | None:
-        wait_s = take(tenant, destination, per_s, now, within_s)
+    def taken(tenant: str, place: str, per_s: float, now: datetime, within_s: float) -> float | None:
+        wait_s = take(tenant, place, per_s, now, within_s)
         if wait_s is not None:
             turns.append((now - START).total_seconds() + wait_s)
         return wait_s

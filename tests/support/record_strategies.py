@@ -32,6 +32,7 @@ _TEXTS = st.from_regex(r"[a-z]{1,6}(é|😀)?", fullmatch=True)
 _REFS = st.from_regex(r"(cnv|sub)_[0-9a-hjkmnp-tv-z]{26}", fullmatch=True)
 _OWN: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("RouteSettings", "pattern"): st.sampled_from([{}, {"kind": ["message"]}]),
+    ("DestinationSettings", "rate_limit_per_s"): st.none() | st.integers(1, 1000),
     ("SourceSettings", "channel"): st.sampled_from(["telegram", "twilio", "email"]),
     ("LegalHoldSettings", "value"): st.one_of(
         _REFS, st.builds(lambda day: HoldPeriod(after=day, before=_LATE), _TIMES)

@@ -19,7 +19,7 @@ def answer(*headers: str, line: str = "200 OK") -> bytes:
     return "\r\n".join([f"HTTP/1.1 {line}", *headers, "Content-Length: 0", "", ""]).encode()
 
 
-def agree(response: bytes, rate: int | None = None, **config: object) -> tuple[str | None, list[bytes]]:
+def agree(response: bytes, rate: float | None = None, **config: object) -> tuple[str | None, list[bytes]]:
     with serving(response) as server:
         made = http.Config.model_validate(
             {"url": f"http://127.0.0.1:{server.port}/in?a=b", "handshake": True, **config}
@@ -44,10 +44,11 @@ def test_destination_is_asked_at_its_own_address_when_it_wants_to_be() -> None:
         (["WebHook-Allowed-Origin: *"], None, "200 OK"),
         (["webhook-allowed-origin: HOOKS.example", "WebHook-Allowed-Rate: *"], 5, "204 No Content"),
         (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 301"], 5, "405 Method Not Allowed"),
+        (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 30"], 0.5, "200 OK"),
     ],
 )
 def test_destination_agrees_when_its_headers_say_so_whatever_its_status(
-    headers: list[str], rate: int | None, line: str
+    headers: list[str], rate: float | None, line: str
 ) -> None:
     assert agree(answer(*headers, line=line), rate)[0] == ORIGIN
 
@@ -65,10 +66,12 @@ def test_destination_agrees_when_its_headers_say_so_whatever_its_status(
         (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 299"], 5, "at most 4"),
         (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 120"], None, "at most 2"),
         (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 59"], 1, "59 requests a minute"),
+        (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 59"], 1, "at most 0.98"),
+        (["WebHook-Allowed-Origin: *", "WebHook-Allowed-Rate: 29"], 0.5, "at most 0.48"),
     ],
 )
 def test_destination_is_refused_with_the_remedy_when_it_does_not_agree(
-    headers: list[str], rate: int | None, words: str
+    headers: list[str], rate: float | None, words: str
 ) -> None:
     with pytest.raises(Invalid) as refusal:
         agree(answer(*headers), rate)

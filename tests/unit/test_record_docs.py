@@ -92,8 +92,8 @@ def type_of(schema: Mapping[str, Any], named: Mapping[str, Any]) -> str:
             if size
             else f"list of {type_of(schema['items'], named)}"
         )
-    if kind == "integer":
-        return " ".join(filter(None, ("integer", bounds(schema, "minimum", "maximum"))))
+    if kind in ("integer", "number"):
+        return " ".join(filter(None, (kind, bounds(schema, "minimum", "maximum"))))
     if kind == "string":
         form = {"date-time": "time", "date": "date"}.get(schema.get("format", ""), "text")
         return f"{form}, max {schema['maxLength']:,}" if "maxLength" in schema else form

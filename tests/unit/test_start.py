@@ -18,17 +18,17 @@ from infra.deploy import template
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
-    "hooks": (49, 280),
-    "route": (89, 280),
-    "deliver": (101, 280),
-    "dead_inbox": (57, 280),
-    "dead_outbox": (57, 280),
+    "hooks": (50, 280),
+    "route": (90, 280),
+    "deliver": (105, 280),
+    "dead_inbox": (58, 280),
+    "dead_outbox": (58, 280),
     "pump": (23, 210),
-    "jobs": (54, 280),
-    "sweep": (103, 290),
-    "collect": (48, 270),
-    "seal": (47, 270),
-    "app": (141, 280),
+    "jobs": (55, 280),
+    "sweep": (104, 290),
+    "collect": (49, 270),
+    "seal": (48, 270),
+    "app": (142, 280),
 }
 """By handler: how many modules of ours a process has loaded before its first event, and how many of packages.
 

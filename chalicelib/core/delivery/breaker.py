@@ -11,6 +11,7 @@ A healthy destination has the state ``BreakerState()``, which is never stored: h
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -111,7 +112,7 @@ def after(
     now: datetime,
     *,
     probe: bool = False,
-    per_s: int | None = None,
+    per_s: float | None = None,
 ) -> BreakerState:
     """Return the state after an attempt; the same object where nothing changes.
 
@@ -127,7 +128,7 @@ def after(
     return replace(state, leased_until=None, wake_at=now) if probe else state
 
 
-def _taken(state: BreakerState, now: datetime, per_s: int | None) -> BreakerState:
+def _taken(state: BreakerState, now: datetime, per_s: float | None) -> BreakerState:
     if not state.failures and state.probe_at is None:
         return state
     notices = state.notices
@@ -194,7 +195,7 @@ def _until(state: BreakerState, probe_at: datetime) -> BreakerState:
     return replace(state, probe_at=probe_at, wake_at=wake_at, emptied=False)
 
 
-def backed_off(state: BreakerState, until: datetime, now: datetime, per_s: int | None = None) -> BreakerState:
+def backed_off(state: BreakerState, until: datetime, now: datetime, per_s: float | None = None) -> BreakerState:
     """Return the state of a destination that has asked for time: nothing is sent before ``until``, at most a day from now."""
     until = min(until, now + SLOW_MAX)
     if until <= now or (state.not_before is not None and until <= state.not_before):
@@ -215,7 +216,7 @@ def without(state: BreakerState, told: tuple[HealthNotice, ...]) -> BreakerState
     return replace(state, notices=tuple(n for n in state.notices if n not in told))
 
 
-def enabled(now: datetime, per_s: int | None = None) -> BreakerState:
+def enabled(now: datetime, per_s: float | None = None) -> BreakerState:
     """Return the state of a destination that was just enabled: a clean one that wakes its waiting lanes."""
     return _wake(BreakerState(), now, per_s)
 
@@ -228,12 +229,12 @@ def is_given_up(state: BreakerState) -> bool:
 # Listed lanes
 
 
-def _wake(state: BreakerState, at: datetime, per_s: int | None) -> BreakerState:
-    rate = WAKES_PER_S if per_s is None else min(per_s, WAKES_PER_S_MAX)
+def _wake(state: BreakerState, at: datetime, per_s: float | None) -> BreakerState:
+    rate = WAKES_PER_S if per_s is None else min(math.ceil(per_s), WAKES_PER_S_MAX)
     return replace(state, wake_at=at, wake_per_s=rate, emptied=False)
 
 
-def wait_listed(state: BreakerState, now: datetime, per_s: int | None = None) -> BreakerState:
+def wait_listed(state: BreakerState, now: datetime, per_s: float | None = None) -> BreakerState:
     """Return the state once a lane waits for its turn; the same object where its turn will come anyway."""
     if state.probe_at is not None or (state.wake_at is not None and not state.emptied):
         return state

@@ -76,6 +76,10 @@ CODES: Mapping[str, Outcome] = MappingProxyType(
 """Every attempt code, and the outcome of an attempt that ends with it."""
 
 
+UNCOUNTED = frozenset({"throttled", "contended"})
+"""Codes of attempts that other deliveries were in the way of. They use up no attempt of the schedule."""
+
+
 def outcome_of(code: str, made: int, delays_s: Sequence[int]) -> Outcome:
     """Return the outcome of the latest attempt: that of its code, or ``gave_up`` where the schedule is used up.
 

@@ -14,6 +14,7 @@ from ..event.event import DataClass, Time
 from ..event.messengers import CARRIERS, MESSENGERS, Messenger
 from ..law.bases import BasisKind
 from .dates import Day, Instant, Once
+from .rates import Rate
 
 
 def _country(code: str) -> str:
@@ -258,7 +259,7 @@ class DestinationSettings(Record):
     format: Format = "standard"
     ordering: Literal["lane", "none"] = "lane"
     retry: Retry | None = None
-    rate_limit_per_s: int | None = Field(default=None, ge=1, le=1000)
+    rate_limit_per_s: Rate | None = None
     enabled: bool = True
 
 

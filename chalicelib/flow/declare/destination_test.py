@@ -20,6 +20,7 @@ from ...core.ids import derived
 from ...destinations import of_kind
 from ...destinations.base import secrets_in
 from ..clients import clients_of
+from ..pacing import limits_of
 from ..rendering import delivery_of, render
 from ..request import Request
 from .connect import config_of
@@ -59,7 +60,6 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
     row = request.runtime.config.get(request.tenant.id, destination_id)
     now = request.runtime.now()
     document = example(request.new_id("evt"), request.tenant.id, now)
-    clients = clients_of(request.runtime, request.tenant.id, request.keys, row.record)
     status, response, detail = None, b"", None
     secrets: list[str] = []
     started = request.runtime.monotonic()
@@ -77,6 +77,8 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
             test=True,
         )
         secrets = [secret.get_secret_value() for secret in secrets_in(delivery.config).values()]
+        limits = limits_of(request.tenant.id, request.keys, row.record.kind, delivery.config)
+        clients = clients_of(request.runtime, request.tenant.id, request.keys, row.record, limits)
         rendered = render(row.record, None, document, delivery)
         receipt = of_kind(row.record.kind).send(rendered, clients)
         code, status, response = receipt.code, receipt.status, receipt.response

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ...core import times
 from ...core.delivery import breaker
 from ...core.delivery.breaker import AttemptResult, BreakerState, HealthNotice, Permission, may_send
-from ...core.delivery.retry import CODES, Outcome
+from ...core.delivery.retry import CODES, UNCOUNTED, Outcome
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import NotFound, PreconditionFailed
 from ...core.log import audit
@@ -21,13 +21,19 @@ from ...core.tenant.operational import source_id
 from ...core.tenant.records import Destination
 from ...observe import warning
 from ..notify import notify
+from ..pacing import AccountLimit, slowest, stored_limits, wait_for_turn
 from ..state import Batch
 
 TURN_FIRST_S, TURN_WOKEN_S = 1.0, 2.5
 """How far ahead a turn is taken where a limit is set. Woken tasks look further than new ones, so that new deliveries cannot
 starve waiting ones."""
-TURNS = 3
-_SLOWING = frozenset({"http_429", "http_503", "throttled"})
+ACCOUNT_FIRST_S, ACCOUNT_WOKEN_S = 0.5, 1.0
+"""The same for a vendor's limit. Each later call of an attempt waits as long for its own turn."""
+ACCOUNT_MAX_S = 4.0
+"""A vendor's limit of less than one a second is waited for until its next turn, up to this long."""
+NEAR = timedelta(seconds=3)
+"""A turn that is further away is waited for without a wake."""
+_SLOWING = frozenset({"http_429", "http_503"})
 
 
 def admit(batch: Batch, task: DeliveryTask, destination: Destination, *, woken: bool) -> bool | datetime:
@@ -50,28 +56,46 @@ def admit(batch: Batch, task: DeliveryTask, destination: Destination, *, woken: 
     permission = may_send(state, now)
     if permission is Permission.NO:
         return max(now, state.not_before or now)
-    limit = destination.rate_limit_per_s
-    if limit is not None and not _wait_for_turn(batch, task, limit, TURN_WOKEN_S if woken else TURN_FIRST_S):
-        _change(batch, task, now, lambda s: breaker.wait_listed(s, now, limit))
-        return now
+    waits_until = _without_turn(batch, task, destination, now, woken)
+    if waits_until is not None:
+        return waits_until
     if permission is Permission.PROBE:
         return _leased(batch, task, now) or now
     return False
 
 
-def _wait_for_turn(batch: Batch, task: DeliveryTask, per_s: int, within_s: float) -> bool:
-    """Wait for a turn of the destination. Return False if none is near. A missed turn is dropped."""
-    runtime = batch.runtime
-    for _ in range(TURNS):
-        now = runtime.now()
-        wait_s = runtime.rate_limits.take_turn(task.tenant, task.destination, per_s, now, within_s)
-        if wait_s is None:
-            return False
-        if wait_s:
-            runtime.sleep(wait_s)
-        if (runtime.now() - now).total_seconds() <= wait_s + 1 / per_s:
-            return True
-    return False
+def account_limits(batch: Batch, task: DeliveryTask, destination: Destination) -> tuple[AccountLimit, ...]:
+    """Return the limits of a task's destination at its vendor."""
+    snapshot = batch.snapshot(task.tenant)
+    return stored_limits(snapshot, destination) if snapshot is not None else ()
+
+
+def _without_turn(
+    batch: Batch, task: DeliveryTask, destination: Destination, now: datetime, woken: bool
+) -> datetime | None:
+    """Wait for a turn of the destination and of its vendor. Return when to try again where none is near."""
+    runtime, tenant, own = batch.runtime, task.tenant, destination.rate_limit_per_s
+    limits = account_limits(batch, task, destination)
+    per_s = slowest(destination, limits)
+    within_s = TURN_WOKEN_S if woken else TURN_FIRST_S
+    if own is not None and wait_for_turn(runtime, tenant, task.destination, own, within_s) is None:
+        return _listed(batch, task, now, now, per_s)
+    for limit in limits:
+        within_s = max(ACCOUNT_WOKEN_S if woken else ACCOUNT_FIRST_S, min(ACCOUNT_MAX_S, 1.2 / limit.per_s))
+        if not limit.method and wait_for_turn(runtime, tenant, limit.place, limit.per_s, within_s) is None:
+            free = runtime.rate_limits.free_at(tenant, limit.place) or now
+            listed = _listed(batch, task, now, free if free - now > NEAR else now, per_s)
+            return listed if woken else max(listed, free)  # a new delivery may come back by itself
+    return None
+
+
+def _listed(batch: Batch, task: DeliveryTask, now: datetime, until: datetime, per_s: float | None) -> datetime:
+    """Note that a lane waits for its turn, and return when to try again."""
+    if until > now:
+        _change(batch, task, now, lambda s: breaker.backed_off(s, until, now, per_s))
+    else:
+        _change(batch, task, now, lambda s: breaker.wait_listed(s, now, per_s))
+    return until
 
 
 def _leased(batch: Batch, task: DeliveryTask, now: datetime) -> bool:
@@ -92,9 +116,10 @@ def _change(batch: Batch, task: DeliveryTask, now: datetime, step: Callable[[Bre
 
 def result_of(code: str, sent: bool) -> AttemptResult:
     """Return the result of an attempt by its code. A destination that refuses has at least answered."""
+    if code in UNCOUNTED:  # other deliveries were in the way
+        return AttemptResult.NOTHING
     if CODES[code] is Outcome.FAILED:
-        # Another delivery of this cell was in the way.
-        return AttemptResult.NOTHING if code == "contended" else AttemptResult.FAILED
+        return AttemptResult.FAILED
     return AttemptResult.TAKEN if sent else AttemptResult.NOTHING
 
 
@@ -109,17 +134,23 @@ def record_result(
     gone: bool,
     retry_after_s: float | None,
     now: datetime,
+    paused_until: datetime | None = None,
 ) -> None:
     """Record an attempt's result in the destination's state, after its entry is written. Disable a destination that is gone.
 
     A crash before this leaves one failure uncounted, or a probe whose lease expires.
+
+    Args:
+        paused_until: the end of the pause that a throttle has caused.
     """
     answer = result_of(code, sent)
-    limit = destination.rate_limit_per_s
+    limit = slowest(destination, account_limits(batch, task, destination))
 
     def step(state: BreakerState) -> BreakerState:
         state = breaker.after(state, answer, task.lane, now, probe=probe, per_s=limit)
-        if retry_after_s and code in _SLOWING:
+        if paused_until is not None:
+            state = breaker.backed_off(state, paused_until, now, limit)
+        elif retry_after_s and code in _SLOWING:
             state = breaker.backed_off(state, now + _seconds(retry_after_s), now, limit)
         return breaker.gone(state, now) if gone else state
 

@@ -13,7 +13,7 @@ from typing import Any
 from ...core import times
 from ...core.decide.plan import Facts, PlannedTransfer, RouteDecision, entry_facts, recipient_of, routes_of
 from ...core.decide.retention import hold_ends_at
-from ...core.delivery.retry import DEFAULT_DELAYS_S, next_attempt, outcome_of
+from ...core.delivery.retry import DEFAULT_DELAYS_S, UNCOUNTED, Outcome, next_attempt, outcome_of
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import DeliveryError, OurError
 from ...core.log import audit
@@ -22,11 +22,13 @@ from ...core.pattern.redaction import redact
 from ...core.tenant.records import Destination
 from ...destinations import of_kind
 from ...destinations.base import SendingClients
+from ...destinations.limits import NoTurn
 from ...observe import count
 from ...runtime import Runtime
 from ...store.snapshot import Snapshot
 from ..clients import clients_of
 from ..messages import NO_CONVERSATION
+from ..pacing import AccountLimit, is_block, pause
 from ..published import keep_published
 from ..redecision import facts_now, grounds_now, redecide
 from ..rendering import delivery_of, pull_url, render
@@ -34,6 +36,8 @@ from ..seal_requests import notify_sealer
 from ..state import Batch, DeliveryState
 from . import admission
 
+UNCOUNTED_WAIT = timedelta(seconds=2)
+"""The wait after an attempt that other deliveries were in the way of."""
 LOOK_AGAIN = timedelta(hours=1)
 """How often a held transfer is decided again without an event that wakes its lane."""
 
@@ -48,12 +52,14 @@ class WaitingTransfer:
     """The transfer waits until ``due_at``; ``task`` is its state from now on.
 
     ``listed``: it waits for its destination, and pump wakes its lane as soon as the destination takes deliveries again.
+    ``uncounted``: its last attempt used up none of the schedule.
     """
 
     due_at: datetime
     task: DeliveryTask
     attempts: int
     listed: bool = False
+    uncounted: bool = False
 
 
 def delays_of(batch: Batch, task: DeliveryTask) -> tuple[int, ...]:
@@ -278,6 +284,7 @@ def send(
     route = snapshot.configuration.routes[task.route]
     started = runtime.monotonic()
     size, fault, code = None, None, ""
+    limits: tuple[AccountLimit, ...] = ()
     sent: tuple[str, ...] = judgement.classes_out
     try:
         delivery = delivery_of(
@@ -295,7 +302,8 @@ def send(
         link = pull_url(runtime, snapshot, route, task.transfer, now)
         request = render(destination, route.transform.select, document, delivery, link)
         size = len(request.body)
-        clients = clients or clients_of(runtime, task.tenant, snapshot.keys, destination)
+        limits = admission.account_limits(batch, task, destination)
+        clients = clients or clients_of(runtime, task.tenant, snapshot.keys, destination, limits, admitted=True)
         code = of_kind(destination.kind).send(request, clients).code
     except DeliveryError as refusal:
         fault, code = refusal, refusal.attempt_code
@@ -303,7 +311,15 @@ def send(
             sent, size = (), None
     took_ms = int((runtime.monotonic() - started) * 1000)
     retry_after, now = fault.retry_after_s if fault else None, runtime.now()
-    result = attempted(batch, task, state, code, took_ms, sent, size, retry_after, now)
+    block = code == "denied" and is_block(runtime, task.tenant, limits, now)
+    code = "throttled" if block else code
+    paused_until = None
+    method = clients.pace.method if clients is not None and clients.pace is not None and not block else ""
+    if code == "throttled" and not isinstance(fault, NoTurn):
+        paused_until = pause(
+            runtime, task.tenant, task.destination, limits, now, retry_after, method=method, block=block
+        )
+    result = attempted(batch, task, state, code, took_ms, sent, size, retry_after, now, paused_until)
     if task.otr:
         return result  # hooks changes nothing but the log
     admission.record_result(
@@ -316,6 +332,7 @@ def send(
         gone=fault is not None and fault.gone,
         retry_after_s=retry_after,
         now=now,
+        paused_until=paused_until,
     )
     return result
 
@@ -330,11 +347,19 @@ def attempted(
     size_bytes: int | None,
     retry_after_s: float | None,
     now: datetime,
+    paused_until: datetime | None = None,
 ) -> EndedTransfer | WaitingTransfer:
-    """Write an attempt's entry. Where another outcome is already there, write this one as the next take."""
+    """Write an attempt's entry. Where another outcome is already there, write this one as the next take.
+
+    An attempt that does not count is made again under its number, and has one entry however often it is made.
+
+    Args:
+        paused_until: the end of the pause of a throttled account.
+    """
     delays = delays_of(batch, task)
     made = state.made + 1
-    outcome = outcome_of(code, made, delays)
+    uncounted = code in UNCOUNTED and not task.otr
+    outcome = Outcome.FAILED if uncounted else outcome_of(code, made, delays)
     entry = None
     for take in range(100):
         entry = audit.attempted(
@@ -354,8 +379,11 @@ def attempted(
             size_bytes=size_bytes,
         )
         stored = batch.runtime.audit.append(entry)
-        if stored.new or stored.entry["outcome"] == outcome:
+        if stored.new or (stored.entry["outcome"] == outcome and (stored.entry["code"] in UNCOUNTED) == uncounted):
             break
     count("attempts", outcome=outcome.value)
+    if uncounted:
+        until = paused_until or now + max(UNCOUNTED_WAIT, timedelta(seconds=retry_after_s or 0))
+        return WaitingTransfer(until, task, state.made, listed=paused_until is not None, uncounted=True)
     due_at = next_attempt(made, delays, outcome, now, task.delivery, retry_after_s)
     return EndedTransfer() if due_at is None else WaitingTransfer(due_at, task, made)

@@ -183,7 +183,7 @@ def _in(wait_s: float, messages: list[QueueMessage]) -> dict[str, float | None]:
 
 def _comes_back(waits: WaitingTransfer, wait_s: float, receives: int) -> bool:
     """Say whether a message with a short wait goes back to the queue."""
-    if waits.listed:
+    if waits.listed or waits.uncounted:
         return wait_s > 0 and receives <= SHORT_WAITS
     return waits.attempts == 1 and waits.task.decision != "held"
 

@@ -29,13 +29,15 @@ HEALTH = "health#"
 
 @dataclass
 class DueDestination:
-    """A destination that is due: its listed lanes, and how many of them are woken a second."""
+    """A destination that is due: its listed lanes, and how many of them are woken a second. ``again`` says that a woken lane
+    may list itself again, because it found no turn."""
 
     tenant: str
     destination: str
     lanes: Iterator[tuple[str, str]]
     per_s: int
     goes_on: bool
+    again: bool
     found: bool = False
 
 
@@ -86,11 +88,18 @@ def _listed(runtime: Runtime, now: datetime, started: float, destinations: list[
     woken = 0
     for _ in range(UNTIL_S):
         woken += sum(_a_second(runtime, one, now) for one in takewhile(in_time, running))
-        running = [one for one in running if one.goes_on]
+        running = [more for one in running if (more := _rest(runtime, one)) is not None]
         if not running or not in_time(None):
             break
         runtime.sleep(1)
     return woken
+
+
+def _rest(runtime: Runtime, one: DueDestination) -> DueDestination | None:
+    """Return the destination while lanes of it may be listed."""
+    if one.goes_on or not (one.found and one.again):
+        return one if one.goes_on else None
+    return _open(runtime, f"{HEALTH}{one.tenant}#{one.destination}", runtime.now())
 
 
 def _open(runtime: Runtime, name: str, now: datetime) -> DueDestination | None:
@@ -103,7 +112,7 @@ def _open(runtime: Runtime, name: str, now: datetime) -> DueDestination | None:
     if not per_s:
         return None  # moved since the index showed it
     lanes = runtime.data.listed(tenant, destination, None if goes_on else 1)
-    return DueDestination(tenant, destination, lanes, per_s, goes_on)
+    return DueDestination(tenant, destination, lanes, per_s, goes_on, goes_on and per_s < breaker.WAKES_PER_S)
 
 
 def _a_second(runtime: Runtime, one: DueDestination, now: datetime) -> int:

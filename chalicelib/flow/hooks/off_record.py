@@ -35,6 +35,7 @@ from ..clients import clients_of
 from ..deliveries import tasks_of
 from ..delivery.attempt import attempted, expire, send
 from ..messages import QueueMessage
+from ..pacing import stored_limits
 from ..person_ends import keep_people
 from ..published import keep_published
 from ..routed import RoutedEvent
@@ -49,6 +50,8 @@ MARGIN_S = 0.5
 """Time kept after the last attempt, of the time that a channel gives for an answer."""
 LEAST_S = 1.0
 """The least time for attempts, however late it is: a platform that posts again does no harm."""
+WAITING = 0.4
+"""The share of the time for an attempt in which its calls may wait for turns of the vendor's limit."""
 THREADS = 16
 _SEQUENCE = "0"
 
@@ -227,7 +230,10 @@ class _TokenMemory:
 
 
 def _clients(runtime: Runtime, work: RoutedEvent, destination: Destination, left_s: float) -> SendingClients:
-    clients = clients_of(runtime, work.tenant, work.snapshot.keys, destination)
+    paced = stored_limits(work.snapshot, destination)
+    wait_s = left_s * WAITING if paced else 0.0
+    left_s -= wait_s
+    clients = clients_of(runtime, work.tenant, work.snapshot.keys, destination, paced, within_s=wait_s)
     usual = clients.limits
     limits = Limits(min(usual.resolve_s, left_s), min(usual.connect_s, left_s), min(usual.total_s, left_s))
     memory = _TokenMemory(clients.memory) if clients.memory is not None else None
