@@ -1,7 +1,7 @@
 """Dead letters: end each message that failed too often with an entry, then park it for a person.
 
 The functions of the queues end messages that failed for a reason of their own. The consumers of the dead-letter queues
-end those that the function could not end, such as a message that ended its process. Nothing ends without an entry. A
+end those that the function could not end, such as a message that names no tenant. Nothing ends without an entry. A
 consumer that cannot append leaves the message in its queue.
 """
 

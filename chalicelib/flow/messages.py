@@ -11,6 +11,7 @@ from ..core.delivery import lane_order
 from ..core.errors import WaybillError, is_outage
 from ..observe import about_each, error
 from ..runtime import Runtime
+from ..store import message_counts
 from ..store.queues import Queue, Refused
 
 READABLE = (1, 2)
@@ -20,7 +21,9 @@ FAULTS_MAX = 10
 """How often a message may fail for a reason of its own. Then its function ends it as a dead letter."""
 RECEIVES_MAX = 200
 """How often a queue gives a message out before it moves it to its dead-letter queue. An outage of a day costs fewer
-receipts. This limit alone bounds a message that ends the process, and one that names no tenant."""
+receipts. This limit alone bounds a message that names no tenant."""
+SUSPECT_RECEIVES = 4
+"""From this receipt on a message is handled alone, and its beginnings are counted: it may end its process (``flow.alone``)."""
 FAULT_WAIT_MAX_S = 60.0
 OUTAGE_WAIT_MAX_S = 600.0
 """The longest wait before a message is tried again while a service of ours does not answer."""
@@ -61,6 +64,11 @@ class QueueMessage:
     def received_often(self) -> bool:
         """Whether it was received as often as a message may fail."""
         return self.receives >= FAULTS_MAX
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its beginnings are counted. Those of a wake are counted for the waiting task that it is about."""
+        return self.receives >= SUSPECT_RECEIVES and self.tenant is not None and "wake" not in (self.body or {})
 
     def names(self) -> dict[str, object]:
         """Return the ids that each log line about this message carries."""
@@ -109,23 +117,47 @@ def wait_after(
         queue: the name under which dead letters of this queue are stored.
         end: writes the end of the message and stores its dead letter.
     """
+    forget_beginnings(runtime, queue, message)
     if is_outage(fault):
-        return _back_off_s(message, OUTAGE_WAIT_MAX_S)
-    back_off_s = _back_off_s(message, FAULT_WAIT_MAX_S)
-    if message.tenant is None:
-        return GIVEN_UP if message.received_often else back_off_s
+        return back_off_s(message)
+    wait_s = back_off_s(message, FAULT_WAIT_MAX_S)
+    tenant = message.tenant
+    if tenant is None:
+        return GIVEN_UP if message.received_often else wait_s
     try:
-        if runtime.data.count_fault(message.tenant, queue, message.id, runtime.now()) < FAULTS_MAX:
-            return back_off_s
+        if message_counts.count_fault(runtime.data.table, tenant, queue, message.id, runtime.now()) < FAULTS_MAX:
+            return wait_s
+    except Exception as second:  # noqa: BLE001  (the message stays, and its queue keeps it)
+        return _not_ended(second, message)
+    return gave_up_after(end, message)
+
+
+def gave_up_after(end: Callable[[], None], message: QueueMessage) -> float | None:
+    """End a message as a dead letter. Return in how many seconds it comes back if that failed; None if it has ended."""
+    try:
         end()
     except Exception as second:  # noqa: BLE001  (the message stays, and its queue keeps it)
-        error("dead_letter_not_ended", second)
-        return _back_off_s(message, OUTAGE_WAIT_MAX_S) if is_outage(second) else GIVEN_UP
+        return _not_ended(second, message)
     return None
 
 
-def _back_off_s(message: QueueMessage, most_s: float) -> float:
+def _not_ended(fault: Exception, message: QueueMessage) -> float:
+    error("dead_letter_not_ended", fault)
+    return back_off_s(message) if is_outage(fault) else GIVEN_UP
+
+
+def back_off_s(message: QueueMessage, most_s: float = OUTAGE_WAIT_MAX_S) -> float:
+    """Return in how many seconds a message comes back: longer after each receipt."""
     return min(most_s, 2.0 ** min(message.receives, 20))
+
+
+def forget_beginnings(runtime: Runtime, queue: str, message: QueueMessage) -> None:
+    """Take the count of a message's beginnings back, because its process lives. A count that stays is forgotten next time."""
+    if message.is_marked and message.tenant is not None:
+        try:
+            message_counts.forget_beginnings(runtime.data.table, message.tenant, queue, message.id)
+        except WaybillError as fault:
+            error("beginning_not_forgotten", fault)
 
 
 def with_followers(messages: Iterable[QueueMessage], failed: Iterable[str], alone: Collection[str] = ()) -> list[str]:

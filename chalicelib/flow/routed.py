@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from ..core.tenant.consents import Consent
 from ..core.tenant.subject import EventPerson as Located
 from ..store.event_rows import EventRow
 from ..store.snapshot import Snapshot
-from .messages import QueueMessage
+from .messages import QueueMessage, with_followers
 from .volumes import EventCounters
 
 
@@ -70,3 +71,11 @@ class RoutedEvent:
     def tenant(self) -> str:
         """The event's tenant."""
         return self.snapshot.configuration.tenant.id
+
+
+def in_order(
+    messages: list[QueueMessage], works: list[RoutedEvent], failed: Mapping[str, BaseException]
+) -> list[RoutedEvent]:
+    """Leave out the messages after a failed one in its group, so that order survives."""
+    back = set(with_followers(messages, failed))
+    return [work for work in works if work.message.id not in back]

@@ -373,17 +373,6 @@ class DataStore:
         """Give a claimed idempotency key back: the request changed nothing."""
         self.table.delete({"pk": f"{tenant}#idem#{key_hash}", "sk": "reply"})
 
-    def count_fault(self, tenant: str, queue: str, message: str, now: datetime) -> int:
-        """Count one more fault of a queue message. Return how many there are."""
-        item = self.table.update(
-            {"pk": f"{tenant}#fault", "sk": f"{queue}#{message}"},
-            "SET #ttl = :ttl, #region = :region ADD faults :one",
-            {":ttl": ttl(now + NET), ":region": self.table.region, ":one": 1},
-            condition=None,
-            names={"#ttl": "ttl", "#region": "region"},
-        )
-        return int(item["faults"]) if item is not None else 0
-
     def dead(self, tenant: str, after: str = "", limit: int | None = None) -> Iterator[Item]:
         """Yield a tenant's parked dead letters, in the order of their sort keys.
 

@@ -3,6 +3,7 @@
 | row | ``pk`` | ``sk`` | indexed while open |
 |---|---|---|---|
 | job | ``{tenant}#job`` | job id | ``due_shard`` = ``due#jobs``, ``due_at`` = ``{due}#{job}`` |
+| part of a redrive | ``redrive#{redrive}`` | tenant, or ``-`` for the redrive itself | never |
 
 The due time is also the lease. A process takes a job by moving the due time to the lease's end, if it is unchanged since it
 was read. It saves the job if the due time is still the one it wrote. So two processes never save the same piece of a job.
@@ -28,6 +29,8 @@ from .keys import KeyStore
 SHARD = "due#jobs"
 _LAST = "job_~"
 """Sorts after every id."""
+ITSELF = "-"
+"""In place of a tenant: sorts before every tenant."""
 DAYS_A_PAGE = 31
 """How many days without events one page looks into."""
 
@@ -136,6 +139,16 @@ class JobStore:
         for item in self._table.query("pk = :p AND sk < :b", bound, ascending=False):
             if item["expires_at"] > times.millis(now):
                 yield self._read(item)
+
+    def insert_parts(self, redrive: str, tenants: Iterable[str], ttl_at: datetime) -> None:
+        """Store a redrive, and of which tenants it has jobs. A part that is there stays."""
+        for one in (ITSELF, *tenants):
+            self._table.insert({"pk": f"redrive#{redrive}", "sk": one, "ttl": ttl(ttl_at)})
+
+    def parts(self, redrive: str) -> list[str] | None:
+        """Return the tenants of a redrive; None if it is not stored."""
+        found = [item["sk"] for item in self._table.query("pk = :p", {":p": f"redrive#{redrive}"})]
+        return [one for one in found if one != ITSELF] if found else None
 
     def due(self, until: datetime, limit: int) -> Iterator[DueJob]:
         """Yield at most ``limit`` open jobs that are due before ``until``, the longest due first."""

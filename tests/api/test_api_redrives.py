@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.flow.jobs import redrive, replay, worker
+from chalicelib.store import jobs
 from tests.support.api_cell import Api
 from tests.support.dead_letters import dead_letter
 
@@ -170,3 +171,53 @@ def test_what_does_not_exist_is_not_found(tenant: Api) -> None:
     assert tenant.post("/v1/redrives", {}).status == 401
     nothing = tenant.as_operator("POST", "/v1/redrives", {"tenant": tenant.made["tenant"]})
     assert (nothing.status, nothing.json["state"], nothing.json["tenants"]) == (202, "done", [])
+
+
+def _calls_to_show(tenant: Api, redrive_id: str) -> int:
+    calls: list[str] = []
+    client = tenant.runtime.clients.get("dynamodb")
+    real = client._make_api_call
+
+    def counted(operation: str, arguments: Any) -> Any:
+        calls.append(operation)
+        return real(operation, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "_make_api_call", counted)
+        tenant.as_operator("GET", f"/v1/redrives/{redrive_id}")
+    assert calls
+    return len(calls)
+
+
+def test_the_progress_of_a_redrive_costs_as_many_calls_with_twice_the_tenants(tenant: Api) -> None:
+    tenant.connect()
+    dead_letter(tenant)
+    table = f"waybill-{tenant.runtime.settings.cell}-config"
+    made = tenant.as_operator("POST", "/v1/redrives", {}).json
+    found, costs = [], []
+    for first in (0, 1_000):
+        rows = [
+            {"pk": {"S": "tenants"}, "sk": {"S": f"tnt_{number:026d}"}, "region": {"S": tenant.runtime.settings.region}}
+            for number in range(first, first + 1_000)
+        ]
+        for start in range(0, len(rows), 25):
+            requests = [{"PutRequest": {"Item": row}} for row in rows[start : start + 25]]
+            tenant.runtime.clients.get("dynamodb").batch_write_item(RequestItems={table: requests})
+        costs.append(_calls_to_show(tenant, made["id"]))
+        found.append(tenant.as_operator("GET", f"/v1/redrives/{made['id']}").json)
+
+    assert costs[0] == costs[1]
+    assert found == [made, made]
+
+
+def test_a_redrive_of_the_release_before_is_found_in_all_tenants(tenant: Api) -> None:
+    tenant.connect()
+    dead_letter(tenant)
+    made = tenant.as_operator("POST", "/v1/redrives", {}).json
+    table = tenant.runtime.data.table
+    for one in (jobs.ITSELF, *(part["tenant"] for part in made["tenants"])):
+        table.delete({"pk": f"redrive#{made['id']}", "sk": one})
+
+    found = tenant.as_operator("GET", f"/v1/redrives/{made['id']}")
+
+    assert (found.status, found.json) == (200, made)

@@ -38,6 +38,7 @@ from tests.support.deployed import (
     SEAL_KEY,
     role_arn,
 )
+from tests.support.guarded import DENIED_BY_HAND, WATCHING
 from tests.support.iam import FULL_ACCESS, Request, Verdict, evaluate, statements
 
 # Denials to a principal that is allowed everything else
@@ -182,6 +183,7 @@ def _denied_by_guardrails(document: Mapping[str, Any], _: str = "") -> Denied:
     calls += [(ADMIN, a, r, ELSEWHERE) for a, r in (*GUARDED_ELSEWHERE, *LEFT_ELSEWHERE)]
     calls += [(ADMIN, a, EDGE[1], {**HERE, **kind}) for a in EDGE[0] for kind in ENDPOINTS.values()]
     calls += [(ADMIN, "kms:CreateKey", "*", {**HERE, "kms:MultiRegion": many}) for many in ("true", "false")]
+    calls += [(who, a, r, {**HERE, **w}) for who in (ADMIN, BREAK_GLASS) for a, r, w in WATCHING]
     denied = set()
     for who, action, resource, context in calls:
         verdict = evaluate(Request(who, action, resource, context), [FULL_ACCESS], organisation=[FULL_ACCESS, document])
@@ -254,6 +256,7 @@ DENIED_BY_GUARDRAILS: Denied = {
     *((f"{ADMIN} {a}", r) for a, r in GUARDED),
     *((f"{ADMIN} {a}", f"elsewhere {r}") for a, r in GUARDED_ELSEWHERE),
     *((f"{ADMIN} {a}", f"{EDGE[1]}{ENDPOINTS['EDGE']}") for a in EDGE[0]),
+    *((f"{who} {a}", r) for who in (ADMIN, BREAK_GLASS) for a, r in DENIED_BY_HAND),
 }
 
 # layer: its document, its denials, the table

@@ -25,8 +25,10 @@ from ...core.delivery.task import DeliveryTask, WaitingTask
 from ...core.errors import Misconfigured, Unavailable, is_outage
 from ...observe import about_each, count, error
 from ...runtime import Runtime
+from ...store import message_counts
 from ...store.data import list_of
-from ..messages import FAULTS_MAX, GIVEN_UP, QueueMessage, send_back, wait_after
+from ..alone import BEGINNINGS_MAX, handled
+from ..messages import FAULTS_MAX, GIVEN_UP, SUSPECT_RECEIVES, QueueMessage, send_back, wait_after
 from ..seal_requests import notify_sealer
 from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
 from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
@@ -47,6 +49,10 @@ THREADS = 32
 
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """Deliver up to ten messages, each lane in its own thread. Return the ids of those that must come back."""
+    return handled(runtime, "outbox", runtime.outbox, messages, _handle, _end)
+
+
+def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     batch = Batch(runtime)
     waits: dict[str, float | None] = {}
     lanes: dict[str, list[QueueMessage]] = {}
@@ -148,7 +154,7 @@ def _lane(
                 parked = True
                 continue
             if "wake" in body:
-                drain(batch, body["wake"], body["due"])
+                drain(batch, body["wake"], body["due"], suspect=message.receives >= SUSPECT_RECEIVES)
                 parked, fresh = None, {}
                 continue
             task = tasks.get(message.id) or DeliveryTask.from_body(body)
@@ -244,11 +250,12 @@ def _place(batch: Batch, waits: WaitingTransfer) -> tuple[datetime, str | None]:
 # Draining a lane
 
 
-def drain(batch: Batch, lane: str, due: str) -> None:
+def drain(batch: Batch, lane: str, due: str, *, suspect: bool = False) -> None:
     """Deliver a parked lane's tasks in order until the lane is empty, a task is not due, or the time is over.
 
     Args:
         due: when the lane was due, as pump has read it.
+        suspect: one of its tasks may end the process.
     """
     runtime = batch.runtime
     for row in runtime.data.to_drain(lane):
@@ -259,7 +266,7 @@ def drain(batch: Batch, lane: str, due: str) -> None:
         if batch.late or (waiting.due > now and waiting.task.decision != "held"):
             runtime.data.move_head(lane, now if batch.late else waiting.due, due)
             return
-        result = _waiting_or_given_up(batch, sequence, waiting)
+        result = _waiting_or_given_up(batch, sequence, waiting, suspect)
         if isinstance(result, WaitingTransfer):
             held = result.task.decision == "held"
             task = result.task if held else replace(result.task, held_since=None)
@@ -272,14 +279,16 @@ def drain(batch: Batch, lane: str, due: str) -> None:
     runtime.data.remove_head(lane)
 
 
-def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> EndedTransfer | WaitingTransfer:
+def _waiting_or_given_up(
+    batch: Batch, sequence: str, waiting: WaitingTask, suspect: bool
+) -> EndedTransfer | WaitingTransfer:
     """Deliver a waiting task. Give it up once it has failed, for a reason of its own, as often as a message may.
 
     Else it would block the tasks behind it.
     """
     task = waiting.task
     try:
-        return _waiting(batch, waiting)
+        return _marked(batch, sequence, waiting) if suspect and not task.otr else _waiting(batch, waiting)
     except Exception as fault:
         if is_outage(fault):
             raise  # not the task's fault
@@ -295,6 +304,26 @@ def _waiting_or_given_up(batch: Batch, sequence: str, waiting: WaitingTask) -> E
         error("deliver_failed", fault, tenant=task.tenant, event_id=task.event, transfer=task.transfer)
         dead.end_delivery(batch.runtime, task.body(), task.lane)
         return EndedTransfer()
+
+
+def _marked(batch: Batch, sequence: str, waiting: WaitingTask) -> EndedTransfer | WaitingTransfer:
+    """Deliver a waiting task between its marks, as ``alone`` handles a message. End it if it ends its process."""
+    task, table = waiting.task, batch.runtime.data.table
+    place = (task.tenant, "lane", f"{task.lane}#{sequence}")
+    if message_counts.count_beginning(table, *place, batch.runtime.now()) > BEGINNINGS_MAX:
+        from .. import dead  # loads what only a dead letter needs
+
+        fault = Misconfigured("the task has ended its process each time it was delivered")
+        error("ended_its_process", fault, tenant=task.tenant, event_id=task.event, transfer=task.transfer)
+        dead.end_delivery(batch.runtime, task.body(), task.lane)
+        return EndedTransfer()
+    try:
+        result = _waiting(batch, waiting)
+    except Exception:
+        message_counts.forget_beginnings(table, *place)
+        raise
+    message_counts.forget_beginnings(table, *place)
+    return result
 
 
 def _waiting(batch: Batch, waiting: WaitingTask) -> EndedTransfer | WaitingTransfer:

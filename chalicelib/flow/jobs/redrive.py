@@ -1,15 +1,15 @@
 """Redrive: send dead letters on their way again, of one tenant or of the whole cell, as one job for each tenant.
 
-The jobs of one redrive are found by its id, without a row of its own: the id of each follows from it and the tenant.
+Rows of the redrive name the tenants that have a job of it. The id of each job follows from the redrive's and the tenant's.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from ...core import ids
@@ -25,6 +25,8 @@ PAGE = 10
 THREADS = 16
 LOOKED_AT_ONCE = 500
 """Tenants whose letters are looked for before their jobs are begun."""
+PARTS_KEPT = timedelta(days=30)
+"""Longer than a job lives."""
 _RANDOM_BITS = 82
 
 
@@ -63,14 +65,17 @@ def begin(
         runtime.config.tenant(tenant)
     wanted = iter((tenant,) if tenant is not None else runtime.config.tenants())
     asked = {"thing": thing, "operator": operator}
+    runtime.jobs.insert_parts(redrive_id, (), at + PARTS_KEPT)
     while some := list(islice(wanted, LOOKED_AT_ONCE)):
-        for one in _with_letters(runtime, some):
+        having = _with_letters(runtime, some)
+        runtime.jobs.insert_parts(redrive_id, having, at + PARTS_KEPT)  # before the jobs: none goes unseen
+        for one in having:
             made = jobs.new(_job_of(redrive_id, one), one, KIND, at, asked, {"sent": 0, "stays": 0})
             try:
                 runtime.jobs.insert(made)
             except NotFound:
                 continue  # closed in the meantime
-    return Redrive(redrive_id, tuple(_found(runtime, redrive_id, (tenant,) if tenant is not None else None)))
+    return Redrive(redrive_id, tuple(_found(runtime, redrive_id)))
 
 
 def find(runtime: Runtime, redrive_id: str) -> Redrive:
@@ -79,14 +84,16 @@ def find(runtime: Runtime, redrive_id: str) -> Redrive:
     Raises:
         NotFound: there is none, it found no letter, or it ended more than seven days ago.
     """
-    found = Redrive(redrive_id, tuple(_found(runtime, redrive_id, None)))
+    found = Redrive(redrive_id, tuple(_found(runtime, redrive_id)))
     if not found.jobs:
         raise NotFound("no such redrive, it found no dead letter, or it ended more than seven days ago")
     return found
 
 
-def _found(runtime: Runtime, redrive_id: str, tenants: Iterable[str] | None) -> Iterator[Job]:
-    wanted = iter(runtime.config.tenants() if tenants is None else tenants)
+def _found(runtime: Runtime, redrive_id: str) -> Iterator[Job]:
+    parts = runtime.jobs.parts(redrive_id)
+    # The release before stored no parts: its redrives are looked for in all tenants, as it did.
+    wanted = iter(runtime.config.tenants() if parts is None else parts)
     while some := list(islice(wanted, LOOKED_AT_ONCE)):
         yield from runtime.jobs.get_many(((one, _job_of(redrive_id, one)) for one in some), runtime.now())
 

@@ -32,17 +32,22 @@ from ...store.items import BATCH_GET, Item, batch_get
 from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
 from .. import source_counts
+from ..alone import handled
 from ..deliveries import deliveries
-from ..messages import NO_CONVERSATION, QueueMessage, send_back, wait_after, with_followers
+from ..messages import NO_CONVERSATION, QueueMessage, send_back, wait_after
 from ..person_ends import ask_for_unstored, first_ends, is_held, keep_people
 from ..published import keep_published
-from ..routed import RoutedEvent
+from ..routed import RoutedEvent, in_order
 from ..seal_requests import notify_sealer
 from ..volumes import ReadCounters, shares_of
 
 
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     """Route up to ten events. Return the ids of messages that must come back."""
+    return handled(runtime, "inbox", runtime.inbox, messages, _handle, _end)
+
+
+def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     failed: dict[str, BaseException] = {}
     works: list[RoutedEvent] = []
     firsts: dict[str, str] = {}
@@ -62,12 +67,12 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
             failed[message.id] = fault
     # One that no entry can end stops nothing, once it has been tried often enough.
     ordered = [message for message in messages if message.tenant is not None or not message.received_often]
-    live = _in_order(ordered, works, failed)
+    live = in_order(ordered, works, failed)
     if live:
         shared = _tried(runtime, live, failed)
         if shared is not None and not is_outage(shared) and len(live) > 1:  # it may be the fault of one event alone
             for work in live:
-                if _in_order(ordered, [work], failed):
+                if in_order(ordered, [work], failed):
                     _shared(_tried(runtime, [work], failed), [work], failed)
         else:
             _shared(shared, live, failed)
@@ -104,14 +109,6 @@ def _end(runtime: Runtime, message: QueueMessage) -> None:
     notify_sealer(runtime)
 
 
-def _in_order(
-    messages: list[QueueMessage], works: list[RoutedEvent], failed: Mapping[str, BaseException]
-) -> list[RoutedEvent]:
-    """Leave out the messages after a failed one in its group, so that order survives."""
-    back = set(with_followers(messages, failed))
-    return [work for work in works if work.message.id not in back]
-
-
 def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot | WaybillError]) -> RoutedEvent | None:
     order = message.task
     if order is None:
@@ -146,9 +143,9 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
             plan_of(runtime, work, people, now)  # 2
         except WaybillError as fault:
             failed[work.message.id] = fault
-    works = _in_order([w.message for w in works], works, failed)
+    works = in_order([w.message for w in works], works, failed)
     failed.update(keep_people(runtime, works, people, now))
-    works = _in_order([w.message for w in works], works, failed)
+    works = in_order([w.message for w in works], works, failed)
     for snapshot in {id(work.snapshot): work.snapshot for work in works}.values():
         keep_published(runtime, snapshot)
     stored = runtime.audit.append_many([work.entry for work in works])  # 3
@@ -160,10 +157,10 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
     # Its platform posted it again off the record, and that was decided first: of this copy nothing is kept either.
     works = [w for w in works if not w.entry["facts"].get("otr")]
     failed.update(keep_people(runtime, works, people, now))  # a stored decision may keep content for longer
-    works = _in_order([w.message for w in works], works, failed)
+    works = in_order([w.message for w in works], works, failed)
     listed = [w for w in works if times.parse(w.entry["expires_at"]) > now]
     rows = _rows(runtime, listed, people, failed)
-    works = _in_order([w.message for w in works], works, failed)
+    works = in_order([w.message for w in works], works, failed)
     owned = {id(w) for w in listed if w.keeps}
     ask_for_unstored(runtime, (w for w in works if id(w) not in owned), people, now)
     stored_rows = runtime.data.insert_events(row for _, row in rows)  # 4
@@ -171,9 +168,9 @@ def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseExc
         if refused is not None:
             failed[work.message.id] = refused
         work.row = row
-    works = _in_order([w.message for w in works], works, failed)
+    works = in_order([w.message for w in works], works, failed)
     _end_expired(runtime, works, now, failed)
-    works = _in_order([w.message for w in works], works, failed)
+    works = in_order([w.message for w in works], works, failed)
     runtime.outbox.send(  # 5
         message for w in works for message in deliveries(w.snapshot.configuration, w.entry, w.owner, now)
     )
