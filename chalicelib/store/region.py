@@ -88,6 +88,9 @@ _AT_HOME: dict[str, Any] = {
     "s3": {"addressing_style": "path"},
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
+    # One process runs all functions: 256 threads that answer requests at most, three batches of ten lanes, and the clocks.
+    # A pool opens connections only as they are needed at once. Those beyond its size are closed after each call.
+    "max_pool_connections": 320,
 }
 
 

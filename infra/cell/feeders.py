@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
 from typing import Any
 
 from chalicelib.observe import error
+from chalicelib.runtime import Runtime
 
 from ..deploy.template import LOCAL_ACCOUNT
+from .heartbeat import VISIBILITY_S, Heartbeat
 
 Handler = Callable[[Any, Any], Any]
 FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1, "sealing": 1}
@@ -20,6 +24,8 @@ FEEDERS = {"inbox": 1, "outbox": 3, "inbox-dead": 1, "outbox-dead": 1, "sealing"
 IDLE_S = 0.02
 IDLE_MAX_S = 0.2
 TROUBLE_MAX_S = 5.0
+LEASE = timedelta(minutes=10)
+"""How long a run of a job may take: a sweep ends after eight minutes and some seconds."""
 
 
 def sqs_event(messages: list[dict[str, Any]], region: str, queue: str) -> dict[str, Any]:
@@ -64,11 +70,13 @@ def feed_once(
     handler: Handler,
     sequence: Sequence | None = None,
     wait_s: int = 0,
+    heartbeat: Heartbeat | None = None,
 ) -> int:
     """Give one batch of a queue to its handler, and delete the messages that it took. Return how many messages there were.
 
     Args:
         wait_s: how long the queue may wait for a first message before it answers that there is none.
+        heartbeat: holds the messages while the handler works; without it they have the queue's visibility timeout.
     """
     received = sqs.receive_message(
         QueueUrl=url,
@@ -76,13 +84,15 @@ def feed_once(
         AttributeNames=["All"],
         MessageSystemAttributeNames=["All"],
         WaitTimeSeconds=wait_s,
+        **({} if heartbeat is None else {"VisibilityTimeout": VISIBILITY_S}),
     ).get("Messages", [])
     if not received:
         return 0
     if sequence is not None:
         for message in received:
             sequence.stamp(message)
-    answer = handler(sqs_event(received, region, queue), None)
+    with nullcontext() if heartbeat is None else heartbeat.holding(url, [m["ReceiptHandle"] for m in received]):
+        answer = handler(sqs_event(received, region, queue), None)
     back = {f["itemIdentifier"] for f in answer["batchItemFailures"]}
     done = [m for m in received if m["MessageId"] not in back]
     if done:
@@ -99,6 +109,7 @@ def feed_until(
     handler: Handler,
     sequence: Sequence | None = None,
     wait_s: int = 0,
+    heartbeat: Heartbeat | None = None,
 ) -> Callable[[], None]:
     """Return the function of a thread that feeds a handler until ``stopping``. It always finishes the batch in progress.
 
@@ -110,7 +121,7 @@ def feed_until(
         while not stopping.is_set():
             try:
                 url = url or sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-                took = feed_once(sqs, url, region, queue, handler, sequence, wait_s)
+                took = feed_once(sqs, url, region, queue, handler, sequence, wait_s, heartbeat)
             except Exception as fault:  # noqa: BLE001  (the feeder's edge: what was not taken comes back to a queue)
                 error("feed_failed", fault, queue=queue)
                 trouble = min(trouble * 2, TROUBLE_MAX_S)
@@ -125,13 +136,27 @@ def feed_until(
 
 
 def clock(stopping: threading.Event, period_s: float, run: Callable[[], Any]) -> Callable[[], None]:
-    """Return the function of a thread that calls ``run`` every ``period_s`` until ``stopping``. It logs a fault and goes on."""
+    """Return the function of a thread that calls ``run`` at once and then every ``period_s`` until ``stopping``.
+
+    It logs a fault and goes on.
+    """
 
     def tick() -> None:
-        while not stopping.wait(period_s):
+        while not stopping.is_set():
             try:
                 run()
             except Exception as fault:  # noqa: BLE001  (the clock's edge: the next tick is the retry)
                 error("schedule_failed", fault)
+            stopping.wait(period_s)
 
     return tick
+
+
+def run_if_due(cell: Runtime, name: str, period: timedelta, run: Callable[[Runtime], Any]) -> None:
+    """Run a job unless a process of this cell has run it within its period, or is at it.
+
+    A run that fails is tried again after ``LEASE``.
+    """
+    if cell.runs.claim(name, cell.now(), period, LEASE):
+        run(cell)
+        cell.runs.ended(name, cell.now())

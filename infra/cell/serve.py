@@ -5,14 +5,17 @@ It serves HTTP, feeds the queues' handlers and keeps the clocks. Any number of s
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -30,7 +33,8 @@ from chalicelib.store.engines import profile
 
 from ..deploy import template
 from . import making, probe
-from .feeders import FEEDERS, Handler, clock, feed_until
+from .feeders import FEEDERS, Handler, clock, feed_until, run_if_due
+from .heartbeat import BEAT_S, Heartbeat
 from .readiness import LOOK_S, Readiness
 from .wsgi import App, Server
 
@@ -45,7 +49,13 @@ WAIT_S = 4
 """How long a queue waits for a first message; with nothing to do, a stop takes as long at most."""
 FINISH_S = 90
 """How long the work in progress may take at a stop: a batch of deliveries ends within a minute."""
-HOUR_S = 3600
+PERIODIC: Final[Mapping[str, tuple[timedelta, Callable[[Runtime], object]]]] = {
+    "sweep": (timedelta(hours=1), sweep.handle),
+    "people": (timedelta(minutes=5), sweep.handle_people),
+}
+"""The jobs whose last run is stored, with their periods; the sweep reconciles the logs, too. All others run at each tick."""
+DUE_S = 60
+"""How often a process looks whether one of them is due."""
 BODY_BYTES = 8 * 1024 * 1024
 """How much of a body the server reads, in memory only. The application refuses a body over its own, lower limit."""
 
@@ -132,18 +142,24 @@ def _refused(fault: Exception) -> int:
     return 1
 
 
-def workers(cell: Runtime, stopping: threading.Event, clock_s: float, readiness: Readiness) -> list[threading.Thread]:
+def workers(
+    cell: Runtime, stopping: threading.Event, clock_s: float, readiness: Readiness, heartbeat: Heartbeat
+) -> list[threading.Thread]:
     """Make the threads that feed the queues' handlers and keep the clocks, until ``stopping``."""
     sqs, region = cell.clients.get("sqs"), cell.settings.region
     made: list[tuple[str, Callable[[], None]]] = []
     for name, number in FEEDERS.items():
         queue = f"{cell.settings.prefix}-{name}.fifo"
-        run = feed_until(stopping, sqs, region, queue, _handler(cell, HANDLERS[name]), wait_s=WAIT_S)
+        run = feed_until(
+            stopping, sqs, region, queue, _handler(cell, HANDLERS[name]), wait_s=WAIT_S, heartbeat=heartbeat
+        )
         made += [(name, run)] * number
     made.append(("pump", clock(stopping, clock_s, lambda: pump.handle(cell))))
     made.append(("jobs", clock(stopping, clock_s, lambda: worker.handle(cell))))
     made.append(("collect", clock(stopping, clock_s, lambda: collect.handle(cell))))
-    made.append(("sweep", clock(stopping, HOUR_S, lambda: sweep.handle(cell))))
+    for name, (period, job) in PERIODIC.items():
+        due = functools.partial(run_if_due, cell, name, period, job)
+        made.append((name, clock(stopping, min(DUE_S, clock_s), due)))
     made.append(("readiness", clock(stopping, min(LOOK_S, clock_s), readiness.look)))
     return [threading.Thread(target=run, name=name, daemon=True) for name, run in made]
 
@@ -170,7 +186,10 @@ def serve(options: Options) -> int:
     except (WaybillError, OSError) as fault:
         return _refused(fault)
     stopping = threading.Event()
-    threads = workers(cell, stopping, options.clock_s, readiness)
+    heartbeat = Heartbeat(cell.clients.get("sqs"))
+    threads = workers(cell, stopping, options.clock_s, readiness, heartbeat)
+    # It beats until the process ends: batches in hand are finished after the stop is asked for.
+    threading.Thread(target=clock(threading.Event(), BEAT_S, heartbeat.beat), name="heartbeat", daemon=True).start()
     for thread in threads:
         thread.start()
     server.start()
