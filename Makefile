@@ -8,6 +8,8 @@ endif
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAGE ?= eu1
+# Tests and commands start many processes. Without compiled files each of them would compile the product again.
+unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 # One lock serves every platform. It names no index.
 LOCK := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
