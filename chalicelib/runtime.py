@@ -276,7 +276,9 @@ class Runtime:
         from .store.exports import Exports
 
         settings = self.settings
-        return Exports(lambda: self.clients.get("s3"), settings.exports_bucket, settings.region, self.link)
+        return Exports(
+            lambda: self.clients.get("s3"), settings.exports_bucket, settings.region, self.link, settings.exports_url
+        )
 
     @cached_property
     def contents(self) -> ContentsBucket:

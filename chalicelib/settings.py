@@ -20,6 +20,7 @@
 | ``WAYBILL_EVIDENCE_BUCKET`` | the bucket that sealed logs are published in |
 | ``WAYBILL_EXPORTS_BUCKET`` | the bucket that results of jobs are in, for a day |
 | ``WAYBILL_CONTENTS_BUCKET`` | the bucket that contents of large events are in; without it they are refused |
+| ``WAYBILL_EXPORTS_URL`` | such a home only: public base address of a proxy before the exports bucket, for links to results |
 | ``WAYBILL_OPERATOR_DOMAIN`` | the domain in the names of logs, ``audit.{domain}/{region}/{tenant}/{year}``; never changed |
 | ``WAYBILL_OPERATOR_NAME`` | the legal entity that runs the cell, who answers for the router's own duties |
 | ``WAYBILL_OPERATOR_CONTACT`` | how the operator is reached about data |
@@ -27,7 +28,7 @@
 | ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
 | ``WAYBILL_EVIDENCE_COMPACT`` | 1: the evidence bucket holds each entry once, compressed. Earlier releases cannot read that |
 | ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
-| ``WAYBILL_ENGINE`` | what the store is: ``dynamodb`` on AWS, or a home without a region: ``ydb``, ``alternator`` |
+| ``WAYBILL_ENGINE`` | what the store is: ``dynamodb`` on AWS, or a home without a region: ``ydb``, ``alternator``, ``dynoxide`` |
 | ``WAYBILL_DYNAMODB_URL`` | such a home only: where its tables are |
 | ``WAYBILL_SQS_URL`` | such a home only: where its queues are |
 | ``WAYBILL_S3_URL`` | such a home only: where its evidence bucket is |
@@ -70,6 +71,7 @@ class Settings:
     evidence_bucket: str = ""
     exports_bucket: str = ""
     contents_bucket: str = ""
+    exports_url: str = ""
     operator_domain: str = "waybill.localhost"
     operator_name: str = ""
     operator_contact: str = ""
@@ -189,6 +191,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         evidence_bucket=environ.get("WAYBILL_EVIDENCE_BUCKET", ""),
         exports_bucket=environ.get("WAYBILL_EXPORTS_BUCKET", ""),
         contents_bucket=environ.get("WAYBILL_CONTENTS_BUCKET", ""),
+        exports_url=environ.get("WAYBILL_EXPORTS_URL", "").rstrip("/"),
         operator_domain=environ.get("WAYBILL_OPERATOR_DOMAIN", "waybill.localhost").lower(),
         operator_name=environ.get("WAYBILL_OPERATOR_NAME", "").strip(),
         operator_contact=environ.get("WAYBILL_OPERATOR_CONTACT", "").strip(),

@@ -257,7 +257,7 @@ class Table:
     ) -> tuple[list[Item], Item | None]:
         """Read the next ``limit`` rows of the whole table, consistently. Return those where ``condition`` holds.
 
-        A scan: it costs as much as the rows that it reads, not those that it returns. Only jobs may use it.
+        A scan: it costs as much as the rows that it reads, not those that it returns. Only jobs and the sweep may use it.
 
         Returns:
             The rows, and the key to start the next page with; None after the last page.

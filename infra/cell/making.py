@@ -7,6 +7,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from chalicelib.store.items import code_of
+
 from ..deploy.template import Bucket, Queue, Table
 
 WAIT = {"Delay": 1, "MaxAttempts": 300}
@@ -60,7 +64,10 @@ def lock_bucket(s3: Any, name: str, mode: str, years: int) -> None:
 
 
 def expire_in_bucket(s3: Any, name: str, days: int) -> None:
-    """Make a bucket remove everything after some days, unfinished uploads too."""
+    """Make a bucket remove everything after some days, unfinished uploads too.
+
+    A bucket of a make without lifecycles stays as it is: the sweep deletes what is old.
+    """
     rule = {
         "ID": "expire",
         "Status": "Enabled",
@@ -68,4 +75,8 @@ def expire_in_bucket(s3: Any, name: str, days: int) -> None:
         "Expiration": {"Days": days},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
     }
-    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
+    try:
+        s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [rule]})
+    except ClientError as fault:
+        if code_of(fault) != "NotImplemented":
+            raise

@@ -54,6 +54,19 @@ def test_an_object_is_made_of_its_parts_when_some_were_uploaded_twice(exports: E
     assert exports.get("bundles/job_1.tar") == BIG + b"end"
 
 
+def test_a_link_begins_with_the_proxys_address_when_there_is_one() -> None:
+    private = "http://127.0.0.1:7070"
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    s3 = session().client("s3", region_name="kz-home1", endpoint_url=private, **keys)
+    exports = [Exports(lambda: s3, "exports", "kz-home1", None, url) for url in ("", "https://hooks.example")]
+
+    own, public = (one.link("bundles/j.tar", "j.tar", 60) for one in exports)
+
+    assert own.startswith(f"{private}/exports/bundles/j.tar?")
+    assert public.startswith("https://hooks.example/exports/bundles/j.tar?")
+    s3.close()
+
+
 def test_a_link_gives_the_object_without_a_key_and_under_its_name(engine: Engine, exports: Exports) -> None:
     exports.put("bundles/job_1.tar", b"tar")
     if engine.url is not None:  # ministack checks signatures, and knows one secret

@@ -1,8 +1,8 @@
 """Engines that the contract tests run on, as far as they are found on this machine.
 
 moto runs in this process, one call at a time; it proves conditional puts only, since it accepts a duplicate INSERT. ministack
-(a package) and DynamoDB Local (``WAYBILL_DYNAMODB_LOCAL_JAR`` names its jar, and java is installed) run as processes of
-their own, started once a session, and take INSERT as AWS does. For homes outside AWS, moto plays ``ydb`` and ``alternator``:
+(a package), Dynoxide (``make parts`` builds it) and DynamoDB Local (``WAYBILL_DYNAMODB_LOCAL_JAR`` names its jar, and java is
+installed) run as processes of their own, started once a session, and take INSERT as AWS does. For homes outside AWS, moto plays ``ydb`` and ``alternator``:
 what those lack is refused.
 """
 
@@ -34,6 +34,7 @@ from tests.support.profiles import Shim, create_table, shim
 
 REGION = "eu-central-1"
 JAR = "WAYBILL_DYNAMODB_LOCAL_JAR"
+DYNOXIDE = Path(__file__).resolve().parents[2] / "build" / "home" / "bin" / "dynoxide"
 START_S = 120
 _CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 _prefixes = itertools.count(1)
@@ -126,6 +127,8 @@ def found() -> list[str]:
         names.append("ministack")
     if _jar():
         names.append("dynamodb-local")
+    if DYNOXIDE.is_file():
+        names.append("dynoxide")
     return names
 
 
@@ -182,6 +185,15 @@ def dynamodb_local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield url
 
 
+@pytest.fixture(scope="session")
+def dynoxide_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start Dynoxide on a file."""
+    port, folder = free_port(), tmp_path_factory.mktemp("dynoxide")
+    command = [str(DYNOXIDE), "serve", "--port", str(port), "--db-path", str(folder / "store.db")]
+    with _process(command, port, {}, folder) as url:
+        yield url
+
+
 @pytest.fixture(params=found())
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Run the test on every engine that is found."""
@@ -196,7 +208,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         url = request.getfixturevalue("ministack_url")
         one = Engine("ministack", "partiql", frozenset({"dynamodb", "sqs", "kms", "s3"}), url=url)
     else:
-        url = request.getfixturevalue("dynamodb_local_url")
-        one = Engine("dynamodb-local", "partiql", frozenset({"dynamodb"}), url=url)
+        url = request.getfixturevalue(f"{request.param.replace('-', '_')}_url")
+        one = Engine(request.param, "partiql", frozenset({"dynamodb"}), url=url)
     yield one
     one.close()

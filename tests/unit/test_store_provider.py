@@ -20,7 +20,7 @@ def test_no_installed_rule_asks_for_the_engine_of_the_store() -> None:
     assert asking == []
 
 
-@pytest.mark.parametrize("engine", ["dynamodb", "ydb", "alternator"])
+@pytest.mark.parametrize("engine", ["dynamodb", "ydb", "alternator", "dynoxide"])
 def test_decisions_are_told_the_engine_that_the_cell_stands_on(engine: str) -> None:
     settings = Settings(cell="test", region="eu-central-1", country="DE", engine=engine)
 

@@ -19,7 +19,7 @@ from ...observe import count, error, info, warning
 from ...runtime import Runtime
 from ..seal_requests import notify_sealer
 from ..sealing.reconcile import due, reconcile, tell_all
-from . import expiry, people
+from . import expiry, leftovers, people
 
 UNTIL_S = 500
 EXPIRY_UNTIL_S = 350
@@ -62,6 +62,7 @@ def handle(runtime: Runtime) -> int:
         except Exception as fault:  # noqa: BLE001  (one log's fault is not another's)
             error("reconciliation_failed", fault, tenant=record.id)
             count("audit_broken" if isinstance(fault, AuditBroken) else "reconciliations_failed")
+    leftovers.handle(runtime, lambda: UNTIL_S - (runtime.monotonic() - started))
     if erased:
         count("tenants_erased", erased)
     if failed is not None:

@@ -12,7 +12,7 @@ country that no data leaves. The other abilities are used where they exist:
 | ``deny_per_action`` | no | the sealed log, and the lock of the evidence bucket |
 | ``streams`` | no | the proofs of the sealed log: a changed row no longer has one |
 | ``pitr`` | no | the engine's own backups, but never of ``people`` |
-| ``ttl`` | yes: it deletes events | |
+| ``ttl`` | no | the sweep deletes the rows (``flow.retention.leftovers``) |
 | ``gsi``, ``transact_write`` | no | no transaction is used |
 """
 
@@ -40,7 +40,6 @@ CAPABILITIES = (
 REQUIRED = {
     "conditional_put": "take an engine that refuses to put an item that is there",
     "single_country": "take an engine all of whose copies are in one country",
-    "ttl": "take an engine that deletes rows by their time to live",
 }
 """The abilities that every cell needs, and the remedy where one is missing."""
 AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "aws")
