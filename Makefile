@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 # One lock serves every platform. It names no index.
 LOCK := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
-.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages api-texts clients schemathesis pictures soak load deaths fuzz clean
+.PHONY: help setup run demo test check bench package rehearse deploy lock advisories regions law-pages api-texts clients schemathesis pictures soak load deaths fuzz parts home clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -62,6 +62,8 @@ lock: ## Rewrite the hashes after a pin of requirements*.txt has changed
 	@build/lock/bin/uv pip compile --quiet requirements-dev.txt --python-version 3.11 -o requirements.lock $(LOCK)
 	@grep -v '^chalice==' requirements.txt | build/lock/bin/uv pip compile --quiet - --python-version 3.13 \
 	  -c requirements.lock -o requirements-cell.lock $(LOCK)
+	@build/lock/bin/uv pip compile --quiet requirements-serve.txt --python-version 3.13 -c requirements.lock \
+	  -o requirements-serve.lock $(LOCK)
 
 advisories: setup ## Compare the pins with the published security advisories
 	@$(BIN)/python -m tools.advisories
@@ -103,6 +105,29 @@ deaths: setup ## Kill the process at every effect of every journey (a few minute
 fuzz: setup ## Mutate genuine webhooks, a million a channel (WAYBILL_FUZZ=…); try the laws on other examples (SEED=…)
 	@WAYBILL_FUZZ=$${WAYBILL_FUZZ:-1000000} $(BIN)/python -m pytest tests/contract/test_channels.py -k hostile -n $(WORKERS)
 	@$(BIN)/python -m pytest tests/property --hypothesis-profile fuzz -n $(WORKERS) $(and $(SEED),--hypothesis-seed $(SEED))
+
+# The pinned engines and the proxy of a home of one's own. Needs cargo, go, mvn and a C compiler.
+PARTS ?= build/home
+
+parts: $(PARTS)/.ready ## Build the parts of a home from pinned packages (some minutes)
+
+$(PARTS)/.ready: $(wildcard infra/home/build infra/home/parts.env infra/home/go/* infra/home/elasticmq/*)
+	@infra/home/build queues $(PARTS)
+	@infra/home/build go $(PARTS)
+	@infra/home/build store $(PARTS)
+	@touch $@
+
+home: setup parts build/home-lint/.ready ## Check the files of a home, and try a whole home from its parts (needs Java 17)
+	@build/home-lint/bin/hadolint Dockerfile
+	@build/home-lint/bin/shellcheck --external-sources infra/home/part infra/home/build
+	@cp compose.yaml build/home-lint/ && cp infra/home/home.env.example build/home-lint/home.env
+	@go run github.com/compose-spec/compose-go/v2/cmd@v2.16.2 build/home-lint/compose.yaml >/dev/null
+	@$(BIN)/python -m pytest -m home -s tests/home
+
+build/home-lint/.ready: tests/home/requirements.txt
+	@test -x build/home-lint/bin/python || "$(PYTHON)" -m venv build/home-lint
+	@build/home-lint/bin/python -m pip install --quiet --disable-pip-version-check -r tests/home/requirements.txt
+	@touch $@
 
 clean: ## Remove build results and .venv
 	@rm -rf .venv build .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LOCKS: Final = ("requirements-cell.lock", "requirements.lock")
+LOCKS: Final = ("requirements-cell.lock", "requirements-serve.lock", "requirements.lock")
 
 KNOWN_BAD: Final = "urllib3==1.26.4"  # PYSEC-2021-108 and others
 

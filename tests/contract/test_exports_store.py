@@ -56,8 +56,9 @@ def test_an_object_is_made_of_its_parts_when_some_were_uploaded_twice(exports: E
 
 def test_a_link_begins_with_the_proxys_address_when_there_is_one() -> None:
     private = "http://127.0.0.1:7070"
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    s3 = session().client("s3", region_name="kz-home1", endpoint_url=private, **keys)
+    s3 = session().client(
+        "s3", region_name="kz-home1", endpoint_url=private, aws_access_key_id="a", aws_secret_access_key="b"
+    )
     exports = [Exports(lambda: s3, "exports", "kz-home1", None, url) for url in ("", "https://hooks.example")]
 
     own, public = (one.link("bundles/j.tar", "j.tar", 60) for one in exports)

@@ -20,12 +20,11 @@ import pytest
 
 from chalicelib.core.log.note import parse_note, parse_vkey
 from infra.cell import engines, making
-from infra.demo.gateway import Gateway, Tenant
-from infra.demo.journey import CLASSES, CONTRACT, EVIDENCE
-from infra.demo.messengers import telegram
+from infra.demo.gateway import Gateway
 from infra.demo.sink import Sink
 from infra.deploy import template
 from tests.support.races import eventually
+from tests.support.shop import Shop, shop
 
 ROOT = Path(__file__).parents[2]
 REGION, OPERATOR_KEY = "ru-home1", "wb_operator_" + secrets.token_urlsafe(24)
@@ -135,82 +134,6 @@ def home(empty: Home) -> Home:
     return empty
 
 
-@dataclass
-class Shop:
-    """A tenant of RU that sends messages to a recipient of RU."""
-
-    tenant: Tenant
-    source: str
-    secret: dict[str, str]
-    name: str
-
-    def post(self, door: Gateway, number: int, text: str) -> int:
-        """Be the messenger: all messages are of one conversation."""
-        post = telegram(self.secret, 1, int(time.time()))
-        document = json.loads(post.body)
-        document["update_id"] += number
-        document["message"] |= {"message_id": number, "text": text}
-        status, _, _ = door.call("POST", f"/hooks/{self.source}", json.dumps(document).encode(), post.headers)
-        return status
-
-
-def shop(api: Gateway, sink: Sink) -> Shop:
-    """Set a tenant up, as the README does."""
-    controller = {"legal_name": "Sever OOO", "country": "RU", "contact": "privacy@sever.example"}
-    created = Tenant(api, OPERATOR_KEY)(
-        "POST",
-        "/v1/tenants",
-        {
-            "name": "Sever", "edition": "enterprise", "tenant_class": "general", "retention": {"default_days": 30},
-            "controller": controller,
-        },
-    )  # fmt: skip
-    tenant = Tenant(api, created["key"]["secret"])
-    secret = {"secret_token": secrets.token_hex(16)}
-    source = tenant(
-        "POST",
-        "/v1/sources",
-        {"channel": "telegram", "name": "bot", "secret": secret, "subject_country": "RU", "special": []},
-    )
-    for kind in ("instruction", "contract"):
-        tenant(
-            "POST", "/v1/bases", {"kind": kind, "valid_from": "2026-01-01", "valid_until": None, "evidence": EVIDENCE}
-        )
-    recipient = tenant(
-        "POST",
-        "/v1/recipients",
-        {
-            "legal_name": "Sever CRM OOO", "contact": "dpo@crm.example", "entity_country": "RU",
-            "processing_countries": ["RU"], "role": "processor", "contract": CONTRACT, "classes": CLASSES, "onward": [],
-            "granted": True,
-        },
-    )  # fmt: skip
-    # The law of RU asks, besides, on what ground this one recipient may have the data.
-    tenant(
-        "POST",
-        "/v1/bases",
-        {
-            "kind": "contract-necessity", "law": "RU", "recipient": recipient["id"], "valid_from": "2026-01-01",
-            "valid_until": None, "evidence": EVIDENCE,
-        },
-    )  # fmt: skip
-    name = created["tenant"]["id"]
-    destination = tenant(
-        "POST",
-        "/v1/destinations",
-        {"name": "crm", "kind": "http", "config": {"url": f"{sink.url}/{name}"}, "recipient": recipient["id"]},
-    )
-    sink.secrets[name] = destination["signing_secret"]
-    route = {
-        "name": "messages", "pattern": {"kind": ["message"]}, "destination": destination["id"],
-        "purpose": "customer_support", "mode": "replicate",
-    }  # fmt: skip
-    made = tenant("POST", "/v1/routes", route)
-    (line,) = tenant("GET", f"/v1/preflight?route={made['id']}")["data"]
-    assert line["ready"], line["missing"]
-    return Shop(tenant, source["id"], secret, name)
-
-
 @pytest.fixture
 def sink() -> Iterator[Sink]:
     made = Sink()
@@ -234,7 +157,7 @@ def test_home_is_fit_when_it_was_made(home: Home) -> None:
 
 def test_nothing_is_lost_or_doubled_when_the_process_ends_and_another_begins(home: Home, sink: Sink) -> None:
     with home.serving() as first:
-        one = shop(first.gateway, sink)
+        one = shop(first.gateway, sink, OPERATOR_KEY)
         assert first.gateway.call("GET", "/healthz")[1]["country"] == "RU"
         assert first.gateway.call("GET", "/readyz")[:2] == (
             200,
@@ -269,7 +192,7 @@ def test_nothing_is_lost_or_doubled_when_the_process_ends_and_another_begins(hom
 
 def test_order_is_kept_when_processes_serve_side_by_side(home: Home, sink: Sink) -> None:
     with home.serving() as first, home.serving() as second:
-        one = shop(first.gateway, sink)
+        one = shop(first.gateway, sink, OPERATOR_KEY)
         doors = [first.gateway, second.gateway]
 
         posted = [one.post(doors[n % 2], n, f"message {n}") for n in range(1, 21)]

@@ -302,7 +302,7 @@ def hashes(name: str) -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def test_every_pin_has_its_hashes_and_no_index_is_named() -> None:
-    for name in ("requirements.lock", "requirements-cell.lock"):
+    for name in ("requirements.lock", "requirements-cell.lock", "requirements-serve.lock"):
         assert [n for n, (_, hashed) in hashes(name).items() if not hashed] == []
         assert "://" not in (ROOT / name).read_text("utf-8")
 
