@@ -100,7 +100,16 @@ class Traffic:
         until = time.monotonic() + BACK_S
         while sum(map(len, self.arrived().values())) < self.count and time.monotonic() < until:
             time.sleep(0.5)
-        assert self.arrived() == dict(self.accepted)
+        arrived = self.arrived()
+        wrong = {
+            conversation: {
+                "lost": [n for n, text in enumerate(texts) if text not in arrived.get(conversation, ())],
+                "order": [texts.index(text) if text in texts else None for text in arrived.get(conversation, ())],
+            }
+            for conversation, texts in self.accepted.items()
+            if arrived.get(conversation) != texts
+        }
+        assert not wrong, f"positions of what was accepted, as it was lost or arrived: {wrong}"
         eventually(lambda: [t["outcome"] for t in self._transfers()] == ["delivered"] * self.count)
         events = [e for e in self.shop.tenant.all("/v1/events") if e["kind"] == "message"]
         assert len(events) == self.count
