@@ -25,6 +25,21 @@ class WaitingLanes(Schema):
     more: bool
 
 
+class DestinationRefusals(Schema):
+    """The refusals of a destination: attempts that it did not accept, and that no outage explains.
+
+    ``refused`` and ``delivered`` count the answers of the current ten minutes. ``code``, ``transfer`` and ``last_at`` are
+    those of the latest refusal, null if there was none.
+    """
+
+    in_a_row: int
+    refused: int
+    delivered: int
+    code: str | None
+    transfer: str | None
+    last_at: Time | None
+
+
 class Health(Schema):
     """The health of a destination. A time is null if there is none."""
 
@@ -36,6 +51,7 @@ class Health(Schema):
     next_probe_at: Time | None
     not_before: Time | None
     waiting: WaitingLanes
+    refusals: DestinationRefusals
 
 
 def _word(
@@ -48,13 +64,26 @@ def _word(
     return "half_open" if state.leased_until is not None and now < state.leased_until else "open"
 
 
+def _refusals(state: BreakerState, now: datetime) -> DestinationRefusals:
+    seen = state.refusals
+    refused, delivered = seen.lately(now)
+    return DestinationRefusals(
+        in_a_row=seen.in_a_row,
+        refused=refused,
+        delivered=delivered,
+        code=seen.code or None,
+        transfer=seen.transfer or None,
+        last_at=seen.last_at,
+    )
+
+
 @health.endpoint(
     "GET", "/v1/destinations/{id}/health", operation_id="get_destination_health", scope="read", answer=Health
 )
 def show_health(call: ApiCall) -> EndpointResponse:
     """Get the health of a destination.
 
-    It shows the state of the breaker, the next attempt and the number of waiting lanes.
+    It shows the state of the breaker, the next attempt, the number of waiting lanes, and what the destination refused.
     """
     tenant = call.request.tenant.id
     destination: Destination = call.runtime.config.get(tenant, call.thing("dst")).record
@@ -70,6 +99,7 @@ def show_health(call: ApiCall) -> EndpointResponse:
         next_probe_at=state.probe_at if word in ("open", "half_open") else None,
         not_before=state.not_before if state.not_before is not None and state.not_before > now else None,
         waiting=WaitingLanes(lanes=min(lanes, LANES_MAX), more=lanes > LANES_MAX),
+        refusals=_refusals(state, now),
     )
     return EndpointResponse(200, shown(found))
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as faults
 from botocore.parsers import ResponseParserError
 
+from ..core.delivery import retry
 from ..core.errors import DeliveryError
 from .proof import Proof
 from .vetted import failure
@@ -63,10 +64,10 @@ Source: "Common errors" and "Errors" of each action in the services' API referen
 """
 WORDS: Mapping[str, str] = {word: code for code, words in CODES.items() for word in words}
 BY_STATUS: Mapping[int, str] = {
-    301: "not_found", 307: "not_found", 401: "credentials", 403: "denied", 404: "not_found", 408: "unavailable",
-    409: "unavailable", 413: "too_large", 429: "throttled",
+    301: "not_found", 307: "not_found", 401: "credentials", 403: "denied", 404: "not_found", 413: "too_large",
+    429: "throttled", **dict.fromkeys(retry.REFUSING_STATUSES - {413}, "invalid"),
 }  # fmt: skip
-"""What a word that nobody knows means, by its status; 5xx is ``unavailable``, anything else ``invalid``."""
+"""What a word that nobody knows means, by its status; any other 4xx or 5xx is ``unavailable``, the rest ``invalid``."""
 BROKEN: tuple[tuple[type[Exception], str, bool], ...] = (
     (faults.ConnectTimeoutError, "timeout", False),
     (faults.ReadTimeoutError, "timeout", True),
@@ -127,7 +128,7 @@ def code_of(word: str, status: int) -> str:
     """Return the attempt code of an answer that is no success."""
     if word in WORDS:
         return WORDS[word]
-    return "unavailable" if status >= 500 else BY_STATUS.get(status, "invalid")
+    return BY_STATUS.get(status, "unavailable" if status >= 400 else "invalid")
 
 
 def fault_of(error: Exception) -> DeliveryError:

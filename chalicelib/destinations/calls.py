@@ -3,15 +3,15 @@
 The bounds are those of every request: one deadline over a whole attempt, however many calls it makes, answers of at most
 64 KiB, no redirects. What a service answers becomes an attempt code here and nowhere else; its words never do.
 
-    status          code          unless the kind says otherwise for it
-    3xx             redirect
-    401             credentials
-    402 403         denied
-    404 410         not_found
-    408 425 5xx     unavailable   ``Retry-After`` is obeyed
-    413             too_large
-    429             throttled     ``Retry-After`` is obeyed
-    other 4xx       invalid
+    status                   code          unless the kind says otherwise for it
+    3xx                      redirect
+    401                      credentials
+    402 403                  denied
+    404 410                  not_found
+    413                      too_large
+    429                      throttled     ``Retry-After`` is obeyed
+    400 414 415 422 431 501  invalid
+    other 4xx and 5xx        unavailable   ``Retry-After`` is obeyed
 """
 
 from __future__ import annotations
@@ -43,10 +43,8 @@ _CODES: Mapping[int, str] = {
     402: "denied",
     403: "denied",
     404: "not_found",
-    408: "unavailable",
     410: "not_found",
     413: "too_large",
-    425: "unavailable",
     429: "throttled",
 }
 _WAITS = frozenset({"throttled", "unavailable"})
@@ -249,9 +247,9 @@ def _code(status: int) -> str:
         return _CODES[status]
     if 300 <= status <= 399:
         return "redirect"
-    if 500 <= status <= 599:
-        return "unavailable"
-    return "invalid" if 400 <= status <= 499 else "protocol"
+    if status in retry.REFUSING_STATUSES:
+        return "invalid"
+    return "unavailable" if 400 <= status <= 599 else "protocol"
 
 
 class Service:

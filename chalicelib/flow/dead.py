@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core import times
 from ..core.decide.retention import expires_at
-from ..core.delivery.retry import Outcome
+from ..core.delivery.retry import ATTEMPTS_MAX, Outcome
 from ..core.delivery.task import DeliveryTask
 from ..core.envelope import decrypt, unpack
 from ..core.errors import Misconfigured, NotFound, Unavailable, WaybillError
@@ -24,7 +24,7 @@ from ..runtime import Runtime
 from ..store.queues import body
 from .messages import QueueMessage, with_followers
 from .seal_requests import notify_sealer
-from .state import ATTEMPTS_MAX, Batch, look, up_to_date
+from .state import Batch, look, up_to_date
 
 
 def handle_inbox(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:

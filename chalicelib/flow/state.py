@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.delivery.retry import UNCOUNTED, Outcome
+from ..core.delivery.retry import ATTEMPTS_MAX, LOST_ACCESS, UNCOUNTED, Outcome
 from ..core.delivery.task import DeliveryTask
 from ..core.errors import NotFound
 from ..core.log import audit
@@ -21,8 +21,6 @@ STARTS_UNTIL_S = 25
 """Nothing is started later than this in one invocation; its limit is 60 s."""
 FIRST_ATTEMPTS = 2
 """Attempts read of a task that is not parked: after the second attempt a task is parked."""
-ATTEMPTS_MAX = 21
-"""A destination may name 20 waits between attempts."""
 
 
 @dataclass
@@ -56,6 +54,12 @@ class DeliveryState:
         """The number of attempts that count. The last one in the log is made again where it does not."""
         last = self.last
         return last - 1 if last and self.attempts[last]["code"] in UNCOUNTED else last
+
+    @property
+    def counted(self) -> int:
+        """How many of them use up the retry schedule."""
+        made = self.made
+        return sum(n <= made and attempt["code"] not in LOST_ACCESS for n, attempt in self.attempts.items())
 
     @property
     def ended(self) -> bool:

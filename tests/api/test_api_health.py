@@ -18,6 +18,7 @@ CLOSED = {
     "next_probe_at": None,
     "not_before": None,
     "waiting": {"lanes": 0, "more": False},
+    "refusals": {"in_a_row": 0, "refused": 0, "delivered": 0, "code": None, "transfer": None, "last_at": None},
 }
 
 
@@ -60,6 +61,38 @@ def test_open_then_half_open_then_disabled_when_a_destination_fails(tenant: Api)
     tenant.post(f"/v1/destinations/{destination}/disable")
     shown = tenant.get(path).json
     assert (shown["state"], shown["next_probe_at"]) == ("disabled", None)
+
+
+def test_refusals_are_counted_when_a_destination_refuses_and_takes_events(tenant: Api) -> None:
+    destination = tenant.connect()["destination"]
+    own = str(tenant.get("/v1/tenant").json["id"])
+    now, health = tenant.clock.at, tenant.runtime.destination_state
+
+    def step(state: BreakerState) -> BreakerState:
+        for number, code in enumerate(("http_422", "http_204", "http_400", "http_401")):
+            state = breaker.counted(state, code, f"trf_{number}", now)
+        return state
+
+    health.change(own, destination, health.get(own, destination), now, step)
+
+    shown = tenant.get(f"/v1/destinations/{destination}/health").json
+    assert (shown["state"], shown["consecutive_failures"]) == ("closed", 0)
+    assert {**shown["refusals"], "last_at": None} == {
+        "in_a_row": 2, "refused": 3, "delivered": 1, "code": "http_401", "transfer": "trf_3", "last_at": None,
+    }  # fmt: skip
+    tenant.clock.at += timedelta(minutes=11)
+    assert tenant.get(f"/v1/destinations/{destination}/health").json["refusals"]["refused"] == 0
+
+
+def test_what_waits_is_woken_when_a_destination_is_changed_so_that_it_works(tenant: Api) -> None:
+    destination = tenant.connect()["destination"]
+    own = failing(tenant, destination)
+
+    changed = tenant.call("PATCH", f"/v1/destinations/{destination}", {"config": {"url": "https://crm.example/new"}})
+
+    assert changed.status == 200, changed.text
+    state = tenant.runtime.destination_state.get(own, destination).state
+    assert breaker.wakes(state, tenant.clock.at) == (breaker.WAKES_PER_S, True)
 
 
 def test_what_waits_is_woken_when_a_destination_is_enabled(tenant: Api) -> None:

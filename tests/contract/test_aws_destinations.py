@@ -40,7 +40,7 @@ def test_code_is_the_tables_when_a_service_answers_by_a_word(word: str, code: st
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        *[(500, "unavailable"), (503, "unavailable"), (400, "invalid"), (418, "invalid"), (0, "invalid")],
+        *[(500, "unavailable"), (503, "unavailable"), (400, "invalid"), (418, "unavailable"), (0, "invalid")],
         *sorted(aws_client.BY_STATUS.items()),
     ],
 )

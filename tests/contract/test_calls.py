@@ -39,9 +39,9 @@ def answer(status: int, body: bytes = b"", **headers: str) -> calls.ApiResponse:
     ("status", "code"),
     [
         (301, "redirect"), (304, "redirect"), (400, "invalid"), (401, "credentials"), (402, "denied"), (403, "denied"),
-        (404, "not_found"), (405, "invalid"), (408, "unavailable"), (409, "invalid"), (410, "not_found"),
-        (413, "too_large"), (418, "invalid"), (422, "invalid"), (425, "unavailable"), (429, "throttled"),
-        (500, "unavailable"), (503, "unavailable"), (599, "unavailable"), (103, "protocol"), (204, "protocol"),
+        (404, "not_found"), (405, "unavailable"), (408, "unavailable"), (409, "unavailable"), (410, "not_found"),
+        (413, "too_large"), (415, "invalid"), (418, "unavailable"), (422, "invalid"), (425, "unavailable"), (429, "throttled"),
+        (500, "unavailable"), (501, "invalid"), (503, "unavailable"), (599, "unavailable"), (103, "protocol"), (204, "protocol"),
         (600, "protocol"),
     ],
 )  # fmt: skip

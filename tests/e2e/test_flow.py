@@ -203,7 +203,7 @@ def test_refused_on_the_second_look_when_the_grant_is_withdrawn_meanwhile() -> N
         assert rechecked[0]["supersedes"] in {e["id"] for e in w.of_kind("decided")}
 
 
-def test_destination_disabled_and_the_next_waits_when_it_is_gone() -> None:
+def test_destination_disabled_and_events_wait_when_it_is_gone() -> None:
     with world() as w:
         w.connect()
         w.receiver.answer = lambda _: (410, {})
@@ -213,13 +213,13 @@ def test_destination_disabled_and_the_next_waits_when_it_is_gone() -> None:
         w.post(2)
         w.run(timedelta(minutes=30))
         assert len(w.receiver.requests) == 1
-        assert [e["outcome"] for e in w.of_kind("attempted")] == ["rejected"]
+        assert [e["outcome"] for e in w.of_kind("attempted")] == ["failed"]
         w.receiver.answer = lambda _: (204, {})
         w.change(w.destination, enabled=True, disabled_because=None)
         w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
         w.run(timedelta(minutes=2))
 
-        assert w.receiver.texts() == ["m2"]
+        assert w.receiver.texts() == ["m1", "m2"]
 
 
 def test_retry_after_is_obeyed_when_the_destination_asks_for_time() -> None:

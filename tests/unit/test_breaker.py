@@ -117,6 +117,40 @@ def test_another_may_probe_at_once_when_a_probe_says_nothing() -> None:
     assert may_send(state, now) is Permission.PROBE
 
 
+def test_stays_open_and_wakes_nothing_when_a_probe_is_refused() -> None:
+    state = failed(10)
+    now = NOW + 2 * MINUTE
+
+    state = after(breaker.leased(state, now), AttemptResult.REFUSED, "lane 0", now, probe=True)
+
+    assert may_send(state, now + SECOND) is Permission.NO
+    assert state.probe_at == now + 2 * MINUTE
+    assert breaker.wakes(state, now + SECOND) == (0, False)
+    assert types(state) == ["destination.opened"]
+
+
+def test_a_refusal_neither_ends_nor_lengthens_a_run_of_failures() -> None:
+    state = failed(9)
+
+    assert after(state, AttemptResult.REFUSED, "lane 0", NOW) is state
+
+
+def test_opens_at_once_and_probes_ever_less_often_when_access_is_lost() -> None:
+    state = after(BreakerState(), AttemptResult.LOST_ACCESS, "lane 0", NOW)
+    assert types(state) == ["destination.opened"]
+    waits = []
+
+    while not breaker.is_given_up(state):
+        now = state.probe_at
+        assert now is not None
+        state = after(breaker.leased(state, now), AttemptResult.LOST_ACCESS, "lane 0", now, probe=True)
+        assert state.probe_at is not None
+        waits.append((state.probe_at - now) / MINUTE)
+
+    assert waits[:9] == [2, 4, 8, 16, 32, 64, 128, 240, 240]
+    assert len(waits) < 40  # far fewer than a delivery's attempts
+
+
 def test_told_at_each_step_once_when_failure_goes_on_for_five_days() -> None:
     state = BreakerState()
     told: list[Any] = []

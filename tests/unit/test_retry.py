@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.core.delivery.retry import (
+    ATTEMPTS_MAX,
     CODES,
     DEFAULT_DELAYS_S,
+    LOST_ACCESS_WAIT_S,
     Outcome,
     http_code,
     next_attempt,
@@ -56,6 +58,27 @@ def test_nothing_follows_when_an_attempt_did_not_fail_for_now(outcome: Outcome) 
     assert next_attempt(1, DEFAULT_DELAYS_S, outcome, NOW, "dlv_a") is None
 
 
+@pytest.mark.parametrize("delays_s", [(), (5,), DEFAULT_DELAYS_S])
+def test_a_delivery_waits_for_access_whatever_its_schedule_is(delays_s: tuple[int, ...]) -> None:
+    made = range(1, ATTEMPTS_MAX)
+
+    assert {outcome_of("credentials", n, delays_s, counted=0) for n in made} == {Outcome.FAILED}
+    assert outcome_of("credentials", ATTEMPTS_MAX, delays_s, counted=0) is Outcome.GAVE_UP
+    due = [next_attempt(n, delays_s, Outcome.FAILED, NOW, "dlv_a", counted=0, lost_access=True) for n in made]
+    assert all(at is not None and at - NOW <= timedelta(seconds=LOST_ACCESS_WAIT_S * 1.2) for at in due)
+
+
+def test_the_schedule_goes_on_where_it_was_when_access_is_back() -> None:
+    assert outcome_of("http_503", 30, DEFAULT_DELAYS_S, counted=9) is Outcome.FAILED
+    assert outcome_of("http_503", 30, DEFAULT_DELAYS_S, counted=10) is Outcome.GAVE_UP
+    due = next_attempt(30, (1000, 5), Outcome.FAILED, NOW, "dlv_a", counted=1)
+    assert due is not None and due - NOW >= timedelta(seconds=800)
+
+
+def test_nothing_waits_for_access_off_the_record() -> None:
+    assert outcome_of("credentials", 1, ()) is Outcome.GAVE_UP
+
+
 def test_retry_after_lengthens_the_wait_up_to_a_day_when_a_destination_asks() -> None:
     def wait_s(asked: float) -> float:
         due = next_attempt(1, DEFAULT_DELAYS_S, Outcome.FAILED, NOW, "dlv_a", retry_after_s=asked)
@@ -74,7 +97,11 @@ def test_retry_after_lengthens_the_wait_up_to_a_day_when_a_destination_asks() ->
         ("", None),
         ("soon", None),
         ("-5", None),
-        ("1.5", None),
+        ("1.5", 1.5),
+        ("1.", None),
+        (".5", None),
+        ("1.5.1", None),
+        ("1e3", None),
         ("٣", None),
         ("0", 0),
         (" 120 ", 120),
@@ -96,15 +123,20 @@ def test_retry_after_is_read_when_it_is_seconds_or_a_date(value: str | None, sec
         (200, "http_200", Outcome.DELIVERED),
         (204, "http_204", Outcome.DELIVERED),
         (299, "http_299", Outcome.DELIVERED),
-        (301, "redirect", Outcome.REJECTED),
-        (304, "redirect", Outcome.REJECTED),
+        (301, "redirect", Outcome.FAILED),
+        (304, "redirect", Outcome.FAILED),
         (400, "http_400", Outcome.REJECTED),
-        (404, "http_404", Outcome.REJECTED),
+        (401, "http_401", Outcome.FAILED),
+        (403, "http_403", Outcome.FAILED),
+        (404, "http_404", Outcome.FAILED),
         (408, "http_408", Outcome.FAILED),
-        (410, "http_410", Outcome.REJECTED),
+        (410, "http_410", Outcome.FAILED),
+        (413, "http_413", Outcome.REJECTED),
+        (422, "http_422", Outcome.REJECTED),
         (425, "http_425", Outcome.FAILED),
         (429, "http_429", Outcome.FAILED),
         (500, "http_500", Outcome.FAILED),
+        (501, "http_501", Outcome.REJECTED),
         (503, "http_503", Outcome.FAILED),
         (599, "http_599", Outcome.FAILED),
         (101, "protocol", Outcome.FAILED),
@@ -125,7 +157,7 @@ def test_every_status_has_a_code_when_anything_is_answered() -> None:
 def test_delivery_is_given_up_when_the_last_attempt_fails() -> None:
     assert outcome_of("http_503", 9, DEFAULT_DELAYS_S) is Outcome.FAILED
     assert outcome_of("http_503", 10, DEFAULT_DELAYS_S) is Outcome.GAVE_UP
-    assert outcome_of("http_404", 10, DEFAULT_DELAYS_S) is Outcome.REJECTED
+    assert outcome_of("http_400", 10, DEFAULT_DELAYS_S) is Outcome.REJECTED
     assert outcome_of("http_200", 10, DEFAULT_DELAYS_S) is Outcome.DELIVERED
     assert outcome_of("timeout", 1, ()) is Outcome.GAVE_UP
     assert outcome_of("dead_letter", 3, DEFAULT_DELAYS_S) is Outcome.GAVE_UP

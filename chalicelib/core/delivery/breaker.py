@@ -1,7 +1,8 @@
 """The circuit breaker of a destination: when it pauses, which attempt probes it, and when it is disabled. Pure.
 
-Ten failures in a row, on two lanes or more, within five minutes open it. Then one attempt at a time, a *probe*, after 1, 2,
-4 … 30 minutes, tests the destination; a successful one closes the breaker. A destination may also ask for time
+Ten failures in a row, on two lanes or more, within five minutes open it; so does one answer that no longer lets us in. Then
+one attempt at a time, a *probe*, after 1, 2, 4 … 30 minutes, tests the destination. Only a delivery closes the breaker: a
+refusal proves nothing about the deliveries that wait. A destination may also ask for time
 (``not_before``), and may have a rate limit. In each case the waiting lanes are *listed*, and pump wakes the listed lanes,
 ``wake_per_s`` a second from ``wake_at`` on.
 
@@ -19,12 +20,17 @@ from enum import StrEnum
 from typing import Any
 
 from .. import times
+from . import refusals
+from .refusals import Refusals
+from .retry import CODES, LOST_ACCESS, Outcome, is_refusal
 
 FAILURES = 10
 LANES = 2
 WINDOW = timedelta(minutes=5)
 PROBE_FIRST = timedelta(minutes=1)
 PROBE_MAX = timedelta(minutes=30)
+ACCESS_PROBE_MAX = timedelta(hours=4)
+"""The longest wait between probes while a destination does not let us in. Each is an attempt of a delivery that waits."""
 LEASE = timedelta(minutes=2)
 """How long a probe may take before another one may be made: longer than any attempt."""
 GIVE_UP = timedelta(days=5)
@@ -34,6 +40,7 @@ PAUSE_MAX = timedelta(hours=36)
 STEPS = (50, 70, 90, 100)
 """Per cent of the way to being disabled at which the tenant gets an event."""
 SLOW_MAX = timedelta(hours=24)
+REJECTING = "destination.rejecting"
 WAKES_PER_S = 25
 WAKES_PER_S_MAX = 200
 EMPTY_FOR = timedelta(minutes=5)
@@ -45,6 +52,9 @@ class AttemptResult(StrEnum):
 
     TAKEN = "taken"
     FAILED = "failed"
+    REFUSED = "refused"
+    """This event was refused. It says nothing about others."""
+    LOST_ACCESS = "lost_access"
     NOTHING = "nothing"
 
 
@@ -86,6 +96,7 @@ class BreakerState:
     wake_per_s: int = 0
     emptied: bool = False
     notices: tuple[HealthNotice, ...] = ()
+    refusals: Refusals = Refusals()  # noqa: RUF009  (frozen)
     others: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -122,9 +133,12 @@ def after(
     """
     if answer is AttemptResult.TAKEN:
         return _taken(state, now, per_s)
-    if answer is AttemptResult.FAILED:
+    lost_access = answer is AttemptResult.LOST_ACCESS
+    if lost_access or answer is AttemptResult.FAILED:
         # An attempt that was under way when the breaker opened fails late and says nothing about the time since.
-        return _failed(state, lane, now) if probe or state.probe_at is None else state
+        return _failed(state, lane, now, lost_access) if probe or state.probe_at is None else state
+    if probe and answer is AttemptResult.REFUSED:
+        return _failed(state, lane, now, lost_access)
     return replace(state, leased_until=None, wake_at=now) if probe else state
 
 
@@ -144,11 +158,13 @@ def _taken(state: BreakerState, now: datetime, per_s: float | None) -> BreakerSt
         wake_per_s=state.wake_per_s,
         emptied=state.emptied,
         notices=notices,
+        refusals=state.refusals,
+        others=state.others,
     )
     return _wake(kept, now, per_s) if state.probe_at is not None else kept
 
 
-def _failed(state: BreakerState, lane: str, now: datetime) -> BreakerState:
+def _failed(state: BreakerState, lane: str, now: datetime, lost_access: bool) -> BreakerState:
     goes_on = state.failed_at is not None and now - state.failed_at <= PAUSE_MAX
     since = state.failing_since if goes_on and state.failing_since is not None else now
     recent = (*(state.recent if goes_on else ()), (now, _tag(lane)))[-FAILURES:]
@@ -168,9 +184,9 @@ def _failed(state: BreakerState, lane: str, now: datetime) -> BreakerState:
         notices=notices,
     )
     if state.probe_at is not None:
-        wait = min(PROBE_MAX, PROBE_FIRST * 2 ** min(state.probes + 1, 10))
+        wait = min(ACCESS_PROBE_MAX if lost_access else PROBE_MAX, PROBE_FIRST * 2 ** min(state.probes + 1, 10))
         return _until(replace(state, probes=state.probes + 1, leased_until=None), now + wait)
-    return _opened(state, now) if _is_over(recent) else state
+    return _opened(state, now) if lost_access or _is_over(recent) else state
 
 
 def _tag(lane: str) -> str:
@@ -202,6 +218,23 @@ def backed_off(state: BreakerState, until: datetime, now: datetime, per_s: float
         return state
     state = replace(state, not_before=until)
     return _until(state, state.probe_at) if state.probe_at is not None else _wake(state, until, per_s)
+
+
+def counted(state: BreakerState, code: str, transfer: str, now: datetime) -> BreakerState:
+    """Return the state with an attempt counted among the refusals or the deliveries; the same object where nothing changes.
+
+    A notice is pending once the tenant must be told of the refusals.
+    """
+    counts = refusals.weight(state.refusals, transfer, now)
+    if CODES[code] is Outcome.DELIVERED:
+        seen = refusals.taken(state.refusals, now, counts)
+        return state if seen is state.refusals else replace(state, refusals=seen)
+    at_once = code in LOST_ACCESS
+    if not is_refusal(code) or not (counts or at_once):
+        return state
+    seen, due = refusals.refused(state.refusals, code, transfer, now, counts, at_once=at_once)
+    notices = (*state.notices, HealthNotice(REJECTING, now)) if due else state.notices
+    return replace(state, refusals=seen, notices=notices)
 
 
 def gone(state: BreakerState, now: datetime) -> BreakerState:
@@ -285,6 +318,8 @@ def document(state: BreakerState) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return times.millis(value)
+    if isinstance(value, Refusals):
+        return refusals.document(value)
     if isinstance(value, HealthNotice):
         return [value.type, times.millis(value.since), value.percent]
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
@@ -303,6 +338,8 @@ def from_document(values: Mapping[str, Any]) -> BreakerState:
         read["others"] = others
     if "recent" in read:
         read["recent"] = tuple((times.from_millis(at), lane) for at, lane in read["recent"])
+    if "refusals" in read:
+        read["refusals"] = refusals.from_document(read["refusals"])
     if "notices" in read:
         read["notices"] = tuple(
             HealthNotice(kind, times.from_millis(at), percent) for kind, at, percent in read["notices"]

@@ -7,6 +7,7 @@ others, and a destination's own words are never among them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -30,7 +31,25 @@ RETRY_AFTER_MAX_S = 86_400.0
 JITTER = 0.2
 GONE = "http_410"
 
-_RETRIED_STATUSES = frozenset({408, 425, 429})
+REFUSING_STATUSES = frozenset({400, 413, 414, 415, 422, 431, 501})
+"""The statuses that refuse this request for its content or form, so that a repeat would not help.
+
+Every other status is about the receiver at that moment, such as a 404 of a proxy while the receiver is redeployed.
+"""
+UNAVAILABLE_STATUSES = frozenset({408, 425, 429})
+"""The 4xx statuses that ask for patience and refuse nothing."""
+LOST_ACCESS = frozenset({"credentials", "denied", "not_found"})
+"""The codes of a service that no longer lets us in. Its deliveries wait until the tenant mends the destination.
+
+Attempts with these codes use up nothing of the retry schedule.
+"""
+ATTEMPTS_MAX = 100
+"""After so many attempts a delivery is given up whatever their codes were."""
+LOST_ACCESS_WAIT_S = 1800
+"""The longest wait after such an attempt. The breaker waits longer; this bounds the delay once access is back."""
+
+
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z", re.ASCII)
 
 
 def http_code(status: int) -> str:
@@ -43,7 +62,7 @@ def http_code(status: int) -> str:
 def _http_outcome(status: int) -> Outcome:
     if status <= 299:
         return Outcome.DELIVERED
-    return Outcome.FAILED if status >= 500 or status in _RETRIED_STATUSES else Outcome.REJECTED
+    return Outcome.REJECTED if status in REFUSING_STATUSES else Outcome.FAILED
 
 
 CODES: Mapping[str, Outcome] = MappingProxyType(
@@ -54,17 +73,17 @@ CODES: Mapping[str, Outcome] = MappingProxyType(
         "tls": Outcome.FAILED,
         "broken": Outcome.FAILED,
         "protocol": Outcome.FAILED,
-        "redirect": Outcome.REJECTED,
-        "forbidden_address": Outcome.REJECTED,
+        "redirect": Outcome.FAILED,
+        "forbidden_address": Outcome.FAILED,
         "render": Outcome.REJECTED,
         "no_destination": Outcome.REJECTED,
         "accepted": Outcome.DELIVERED,
         "throttled": Outcome.FAILED,
         "unavailable": Outcome.FAILED,
         "contended": Outcome.FAILED,
-        "denied": Outcome.REJECTED,
-        "credentials": Outcome.REJECTED,
-        "not_found": Outcome.REJECTED,
+        "denied": Outcome.FAILED,
+        "credentials": Outcome.FAILED,
+        "not_found": Outcome.FAILED,
         "too_large": Outcome.REJECTED,
         "invalid": Outcome.REJECTED,
         "dead_letter": Outcome.GAVE_UP,
@@ -80,18 +99,30 @@ UNCOUNTED = frozenset({"throttled", "contended"})
 """Codes of attempts that other deliveries were in the way of. They use up no attempt of the schedule."""
 
 
-def outcome_of(code: str, made: int, delays_s: Sequence[int]) -> Outcome:
+def is_refusal(code: str) -> bool:
+    """Say whether an attempt ended by a refusal: the destination, or our own rules on it, did not accept the event."""
+    if CODES[code] is Outcome.REJECTED or code in LOST_ACCESS or code in ("redirect", "forbidden_address"):
+        return True
+    return code.startswith("http_4") and int(code.removeprefix("http_")) not in UNAVAILABLE_STATUSES
+
+
+def outcome_of(code: str, made: int, delays_s: Sequence[int], counted: int | None = None) -> Outcome:
     """Return the outcome of the latest attempt: that of its code, or ``gave_up`` where the schedule is used up.
 
     Args:
         made: attempts made so far, this one included.
         delays_s: the destination's waits; one more attempt than waits is made.
+        counted: how many of them use up the schedule. Without it, all of them do, and nothing waits for access.
 
     Raises:
         KeyError: the code is not one of ``CODES``.
     """
     outcome = CODES[code]
-    return Outcome.GAVE_UP if outcome is Outcome.FAILED and made > len(delays_s) else outcome
+    if outcome is not Outcome.FAILED:
+        return outcome
+    if counted is not None and code in LOST_ACCESS:
+        return Outcome.FAILED if made < ATTEMPTS_MAX else Outcome.GAVE_UP
+    return Outcome.GAVE_UP if (made if counted is None else counted) > len(delays_s) else outcome
 
 
 def next_attempt(
@@ -101,6 +132,9 @@ def next_attempt(
     now: datetime,
     key: str,
     retry_after_s: float | None = None,
+    *,
+    counted: int | None = None,
+    lost_access: bool = False,
 ) -> datetime | None:
     """Return when the next attempt is due, or None where there is none.
 
@@ -111,11 +145,19 @@ def next_attempt(
         made: attempts made so far, at least 1.
         key: the delivery's id; it decides the deviation.
         retry_after_s: the wait that the destination asked for.
+        counted: how many of them use up the schedule; all of them unless given.
+        lost_access: the latest attempt has a code of ``LOST_ACCESS``: another one follows, whatever the schedule says.
     """
-    if outcome is not Outcome.FAILED or made > len(delays_s):
+    counted = made if counted is None else counted
+    if outcome is not Outcome.FAILED or (counted > len(delays_s) and not lost_access):
         return None
+    if lost_access:
+        place = min(made, len(delays_s)) - 1
+        wait_s: float = min(delays_s[place], LOST_ACCESS_WAIT_S) if delays_s else LOST_ACCESS_WAIT_S
+    else:
+        wait_s = delays_s[counted - 1]
     draw = int.from_bytes(hashlib.sha256(f"retry\n{key}\n{made}".encode()).digest()[:8], "big") / 2**64
-    wait_s = delays_s[made - 1] * (1 + JITTER * (2 * draw - 1))
+    wait_s *= 1 + JITTER * (2 * draw - 1)
     if retry_after_s is not None:
         wait_s = max(wait_s, min(retry_after_s, RETRY_AFTER_MAX_S))
     return now + timedelta(milliseconds=round(wait_s * 1000))
@@ -124,11 +166,14 @@ def next_attempt(
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Read a ``Retry-After`` header as seconds from now, at least 0; None where it is absent or unreadable.
 
-    Source: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 (read 2026-11-22): whole seconds, or an HTTP-date.
+    Source: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 (read 2026-11-22): whole seconds, or an HTTP-date. Some
+    servers write a fraction of a second.
     """
     text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:10])  # three hundred years; longer digit strings need no exact value
+    if _SECONDS.match(text):
+        whole, point, fraction = text.partition(".")
+        # Ten digits are three hundred years; longer digit strings need no exact value.
+        return float(f"{whole[:10]}{point}{fraction[:6]}")
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

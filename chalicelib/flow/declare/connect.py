@@ -290,8 +290,8 @@ def change_destination(
     if config is not None or faster or (settings.enabled and not old.enabled):
         sealed = {**kept, "origin": signing_secrets.agreed(request, settings, read)}
     row = changed(request, row, new, expected, "changed", sealed)
-    if settings.enabled and not old.enabled:
-        _wake_listed(request, new)
+    if settings.enabled and (config is not None or not old.enabled):
+        _wake_listed(request, new)  # a new configuration may mend what has stopped the deliveries
     wake_held(request)
     return row
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ...core import times
 from ...core.delivery import breaker
 from ...core.delivery.breaker import AttemptResult, BreakerState, HealthNotice, Permission, may_send
-from ...core.delivery.retry import CODES, UNCOUNTED, Outcome
+from ...core.delivery.retry import CODES, LOST_ACCESS, UNCOUNTED, Outcome
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import NotFound, PreconditionFailed
 from ...core.log import audit
@@ -33,6 +33,7 @@ ACCOUNT_MAX_S = 4.0
 """A vendor's limit of less than one a second is waited for until its next turn, up to this long."""
 NEAR = timedelta(seconds=3)
 """A turn that is further away is waited for without a wake."""
+_FAILING = (AttemptResult.FAILED, AttemptResult.LOST_ACCESS, AttemptResult.REFUSED)
 _SLOWING = frozenset({"http_429", "http_503"})
 
 
@@ -115,12 +116,17 @@ def _change(batch: Batch, task: DeliveryTask, now: datetime, step: Callable[[Bre
 
 
 def result_of(code: str, sent: bool) -> AttemptResult:
-    """Return the result of an attempt by its code. A destination that refuses has at least answered."""
+    """Return the result of an attempt by its code."""
     if code in UNCOUNTED:  # other deliveries were in the way
         return AttemptResult.NOTHING
-    if CODES[code] is Outcome.FAILED:
+    if code in LOST_ACCESS:
+        return AttemptResult.LOST_ACCESS
+    outcome = CODES[code]
+    if outcome is Outcome.FAILED:
         return AttemptResult.FAILED
-    return AttemptResult.TAKEN if sent else AttemptResult.NOTHING
+    if outcome is Outcome.DELIVERED:
+        return AttemptResult.TAKEN
+    return AttemptResult.REFUSED if sent else AttemptResult.NOTHING
 
 
 def record_result(
@@ -152,13 +158,14 @@ def record_result(
             state = breaker.backed_off(state, paused_until, now, limit)
         elif retry_after_s and code in _SLOWING:
             state = breaker.backed_off(state, now + _seconds(retry_after_s), now, limit)
+        state = breaker.counted(state, code, task.transfer, now)
         return breaker.gone(state, now) if gone else state
 
     _change(batch, task, now, step)
     state = batch.health(task).state
     if gone:
         disable(batch, task, "gone")
-    elif answer is AttemptResult.FAILED and breaker.is_given_up(state):
+    elif answer in _FAILING and breaker.is_given_up(state):
         disable(batch, task, "failing")
     if state.notices:
         publish_health_events(batch, task)
@@ -175,12 +182,13 @@ def publish_health_events(batch: Batch, task: DeliveryTask) -> None:
     """
     if task.source == source_id(task.tenant):
         return
-    notices = batch.health(task).state.notices
+    state = batch.health(task).state
+    notices = state.notices
     for notice in notices:
         if notice.type in _DISABLED:
             _write_down(batch, task, notice)
         once = f"{task.destination}\n{times.text(notice.since)}\n{notice.percent}"
-        data = _data(task.destination, notice)
+        data = _data(task.destination, notice, state)
         notify(batch.runtime, task.tenant, _TYPES.get(notice.type, notice.type), data, once, task.destination)
     _change(batch, task, batch.runtime.now(), lambda state: breaker.without(state, notices))
 
@@ -190,8 +198,12 @@ _DISABLED: Mapping[str, Literal["gone", "failing"]] = {"destination.gone": "gone
 """The notices of a disabled destination, and the reason of each."""
 
 
-def _data(destination: str, notice: HealthNotice) -> dict[str, Any]:
+def _data(destination: str, notice: HealthNotice, state: BreakerState) -> dict[str, Any]:
     data: dict[str, Any] = {"destination": destination}
+    if notice.type == breaker.REJECTING:
+        seen = state.refusals
+        counts = {"in_a_row": seen.in_a_row, "refused": seen.refused, "delivered": seen.taken}
+        return {**data, "at": times.text(notice.since), "code": seen.code, "transfer": seen.transfer, **counts}
     if notice.type == "destination.gone":
         return {**data, "because": _DISABLED[notice.type], "at": times.text(notice.since)}
     data["failing_since"] = times.text(notice.since)

@@ -13,7 +13,7 @@ from typing import Any
 from ...core import times
 from ...core.decide.plan import Facts, PlannedTransfer, RouteDecision, entry_facts, recipient_of, routes_of
 from ...core.decide.retention import hold_ends_at
-from ...core.delivery.retry import DEFAULT_DELAYS_S, UNCOUNTED, Outcome, next_attempt, outcome_of
+from ...core.delivery.retry import DEFAULT_DELAYS_S, LOST_ACCESS, UNCOUNTED, Outcome, next_attempt, outcome_of
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import DeliveryError, OurError
 from ...core.log import audit
@@ -357,9 +357,10 @@ def attempted(
         paused_until: the end of the pause of a throttled account.
     """
     delays = delays_of(batch, task)
-    made = state.made + 1
+    made, lost_access = state.made + 1, code in LOST_ACCESS
+    counted = state.counted + (not lost_access)
     uncounted = code in UNCOUNTED and not task.otr
-    outcome = Outcome.FAILED if uncounted else outcome_of(code, made, delays)
+    outcome = Outcome.FAILED if uncounted else outcome_of(code, made, delays, None if task.otr else counted)
     entry = None
     for take in range(100):
         entry = audit.attempted(
@@ -385,5 +386,7 @@ def attempted(
     if uncounted:
         until = paused_until or now + max(UNCOUNTED_WAIT, timedelta(seconds=retry_after_s or 0))
         return WaitingTransfer(until, task, state.made, listed=paused_until is not None, uncounted=True)
-    due_at = next_attempt(made, delays, outcome, now, task.delivery, retry_after_s)
+    due_at = next_attempt(
+        made, delays, outcome, now, task.delivery, retry_after_s, counted=counted, lost_access=lost_access
+    )
     return EndedTransfer() if due_at is None else WaitingTransfer(due_at, task, made)

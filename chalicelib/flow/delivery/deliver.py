@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ...core import times
-from ...core.delivery.retry import Outcome, next_attempt
+from ...core.delivery.retry import LOST_ACCESS, Outcome, next_attempt
 from ...core.delivery.task import DeliveryTask, WaitingTask
 from ...core.errors import Misconfigured, Unavailable, is_outage
 from ...observe import about_each, count, error
@@ -219,7 +219,15 @@ def _after(batch: Batch, task: DeliveryTask, state: DeliveryState, now: datetime
     """Return when a task is due whose last attempt failed and is logged."""
     delays = delays_of(batch, task)
     last = state.attempts[state.made]
-    due = next_attempt(state.made, delays, Outcome.FAILED, times.parse(last["at"]), task.delivery)
+    due = next_attempt(
+        state.made,
+        delays,
+        Outcome.FAILED,
+        times.parse(last["at"]),
+        task.delivery,
+        counted=state.counted,
+        lost_access=last["code"] in LOST_ACCESS,
+    )
     return WaitingTransfer(due or now, task, state.made)
 
 
