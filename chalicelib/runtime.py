@@ -87,6 +87,8 @@ class Runtime:
     """By tenant and source: when this process last wrote its counts, and those that it has not written yet."""
     rejections: dict[tuple[str, str, str], tuple[float, int]] = field(default_factory=dict)
     """By source, verdict and reason: when this process last wrote its count, and the count that it has not written yet."""
+    silent_witnesses: dict[str, float] = field(default_factory=dict)
+    """By address: until when this process asks a witness no more that did not answer."""
     told: dict[str, None] = field(default_factory=dict)
     """Operational events that this process has published today, by cause."""
 

@@ -27,6 +27,7 @@
 | ``WAYBILL_OPERATOR_COUNTRY`` | where the operator is established; unknown unless given |
 | ``WAYBILL_SEAL_S`` | how long an entry waits at most to be sealed, in seconds, where its tenant says nothing else |
 | ``WAYBILL_EVIDENCE_COMPACT`` | 1: the evidence bucket holds each entry once, compressed. Earlier releases cannot read that |
+| ``WAYBILL_WITNESSES`` | verifier keys of witnesses that cosign checkpoints, each with its address behind it |
 | ``WAYBILL_SEAL_SEED`` | development and other clouds only: a file with the seed of the key that signs checkpoints |
 | ``WAYBILL_ENGINE`` | what the store is: ``dynamodb`` on AWS, or a home without a region: ``ydb``, ``alternator``, ``dynoxide`` |
 | ``WAYBILL_DYNAMODB_URL`` | such a home only: where its tables are |
@@ -79,6 +80,8 @@ class Settings:
     seal_s: float = 300
     evidence_compact: bool = False
     seal_seed: str = ""
+    witnesses: tuple[tuple[str, str], ...] = ()
+    """Verifier keys, each with the address to submit checkpoints to; empty where the witness is asked no more."""
     engine: str = "dynamodb"
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Base addresses by service, of a home without a region; on AWS there are none."""
@@ -144,6 +147,31 @@ def restored_tables(text: str) -> dict[str, str]:
     return found
 
 
+_WITNESS_KEY = re.compile(r"[^\s,+]+\+[0-9a-f]{8}\+B[A-P][A-Za-z0-9+/]{42}", re.ASCII)
+"""A verifier key of algorithm 4. Source: https://c2sp.org/tlog-cosignature (read 2026-11-30)."""
+
+
+def witnesses(text: str) -> tuple[tuple[str, str], ...]:
+    """Read verifier keys of witnesses, each with its address behind it, or with none.
+
+    Raises:
+        Misconfigured: the text has another form, or names a key twice.
+    """
+    found: dict[str, str] = {}
+    key = ""
+    for word in _words(text):
+        if _WITNESS_KEY.fullmatch(word) and word not in found:
+            key = word
+            found[key] = ""
+        elif re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", word) and found.get(key) == "":
+            found[key] = word.rstrip("/")
+        else:
+            raise Misconfigured(
+                "WAYBILL_WITNESSES is verifier keys of witnesses, each with its https address behind it"
+            )
+    return tuple(found.items())
+
+
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Read the settings.
 
@@ -199,6 +227,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         seal_s=seal_s,
         evidence_compact=environ.get("WAYBILL_EVIDENCE_COMPACT", "") == "1",
         seal_seed=environ.get("WAYBILL_SEAL_SEED", ""),
+        witnesses=witnesses(environ.get("WAYBILL_WITNESSES", "")),
         engine=engine,
         endpoints=_endpoints(environ),
         master_key=environ.get("WAYBILL_MASTER_KEY", ""),

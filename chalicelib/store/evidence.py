@@ -6,6 +6,7 @@
 | ``logs/{tenant}/{log}/tile/…`` | full tiles of tlog-tiles; its entry bundles, too, unless the cell's evidence is compact |
 | ``logs/{tenant}/{log}/checkpoints/{size}`` | each signed checkpoint |
 | ``logs/{tenant}/{log}/checkpoint`` | the newest |
+| ``logs/{tenant}/{log}/cosignatures/{size}/{key id}`` | a witness' cosignature of a checkpoint, one line |
 | ``rules/{sha256}.json`` | the law that decisions were made by |
 | ``configs/{tenant}/{sha256}.json`` | the part of a tenant's configuration that decisions read |
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib import runtime as shells
+from chalicelib import settings
 from chalicelib.core.errors import Misconfigured, WrongRegion
 from chalicelib.settings import from_environment
 from chalicelib.store.region import Clients
@@ -82,3 +83,39 @@ def test_no_client_when_another_region_is_asked_for_or_made() -> None:
     assert made == []
     with pytest.raises(WrongRegion):
         clients.get("dynamodb")
+
+
+WITNESS = "witness.example/w1+1f2e3d4c+B" + "A" * 43
+SECOND = "witness.example/w2+1f2e3d4c+B" + "P" + "z" * 42
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ()),
+        (WITNESS, ((WITNESS, ""),)),
+        (f"{WITNESS} https://w.example/submit/", ((WITNESS, "https://w.example/submit"),)),
+        (f"{WITNESS} https://w.example, {SECOND}", ((WITNESS, "https://w.example"), (SECOND, ""))),
+        (f"{WITNESS} http://127.0.0.1:9000", ((WITNESS, "http://127.0.0.1:9000"),)),
+    ],
+)
+def test_witnesses_are_read_with_their_addresses(text: str, found: tuple[tuple[str, str], ...]) -> None:
+    assert settings.witnesses(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://w.example",
+        "witness.example/w1",
+        WITNESS.replace("+B", "+A"),  # a log's key
+        f"{WITNESS} https://w.example https://x.example",
+        f"{WITNESS} {WITNESS}",
+        f"{WITNESS} ftp://w.example",
+        f"{WITNESS} https://user@w.example",
+        f"{WITNESS} https://w.example/?a=b",
+    ],
+)
+def test_witnesses_are_refused_when_a_key_or_an_address_is_none(text: str) -> None:
+    with pytest.raises(Misconfigured, match="WAYBILL_WITNESSES"):
+        settings.witnesses(text)

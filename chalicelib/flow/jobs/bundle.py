@@ -26,8 +26,8 @@ from ...runtime import Runtime
 from ...store.exports import LIFE
 from ...store.log import SealedLog
 from ..request import Request
-from ..sealing.proofs import current_log, newest
-from ..sealing.publish import opened, sealed_log
+from ..sealing.proofs import current_log
+from ..sealing.publish import newest, opened, sealed_log
 from . import bundle_members, requests
 from .bundle_members import PART_BYTES, entries_part, grounds_part, proofs_part
 
@@ -178,12 +178,12 @@ def _events_part(job: Job, number: int) -> str:
 def _collect(runtime: Runtime, job: Job, cursor: Cursor, selection: Selection) -> Done:
     """Collect the entries of the next piece, all or those that the query selects, each with its proof."""
     size, one = job.asked["size"], _log(runtime, job)
-    signed = opened(runtime, one, bundle_members.checkpoint(one, size))
+    signed = opened(runtime, one, bundle_members.checkpoint(runtime, one, size))
     chooses = job.asked["mode"] == "selection"
     wanted = _wanted(runtime, job, cursor, selection) if chooses else None
     tree = CompactRange(cursor.at if not chooses else 0, tuple(map(bytes.fromhex, cursor.range)))
     prove = functools.partial(
-        _proof, functools.cache(one.node(size)), note.parse_note(bundle_members.checkpoint(one, size)), signed
+        _proof, functools.cache(one.node(size)), note.parse_note(bundle_members.checkpoint(runtime, one, size)), signed
     )
     at, count, data, proved = cursor.at, cursor.count, bytearray(), list[bytes]()
     for leaves in _read(one, cursor.at, size):

@@ -21,6 +21,7 @@ from ...core.verify.bundle import BundleMember
 from ...runtime import Runtime
 from ...store.log import SealedLog
 from ..sealing.publish import opened
+from ..sealing.witnesses import signers, with_cosignatures
 
 EARLIER_MAX = 64
 """Earlier checkpoints in a full bundle."""
@@ -46,9 +47,9 @@ def proofs_part(job: Job, number: int) -> str:
     return f"parts/{job.id}/proofs-{number}"
 
 
-def checkpoint(one: SealedLog, size: int) -> bytes:
-    """Return the signed checkpoint of a published size. Raises ``AuditBroken``."""
-    return one.fixed(f"checkpoints/{size}")
+def checkpoint(runtime: Runtime, one: SealedLog, size: int) -> bytes:
+    """Return the signed checkpoint of a published size, with its cosignatures. Raises ``AuditBroken``."""
+    return with_cosignatures(runtime, one, size, one.fixed(f"checkpoints/{size}"))
 
 
 def grounds_part(job: Job, number: int) -> str:
@@ -72,9 +73,12 @@ def plan(runtime: Runtime, one: SealedLog, job: Job, parts: int, count: int) -> 
         Unavailable: a store did not answer.
     """
     size, full = job.asked["size"], job.asked["mode"] == "full"
+    head = checkpoint(runtime, one, size)
+    own = note.VerifierKey(runtime.origin(one.tenant, one.log), runtime.signer.public_key)
+    keys = (own, *signers(runtime, note.parse_note(head)))
     small: dict[str, bytes] = {
-        bundle.CHECKPOINT: checkpoint(one, size),
-        bundle.VKEYS: f"{note.VerifierKey(runtime.origin(one.tenant, one.log), runtime.signer.public_key).text}\n".encode(),
+        bundle.CHECKPOINT: head,
+        bundle.VKEYS: "".join(f"{key.text}\n" for key in keys).encode(),
     }
     if full:
         small |= _earlier(runtime, one, size)
@@ -135,15 +139,15 @@ def _named(runtime: Runtime, job: Job, number: int, data: bytes) -> Iterator[tup
 
 def _earlier(runtime: Runtime, one: SealedLog, size: int) -> dict[str, bytes]:
     """Return earlier checkpoints and their consistency proofs: all if there are few, else some, spread evenly."""
-    head = note.parse_note(checkpoint(one, size))
-    signed = opened(runtime, one, checkpoint(one, size))
+    head = note.parse_note(checkpoint(runtime, one, size))
+    signed = opened(runtime, one, checkpoint(runtime, one, size))
     node = functools.cache(one.node(size))
     found: dict[str, bytes] = {}
     for old in _sizes(one, size):
-        before = opened(runtime, one, checkpoint(one, old))
+        before = opened(runtime, one, checkpoint(runtime, one, old))
         proof = merkle.consistency_proof(old, size, node)
         merkle.verify_consistency(old, size, before.root, signed.root, proof)
-        found[f"checkpoints/{old}"] = checkpoint(one, old)
+        found[f"checkpoints/{old}"] = checkpoint(runtime, one, old)
         found[f"consistency/{old}"] = str(proofs.ConsistencyProof(old, tuple(proof), head)).encode()
     return found
 

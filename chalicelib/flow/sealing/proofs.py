@@ -7,17 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...core import times
-from ...core.errors import AuditUnavailable, Invalid, NotFound, NotSealed
+from ...core.errors import Invalid, NotFound, NotSealed
 from ...core.log import audit, leaf, merkle, note, proofs
-from ...core.log.seal import Seal
-from ...runtime import Runtime
 from ...store.log import SealedLog
 from ..pagination import ListItem
 from ..request import Request
-from .publish import NOTE_TYPE, opened, sealed_log
-
-UNPUBLISHED = 8
-"""How many of the newest seals may not be published yet, because a sealer died or is at it."""
+from .publish import NOTE_TYPE, newest, opened, sealed_log
+from .witnesses import with_cosignatures
 
 __all__ = ["NOTE_TYPE", "checkpoint", "consistency", "current_log", "inclusion", "indexes", "keys"]
 
@@ -25,23 +21,6 @@ __all__ = ["NOTE_TYPE", "checkpoint", "consistency", "current_log", "inclusion",
 def current_log(now: datetime) -> str:
     """Return the log that new events' entries go to."""
     return audit.log_of(times.minute(now), now)
-
-
-def newest(runtime: Runtime, one: SealedLog) -> tuple[Seal, bytes] | None:
-    """Return the newest seal whose checkpoint is published, with the checkpoint; None if there is none.
-
-    Raises:
-        AuditUnavailable: the bucket does not answer.
-    """
-    last = one.last()
-    for _ in range(UNPUBLISHED):
-        if last is None:
-            return None
-        text = one.evidence.get_fixed(f"{one.prefix}checkpoints/{last.size}")
-        if text is not None:
-            return last, text
-        last = one.seals.holding(one.tenant, one.log, last.first - 1) if last.first else None
-    raise AuditUnavailable("the newest seals of this log are not published yet; try again")
 
 
 def _log(request: Request, log: str | None) -> SealedLog:
@@ -54,10 +33,11 @@ def checkpoint(request: Request, log: str | None) -> bytes:
     Raises:
         NotFound: nothing of it is sealed yet.
     """
-    found = newest(request.runtime, _log(request, log))
+    one = _log(request, log)
+    found = newest(request.runtime, one)
     if found is None:
         raise NotFound("no entry of this log is sealed yet; entries are sealed within minutes")
-    return found[1]
+    return with_cosignatures(request.runtime, one, found[0].size, found[1])
 
 
 def keys(request: Request, position: str) -> Iterator[ListItem]:
@@ -118,7 +98,8 @@ def inclusion(request: Request, entry: Mapping[str, Any], size: int | None) -> s
     proof = merkle.inclusion_proof(index, signed.size, node)
     # Check the data read back before giving it away: a damaged object is ours to find.
     merkle.verify_inclusion(index, signed.size, merkle.leaf_hash(leaf.leaf(entry)), proof, signed.root)
-    return str(proofs.InclusionProof(index, tuple(proof), note.parse_note(text)))
+    shown = with_cosignatures(runtime, one, signed.size, text)
+    return str(proofs.InclusionProof(index, tuple(proof), note.parse_note(shown)))
 
 
 def consistency(request: Request, log: str | None, old: int) -> str:
@@ -140,7 +121,8 @@ def consistency(request: Request, log: str | None, old: int) -> str:
     signed = opened(request.runtime, one, text)
     proof = merkle.consistency_proof(old, signed.size, one.node(signed.size))
     merkle.verify_consistency(old, signed.size, before.root, signed.root, proof)
-    return str(proofs.ConsistencyProof(old, tuple(proof), note.parse_note(text)))
+    shown = with_cosignatures(request.runtime, one, signed.size, text)
+    return str(proofs.ConsistencyProof(old, tuple(proof), note.parse_note(shown)))
 
 
 def _published(one: SealedLog, size: int) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.errors import AuditBroken
+from ...core.errors import AuditBroken, AuditUnavailable
 from ...core.log import merkle, note, seal, tiles
 from ...core.log.seal import Seal
 from ...runtime import Runtime
@@ -16,11 +16,30 @@ from ...store.log import SealedLog
 NOTE_TYPE = "text/plain; charset=utf-8"
 WRITERS = 16
 """So many objects are written at once."""
+UNPUBLISHED = 8
+"""How many of the newest seals may not be published yet, because a sealer died or is at it."""
 
 
 def sealed_log(runtime: Runtime, tenant: str, log: str) -> SealedLog:
     """Return a tenant's log."""
     return SealedLog(runtime.seals, runtime.evidence, tenant, log, runtime.threads)
+
+
+def newest(runtime: Runtime, one: SealedLog) -> tuple[Seal, bytes] | None:
+    """Return the newest seal whose checkpoint is published, with the checkpoint; None if there is none.
+
+    Raises:
+        AuditUnavailable: the bucket does not answer.
+    """
+    last = one.last()
+    for _ in range(UNPUBLISHED):
+        if last is None:
+            return None
+        text = one.evidence.get_fixed(f"{one.prefix}checkpoints/{last.size}")
+        if text is not None:
+            return last, text
+        last = one.seals.holding(one.tenant, one.log, last.first - 1) if last.first else None
+    raise AuditUnavailable("the newest seals of this log are not published yet; try again")
 
 
 def publish(runtime: Runtime, one: SealedLog, made: Seal) -> None:

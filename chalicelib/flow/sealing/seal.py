@@ -26,6 +26,7 @@ from ...store.log import SealedLog
 from ...store.queues import Refused
 from ...store.seal_requests import ReconcileTask, SealRequest, SealTask
 from ..messages import QueueMessage
+from . import witnesses
 from .publish import publish, sealed_log
 from .reconcile import proceed
 
@@ -43,6 +44,7 @@ TRIES = 8
 def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
     """Seal the logs that tasks name. Return the ids of the messages that failed; they come back after a while."""
     back: list[str] = []
+    sealed: set[tuple[str, str]] = set()
     until = runtime.monotonic() + UNTIL_S
     for message in about_each(messages):
         reconciling = ReconcileTask.from_document(message.body)
@@ -58,11 +60,13 @@ def handle(runtime: Runtime, messages: Sequence[QueueMessage]) -> list[str]:
             measure("seal_lag_s", (runtime.now() - task.since).total_seconds())
         try:
             work(runtime, task, until)
+            sealed.add((task.tenant, task.log))
         except Exception as fault:  # noqa: BLE001  (one log's fault is not another's; its task comes back)
             error("seal_failed", fault, tenant=task.tenant, log=task.log)
             count("audit_broken" if isinstance(fault, AuditBroken) else "seals_failed")
             _retry_later(runtime, message)
             back.append(message.id)
+    witnesses.submit(runtime, sealed)
     return back
 
 

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from ...core.errors import NotFound
 from ...core.log import tiles
 from ..request import Request
-from .proofs import newest
-from .publish import sealed_log
+from .publish import newest, sealed_log
 
 ENTRIES = "entries"
 """Stands in the path where a tile of hashes has its level."""
