@@ -17,7 +17,7 @@ PARTITION = "clock"
 
 
 @dataclass(frozen=True)
-class Run:
+class JobRun:
     """The last run of a job. ``ended_at`` is of the last run that completed, in milliseconds; 0: none has."""
 
     name: str
@@ -53,10 +53,10 @@ class RunStore:
         """Note that a claimed run has completed."""
         self._table.update({"pk": PARTITION, "sk": name}, "SET ended_at = :now", {":now": times.millis(now)})
 
-    def all(self) -> list[Run]:
+    def all(self) -> list[JobRun]:
         """Return the last run of each job."""
         rows = self._table.query("pk = :p", {":p": PARTITION})
-        return [Run(row["sk"], row["began_at"], row["ended_at"]) for row in rows]
+        return [JobRun(row["sk"], row["began_at"], row["ended_at"]) for row in rows]
 
 
 _MS = timedelta(milliseconds=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.store.runs import Run, RunStore
+from chalicelib.store.runs import JobRun, RunStore
 from infra.cell.feeders import LEASE, run_if_due
 from tests.support.engines import Engine
 from tests.support.stores import NOW, new_id, table
@@ -89,4 +89,4 @@ def test_last_runs_are_listed(runs: RunStore) -> None:
 
     (found,) = [run for run in runs.all() if run.name == name]
 
-    assert found == Run(name, int(NOW.timestamp() * 1000), 0)
+    assert found == JobRun(name, int(NOW.timestamp() * 1000), 0)
