@@ -50,7 +50,6 @@ if TYPE_CHECKING:  # each part is imported by the functions that use it: hooks n
     from .store.queues import Queue
     from .store.rate_limit import RateLimitStore
     from .store.rejections import RejectionStore
-    from .store.runs import RunStore
     from .store.seal_requests import SealRequestQueue
     from .store.seals import Seals
     from .store.signer import Signer
@@ -116,13 +115,6 @@ class Runtime:
         from .store.config import ConfigStore
 
         return ConfigStore(self._table("config"), self.keys, self.monotonic, self.random)
-
-    @cached_property
-    def runs(self) -> RunStore:
-        """When the periodic jobs last ran."""
-        from .store.runs import RunStore
-
-        return RunStore(self._table("config"))
 
     @cached_property
     def consents(self) -> ConsentStore:

@@ -53,6 +53,12 @@ class RunStore:
         """Note that a claimed run has completed."""
         self._table.update({"pk": PARTITION, "sk": name}, "SET ended_at = :now", {":now": times.millis(now)})
 
+    def note(self, name: str, now: datetime) -> None:
+        """Note that work of a kind has completed which no process claims, such as a seal."""
+        at = times.millis(now)
+        key = {"pk": PARTITION, "sk": name}
+        self._table.update(key, "SET began_at = :now, ended_at = :now", {":now": at}, condition=None)
+
     def all(self) -> list[JobRun]:
         """Return the last run of each job."""
         rows = self._table.query("pk = :p", {":p": PARTITION})

@@ -14,6 +14,8 @@ from typing import Any
 
 from chalicelib.observe import error
 from chalicelib.runtime import Runtime
+from chalicelib.store.items import Table
+from chalicelib.store.runs import RunStore
 
 from ..deploy.template import LOCAL_ACCOUNT
 from .heartbeat import VISIBILITY_S, Heartbeat
@@ -152,11 +154,17 @@ def clock(stopping: threading.Event, period_s: float, run: Callable[[], Any]) ->
     return tick
 
 
-def run_if_due(cell: Runtime, name: str, period: timedelta, run: Callable[[Runtime], Any]) -> None:
+def runs_of(cell: Runtime) -> RunStore:
+    """Return the last runs of a cell's jobs, which ``config`` keeps."""
+    settings = cell.settings
+    return RunStore(Table(cell.clients.get("dynamodb"), settings.table("config"), settings.region))
+
+
+def run_if_due(cell: Runtime, runs: RunStore, name: str, period: timedelta, run: Callable[[Runtime], Any]) -> None:
     """Run a job unless a process of this cell has run it within its period, or is at it.
 
     A run that fails is tried again after ``LEASE``.
     """
-    if cell.runs.claim(name, cell.now(), period, LEASE):
+    if runs.claim(name, cell.now(), period, LEASE):
         run(cell)
-        cell.runs.ended(name, cell.now())
+        runs.ended(name, cell.now())

@@ -6,7 +6,7 @@ A thread looks every few seconds, so that a request never waits for an engine th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -16,8 +16,9 @@ from chalicelib.core.errors import WaybillError
 from chalicelib.observe import warning
 from chalicelib.runtime import Runtime
 from chalicelib.store.items import FAILED_CALLS, cause_of
+from chalicelib.store.runs import JobRun
 
-from .feeders import FEEDERS
+from .feeders import FEEDERS, runs_of
 from .local_server import Response
 
 LOOK_S: Final = 5.0
@@ -40,12 +41,13 @@ DEPTHS: Final = {
 class Readiness:
     """The last look at the queues, the store and the clock of a served cell.
 
-    ``depths`` counts the messages of each queue by their state.
+    ``depths`` counts the messages of each queue by their state, ``runs`` are the last runs of the periodic jobs.
     """
 
     cell: Runtime
     parts: Mapping[str, str] = field(default_factory=dict)
     depths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    runs: Sequence[JobRun] = ()
     _looked_at: float | None = None
     _urls: dict[str, str] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ class Readiness:
         table = self.cell.settings.table("data")
         found = self.cell.clients.get("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
         dates += _ahead(found, began, self.cell.now())
+        self.runs = runs_of(self.cell).all()
 
 
 def _tried(look: Callable[[], None]) -> str:

@@ -27,23 +27,44 @@ from chalicelib.flow.jobs import worker
 from chalicelib.flow.retention import sweep
 from chalicelib.flow.routing import route
 from chalicelib.flow.sealing import collect, seal
-from chalicelib.observe import error, info
+from chalicelib.observe import error, info, record_with
 from chalicelib.runtime import Runtime, runtime
 from chalicelib.store.engines import profile
 
 from ..deploy import template
 from . import making, probe
-from .feeders import FEEDERS, Handler, clock, feed_until, run_if_due
+from .census import COUNT_S, Census
+from .feeders import FEEDERS, Handler, clock, feed_until, run_if_due, runs_of
 from .heartbeat import BEAT_S, Heartbeat
+from .metrics import Metrics
 from .readiness import LOOK_S, Readiness
 from .wsgi import App, Server
+
+SEALED_S: Final = 60.0
+"""How often a process notes at most that it has sealed a log."""
+
+
+class _Seal:
+    """The sealer, which notes in the store when a log was last sealed, for ``/metrics`` and ``waybill status``."""
+
+    def __init__(self) -> None:
+        self._noted_s = float("-inf")
+
+    def handle(self, cell: Runtime, given: list[messages.QueueMessage]) -> list[str]:
+        """Seal logs. Return the ids of the messages that must come back."""
+        back = seal.handle(cell, given)
+        if not back and cell.monotonic() - self._noted_s > SEALED_S:
+            self._noted_s = cell.monotonic()
+            runs_of(cell).note("seal", cell.now())
+        return back
+
 
 HANDLERS = {
     "inbox": route.handle,
     "outbox": deliver.handle,
     "inbox-dead": dead.handle_inbox,
     "outbox-dead": dead.handle_outbox,
-    "sealing": seal.handle,
+    "sealing": _Seal().handle,
 }
 WAIT_S = 4
 """How long a queue waits for a first message; with nothing to do, a stop takes as long at most."""
@@ -158,7 +179,7 @@ def workers(
     made.append(("jobs", clock(stopping, clock_s, lambda: worker.handle(cell))))
     made.append(("collect", clock(stopping, clock_s, lambda: collect.handle(cell))))
     for name, (period, job) in PERIODIC.items():
-        due = functools.partial(run_if_due, cell, name, period, job)
+        due = functools.partial(run_if_due, cell, runs_of(cell), name, period, job)
         made.append((name, clock(stopping, min(DUE_S, clock_s), due)))
     made.append(("readiness", clock(stopping, min(LOOK_S, clock_s), readiness.look)))
     return [threading.Thread(target=run, name=name, daemon=True) for name, run in made]
@@ -181,13 +202,17 @@ def serve(options: Options) -> int:
         readiness.look()
         api = gateway.ThreadedApp(app_name="waybill")
         register(api)
-        app = App(api, {"/readyz": readiness.answer})
+        census = Census(cell)
+        metrics = Metrics(readiness, census)
+        record_with(metrics.record)
+        app = App(api, {"/readyz": readiness.answer, "/metrics": metrics.answer})
         server = Server(app, options.host, options.port, threads=options.threads, body_bytes=BODY_BYTES)
     except (WaybillError, OSError) as fault:
         return _refused(fault)
     stopping = threading.Event()
     heartbeat = Heartbeat(cell.clients.get("sqs"))
     threads = workers(cell, stopping, options.clock_s, readiness, heartbeat)
+    threads.append(threading.Thread(target=clock(stopping, COUNT_S, census.count), name="census", daemon=True))
     # It beats until the process ends: batches in hand are finished after the stop is asked for.
     threading.Thread(target=clock(threading.Event(), BEAT_S, heartbeat.beat), name="heartbeat", daemon=True).start()
     for thread in threads:

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "local": Command("infra.commands.local", "run a whole cell in one process, on this machine", "local"),
     "serve": Command("infra.commands.serve", "serve a cell at a home without an AWS region", "serve"),
     "listen": Command("infra.commands.listen", "receive deliveries on this machine, and verify their signatures"),
+    "status": Command("infra.commands.status", "show queues, lanes, breakers and last jobs of a served cell", "serve"),
     "trace": Command("infra.commands.trace", "show the whole way of one event"),
     "redrive": Command("infra.commands.redrive", "list dead letters of a cell, or send them again"),
 }  # fmt: skip

@@ -32,8 +32,8 @@ class Process:
         self.dies = False
 
     def tick(self) -> None:
-        cell: Any = SimpleNamespace(runs=self.runs, now=lambda: self.at)
-        run_if_due(cell, self.name, HOUR, lambda _: self._job())
+        cell: Any = SimpleNamespace(now=lambda: self.at)
+        run_if_due(cell, self.runs, self.name, HOUR, lambda _: self._job())
 
     def _job(self) -> None:
         self.ran.append(self.at)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -187,6 +188,11 @@ def test_nothing_is_lost_or_doubled_when_the_process_ends_and_another_begins(hom
         assert status == 200
         assert parse_note(checkpoint.encode()).check([parse_vkey(key["vkey"])])
         assert checkpoint.startswith(f"audit.waybill.localhost/{REGION}/{one.name}/")
+        status, metrics, _ = second.gateway.call("GET", "/metrics")
+        assert status == 200
+        assert 'waybill_webhooks_total{channel="telegram",verdict="accepted"} 1.0' in metrics
+        ended = re.findall(r'waybill_job_ended_timestamp_seconds\{job="(\w+)"\} [1-9]', metrics)
+        assert set(ended) == {"people", "seal", "sweep"}
         assert second.stop() == 0
 
 

@@ -3,75 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import Misconfigured
-from chalicelib.runtime import Runtime
-from chalicelib.settings import Settings
-from chalicelib.store.region import Clients
 from infra.cell import probe
 from infra.cell.readiness import STALE_S, Readiness
+from tests.support.served import Engine, Monotonic, cell, gone
 
-NOW = datetime(2026, 11, 30, 12, 0, 0, 400_000, tzinfo=UTC)
 OPERATOR = dict.fromkeys(probe.OPERATOR, "given") | {"WAYBILL_OPERATOR_KEY_SHA256": "0a" * 32}
-
-
-def gone(**_: Any) -> Any:
-    raise EndpointConnectionError(endpoint_url="https://engine.example")
 
 
 def refused(**_: Any) -> Any:
     raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetItem")
-
-
-class Engine:
-    """Queues and a store that answer with a date, ``ahead`` of this machine's clock."""
-
-    class meta:
-        region_name = "ru-home1"
-        endpoint_url = "https://engine.example"
-
-    def __init__(self, ahead: timedelta | None = timedelta(0)) -> None:
-        self.ahead = ahead
-
-    def _dated(self, **answer: Any) -> dict[str, Any]:
-        if self.ahead is None:
-            return answer
-        date = format_datetime((NOW + self.ahead).replace(microsecond=0), usegmt=True)
-        return answer | {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
-
-    def get_queue_url(self, QueueName: str) -> dict[str, Any]:
-        return {"QueueUrl": QueueName}
-
-    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
-        counts = {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "2"}
-        return self._dated(Attributes=counts)
-
-    def get_item(self, **_: Any) -> dict[str, Any]:
-        return self._dated()
-
-
-class Monotonic:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-def cell(engine: Any, monotonic: Callable[[], float] = Monotonic()) -> Runtime:  # noqa: B008
-    url = "https://engine.example"
-    clients = Clients("ru-home1", lambda *_: engine, {"sqs": url, "dynamodb": url})
-    settings = Settings(cell="ru1", region="ru-home1", country="RU", engine="alternator")
-    return Runtime(settings, clients, now=lambda: NOW, monotonic=monotonic)
 
 
 def looked(engine: Any) -> tuple[int, dict[str, str]]:
