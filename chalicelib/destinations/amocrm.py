@@ -112,7 +112,11 @@ class _AmocrmAccount:
         self._config = config
         self.account = config.host
         self._service = calls.Service(clients, f"https://{config.host}", {}, message.at, config.api_url)
-        self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
+        self._tokens: tokens.Tokens | None = None
+        if config.app:
+            # The stand-in's address as well: a pair is never shown to another place.
+            place = f"amocrm/{config.host}" + (f"@{config.api_url}" if config.api_url else "")
+            self._tokens = tokens.Tokens(config.app, place, clients, memory, self._service, self._renew, REFRESH_KEEP_S)
 
     def find(self, person: ContactPerson) -> str | None:
         for external_id in person.external_ids:
@@ -195,7 +199,7 @@ class _AmocrmAccount:
             "refresh_token": refresh,
             "redirect_uri": app.redirect_uri,
         }
-        return self._service.call("POST", "/oauth2/access_token", asked)
+        return self._service.call("POST", "/oauth2/access_token", asked, within_s=tokens.RENEWAL_S)
 
 
 def _field_value(external_id: str) -> str:

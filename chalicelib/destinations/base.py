@@ -113,7 +113,7 @@ class SendingClients:
 
     ``memory`` is that of the destination being sent to; None where nothing is remembered, as at creation. ``aws`` reaches
     tenants' AWS accounts; None where nothing does, as in the tests of other kinds. ``pace`` keeps to the vendor's limits;
-    None where there are none.
+    None where there are none. ``integrations`` is the memory of the tenant's integrations, which its destinations share.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -123,6 +123,7 @@ class SendingClients:
     memory: Memory | None = None
     aws: RoleClients | None = None
     pace: Pace | None = None
+    integrations: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)

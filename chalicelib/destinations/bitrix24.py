@@ -150,7 +150,11 @@ class _Bitrix24Account:
         root = config.url.get_secret_value().rstrip("/") + ("/rest" if config.app else "")
         self._rest = calls.Service(clients, root, {}, message.at, config.api_url)
         self._oauth = calls.Service(clients, TOKEN_URL, {}, message.at, config.api_url)
-        self._tokens = tokens.Tokens(config.app, memory, self._renew, REFRESH_KEEP_S) if config.app else None
+        self._tokens: tokens.Tokens | None = None
+        if config.app:
+            # The stand-in's address as well: a pair is never shown to another place.
+            place = f"bitrix24/{self.account}" + (f"@{config.api_url}" if config.api_url else "")
+            self._tokens = tokens.Tokens(config.app, place, clients, memory, self._rest, self._renew, REFRESH_KEEP_S)
 
     def find(self, person: ContactPerson) -> str | None:
         for external_id in person.external_ids:
@@ -231,7 +235,7 @@ class _Bitrix24Account:
             "client_secret": self._app.client_secret.get_secret_value(),
             "refresh_token": refresh,
         }
-        answer = self._oauth.call("GET", f"/oauth/token/?{urlencode(query)}")
+        answer = self._oauth.call("GET", f"/oauth/token/?{urlencode(query)}", within_s=tokens.RENEWAL_S)
         if _word(answer) == "PAYMENT_REQUIRED":
             raise calls.failure("denied", answer)
         return answer

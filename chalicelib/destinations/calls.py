@@ -266,8 +266,19 @@ class Service:
         self._headers = headers
         self._at = at
         self._api_url = api_url
+        self._began = time.monotonic()
         self._deadline = deadline_of(clients)
         self.reached = False
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the attempt began."""
+        return time.monotonic() - self._began
+
+    @property
+    def late(self) -> bool:
+        """Whether the attempt's time is over."""
+        return time.monotonic() > self._deadline
 
     def call(
         self,
@@ -276,11 +287,13 @@ class Service:
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit: str = "",
+        within_s: float | None = None,
     ) -> ApiResponse:
         """Make one call below the root and return the answer, whatever its status.
 
         Args:
             limit: the method that a limit of the vendor names (``VendorLimit.method``).
+            within_s: the call's own time, which may be longer than what the attempt has left.
 
         Raises:
             DeliveryError: as ``calls.call``; ``NoTurn`` where the vendor's limit leaves no turn.
@@ -295,7 +308,7 @@ class Service:
                 headers={**self._headers, **(headers or {})},
                 body=body,
                 at=self._at,
-                deadline=self._deadline,
+                deadline=self._deadline if within_s is None else vetted.deadline_in(within_s),
                 api_url=self._api_url,
             )
         except DeliveryError as fault:

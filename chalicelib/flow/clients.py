@@ -13,6 +13,9 @@ from ..runtime import Runtime
 from ..store.memory import DestinationMemory
 from .pacing import WAIT_MAX_S, AccountLimit, AccountPace
 
+INTEGRATIONS = "integrations"
+"""The name of a tenant's memory that all its destinations share."""
+
 
 def clients_of(
     runtime: Runtime,
@@ -36,5 +39,8 @@ def clients_of(
         clients = replace(clients, pace=AccountPace(runtime, tenant, limits, admitted=admitted, within_s=within_s))
     if not of_kind(destination.kind).CAPABILITIES.memory:
         return clients
-    memory = DestinationMemory(runtime.data.table, keys, tenant, destination.id, runtime.now, runtime.random)
-    return replace(clients, memory=memory)
+    memory, integrations = (
+        DestinationMemory(runtime.data.table, keys, tenant, of, runtime.now, runtime.random)
+        for of in (destination.id, INTEGRATIONS)
+    )
+    return replace(clients, memory=memory, integrations=integrations)

@@ -5,6 +5,8 @@
 | value | ``{tenant}#memory#{destination}`` | ``value#{keyed hash of the name}`` | ``body``, encrypted under the tenant's secrets key |
 | claim | ``{tenant}#memory#{destination}`` | ``claim#{keyed hash of the name}`` | ``holder``, a random token |
 
+The tenant's integrations have a memory of this form, too: with ``integrations`` in place of the destination.
+
 Names hold people's ids, so no name is ever stored. Every row has a time (``expires_at``, milliseconds): readers filter on
 it, and TTL removes the row within days. Closing a tenant deletes the keys; after that no row can be read or even found, not
 in a backup either. Erasing an event leaves the memory, which holds no content of any event.

@@ -12,7 +12,7 @@ from chalicelib.flow.delivery import deliver
 from chalicelib.flow.routing import route
 from chalicelib.store.memory import DestinationMemory
 from infra.cell import engines
-from tests.fixtures.destinations.crm import TOKEN, Amocrm, Bitrix24, Hubspot, answer
+from tests.fixtures.destinations.crm import TOKEN, Amocrm, Bitrix24, Hubspot, Vendor, answer
 from tests.support import deaths
 from tests.support.crm_flow import connected, to_crm
 from tests.support.deployed import HERE, POLICIES, role_arn
@@ -77,6 +77,28 @@ def test_token_is_renewed_and_kept_sealed_when_it_expires() -> None:
         assert (vendor.renewals, len(vendor.messages)) == (2, 2)
         assert outcomes(w) == [("delivered", "accepted")] * 2
         assert not any(b"r-e-f-r" in raw(row) or b"a-c-c-e-s-s" in raw(row) for row in w.rows("data"))
+
+
+@pytest.mark.parametrize("made", [Amocrm, Bitrix24, Hubspot])
+def test_two_destinations_of_one_integration_share_its_pair_through_renewals(made: type[Vendor]) -> None:
+    vendor = made()
+    with connected(vendor, app=True) as w:
+        first = w.runtime.config.get(w.tenant, w.destination).record
+        way = w.runtime.config.get(w.tenant, w.route).record
+        second, other_way = f"dst_{1:026d}", f"rte_{1:026d}"
+        secrets = {"config": vendor.config(True), "signing": []}
+        w.runtime.config.insert(w.tenant, first.model_copy(update={"id": second}), secrets)
+        w.runtime.config.insert(w.tenant, way.model_copy(update={"id": other_way, "destination": second}))
+        for number in range(3):
+            w.post(number, chat=100 + number)
+            w.run(timedelta(minutes=3))
+            vendor.access = "expired since"
+
+        assert len(vendor.messages) == 6
+        assert vendor.renewals == 3
+        assert {(o, c) for o, c in outcomes(w) if o != "failed"} == {("delivered", "accepted")}
+        assert {c for o, c in outcomes(w) if o == "failed"} <= {"contended"}
+        assert {e["attempt"] for e in w.of_kind("attempted")} == {1}
 
 
 def test_contact_is_remembered_no_more_when_the_tenant_is_closed() -> None:

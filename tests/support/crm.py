@@ -137,12 +137,20 @@ def delivery(vendor: Vendor, number: int = 1, *, app: bool = False, **changes: A
 
 
 def send(
-    vendor: Vendor, memory: Memory, number: int = 1, *, app: bool = False, event: Any = None, **changes: Any
+    vendor: Vendor,
+    memory: Memory,
+    number: int = 1,
+    *,
+    app: bool = False,
+    event: Any = None,
+    integrations: Memory | None = None,
+    total_s: float = 60,
+    **changes: Any,
 ) -> str:
-    """Render and send one delivery; return the code."""
+    """Render and send one delivery; return the code. ``integrations`` is what the destinations of the tenant share."""
     kind = of_kind(vendor.KIND)
     request = kind.render(event or document(), delivery(vendor, number, app=app, **changes))
-    clients = SendingClients(policy=LOOPBACK, limits=Limits(60, 60, 60), memory=memory)
+    clients = SendingClients(policy=LOOPBACK, limits=Limits(60, 60, total_s), memory=memory, integrations=integrations)
     code: str = kind.send(request, clients).code
     return code
 
