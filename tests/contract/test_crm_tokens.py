@@ -65,7 +65,7 @@ def test_credentials_are_refused_when_the_refresh_token_is_spent(vendor: Vendor)
 
     error = fault(vendor, Process(rows), app=True)
 
-    assert (error.attempt_code, error.retryable) == ("credentials", False)
+    assert (error.attempt_code, error.retryable) == ("credentials", True)  # it waits until the tenant mends it
     assert rows.claims == {} and vendor.contacts == {}
 
 
