@@ -101,6 +101,29 @@ def test_two_destinations_of_one_integration_share_its_pair_through_renewals(mad
         assert {e["attempt"] for e in w.of_kind("attempted")} == {1}
 
 
+@pytest.mark.parametrize("made", [Amocrm, Bitrix24, Hubspot])
+def test_events_wait_for_a_new_refresh_token_when_the_renewal_is_refused(made: type[Vendor]) -> None:
+    vendor = made()
+    with connected(vendor, app=True) as w:
+        vendor.refresh = "r-e-f-r-e-s-h-of-the-new-installation"
+        for number in range(3):
+            w.post(number, chat=100 + number)
+        w.run(timedelta(minutes=20))
+        assert ("failed", "credentials") in outcomes(w) and vendor.messages == []
+        assert set(outcomes(w)) <= {("failed", "credentials"), ("failed", "contended")}
+
+        row = w.runtime.config.get(w.tenant, w.destination)
+        config = vendor.config(True)
+        config["app"] = {**config["app"], "refresh_token": vendor.refresh}
+        mended = {"config": config, "signing": []}
+        w.runtime.config.replace(w.tenant, row.record, row.version, mended)
+        w.runtime.destination_state.enable(w.tenant, w.destination, w.clock, None)
+        w.run(timedelta(hours=1))
+
+        assert len(vendor.messages) == 3
+        assert sorted(outcomes(w))[:3] == [("delivered", "accepted")] * 3
+
+
 def test_contact_is_remembered_no_more_when_the_tenant_is_closed() -> None:
     vendor = Hubspot()
     with connected(vendor) as w:
