@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,10 +30,16 @@ def sink() -> Iterator[Sink]:
     made.close()
 
 
+def trust(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process's requests trust a home's certificates, and no others."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(home.authority))
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the authorities before
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     made = Home(tmp_path / "home")
-    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    trust(made, monkeypatch)
     yield made
     made.down()
 
@@ -113,7 +120,7 @@ def test_nothing_is_lost_when_the_home_moves(home: Home, sink: Sink, monkeypatch
     moved = Home(home.folder.parent / "moved", ports=home.ports)
     subprocess.run(["cp", "-a", str(home.folder), str(moved.folder)], check=True)
     shutil.rmtree(home.folder)
-    monkeypatch.setenv("SSL_CERT_FILE", str(moved.authority))
+    trust(moved, monkeypatch)
     moved.up()
     try:
         with traffic:
@@ -142,7 +149,7 @@ def test_log_and_declarations_come_back_from_a_backup(home: Home, sink: Sink, mo
     shutil.rmtree(home.folder)
 
     machine = Home(home.folder.parent / "empty", ports=home.ports)
-    monkeypatch.setenv("SSL_CERT_FILE", str(machine.authority))
+    trust(machine, monkeypatch)
     (machine.folder / "keys").mkdir(mode=0o700, parents=True)
     for name, content in keys.items():
         (machine.folder / "keys" / name).touch(0o600)
