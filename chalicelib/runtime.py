@@ -354,13 +354,14 @@ class Runtime:
     def policy(self) -> Policy:
         """Where deliveries may connect to."""
         from .destinations.address import Policy
+        from .destinations.vetted import host_has_ipv6
 
         return Policy(
             allow_http=bool(self.settings.allow_cidrs),
             allow_cidrs=tuple(str(c) for c in self.settings.allow_cidrs),
             extra_ports=self.settings.extra_ports,
             own_domains=self.settings.own_domains,
-            ipv6=False,
+            ipv6=host_has_ipv6(),
         )
 
     @cached_property

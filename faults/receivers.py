@@ -9,7 +9,7 @@ import base64
 import contextlib
 import hmac
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -132,7 +132,7 @@ class Receivers:
     def request(
         self,
         target: Target,
-        address: str,
+        addresses: Sequence[str],
         method: str,
         headers: Mapping[str, str],
         body: bytes | None,

@@ -55,6 +55,7 @@ REFUSALS: Mapping[str, str] = {
     "name": "use a public host name with at least two labels",
     "own": "the host belongs to this service",
     "port": "use port 443, 8443, 80 or 8080, or ask the operator to open another",
+    "ipv6": "the host has IPv6 addresses only, and this cell has no IPv6: give the host an IPv4 address",
     "address": "the host is, or resolves to, an address to which the cell never sends",
 }
 """Why a URL is refused, in the words a tenant reads. None tells which address or port was seen behind a name."""
@@ -173,8 +174,8 @@ def check_url(url: str, policy: Policy) -> Target:
     return target
 
 
-def check_answers(answers: list[str], policy: Policy) -> str | None:
-    """Return the address to connect to, of all that a name resolves to; None where none can be used.
+def check_answers(answers: list[str], policy: Policy) -> tuple[str, ...]:
+    """Return the addresses to try, in the order in which a name resolves to them; none where none can be used.
 
     Raises:
         ForbiddenAddress: any of them is forbidden, usable or not: a name that points inside once is not trusted.
@@ -185,7 +186,7 @@ def check_answers(answers: list[str], policy: Policy) -> str | None:
         raise ForbiddenAddress("address") from None
     if any(is_forbidden(a) for a in addresses):
         raise ForbiddenAddress("address")
-    return next((str(a) for a in addresses if a.version == 4 or policy.ipv6), None)
+    return tuple(dict.fromkeys(str(a) for a in addresses if a.version == 4 or policy.ipv6))
 
 
 def _split(authority: str, default_port: int) -> tuple[str, int]:

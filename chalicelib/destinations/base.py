@@ -81,11 +81,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReceipt:
-    """A destination took a delivery. ``response`` is the beginning of its answer, at most 4 KiB."""
+    """A destination took a delivery. ``response`` is the beginning of its answer, at most 4 KiB.
+
+    ``note`` is a word of ``vetted.NOTES`` where the answer did not come whole.
+    """
 
     code: str
     status: int | None = None
     response: bytes = field(default=b"", repr=False)
+    note: str | None = None
 
 
 class Memory(Protocol):

@@ -59,6 +59,7 @@ class ApiResponse:
     body: bytes = field(repr=False)
     at: datetime
     truncated: bool = False
+    note: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -72,7 +73,7 @@ class ApiResponse:
             DeliveryError: ``protocol``, where it is cut or is no JSON.
         """
         if self.truncated:
-            raise failure("protocol", self)
+            raise failure(vetted.FAULTS.get(self.note or "", "protocol"), self)
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -186,15 +187,15 @@ def call(
     try:
         target = stand_in(url, api_url, clients.policy)
         resolve_s = max(0.0, min(clients.limits.resolve_s, deadline - time.monotonic()))
-        address = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
+        addresses = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
     except ForbiddenAddress as refusal:
         fault = vetted.failure("forbidden_address", sent=False)
         fault.detail = refusal.detail  # the words that creation would have used
         raise fault from None
     answer = vetted.request(
-        target, address, method, sent, content, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
+        target, addresses, method, sent, content, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
     )
-    return ApiResponse(answer.status, answer.headers, answer.body, at, answer.truncated)
+    return ApiResponse(answer.status, answer.headers, answer.body, at, answer.truncated, answer.note)
 
 
 def post(request: ApiRequest, clients: SendingClients) -> ApiResponse:
@@ -234,12 +235,14 @@ def fault_of(answer: ApiResponse, overrides: Mapping[int, str] | None = None) ->
     Args:
         overrides: attempt codes of statuses that this kind's vendor uses otherwise.
     """
+    if answer.note is not None:
+        return failure(vetted.FAULTS[answer.note], answer)
     return failure((overrides or {}).get(answer.status) or _code(answer.status), answer)
 
 
 def receipt(answer: ApiResponse) -> DeliveryReceipt:
     """Return the receipt of an answer that says that the service took it."""
-    return DeliveryReceipt("accepted", answer.status, answer.body[: base.KEPT_RESPONSE_BYTES])
+    return DeliveryReceipt("accepted", answer.status, answer.body[: base.KEPT_RESPONSE_BYTES], answer.note)
 
 
 def _code(status: int) -> str:

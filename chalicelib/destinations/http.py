@@ -199,7 +199,7 @@ def send(request: SignedRequest, clients: SendingClients) -> DeliveryReceipt:
     """Post a request once, over the vetted connection.
 
     Raises:
-        DeliveryError: anything but a 2xx whose answer came whole (or up to 64 KiB) within the time.
+        DeliveryError: anything but a 2xx whose status line came within the time.
     """
     try:
         answer = _exchange(request.url, request.method, request.headers, request.body, clients)
@@ -210,7 +210,7 @@ def send(request: SignedRequest, clients: SendingClients) -> DeliveryReceipt:
     code = retry.http_code(answer.status)
     kept = answer.body[: base.KEPT_RESPONSE_BYTES]
     if retry.CODES[code] is Outcome.DELIVERED:
-        return DeliveryReceipt(code, answer.status, kept)
+        return DeliveryReceipt(code, answer.status, kept, answer.note)
     wait_s = retry.retry_after(answer.headers.get("retry-after"), request.at)
     raise vetted.failure(code, retry_after_s=wait_s, response=kept)
 
@@ -222,9 +222,17 @@ def _exchange(
     deadline = vetted.deadline_in(clients.limits.total_s)
     target = check_url(url, clients.policy)
     resolve_s = min(clients.limits.resolve_s, clients.limits.total_s)
-    address = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
+    addresses = vetted.resolve(target, clients.policy, clients.resolver, resolve_s)
     return vetted.request(
-        target, address, method, headers, body, deadline, connect_s=clients.limits.connect_s, tls=clients.tls
+        target,
+        addresses,
+        method,
+        headers,
+        body,
+        deadline,
+        connect_s=clients.limits.connect_s,
+        grace_s=vetted.GRACE_S,
+        tls=clients.tls,
     )
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from chalicelib.core.delivery import signature
 from chalicelib.core.errors import DeliveryError
-from chalicelib.destinations import http
-from chalicelib.destinations.address import ForbiddenAddress, Policy
+from chalicelib.destinations import http, vetted
+from chalicelib.destinations.address import ForbiddenAddress, Policy, check_url
 from chalicelib.destinations.base import Delivery, DeliveryReceipt, SendingClients
 from chalicelib.destinations.vetted import Limits
 from tests.fixtures.destinations.loopback import LONG_S, Authority, Script, drips, hangs, serving
@@ -83,20 +83,22 @@ def test_first_4_kib_are_kept_when_the_answer_is_long() -> None:
 @pytest.mark.parametrize(
     ("script", "code", "retried", "wait_s"),
     [
-        (status("301 Moved", "Location: http://127.0.0.1/"), "redirect", False, None),
-        (status("304 Same"), "redirect", False, None),
+        (status("301 Moved", "Location: http://127.0.0.1/"), "redirect", True, None),
+        (status("304 Same"), "redirect", True, None),
         (status("400 Bad"), "http_400", False, None),
-        (status("404 None"), "http_404", False, None),
+        (status("404 None"), "http_404", True, None),
         (status("408 Slow"), "http_408", True, None),
-        (status("410 Gone"), "http_410", False, None),
+        (status("410 Gone"), "http_410", True, None),
         (status("425 Early"), "http_425", True, None),
         (status("429 Many"), "http_429", True, None),
         (status("429 Many", "Retry-After: 120"), "http_429", True, 120.0),
         (status("429 Many", "retry-after: Sun, 01 Mar 2026 12:10:00 GMT"), "http_429", True, 600.0),
+        (status("429 Many", "Retry-After: 1.5"), "http_429", True, 1.5),
         (status("429 Many", "Retry-After: soon"), "http_429", True, None),
         (status("500 Fault"), "http_500", True, None),
         (status("503 Busy", "Retry-After: 7"), "http_503", True, 7.0),
-        (status("103 Hints"), "protocol", True, None),
+        (status("101 Switching"), "protocol", True, None),
+        (b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" + status("404 None"), "http_404", True, None),
         (status("700 Odd"), "protocol", True, None),
     ],
     ids=lambda value: value.split(b"\r\n")[0].decode() if isinstance(value, bytes) else None,
@@ -122,17 +124,52 @@ def test_beginning_of_the_answer_is_kept_apart_from_the_text_when_an_attempt_fai
     ("script", "code"),
     [
         (hangs, "timeout"),
-        (drips(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x", 0.05), "timeout"),
+        (drips(b"HTTP/1.1 500 No\r\nContent-Length: 9999\r\n\r\n", b"x", 0.05), "timeout"),
         (b"", "broken"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nhalf", "broken"),
+        (b"HTTP/1.1 200", "broken"),
+        (b"HTTP/1.1 500 No\r\nContent-Length: 9999\r\n\r\nhalf", "broken"),
         (b"SSH-2.0-x\r\n", "protocol"),
     ],
-    ids=["hang", "drip", "nothing", "half", "no http"],
+    ids=["hang", "drip", "nothing", "half a line", "half", "no http"],
 )
 def test_fault_is_retried_when_no_whole_answer_comes(script: Script | bytes, code: str) -> None:
     error = fault(script, HASTY if code == "timeout" else LOOPBACK)
 
     assert (error.attempt_code, error.retryable, error.sent) == (code, True, True)
+
+
+HINTS = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "note"),
+    [
+        (HINTS + status("204 None"), None),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + HINTS + status("202 Taken"), None),
+        (drips(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x", 0.05), "answer_late"),
+        (drips(b"HTTP/1.1 200 OK\r\nX-A: ", b"x", 0.05), "answer_late"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nhalf", "answer_cut"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "answer_cut"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab", "answer_cut"),
+    ],
+    ids=["hints", "continue and hints", "drip", "headers drip", "half", "half a chunk", "no chunk"],
+)
+def test_a_2xx_counts_from_its_status_line_on(script: Script | bytes, note: str | None) -> None:
+    clients = HASTY if note == "answer_late" else LOOPBACK
+    with serving(script) as server:
+        receipt = http.send(request(f"http://127.0.0.1:{server.port}/in"), clients)
+
+    assert (receipt.code[:6], receipt.note) == ("http_2", note)
+    assert len(server.requests) == 1
+
+
+def test_the_next_address_is_tried_when_one_takes_no_connection() -> None:
+    with serving(status("204 None")) as server:
+        there = check_url(f"http://127.0.0.1:{server.port}/in", LOOPBACK.policy)
+        addresses = ["127.0.0.77", "127.0.0.78", "127.0.0.1"]
+        answer = vetted.request(there, addresses, "POST", {}, b"{}", vetted.deadline_in(5))
+
+    assert answer.status == 204
 
 
 def test_delivery_goes_over_tls_when_the_certificate_names_the_address(tmp_path: Path) -> None:
@@ -162,7 +199,7 @@ def test_nothing_connects_when_a_name_points_inside_since_its_creation() -> None
             http.send(made, clients)
 
     assert error.value.attempt_code == "forbidden_address"
-    assert (error.value.retryable, error.value.sent) == (False, False)
+    assert (error.value.retryable, error.value.sent) == (True, False)
     assert server.requests == []
     assert answers == []
 

@@ -29,7 +29,7 @@ def target(port: int, host: str = "hook.example", scheme: str = "http") -> Targe
 def ask(script: Script | bytes, *, body: bytes | None = b"{}", total_s: float = LONG_S) -> HttpResponse:
     with serving(script) as server:
         deadline = vetted.deadline_in(total_s)
-        return vetted.request(target(server.port), "127.0.0.1", "POST", {}, body, deadline)
+        return vetted.request(target(server.port), ["127.0.0.1"], "POST", {}, body, deadline)
 
 
 def fault(script: Script | bytes, *, body: bytes | None = b"{}", total_s: float = LONG_S) -> DeliveryError:
@@ -41,7 +41,7 @@ def fault(script: Script | bytes, *, body: bytes | None = b"{}", total_s: float 
 def test_request_is_exactly_what_was_given_when_it_is_sent() -> None:
     with serving(OK) as server:
         vetted.request(
-            target(server.port), "127.0.0.1", "POST", {"X-Api-Key": "k"}, b'{"a":1}', vetted.deadline_in(LONG_S)
+            target(server.port), ["127.0.0.1"], "POST", {"X-Api-Key": "k"}, b'{"a":1}', vetted.deadline_in(LONG_S)
         )
 
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -59,7 +59,7 @@ def test_request_is_exactly_what_was_given_when_it_is_sent() -> None:
 
 def test_get_carries_no_body_when_something_is_fetched() -> None:
     with serving(OK) as server:
-        answer = vetted.request(target(server.port), "127.0.0.1", "GET", {}, None, vetted.deadline_in(LONG_S))
+        answer = vetted.request(target(server.port), ["127.0.0.1"], "GET", {}, None, vetted.deadline_in(LONG_S))
 
     assert server.requests[0].startswith(b"GET /in?a=b HTTP/1.1\r\n")
     assert b"Content-Length" not in server.requests[0]
@@ -135,15 +135,15 @@ def test_body_stays_compressed_when_it_is_a_bomb() -> None:
         b"HTTP/1.1 abc OK\r\n\r\n",
         b"HTTP/1.1 99 Low\r\n\r\n",
         b"\x16\x03\x01\x00\x02\x01\x00\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 500 No\r\n" + b"X: y\r\n" * 101 + b"\r\n",
+        b"HTTP/1.1 500 No\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n" + b"X: y\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 30_000 + OK,
-        b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"y" * 60_000 + b"\r\n") * 99 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" + b"e" * 70_000 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"T: t\r\n" * 200_000 + b"\r\n",
+        b"HTTP/1.1 500 No\r\n" + (b"X: " + b"y" * 60_000 + b"\r\n") * 99 + b"\r\n",
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" + b"e" * 70_000 + b"\r\n",
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"T: t\r\n" * 200_000 + b"\r\n",
     ],
     ids=range(14),
 )
@@ -157,10 +157,10 @@ def test_fault_is_protocol_when_the_answer_is_not_http_or_has_no_end(sent: bytes
     "sent",
     [
         b"",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+        b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\nhalf",
+        b"HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\n",
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
     ],
     ids=range(5),
 )
@@ -190,7 +190,7 @@ def test_answer_or_delivery_error_comes_when_a_genuine_answer_is_mutated(data: s
 
     with serving(bytes(sent)) as server:
         try:
-            answer = vetted.request(target(server.port), "127.0.0.1", "POST", {}, b"{}", vetted.deadline_in(LONG_S))
+            answer = vetted.request(target(server.port), ["127.0.0.1"], "POST", {}, b"{}", vetted.deadline_in(LONG_S))
         except DeliveryError as error:
             assert error.attempt_code in ("broken", "protocol")
             return
@@ -202,9 +202,9 @@ def test_answer_or_delivery_error_comes_when_a_genuine_answer_is_mutated(data: s
     [
         hangs,
         drips(b"", b"H", 0.05),
-        drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.05),
-        drips(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b"x", 0.05),
-        drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.05),
+        drips(b"HTTP/1.1 500 No\r\n", b"X: y\r\n", 0.05),
+        drips(b"HTTP/1.1 500 No\r\nContent-Length: 60000\r\n\r\n", b"x", 0.05),
+        drips(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.05),
         drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
     ],
     ids=["hang", "drip status", "drip headers", "drip body", "drip chunks", "drip continue"],
@@ -224,7 +224,7 @@ def test_sending_does_not_outlive_the_deadline_when_a_server_does_not_read() -> 
 
     with listener, pytest.raises(DeliveryError) as error:
         there = target(listener.getsockname()[1])
-        vetted.request(there, "127.0.0.1", "POST", {}, bytes(50_000_000), vetted.deadline_in(0.5))
+        vetted.request(there, ["127.0.0.1"], "POST", {}, bytes(50_000_000), vetted.deadline_in(0.5))
 
     assert error.value.attempt_code == "timeout"
     assert time.monotonic() - started < SOON_S
@@ -244,7 +244,7 @@ def test_sending_does_not_outlive_the_deadline_when_a_server_reads_by_and_by() -
         started = time.monotonic()
         with pytest.raises(DeliveryError) as error:
             there = target(listener.getsockname()[1])
-            vetted.request(there, "127.0.0.1", "POST", {}, bytes(50_000_000), started + 0.5)
+            vetted.request(there, ["127.0.0.1"], "POST", {}, bytes(50_000_000), started + 0.5)
         took_s = time.monotonic() - started
         thread.join()
 
@@ -267,7 +267,7 @@ def test_early_answer_counts_when_a_server_does_not_read_to_the_end(ends_first: 
         thread = threading.Thread(target=early, args=(listener,))
         thread.start()
         there = target(listener.getsockname()[1])
-        answer = vetted.request(there, "127.0.0.1", "POST", {}, bytes(20_000_000), vetted.deadline_in(LONG_S))
+        answer = vetted.request(there, ["127.0.0.1"], "POST", {}, bytes(20_000_000), vetted.deadline_in(LONG_S))
         thread.join()
 
     assert answer.status == 413
@@ -278,7 +278,7 @@ def test_fault_is_connect_when_nothing_listens() -> None:
         port = listener.getsockname()[1]
 
     with pytest.raises(DeliveryError) as error:
-        vetted.request(target(port), "127.0.0.1", "POST", {}, b"", vetted.deadline_in(LONG_S))
+        vetted.request(target(port), ["127.0.0.1"], "POST", {}, b"", vetted.deadline_in(LONG_S))
 
     assert (error.value.attempt_code, error.value.retryable, error.value.sent) == ("connect", True, False)
 
@@ -293,7 +293,7 @@ class TestTls:
         with serving(OK, context) as server:
             there = target(server.port, host, "https")
             deadline = vetted.deadline_in(LONG_S)
-            return vetted.request(there, "127.0.0.1", "POST", {}, b"{}", deadline, tls=lambda: client)
+            return vetted.request(there, ["127.0.0.1"], "POST", {}, b"{}", deadline, tls=lambda: client)
 
     def fault(self, context: ssl.SSLContext, client: ssl.SSLContext, host: str = "hook.example") -> DeliveryError:
         with pytest.raises(DeliveryError) as error:
@@ -332,7 +332,7 @@ class TestTls:
         with serving(OK) as server, pytest.raises(DeliveryError) as error:
             there = target(server.port, scheme="https")
             # The plain server waits for the end of a head that a handshake does not have, then goes.
-            vetted.request(there, "127.0.0.1", "POST", {}, b"", vetted.deadline_in(0.5), tls=authority.client)
+            vetted.request(there, ["127.0.0.1"], "POST", {}, b"", vetted.deadline_in(0.5), tls=authority.client)
 
         assert error.value.attempt_code in ("tls", "timeout")
         assert error.value.sent is False
@@ -342,7 +342,7 @@ class TestTls:
 
         with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(DeliveryError) as error:
             there = target(listener.getsockname()[1], scheme="https")
-            vetted.request(there, "127.0.0.1", "POST", {}, b"", started + LONG_S, connect_s=0.4, tls=authority.client)
+            vetted.request(there, ["127.0.0.1"], "POST", {}, b"", started + LONG_S, connect_s=0.4, tls=authority.client)
 
         assert (error.value.attempt_code, error.value.sent) == ("timeout", False)
         assert time.monotonic() - started < SOON_S
@@ -354,7 +354,7 @@ class TestTls:
 
         with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(DeliveryError) as error:
             there = target(listener.getsockname()[1], scheme="https")
-            vetted.request(there, "127.0.0.1", "POST", {}, b"", started + 0.4, connect_s=LONG_S, tls=authority.client)
+            vetted.request(there, ["127.0.0.1"], "POST", {}, b"", started + 0.4, connect_s=LONG_S, tls=authority.client)
 
         assert (error.value.attempt_code, error.value.sent) == ("timeout", False)
         assert time.monotonic() - started < SOON_S
@@ -363,11 +363,11 @@ class TestTls:
         started = time.monotonic()
 
         with (
-            serving(drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.05), authority.server("hook.example")) as server,
+            serving(drips(b"HTTP/1.1 500 No\r\n", b"X: y\r\n", 0.05), authority.server("hook.example")) as server,
             pytest.raises(DeliveryError) as error,
         ):
             there = target(server.port, scheme="https")
-            vetted.request(there, "127.0.0.1", "POST", {}, b"", started + 0.6, tls=authority.client)
+            vetted.request(there, ["127.0.0.1"], "POST", {}, b"", started + 0.6, tls=authority.client)
 
         assert error.value.attempt_code == "timeout"
         assert time.monotonic() - started < SOON_S

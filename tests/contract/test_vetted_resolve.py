@@ -23,7 +23,7 @@ def test_address_is_the_one_that_was_judged_when_all_answers_are_public() -> Non
         asked.append((host, ipv6, timeout_s))
         return ["1.1.1.1", "8.8.8.8"]
 
-    assert vetted.resolve(NAME, Policy(), resolver, 3.0) == "1.1.1.1"
+    assert vetted.resolve(NAME, Policy(), resolver, 3.0) == ("1.1.1.1", "8.8.8.8")
     assert asked == [("hook.example", False, 3.0)]
 
 
@@ -49,7 +49,7 @@ def test_literal_is_never_looked_up_when_it_is_the_host() -> None:
     def resolver(*_: object) -> list[str]:
         raise AssertionError("looked up")
 
-    assert vetted.resolve(check_url("https://8.8.8.8/", Policy()), Policy(), resolver, 3.0) == "8.8.8.8"
+    assert vetted.resolve(check_url("https://8.8.8.8/", Policy()), Policy(), resolver, 3.0) == ("8.8.8.8",)
 
 
 def test_system_resolver_answers_when_the_name_is_known_to_the_machine() -> None:
@@ -71,3 +71,16 @@ def test_system_resolver_gives_up_when_the_machine_does_not_answer(monkeypatch: 
 
     assert time.monotonic() - started < SOON_S
     answered.set()
+
+
+def test_a_name_with_ipv6_addresses_only_is_refused_with_the_reason_where_the_cell_has_no_ipv6() -> None:
+    def resolver(host: str, ipv6: bool, timeout_s: float) -> list[str]:
+        if not ipv6:
+            raise socket.gaierror(socket.EAI_NONAME, "no address of this family")
+        return ["2606:4700::1111"]
+
+    with pytest.raises(ForbiddenAddress) as refusal:
+        vetted.resolve(NAME, Policy(), resolver, 3.0)
+
+    assert refusal.value.reason == "ipv6"
+    assert vetted.resolve(NAME, Policy(ipv6=True), resolver, 3.0) == ("2606:4700::1111",)

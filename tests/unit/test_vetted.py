@@ -31,7 +31,7 @@ def test_verdict_is_the_tables_when_a_url_is_judged(expected: str, url: str) -> 
 
 
 def test_table_has_a_url_for_every_reason_when_counted() -> None:
-    assert {reason for reason, _ in URLS} == {"ok", *REFUSALS}
+    assert {reason for reason, _ in URLS} == {"ok", *REFUSALS} - {"ipv6"}  # which only a name's addresses can give
     assert len(URLS) > 150
 
 
@@ -100,13 +100,13 @@ def test_names_stay_closed_when_ranges_are_open_for_literals() -> None:
         check_answers(["127.0.0.1"], LOOPBACK)
 
 
-def test_first_usable_answer_is_taken_when_all_are_public() -> None:
+def test_all_usable_answers_are_tried_when_all_are_public() -> None:
     answers = ["2606:4700::1111", "1.1.1.1", "8.8.8.8"]
 
-    assert check_answers(answers, Policy()) == "1.1.1.1"
-    assert check_answers(answers, Policy(ipv6=True)) == "2606:4700::1111"
-    assert check_answers(["2606:4700::1111"], Policy()) is None
-    assert check_answers([], Policy()) is None
+    assert check_answers(answers, Policy()) == ("1.1.1.1", "8.8.8.8")
+    assert check_answers(answers, Policy(ipv6=True)) == tuple(answers)
+    assert check_answers(["2606:4700::1111"], Policy()) == ()
+    assert check_answers([], Policy()) == ()
 
 
 def test_refusal_tells_no_address_or_port_when_a_name_points_inside() -> None:

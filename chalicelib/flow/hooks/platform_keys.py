@@ -159,8 +159,8 @@ def fetch(clients: SendingClients, url: str) -> bytes:
     deadline, policy = vetted.deadline_in(TOTAL_S), Policy(allow_http=ISSUER.fullmatch(url) is not None)
     try:
         target = check_url(url, policy)
-        address = vetted.resolve(target, policy, clients.resolver, RESOLVE_S)
-        answer = vetted.request(target, address, "GET", {}, None, deadline, connect_s=CONNECT_S, tls=clients.tls)
+        addresses = vetted.resolve(target, policy, clients.resolver, RESOLVE_S)
+        answer = vetted.request(target, addresses, "GET", {}, None, deadline, connect_s=CONNECT_S, tls=clients.tls)
     except (DeliveryError, ForbiddenAddress):
         raise Unavailable("the platform's address does not answer") from None
     if answer.status != 200 or answer.truncated:
