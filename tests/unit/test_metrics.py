@@ -118,3 +118,16 @@ def test_dashboard_asks_for_metrics_and_labels_that_exist(served: Metrics, panel
             assert name in there, f"{panel['title']}: no metric {name}"
             assert labels <= there[name], f"{panel['title']}: {name} has no {labels - there[name]}"
         assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= labels
+
+
+@pytest.mark.parametrize(
+    ("file", "hidden"),
+    [
+        ("infra/home/Caddyfile", r"handle /metrics \{\s+respond 404\s+\}"),
+        ("docs/homes-without-a-region.md", r"location = /metrics \{ return 404; \}"),
+    ],
+)
+def test_proxies_hide_the_metrics_from_the_world(file: str, hidden: str) -> None:
+    text = (Path(metrics.__file__).parents[2] / file).read_text("utf-8")
+
+    assert re.search(hidden, text)
