@@ -17,7 +17,7 @@ from ..core.log.audit import earlier_logs, minute_of, natural_key, partition_of,
 from ..core.log.entry_types import Entry
 from ..core.log.leaf import VERSION, deflate, leaf
 from .entries import Entries, Key, day_key
-from .items import FAILED_CALLS, MALFORMED, code_of, is_unavailable, write
+from .items import FAILED_CALLS, MALFORMED, code_of, each, is_unavailable, write
 
 BATCH_INSERT = 25
 ATTEMPTS = 5
@@ -271,15 +271,9 @@ class AuditStore(Entries):
         return [response.get("Error", {}).get("Code", _STORED) for response in answer["Responses"]]
 
     def _send_puts(self, table: str, items: Sequence[Mapping[str, Any]]) -> list[str]:
-        codes = []
-        for item in items:
-            try:
-                self._client.put_item(TableName=table, Item=write(item), ConditionExpression="attribute_not_exists(pk)")
-            except FAILED_CALLS as error:
-                codes.append(_code(error))
-            else:
-                codes.append(_STORED)
-        return codes
+        condition = {"TableName": table, "ConditionExpression": "attribute_not_exists(pk)"}
+        outcomes = each(self._client, "put_item", ({**condition, "Item": write(item)} for item in items))
+        return [_code(outcome) if isinstance(outcome, Exception) else _STORED for outcome in outcomes]
 
 
 def _code(error: Exception) -> str:

@@ -109,18 +109,11 @@ class DataStore:
         """Store events that are not there yet; stored ones stay. Each row has its own outcome, in order."""
         rows = list(rows)
         if self._insert == "put":
-            return [self._put_event(row) for row in rows]
+            return list(self.table.insert_each(self._event_values(row) for row in rows))
         outcomes: list[Exception | None] = []
         for start in range(0, len(rows), INSERTS_A_CALL):
             outcomes.extend(self._insert_batch(rows[start : start + INSERTS_A_CALL]))
         return outcomes
-
-    def _put_event(self, row: EventRow) -> Exception | None:
-        try:
-            self.table.insert(self._event_values(row))
-        except Unavailable as error:
-            return error
-        return None
 
     def _insert_batch(self, rows: list[EventRow]) -> list[Exception | None]:
         statements = []

@@ -16,6 +16,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from ..core.errors import NoCredentials, Unavailable, WrongRegion
+from .direct import DirectClient
 
 Item = dict[str, Any]
 Value = str | int | bool | bytes | None
@@ -105,12 +106,36 @@ def call(function: Callable[..., Any], **arguments: Any) -> Any:
     """
     try:
         return function(**arguments)
-    except NoCredentialsError as error:
-        raise NoCredentials("there are no AWS credentials in the environment") from error
     except FAILED_CALLS as error:
-        if is_unavailable(error):
-            raise Unavailable(f"{cause_of(error)} from AWS; try again") from error
-        raise
+        fault = fault_of(error)
+        if fault is error:
+            raise
+        raise fault from error
+
+
+def fault_of(error: Exception) -> Exception:
+    """Return what a failed call raises: ``Unavailable`` or ``NoCredentials`` for an outage, else the error itself."""
+    if isinstance(error, NoCredentialsError):
+        return NoCredentials("there are no AWS credentials in the environment")
+    return Unavailable(f"{cause_of(error)} from AWS; try again") if is_unavailable(error) else error
+
+
+def each(client: Any, name: str, calls: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Make several calls of one operation: at once over a direct client, else one after the other.
+
+    Returns:
+        For each call, in order, its answer, or the error that it ended with.
+    """
+    calls = list(calls)
+    if len(calls) > 1 and isinstance(client, DirectClient):
+        return client.each(name, calls)
+    function, outcomes = getattr(client, name), list[Any]()
+    for arguments in calls:
+        try:
+            outcomes.append(function(**arguments))
+        except FAILED_CALLS as error:
+            outcomes.append(error)
+    return outcomes
 
 
 class Table:
@@ -141,6 +166,25 @@ class Table:
                 return False
             raise
         return True
+
+    def insert_each(self, rows: Iterable[Mapping[str, Value]]) -> list[Unavailable | None]:
+        """Put rows that are not there yet. An outage is the outcome of its row alone."""
+        puts = (
+            {
+                "TableName": self.name,
+                "Item": write({**row, "region": self.region}),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+            for row in rows
+        )
+        outcomes: list[Unavailable | None] = []
+        for outcome in each(self.client, "put_item", puts):
+            there = isinstance(outcome, ClientError) and code_of(outcome) == "ConditionalCheckFailedException"
+            fault = fault_of(outcome) if isinstance(outcome, Exception) and not there else None
+            if fault is not None and not isinstance(fault, Unavailable):
+                raise fault
+            outcomes.append(fault)
+        return outcomes
 
     def replace(self, values: Mapping[str, Value], condition: str, bound: Mapping[str, Value]) -> bool:
         """Put a row where ``condition`` holds. Return False where it does not."""

@@ -13,9 +13,11 @@ from functools import partial
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from ..core.errors import WrongRegion
+from .direct import direct
 
 _CONFIG: dict[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 4},
@@ -77,10 +79,15 @@ _ON_AWS: dict[str, Any] = {"s3": {"addressing_style": "virtual"}}
 
 
 def make_client(service: str, region: str) -> Any:
-    """Make a plain client of a region."""
-    return boto3.session.Session(region_name=region).client(
-        service, config=Config(region_name=region, **_CONFIG | _ON_AWS)
-    )  # type: ignore[call-overload]
+    """Make a client of a region."""
+    session = botocore.session.get_session()
+    made = boto3.session.Session(botocore_session=session, region_name=region)
+    client = made.client(service, config=Config(region_name=region, **_CONFIG | _ON_AWS))  # type: ignore[call-overload]
+    return _direct(session, client)
+
+
+def _direct(session: Any, client: Any) -> Any:
+    return direct(session, client, connect_s=_CONFIG["connect_timeout"], read_s=_CONFIG["read_timeout"])
 
 
 _AT_HOME: dict[str, Any] = {
@@ -95,13 +102,15 @@ _AT_HOME: dict[str, Any] = {
 
 
 def make_client_at(endpoints: Mapping[str, str], service: str, region: str) -> Any:
-    """Make a plain client of one address.
+    """Make a client of one address.
 
     Its credentials are those of the profile named as the service is, where the shared credentials file has one: a home made
     of several systems has a key for each. Otherwise they are the environment's, as everywhere.
     """
-    session = boto3.session.Session(region_name=region)
+    session = botocore.session.get_session()
     if service in session.available_profiles:
-        session = boto3.session.Session(region_name=region, profile_name=service)
+        session.set_config_variable("profile", service)
     config = Config(region_name=region, **_CONFIG | _AT_HOME)
-    return session.client(service, endpoint_url=endpoints[service], config=config)  # type: ignore[call-overload]
+    made = boto3.session.Session(botocore_session=session, region_name=region)
+    client = made.client(service, endpoint_url=endpoints[service], config=config)  # type: ignore[call-overload]
+    return _direct(session, client)

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import boto3
+import botocore.session
 from botocore.config import Config
+
+from chalicelib.store.direct import direct
 
 from . import ministack_child
 from .local_options import engine_misfit
@@ -52,8 +54,10 @@ def free_port() -> int:
 
 
 @functools.cache
-def _session() -> boto3.session.Session:
-    return boto3.session.Session("test", "test")
+def _session() -> botocore.session.Session:
+    session = botocore.session.Session()
+    session.set_credentials("test", "test")
+    return session
 
 
 _making = threading.Lock()
@@ -68,7 +72,9 @@ def _first(endpoint: str | None, pool: int, service: str, region: str) -> Any:
         retries={"mode": "standard"},
         user_agent="waybill-local",  # without a setting the SDK computes its own for every call
     )
-    return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+    client = _session().create_client(service, region_name=region, endpoint_url=endpoint, config=config)
+    # moto answers inside the SDK's own calls.
+    return client if endpoint is None else direct(_session(), client, connect_s=60, read_s=60)
 
 
 def _client(endpoint: str | None, pool: int = 30) -> Callable[[str, str], Any]:
