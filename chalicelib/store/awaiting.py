@@ -16,10 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from ..core import times
-from .data import AWAITED_NET, ttl
 from .event_rows import EventKey, EventRow
 from .items import Table
 from .lifetimes import update_life
+from .ttl import AWAITED_NET, ttl
 
 
 @dataclass(frozen=True)

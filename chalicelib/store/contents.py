@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from .buckets import Bucket
-from .data import NET
 from .event_rows import EventKey
+from .ttl import NET
 
 ARRIVING, STORED = "in", "ev"
 ARRIVES_FOR = timedelta(days=19)

@@ -37,12 +37,9 @@ from . import lists, restriction
 from .event_rows import EventKey, EventRow, LargeContent
 from .items import MALFORMED, Item, Table, batch_get, call, write
 from .lane_numbers import renumbered
+from .ttl import AWAITED_NET, NET, ttl
 
 CONTENT_VERSION = 1
-NET = timedelta(days=1)
-"""How long an event outlives its life in the table. A legal hold that is placed meanwhile finds it."""
-AWAITED_NET = timedelta(days=14)
-"""The same for events that await a ground: the sweep destroys these, and says so in the log."""
 DUE_SHARDS = 8
 INSERTS_A_CALL = 25
 WAITING_A_PAGE = 25
@@ -67,11 +64,6 @@ def list_of(tenant: str, destination: str) -> str:
 def day_of(tenant: str, day: str) -> str:
     """Name the list of the events that a tenant received on a day, ``YYYY-MM-DD``, of which more may follow."""
     return f"{tenant}#{day[:10]}"
-
-
-def ttl(expires_at: datetime) -> int:
-    """Return the TTL attribute of a row, in whole seconds since 1970."""
-    return int(expires_at.timestamp()) + 1
 
 
 class DataStore:

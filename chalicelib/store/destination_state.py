@@ -18,8 +18,9 @@ from typing import Any
 from ..core import times
 from ..core.delivery import breaker
 from ..core.delivery.breaker import BreakerState
-from .data import due_shard, ttl
+from .data import due_shard
 from .items import Item, Table
+from .ttl import ttl
 
 KEPT = timedelta(days=30)
 TRIES = 12

@@ -21,10 +21,11 @@ from ..core import times
 from ..core.envelope import NONCE_BYTES, decrypt, encrypt
 from ..core.job import OPEN, Job
 from . import lists
-from .data import day_of, ttl
+from .data import day_of
 from .event_rows import EventKey
 from .items import BATCH_GET, Item, Table, batch_get
 from .keys import KeyStore
+from .ttl import ttl
 
 SHARD = "due#jobs"
 _LAST = "job_~"

@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from ..core import times
 from ..threads import PROCESS_THREADS, Threads
 from . import restriction
-from .data import NET, ttl
 from .event_rows import EventKey, EventRow
 from .items import Table, Value
 from .restriction import Restriction
+from .ttl import NET, ttl
 
 WRITERS = 8
 TOLD_FOR = timedelta(days=60)

@@ -22,8 +22,8 @@ from datetime import datetime, timedelta
 from ..core import times
 from ..core.envelope import NONCE_BYTES, TenantKeys, decrypt, encrypt
 from ..core.errors import Unavailable
-from .data import ttl
 from .items import Table, Value
+from .ttl import ttl
 
 TOKEN_BYTES = 16
 FREE = "attribute_not_exists(pk) OR expires_at <= :now OR holder = :me"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .data import NET, ttl
 from .items import Table
+from .ttl import NET, ttl
 
 
 def count_fault(table: Table, tenant: str, queue: str, message: str, now: datetime) -> int:

@@ -21,8 +21,8 @@ from typing import Any
 from ..core import times
 from ..core.delivery.throttling import Throttle, slower
 from ..core.errors import Unavailable
-from .data import ttl
 from .items import Item, Table
+from .ttl import ttl
 
 KEPT = timedelta(days=30)
 RESERVE = 1.05

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..core import times
-from .data import ttl
 from .items import Table
+from .ttl import ttl
 
 SHOWN = timedelta(days=1)
 """How long a rejection is shown."""

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from ..core import times
 from ..core.tenant.activity import HABIT, WORDS, HourActivity
-from .data import ttl
 from .items import Table
+from .ttl import ttl
 
 KEPT = HABIT + timedelta(days=2)
 

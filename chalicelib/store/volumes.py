@@ -39,8 +39,8 @@ from typing import Any
 
 from ..core.errors import Unavailable
 from ..threads import Result, Threads
-from .data import ttl
 from .items import BATCH_GET, Item, Table, batch_get
+from .ttl import ttl
 from .volume_rows import (
     KIND,
     CounterKey,

@@ -12,8 +12,9 @@ from chalicelib.core.decide.retention import AFTER_EXPIRY
 from chalicelib.core.delivery import lane_order
 from chalicelib.core.envelope import NONCE_BYTES, pack
 from chalicelib.core.errors import Misconfigured
-from chalicelib.store.data import NET, DataStore, lane_of
+from chalicelib.store.data import DataStore, lane_of
 from chalicelib.store.event_rows import EventKey, EventRow, sealed_content
+from chalicelib.store.ttl import NET
 from tests.support.engines import Engine
 from tests.support.stores import NOW, index, new_id, table
 

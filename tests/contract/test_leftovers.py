@@ -11,10 +11,11 @@ from chalicelib.flow.retention import leftovers
 from chalicelib.runtime import Runtime
 from chalicelib.settings import Settings
 from chalicelib.store import engines, expired_rows
-from chalicelib.store.data import DataStore, ttl
+from chalicelib.store.data import DataStore
 from chalicelib.store.expired_rows import delete_expired
 from chalicelib.store.exports import ENDS, Exports
 from chalicelib.store.region import Clients
+from chalicelib.store.ttl import ttl
 from tests.support.engines import Engine
 from tests.support.stores import NOW, table
 

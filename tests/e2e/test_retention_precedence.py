@@ -17,7 +17,7 @@ from chalicelib.core.tenant.legal_holds import HoldActive
 from chalicelib.core.tenant.records import Retention
 from chalicelib.flow.ask import read
 from chalicelib.flow.retention import erase, expiry, hold_walks, legal_holds
-from chalicelib.store.data import NET
+from chalicelib.store.ttl import NET
 from tests.support.retained import Abroad, abroad, asked, connected, events, expire, held
 from tests.support.world import START
 
