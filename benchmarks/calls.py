@@ -38,6 +38,8 @@ class Counted:
 
     Args:
         stored: bytes that an event leaves in tables, by part, with DynamoDB's own bytes for each row and index entry.
+        indexed: the part of ``stored`` that is in indexes.
+        audit_reads: the part of ``reads`` that is of tables of the log.
         metrics: the different custom metrics that the batch has counted.
         size: how many events the batch had.
     """
@@ -48,6 +50,8 @@ class Counted:
     reads: float
     log_bytes: float
     stored: Mapping[str, float] = field(default_factory=dict)
+    indexed: Mapping[str, float] = field(default_factory=dict)
+    audit_reads: float = 0.0
     metrics: int = 0
     size: int = warm.BATCH
 
@@ -85,15 +89,21 @@ def units_of(calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], ev
     return {part: count / events for part, count in found.items()}
 
 
-def stored_bytes(calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], events: int) -> dict[str, float]:
-    """Return the bytes an event that inserts leave in tables, by part: rows, and their entries in indexes."""
+def stored_bytes(
+    calls: Iterable[warm.Call], tables: Iterable[Mapping[str, Any]], events: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the bytes an event that inserts leave in tables, by part: with their entries in indexes, and those entries alone."""
     indexes = {table["TableName"]: units.indexes_of(table) for table in tables}
-    found: Counter[str] = Counter()
+    found, rows = Counter[str](), Counter[str]()
     for call in calls:
         for statement in call.arguments.get("Statements", ()):
             table, item = inserted(statement)
             found[part_of(table, item)] += units.stored_bytes(item, indexes[table])
-    return {part: count / events for part, count in found.items()}
+            rows[part_of(table, item)] += units.stored_bytes(item, ())
+    return (
+        {part: count / events for part, count in found.items()},
+        {part: (count - rows[part]) / events for part, count in found.items()},
+    )
 
 
 def metrics_in(printed: str) -> int:
@@ -107,12 +117,16 @@ def metrics_in(printed: str) -> int:
     return len(found)
 
 
-def read_units(call: warm.Call) -> int:
-    """Count a call's consistent reads: one unit for each key, found or not, since no row of an event has over 4 KB."""
+def read_units(call: warm.Call, part: str = "") -> int:
+    """Count a call's consistent reads: one unit for each key, found or not, since no row of an event has over 4 KB.
+
+    Args:
+        part: a part of the name of the tables that count.
+    """
     if call.operation == "get_item":
-        return 1
+        return int(part in call.arguments.get("TableName", ""))
     requests = call.arguments.get("RequestItems", {})
-    return sum(len(request["Keys"]) for request in requests.values())
+    return sum(len(request["Keys"]) for table, request in requests.items() if part in table)
 
 
 def tables() -> list[Mapping[str, Any]]:
@@ -131,13 +145,16 @@ def counted(cell: warm.Warm) -> Counted:
         cell.batch()
     made = [call for call in cell.meter.calls if call.stage in warm.STAGES]
     operations = {s: dict(Counter(c.operation for c in made if c.stage == s)) for s in warm.STAGES}
+    stored, indexed = stored_bytes(made, tables(), cell.size)
     return Counted(
         calls={stage: sum(names.values()) / cell.size for stage, names in operations.items()},
         operations=operations,
         units=units_of(made, tables(), cell.size),
         reads=sum(map(read_units, made)) / cell.size,
         log_bytes=len(printed.getvalue().encode()) / cell.size,
-        stored=stored_bytes(made, tables(), cell.size),
+        stored=stored,
+        indexed=indexed,
+        audit_reads=sum(read_units(call, "-audit-") for call in made) / cell.size,
         metrics=metrics_in(printed.getvalue()),
         size=cell.size,
     )

@@ -42,7 +42,7 @@ MEMORY_GB = 0.5
 RUNS_S = {"receive": 0.012, "route": 0.06, "deliver": 0.15}
 """Assumed: how long an invocation runs. receive: one call; route: five, one after the other; deliver: ten in parallel."""
 PLATFORM_LOG_BYTES = 350
-"""Assumed: START, END and REPORT of one invocation."""
+"""Assumed: START, END and REPORT of one invocation. The functions of an event's way do not log them (``LoggingConfig``)."""
 CONTENT_MONTHS = 1.0
 """How long an event's content is kept: 30 days, the retention of the benchmark's tenant."""
 AUDIT_MONTHS = 8.0
@@ -53,10 +53,18 @@ LOG_MONTHS = 1.0
 SEALED_EVENTS = 1_500
 """Assumed: the events of one seal, at five events a second and a seal each five minutes."""
 SEAL_PUTS = 4
-END_UNITS = 2.0
-"""Write units of the end of an event: its person's end is moved, and the key is deleted. TTL deletes the rows without one."""
+PERSON_EVENTS = 10.0
+"""Assumed: how many events one person sends before the person's end."""
+PERSON_UNITS = {"first contact": 5.0, "ends moved": 4.0, "end": 5.0}
+"""Write units of a person: four rows and an index entry; an end that is moved on four slots of six hours (assumed); and the
+deletion, as the group ``expiry`` measures it. TTL deletes the rows of events."""
+REQUESTS_A_CALL = 10
+"""``collect`` receives and removes ten seal requests with one call."""
+POLLS_A_MINUTE = 3
+"""``collect`` asks an empty queue three times."""
 FEW_A_S = 5.0
 """The rate at which fixed costs of a busy cell are shared, in events a second."""
+LOG_PARTS = ("decided", "attempted")
 SENT_BYTES = 1500
 """Assumed: a delivery of 1 KB with its headers."""
 MONTH_S = 30 * 24 * 3600
@@ -92,35 +100,45 @@ def per_event(counted: Counted, minute_rows: float) -> dict[str, float]:
         count for stage in warm.STAGES for name, count in counted.operations[stage].items() if name.startswith("send_")
     )
     mapped = 2 * 2  # the mappings of two queues receive and delete, once a batch
+    logged = sum(v for part, v in counted.units.items() if part.startswith(LOG_PARTS)) + minute_rows
+    others = sum(v for part, v in counted.units.items() if not part.startswith((*LOG_PARTS, "minute")))
     return {
         "http_api_request": 1.0,
         "lambda_request": sum(invocations.values()),
         "lambda_gb_s_arm64": sum(RUNS_S[stage] * number for stage, number in invocations.items()) * MEMORY_GB,
         "sqs_fifo_request": (sends + mapped) / counted.size,
-        "dynamodb_write_unit": sum(v for part, v in counted.units.items() if part != "minute") + minute_rows,
-        "dynamodb_read_unit": counted.reads,
-        "log_ingest_gb": (counted.log_bytes + PLATFORM_LOG_BYTES * sum(invocations.values())) / GB,
+        "dynamodb_write_unit": others,
+        "dynamodb_ia_write_unit": logged,
+        "dynamodb_read_unit": counted.reads - counted.audit_reads,
+        "dynamodb_ia_read_unit": counted.audit_reads,
+        "log_ingest_gb": counted.log_bytes / GB,
         "data_out_gb": SENT_BYTES / GB,
     }
 
 
 def kept(counted: Counted) -> dict[str, dict[str, float]]:
     """Return the amounts that keep one event and its log, by what is kept."""
-    rows = sum(size for part, size in counted.stored.items() if part in ("decided", "attempted"))
+    rows = sum(counted.stored[part] for part in LOG_PARTS)
+    in_index = sum(counted.indexed[part] for part in LOG_PARTS)
     evidence = compact_bytes() + 2 * 32 * 256 / 255
     return {
-        "content": _rows(counted.stored["event"], CONTENT_MONTHS),
-        "rows of the log": _rows(rows, AUDIT_MONTHS),
+        "content": {
+            "dynamodb_storage_gb_month": counted.stored["event"] * CONTENT_MONTHS / GB,
+            **_backup(counted.stored["event"] - counted.indexed["event"], CONTENT_MONTHS),
+        },
+        "rows of the log": {"dynamodb_ia_storage_gb_month": rows * AUDIT_MONTHS / GB},
+        "backups of the log": _backup(rows - in_index, AUDIT_MONTHS),
         "evidence bucket": {
             "s3_storage_gb_month": evidence * EVIDENCE_MONTHS / GB,
             "s3_put": 2 / 256 + SEAL_PUTS / SEALED_EVENTS,
         },
         "sealing": {
-            "sqs_request": 2 * 2 / counted.size,  # route and deliver ask once a batch: receive and delete
-            "dynamodb_read_unit": rows / units.READ_BYTES,
+            # Route and deliver ask once a batch at most. A request is received and removed twice: alone, and merged.
+            "sqs_request": 2 * 2 * 2 / REQUESTS_A_CALL / counted.size,
+            "dynamodb_ia_read_unit": rows / units.READ_BYTES,
         },
-        "expiry": {"dynamodb_write_unit": END_UNITS},
-        "reconciliation": {"dynamodb_read_unit": rows / units.READ_BYTES},
+        "people": {"dynamodb_write_unit": sum(PERSON_UNITS.values()) / PERSON_EVENTS},
+        "reconciliation": {"dynamodb_ia_read_unit": rows / units.READ_BYTES},
         "logs kept": {"log_storage_gb_month": counted.log_bytes * LOG_MONTHS / GB},
         "metrics": {"metric_month": counted.metrics / (FEW_A_S * MONTH_S)},
     }
@@ -148,11 +166,13 @@ def compact_bytes() -> float:
     return len(gzip.compress(tiles.bundle(found), LEVEL, mtime=0)) / SEALED_EVENTS
 
 
-def _rows(size: float, months: float) -> dict[str, float]:
-    return {
-        "dynamodb_storage_gb_month": size * months / GB,
-        "dynamodb_pitr_gb_month": size * months / GB,
-    }
+def _backup(size: float, months: float) -> dict[str, float]:
+    """Point-in-time recovery is billed by the size of the table without its global indexes.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery_Howitworks.html
+    (read 2026-11-30).
+    """
+    return {"dynamodb_pitr_gb_month": size * months / GB}
 
 
 def event_bus(of: Prices) -> float:
@@ -184,10 +204,13 @@ def idle_month() -> dict[str, float]:
     found = template.resources(warm.CELL, warm.REGION, warm.COUNTRY)
     kinds = [resource.get("Type") for resource in found.values()]
     minutes = MONTH_S / 60
+    mapped = [r for r in found.values() if r.get("Type") == "AWS::SQS::Queue" and r["Properties"].get("FifoQueue")]
     return {
         "kms_key_month": kinds.count("AWS::KMS::Key"),
         "alarm_month": kinds.count("AWS::CloudWatch::Alarm"),
-        "sqs_fifo_request": kinds.count("AWS::SQS::Queue") * POLLERS * MONTH_S / POLL_S,
+        "dashboard_month": kinds.count("AWS::CloudWatch::Dashboard"),
+        "sqs_fifo_request": len(mapped) * POLLERS * MONTH_S / POLL_S,
+        "sqs_request": minutes * POLLS_A_MINUTE,
         "lambda_request": minutes + MONTH_S / 3600,
         "lambda_gb_s_arm64": minutes * PUMP_RUN_S * PUMP_GB,
         "dynamodb_read_unit": minutes * PUMP_QUERIES * 0.5,  # of an index, hence eventually consistent

@@ -30,6 +30,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from . import alarms
+from .classes import classed
 from .locks import PARAMETER, TableLocks, creatable, locks, loses, same, tables
 from .package import BadPackage, Package, package
 from .rolling import CONFIGURATION, WATCHED, configuration, rolling
@@ -132,6 +133,7 @@ class Deployment:
         given = {"OperatorKeySha256": self.operator_key_sha256, "OperatorDomain": self.operator_domain, **self.operator}
         told = configuration(self._told(), given)
         document = creatable(rolling(json.loads(text), shift=self.shift, configuration=told))
+        document = classed(document, self.made.table_class, self.tables.class_of)
         if self.endpoint is not None:
             document = emulated(document)
         template = json.dumps(document, separators=(",", ":")).encode()

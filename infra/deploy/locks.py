@@ -138,6 +138,17 @@ class TableLocks:
         self._dynamodb = dynamodb
         self._wait_s = wait_s
 
+    def class_of(self, name: str) -> str | None:
+        """Return the class of a table; None if there is no such table."""
+        try:
+            table = self._dynamodb.describe_table(TableName=name)["Table"]
+        except ClientError as fault:
+            if fault.response["Error"]["Code"] == "ResourceNotFoundException":
+                return None
+            raise
+        # A table that always had the standard class has no summary.
+        return str(table.get("TableClassSummary", {}).get("TableClass", "STANDARD"))
+
     def protect(self, name: str) -> bool:
         """Protect a table from deletion. Return whether it was not protected yet."""
         if self._dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from . import sbom
+from .classes import STANDARD, table_class
 from .inspection import archive_faults, template_faults
 from .locks import COMPLIANCE, creatable, evidence_lock
 from .rolling import rolling
@@ -68,6 +69,7 @@ class Package:
     zipped_bytes: int
     unzipped_bytes: int
     evidence_lock: str = COMPLIANCE
+    table_class: str = STANDARD
 
 
 def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool = True) -> Package:
@@ -117,7 +119,7 @@ def package(stage: str, out: Path, project: Path = ROOT, *, requirements: bool =
     path = out / "template.json"
     path.write_text(json.dumps(template, indent=1), "utf-8")
     (out / sbom.NAME).write_text(bill, "utf-8")
-    return Package(cell, path, archive, archive.stat().st_size, unzipped, evidence_lock(stage))
+    return Package(cell, path, archive, archive.stat().st_size, unzipped, evidence_lock(stage), table_class(stage))
 
 
 def _stage(project: Path, staged: Path, cell: Cell) -> list[str]:

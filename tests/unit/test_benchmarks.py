@@ -104,8 +104,10 @@ def test_quantities_are_those_counted_when_an_event_is_priced(counted: calls.Cou
 
     assert event["sqs_fifo_request"] == pytest.approx(1.55, abs=0.06)
     assert event["lambda_request"] == pytest.approx(1.2)
-    assert event["dynamodb_write_unit"] == pytest.approx(5.5)
-    assert event["dynamodb_read_unit"] == counted.reads > 0
+    assert event["dynamodb_write_unit"] + event["dynamodb_ia_write_unit"] == pytest.approx(5.5)
+    assert event["dynamodb_ia_write_unit"] == pytest.approx(3.5)  # decision, its index entry, attempt, and the minute's
+    assert event["dynamodb_read_unit"] + event["dynamodb_ia_read_unit"] == pytest.approx(counted.reads)
+    assert counted.reads > event["dynamodb_ia_read_unit"] == counted.audit_reads > 0
 
 
 def test_one_unit_for_each_key_when_reads_are_counted() -> None:
@@ -115,6 +117,7 @@ def test_one_unit_for_each_key_when_reads_are_counted() -> None:
     found = [calls.read_units(warm.Call("route", *read)) for read in reads]
 
     assert [*found, calls.read_units(warm.Call("route", "send_message", {}))] == [3, 1, 0]
+    assert calls.read_units(warm.Call("route", "batch_get_item", asked), "b") == 1
 
 
 def test_multiplied_and_divided_when_a_price_is_for_many() -> None:
@@ -133,15 +136,25 @@ def test_everything_that_an_event_leaves_behind_is_in_its_price(counted: calls.C
     kept, of = prices.kept(counted), prices.prices("eu-central-1")
 
     assert counted.stored.keys() >= {"decided", "attempted", "event"}
-    assert kept["rows of the log"]["dynamodb_storage_gb_month"] * prices.GB == pytest.approx(
-        8 * (counted.stored["decided"] + counted.stored["attempted"])
+    rows = counted.stored["decided"] + counted.stored["attempted"]
+    assert kept["rows of the log"]["dynamodb_ia_storage_gb_month"] * prices.GB == pytest.approx(8 * rows)
+    assert kept["backups of the log"]["dynamodb_pitr_gb_month"] * prices.GB == pytest.approx(
+        8 * (rows - counted.indexed["decided"])
     )
+    assert (counted.indexed["attempted"], counted.indexed["decided"] > 100) == (0, True)
     assert kept["evidence bucket"]["s3_storage_gb_month"] * prices.GB == pytest.approx(
         84 * (prices.compact_bytes() + 2 * 32 * 256 / 255)
     )
     assert 100 < prices.compact_bytes() < 2 * 1_500 / 4  # an event's entries have 2 KB before they are compressed
     assert set(prices.all_in(counted, 0.0, of)) == {"moved and decided", *kept}
     assert sum(prices.all_in(counted, 0.0, of).values()) > 2 * prices.event_bus(of)
+
+
+def test_the_dashboard_and_each_polled_queue_are_in_the_price_of_an_idle_cell() -> None:
+    idle = prices.idle_month()
+
+    assert idle["dashboard_month"] == 1
+    assert idle["sqs_fifo_request"] == 5 * 5 * 3 * 60 * 24 * 30  # five queues, five pollers, three polls a minute
 
 
 def test_a_batch_of_one_costs_the_calls_of_ten(counted: calls.Counted) -> None:
