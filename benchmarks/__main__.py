@@ -21,6 +21,7 @@ from . import (
     decisions,
     expiry,
     hot,
+    instructions,
     leaf,
     matching,
     prices,
@@ -51,6 +52,7 @@ def _silent(run: Callable[[bool], list[Result]], quick: bool) -> list[Result]:
 GROUPS: dict[str, Callable[[bool], list[Result]]] = {
     "calls": lambda quick: calls.results_of(*_counts()),
     "cpu": cpu.run,
+    "instructions": instructions.run,
     "coldstart": coldstart.run,
     "matching": lambda quick: _quietly(matching.run),
     "leaf": lambda quick: _quietly(leaf.run),
