@@ -90,8 +90,8 @@ def test_example_is_sent_marked_and_signed_when_a_destination_is_tried(tenant: A
     ("response", "outcome", "code", "status"),
     [
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\ntext", "failed", "http_503", 503),
-        (b"HTTP/1.1 410 Gone\r\nContent-Length: 4\r\n\r\ntext", "rejected", "http_410", 410),
-        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 4\r\n\r\ntext", "rejected", "redirect", None),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 4\r\n\r\ntext", "failed", "http_410", 410),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 4\r\n\r\ntext", "failed", "redirect", None),
         (b"nonsense\r\n\r\n", "failed", "protocol", None),
     ],
 )
@@ -105,6 +105,14 @@ def test_answer_is_told_and_nothing_changes_when_a_test_fails(
     assert (answer["outcome"], answer["code"], answer["status"]) == (outcome, code, status)
     assert answer["response"] == ("text" if code != "protocol" else "")
     assert tenant.get(f"/v1/destinations/{destination['id']}").json["enabled"] is True
+
+
+def test_a_delivery_counts_and_its_answer_is_explained_when_the_rest_is_cut(tenant: Api) -> None:
+    with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\nhalf") as server:
+        answer = tried(tenant, made(tenant, f"http://127.0.0.1:{server.port}/in")["id"])
+
+    assert (answer["outcome"], answer["code"], answer["response"]) == ("delivered", "http_200", "half")
+    assert "cut after its status" in answer["detail"]
 
 
 def test_response_is_cut_when_it_is_long(tenant: Api) -> None:

@@ -18,17 +18,17 @@ from infra.deploy import template
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
-    "hooks": (50, 280),
-    "route": (90, 280),
-    "deliver": (105, 280),
-    "dead_inbox": (58, 280),
-    "dead_outbox": (58, 280),
-    "pump": (23, 210),
-    "jobs": (55, 280),
-    "sweep": (104, 290),
-    "collect": (49, 270),
-    "seal": (48, 270),
-    "app": (146, 280),
+    "hooks": (53, 280),
+    "route": (98, 280),
+    "deliver": (114, 280),
+    "dead_inbox": (66, 280),
+    "dead_outbox": (66, 280),
+    "pump": (28, 210),
+    "jobs": (62, 280),
+    "sweep": (111, 290),
+    "collect": (55, 270),
+    "seal": (54, 270),
+    "app": (149, 280),
 }
 """By handler: how many modules of ours a process has loaded before its first event, and how many of packages.
 

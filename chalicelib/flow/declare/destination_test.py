@@ -28,6 +28,12 @@ from .connect import config_of
 TEXT = "This is a test of Waybill. It carries nobody's data."
 NATIVE_KIND = "waybill.test"
 BLOTTED = "[secret]"
+_NOTES = {
+    "answer_late": "the rest of the answer did not arrive in time; the status counts",
+    "answer_cut": "the answer was cut after its status; the status counts",
+    "answer_invalid": "the answer cannot be read after its status; the status counts",
+}
+"""What was wrong with the answer of a destination that took the delivery."""
 _STATUS = re.compile(r"http_(\d{3})\Z")
 
 
@@ -82,6 +88,7 @@ def attempt(request: Request, destination_id: str) -> dict[str, Any]:
         rendered = render(row.record, None, document, delivery)
         receipt = of_kind(row.record.kind).send(rendered, clients)
         code, status, response = receipt.code, receipt.status, receipt.response
+        detail = _NOTES.get(receipt.note or "")
     except DeliveryError as fault:
         code, response = fault.attempt_code, fault.response or b""
         detail = fault.detail if fault.detail != code else None
