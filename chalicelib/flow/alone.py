@@ -10,20 +10,22 @@ call with an error, which takes the count back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..core.errors import Misconfigured, WaybillError
 from ..observe import about_each, error
 from ..runtime import Runtime
 from ..store import message_counts
 from ..store.queues import Queue
-from .messages import SUSPECT_RECEIVES, QueueMessage, back_off_s, forget_beginnings, gave_up_after, send_back
+from .messages import GIVEN_UP, SUSPECT_RECEIVES, QueueMessage, back_off_s, forget_beginnings, gave_up_after, send_back
 
 BEGINNINGS_MAX = 5
 """How often a message may begin without an end. With its first receipts this is less than an hour."""
 STARTS_UNTIL_S = 15
 """No message is begun later than this in one invocation. A call that hangs takes up to 42 s, and the limit is 60 s."""
-Handle = Callable[[Runtime, list[QueueMessage]], list[str]]
+Waits = Mapping[str, float | None]
+"""In how many seconds each failed message comes back, as ``messages.send_back`` takes it."""
+Handle = Callable[[Runtime, list[QueueMessage]], Waits]
 End = Callable[[Runtime, QueueMessage], None]
 
 
@@ -39,25 +41,25 @@ def handled(
     """
     groups = {message.group for message in messages if message.receives >= SUSPECT_RECEIVES}
     if not groups:
-        return handle(runtime, messages)
+        return send_back(queue, messages, handle(runtime, messages))
     others = [message for message in messages if message.group not in groups]
-    back = handle(runtime, others) if others else []
+    back = send_back(queue, others, handle(runtime, others)) if others else []
     until = runtime.monotonic() + STARTS_UNTIL_S
     stopped: set[str] = set()
     for message in about_each(message for message in messages if message.group in groups):
         if message.group in stopped:
-            failed = send_back(queue, [message], {message.id: 0.0})  # its group stays blocked by the one before
+            waits: Waits = {message.id: 0.0}  # its group stays blocked by the one before
         elif runtime.monotonic() >= until:
-            failed = send_back(queue, [message], {message.id: back_off_s(message)})
+            waits = {message.id: back_off_s(message)}
         else:
-            failed = _one(runtime, name, queue, message, handle, end)
-        back += failed
-        if failed and not (message.tenant is None and message.received_often):  # its queue moves such a message soon
+            waits = _one(runtime, name, message, handle, end)
+        back += send_back(queue, [message], waits)
+        if waits.get(message.id, GIVEN_UP) not in (None, GIVEN_UP):
             stopped.add(message.group)
     return back
 
 
-def _one(runtime: Runtime, name: str, queue: Queue, message: QueueMessage, handle: Handle, end: End) -> list[str]:
+def _one(runtime: Runtime, name: str, message: QueueMessage, handle: Handle, end: End) -> Waits:
     """Handle one message between its marks."""
     tenant = message.tenant
     if tenant is None or not message.is_marked:
@@ -66,12 +68,11 @@ def _one(runtime: Runtime, name: str, queue: Queue, message: QueueMessage, handl
         begun = message_counts.count_beginning(runtime.data.table, tenant, name, message.id, runtime.now())
     except WaybillError as fault:
         error("beginning_not_counted", fault)
-        return send_back(queue, [message], {message.id: back_off_s(message)})
+        return {message.id: back_off_s(message)}
     if begun > BEGINNINGS_MAX:
         error("ended_its_process", Misconfigured("the message has ended its process each time it was handled"))
-        wait_s = gave_up_after(lambda: end(runtime, message), message)
-        return send_back(queue, [message], {message.id: wait_s})
-    back = handle(runtime, [message])
-    if not back:  # else the fault has taken the count back
+        return {message.id: gave_up_after(lambda: end(runtime, message), message)}
+    waits = handle(runtime, [message])
+    if not waits:  # else the fault has taken the count back
         forget_beginnings(runtime, name, message)
-    return back
+    return waits

@@ -48,6 +48,8 @@ def arguments(parser: CommandParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    import waitress  # noqa: F401  (an extra that is missing is named before settings are)
+
     from chalicelib.core.errors import Misconfigured
     from chalicelib.settings import from_environment
     from chalicelib.store import engines

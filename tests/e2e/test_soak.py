@@ -16,8 +16,7 @@ from chalicelib.core.errors import NotFound
 from chalicelib.core.log.entry_types import Entry
 from chalicelib.core.tenant import intervals
 from chalicelib.destinations import vetted
-from chalicelib.flow import messages
-from chalicelib.flow.delivery import deliver
+from chalicelib.flow import alone
 from chalicelib.flow.jobs import worker
 from chalicelib.flow.retention import expiry, hold_walks, people, sweep
 from chalicelib.flow.sealing import reconcile
@@ -89,7 +88,7 @@ def test_caught_when_attempts_are_not_written_down() -> None:
 
 
 def test_caught_when_messages_are_acknowledged_before_they_are_done() -> None:
-    with replaced(messages, "send_back", lambda *_: []), replaced(deliver, "send_back", lambda *_: []):
+    with replaced(alone, "send_back", lambda *_: []):
         found = broken()
 
     assert found & {"ended", "idle"}

@@ -13,7 +13,10 @@ IN_CONTEXT: Mapping[str, str] = {
     "flow.dead:end_event": "its callers go through messages in turn",
     "flow.hooks.receive:_handle": "handle names the source, and this function its tenant",
     "flow.sealing.seal:_retry_later": "its caller goes through messages in turn",
-    "flow.messages:wait_after": "its callers go through messages in turn",
+    "flow.alone:_one": "its caller goes through messages in turn",
+    "flow.messages:_not_ended": "its callers go through messages in turn",
+    "flow.messages:forget_beginnings": "its callers go through messages in turn",
+    "flow.retention.objects:handle": "a bucket holds the objects of all tenants",
     "flow.retention.people:_shard": "an index lists people of all tenants; the line names its slot",
     "flow.seal_requests:notify_sealer_or_log": "the API names the tenant, hooks the source, jobs have their own line",
 }

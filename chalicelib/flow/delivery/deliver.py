@@ -27,8 +27,8 @@ from ...observe import about_each, count, error
 from ...runtime import Runtime
 from ...store import message_counts
 from ...store.data import list_of
-from ..alone import BEGINNINGS_MAX, handled
-from ..messages import FAULTS_MAX, GIVEN_UP, SUSPECT_RECEIVES, QueueMessage, send_back, wait_after
+from ..alone import BEGINNINGS_MAX, Waits, handled
+from ..messages import FAULTS_MAX, GIVEN_UP, SUSPECT_RECEIVES, QueueMessage, wait_after
 from ..seal_requests import notify_sealer
 from ..state import FIRST_ATTEMPTS, Batch, DeliveryState, look, up_to_date
 from .attempt import EndedTransfer, WaitingTransfer, delays_of, deliver
@@ -52,7 +52,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     return handled(runtime, "outbox", runtime.outbox, messages, _handle, _end)
 
 
-def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
+def _handle(runtime: Runtime, messages: list[QueueMessage]) -> Waits:
     batch = Batch(runtime)
     waits: dict[str, float | None] = {}
     lanes: dict[str, list[QueueMessage]] = {}
@@ -77,7 +77,7 @@ def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         for message in about_each(readable):
             error("deliver_failed", fault)
             waits[message.id] = _wait_after(runtime, message, fault)
-        return send_back(runtime.outbox, messages, waits)
+        return waits
     except Exception as fault:  # noqa: BLE001  (one task cannot be read: each lane reads and looks again)
         for _ in about_each(messages):
             error("deliver_failed", fault)
@@ -96,7 +96,7 @@ def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         for message in about_each(messages):  # all come back; their entries show that they were sent
             error("notice_not_sent", fault)
             waits[message.id] = _wait_after(runtime, message, fault)
-    return send_back(runtime.outbox, messages, waits)
+    return waits
 
 
 def _load(batch: Batch, messages: list[QueueMessage]) -> dict[str, Exception]:

@@ -32,9 +32,9 @@ from ...store.items import BATCH_GET, Item, batch_get
 from ...store.people import PersonRow, people_key
 from ...store.snapshot import Snapshot
 from .. import source_counts
-from ..alone import handled
+from ..alone import Waits, handled
 from ..deliveries import deliveries
-from ..messages import NO_CONVERSATION, QueueMessage, send_back, wait_after
+from ..messages import NO_CONVERSATION, QueueMessage, wait_after
 from ..person_ends import ask_for_unstored, first_ends, is_held, keep_people
 from ..published import keep_published
 from ..routed import RoutedEvent, in_order
@@ -47,7 +47,7 @@ def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
     return handled(runtime, "inbox", runtime.inbox, messages, _handle, _end)
 
 
-def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
+def _handle(runtime: Runtime, messages: list[QueueMessage]) -> Waits:
     failed: dict[str, BaseException] = {}
     works: list[RoutedEvent] = []
     firsts: dict[str, str] = {}
@@ -83,7 +83,7 @@ def _handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
         waits[message.id] = wait_after(
             runtime, "inbox", message, failed[message.id], functools.partial(_end, runtime, message)
         )
-    return send_back(runtime.inbox, messages, waits)
+    return waits
 
 
 def _tried(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseException]) -> Exception | None:
