@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.delivery.retry import ATTEMPTS_MAX, LOST_ACCESS, UNCOUNTED, Outcome
 from ..core.delivery.task import DeliveryTask
@@ -16,6 +16,9 @@ from ..store.destination_state import StoredState
 from ..store.event_rows import EventKey, EventRow
 from ..store.items import Item, batch_get
 from ..store.snapshot import Snapshot
+
+if TYPE_CHECKING:  # for an annotation only
+    from .pacing import AccountLimit
 
 STARTS_UNTIL_S = 25
 """Nothing is started later than this in one invocation; its limit is 60 s."""
@@ -76,6 +79,8 @@ class Batch:
         self.started = runtime.monotonic()
         self._snapshots: dict[str, Snapshot | None] = {}
         self.healths: dict[tuple[str, str], StoredState] = {}
+        self.limits: dict[tuple[str, str], tuple[AccountLimit, ...]] = {}
+        """By tenant and destination: the limits at its vendor, once ``admission`` has read them."""
 
     @property
     def late(self) -> bool:

@@ -66,9 +66,11 @@ def admit(batch: Batch, task: DeliveryTask, destination: Destination, *, woken: 
 
 
 def account_limits(batch: Batch, task: DeliveryTask, destination: Destination) -> tuple[AccountLimit, ...]:
-    """Return the limits of a task's destination at its vendor."""
-    snapshot = batch.snapshot(task.tenant)
-    return stored_limits(snapshot, destination) if snapshot is not None else ()
+    """Return the limits of a task's destination at its vendor. A batch reads them once."""
+    place, snapshot = (task.tenant, task.destination), batch.snapshot(task.tenant)
+    if place not in batch.limits:
+        batch.limits[place] = stored_limits(snapshot, destination) if snapshot is not None else ()
+    return batch.limits[place]
 
 
 def _without_turn(
