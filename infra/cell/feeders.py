@@ -64,6 +64,24 @@ class Sequence:
         message["Attributes"]["SequenceNumber"] = f"{number:020d}"
 
 
+def receive(sqs: Any, url: str, wait_s: int, **more: Any) -> list[dict[str, Any]]:
+    """Receive up to ten messages with all their attributes.
+
+    Args:
+        wait_s: how long the queue may wait for a first message.
+        more: further parameters of the call.
+    """
+    received: list[dict[str, Any]] = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        AttributeNames=["All"],
+        MessageSystemAttributeNames=["All"],
+        WaitTimeSeconds=wait_s,
+        **more,
+    ).get("Messages", [])
+    return received
+
+
 def feed_once(
     sqs: Any,
     url: str,
@@ -80,14 +98,7 @@ def feed_once(
         wait_s: how long the queue may wait for a first message before it answers that there is none.
         heartbeat: holds the messages while the handler works; without it they have the queue's visibility timeout.
     """
-    received = sqs.receive_message(
-        QueueUrl=url,
-        MaxNumberOfMessages=10,
-        AttributeNames=["All"],
-        MessageSystemAttributeNames=["All"],
-        WaitTimeSeconds=wait_s,
-        **({} if heartbeat is None else {"VisibilityTimeout": VISIBILITY_S}),
-    ).get("Messages", [])
+    received = receive(sqs, url, wait_s, **({} if heartbeat is None else {"VisibilityTimeout": VISIBILITY_S}))
     if not received:
         return 0
     if sequence is not None:

@@ -19,7 +19,7 @@ from chalicelib.store.items import Table, code_of
 from chalicelib.store.local_keys import from_file
 
 from ..deploy.template import Queue
-from .feeders import FEEDERS
+from .feeders import FEEDERS, receive
 
 OBJECT = "checks/written-once"
 RECEIVES = 20
@@ -121,14 +121,7 @@ def _received(sqs: Any, url: str, group: str) -> list[tuple[str, str]]:
     """Receive and delete the messages of a group. Return their bodies and numbers, in the order of receipt."""
     found: list[tuple[str, str]] = []
     for _ in range(RECEIVES):
-        received = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            AttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-            WaitTimeSeconds=WAIT_S,
-        ).get("Messages", [])
-        for message in received:
+        for message in receive(sqs, url, WAIT_S):
             attributes, handle = message["Attributes"], message["ReceiptHandle"]
             if attributes.get("MessageGroupId") == group:
                 found.append((message["Body"], attributes.get("SequenceNumber", "")))
