@@ -114,18 +114,23 @@ def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+def is_base_address(text: str) -> bool:
+    """Say whether a text is an address that paths can be put behind: with a host, and without a user, query or fragment."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return good and "@" not in parts.netloc and not parts.query and not parts.fragment
+
+
 def _endpoints(environ: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for service, name in ENDPOINTS.items():
         text = environ.get(name, "").rstrip("/")
         if not text:
             continue
-        try:
-            parts = urlsplit(text)
-            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            good = False
-        if not good or "@" in parts.netloc or parts.query or parts.fragment:
+        if not is_base_address(text):
             raise Misconfigured(f"{name} is a base address such as https://tables.example:8000")
         found[service] = text
     return found

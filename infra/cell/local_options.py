@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from chalicelib import law
 from chalicelib.core.countries import COUNTRIES
+from chalicelib.settings import is_base_address
 
 REGION = "eu-central-1"
 """The region of a cell whose region is not given; with a country it stands in for a home without a region."""
@@ -66,13 +66,6 @@ def misfit(engine: str, region: str | None, country: str | None) -> str | None:
 
 def tunnel_misfit(url: str) -> str | None:
     """Say in one sentence why a tunnel cannot have this address; None where it can, and where there is none."""
-    if not url:
+    if not url or is_base_address(url):
         return None
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or "@" in parts.netloc or parts.query or parts.fragment:
-        return "WAYBILL_HOOKS_URL is the base address of a tunnel, such as https://name.example"
-    return None
+    return "WAYBILL_HOOKS_URL is the base address of a tunnel, such as https://name.example"
