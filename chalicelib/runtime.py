@@ -87,7 +87,7 @@ class Runtime:
     rejections: dict[tuple[str, str, str], tuple[float, int]] = field(default_factory=dict)
     """By source, verdict and reason: when this process last wrote its count, and the count that it has not written yet."""
     silent_witnesses: dict[str, float] = field(default_factory=dict)
-    """By address: until when this process asks a witness no more that did not answer."""
+    """By address of a witness that did not answer: until when this process does not ask it again."""
     told: dict[str, None] = field(default_factory=dict)
     """Operational events that this process has published today, by cause."""
 

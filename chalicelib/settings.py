@@ -81,7 +81,7 @@ class Settings:
     evidence_compact: bool = False
     seal_seed: str = ""
     witnesses: tuple[tuple[str, str], ...] = ()
-    """Verifier keys, each with the address to submit checkpoints to; empty where the witness is asked no more."""
+    """Verifier keys, each with the address to submit checkpoints to; empty where the cell no longer asks the witness."""
     engine: str = "dynamodb"
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Base addresses by service, of a home without a region; on AWS there are none."""

@@ -27,8 +27,8 @@ from .contacts import ContactMessage, ContactPerson
 from .limits import VendorLimit
 
 KIND = "amocrm"
-# Source: https://developers.kommo.com/docs/limitations (read 2026-11-30): no more than 7 requests a second; whoever makes more
-# is restricted by address.
+# Source: https://developers.kommo.com/docs/limitations (read 2026-11-30): no more than 7 requests a second; amoCRM
+# restricts the address of a client that makes more.
 CAPABILITIES = DestinationCapabilities(
     memory=True,
     address_fields=("host", "api_url"),

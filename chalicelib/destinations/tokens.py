@@ -5,7 +5,7 @@ account, use one pair, and one renewal is under way at a time.
 
     1 remembered         the integration's pair, if its access token has not been refused yet
     2 claim              else ``contended``: another delivery renews the pair
-    3 remembered         the pair of whoever had the claim before, or of the release before
+    3 remembered         the pair of the delivery that had the claim before, or of the release before
     4 renew              with the remembered pair's refresh token; the first time with the configuration's
     5 remember           the new pair, before its first use; until then the old one stays
     6 release            always
@@ -13,7 +13,7 @@ account, use one pair, and one renewal is under way at a time.
 A renewal has a deadline of its own, since a lost answer may cost the pair. Where the answer is lost all the same, the next
 renewal uses the old refresh token again. A service whose refresh tokens are good for one use refuses it (``credentials``), and
 the tenant has to give a new one. A pair is remembered under the refresh token that the tenant has given, so that a new one
-begins anew.
+has no remembered pair.
 
 The release before this one knows the pair of a destination only: it is read where it is newer, and kept up to date.
 """

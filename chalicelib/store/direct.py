@@ -131,7 +131,7 @@ class DirectClient:
 
     def _at_once(self, operation: str, bodies: list[bytes]) -> list[Any]:
         begun = [_outcome(self._start_call, operation, body) for body in bodies]
-        # All are read, whatever becomes of them: no connection may be left with an answer.
+        # All answers are read, also after a failure: no connection may be left with one.
         firsts = [one if isinstance(one, Exception) else _outcome(self._finish_call, operation, one) for one in begun]
         return [
             _outcome(self._call, operation, body, first) if isinstance(first, _FAILURES) else first

@@ -44,7 +44,7 @@ LOST_ACCESS = frozenset({"credentials", "denied", "not_found"})
 Attempts with these codes use up nothing of the retry schedule.
 """
 ATTEMPTS_MAX = 100
-"""After so many attempts a delivery is given up whatever their codes were."""
+"""A delivery is given up after so many attempts, also where none of them used up the schedule."""
 LOST_ACCESS_WAIT_S = 1800
 """The longest wait after such an attempt. The breaker waits longer; this bounds the delay once access is back."""
 
@@ -146,7 +146,7 @@ def next_attempt(
         key: the delivery's id; it decides the deviation.
         retry_after_s: the wait that the destination asked for.
         counted: how many of them use up the schedule; all of them unless given.
-        lost_access: the latest attempt has a code of ``LOST_ACCESS``: another one follows, whatever the schedule says.
+        lost_access: the latest attempt has a code of ``LOST_ACCESS``. Another one follows, also after the schedule's end.
     """
     counted = made if counted is None else counted
     if outcome is not Outcome.FAILED or (counted > len(delays_s) and not lost_access):

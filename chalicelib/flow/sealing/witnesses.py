@@ -44,7 +44,7 @@ SIZE_TYPE = "text/x.tlog.size"
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A witness as the operator configures it. Without a URL it is asked no more, and its cosignatures are still shown."""
+    """A witness as the operator configures it. Without a URL the cell no longer asks it, and still shows its cosignatures."""
 
     key: VerifierKey
     url: str
