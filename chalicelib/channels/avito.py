@@ -19,9 +19,9 @@ from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, 
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import (
     Json,
-    coordinate,
     id_,
     mapping,
+    number,
     optional_id,
     parse_json,
     seconds,
@@ -149,8 +149,8 @@ def _location(content: Json) -> Content:
     place = mapping(content.get("location"))
     found = Attachment(
         type="location",
-        latitude=coordinate(place.get("lat")),
-        longitude=coordinate(place.get("lon")),
+        latitude=number(place.get("lat")),
+        longitude=number(place.get("lon")),
         name=text(place.get("title")),
         address=text(place.get("text")),
     )

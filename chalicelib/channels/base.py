@@ -11,12 +11,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Draft
+from ..core.event.event import UNSUPPORTED, Draft, EventKind, Message
 from .fields import same
 
 Verdict = Literal["accepted", "handshake", "ignored", "rejected", "malformed"]
@@ -46,10 +47,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A genuine thing that is no event of ours: acknowledged, counted, not kept."""
+    """A genuine thing that is no event of a conversation: acknowledged, counted, and kept only where the source asks for it.
+
+    ``raw`` is the platform's own object.
+    """
 
     native_kind: str
     reason: str
+    raw: Any = None
 
 
 class Secret(BaseModel):
@@ -123,6 +128,7 @@ class ChannelCapabilities:
         secret_defaults: fields that a new secret gets where its tenant does not state them.
         confirmation: returns the address that confirms the handshake of a verified request, or None. Raises
             ``MalformedPayload``.
+        empty_messages: a message without content is whole, as an e-mail that is only a subject.
     """
 
     body_limit_bytes: int = 1024 * 1024
@@ -135,6 +141,7 @@ class ChannelCapabilities:
     keys_needed: Callable[[Inbound, Any], KeyRequest | None] | None = None
     opened: Callable[[Inbound, Any], Inbound] | None = None
     confirmation: Callable[[Inbound], str | None] | None = None
+    empty_messages: bool = False
 
 
 class Channel(Protocol):
@@ -159,7 +166,7 @@ class Channel(Protocol):
         """Answer the platform's subscription handshake, or return None. Called on verified requests only."""
 
     def normalise(self, request: Inbound) -> Iterator[Draft | Ignored]:
-        """Yield what the request holds. Raises ``MalformedPayload`` and nothing else."""
+        """Yield the content of a request. Raises ``MalformedPayload`` for a body that is no document, and nothing else."""
 
     def acknowledge(self, request: Inbound) -> Reply:
         """Return success in the platform's words."""
@@ -214,12 +221,13 @@ def receive(channel: Channel, request: Inbound, secrets: Sequence[Any]) -> Recei
             continue
         except MalformedPayload as error:
             return _refused("malformed", 400, error, verified=False)
-        return _judge(channel, request, secret)
+        return judge(channel, request, secret)
     fault = fault or NotGenuine("no secret is configured for this source")
     return _refused("rejected", fault.reply_status, fault, verified=False)
 
 
-def _judge(channel: Channel, request: Inbound, secret: Any) -> ReceivedRequest:
+def judge(channel: Channel, request: Inbound, secret: Any) -> ReceivedRequest:
+    """Judge a verified request: steps 2 to 4 of ``receive``."""
     try:
         handshake = channel.challenge(request, secret)  # 2
         if handshake is not None:
@@ -232,8 +240,31 @@ def _judge(channel: Channel, request: Inbound, secret: Any) -> ReceivedRequest:
             if isinstance(item, Ignored):
                 ignored.append(item)
             else:
-                drafts.setdefault(item.dedupe_id, item)
+                draft = _named(_said(item, channel.CAPABILITIES))
+                drafts.setdefault(draft.dedupe_id, draft)
     except MalformedPayload as error:
         return _refused("malformed", 400, error)
     reply = channel.acknowledge(request)  # 4
     return ReceivedRequest("accepted" if drafts else "ignored", reply, tuple(drafts.values()), tuple(ignored))
+
+
+def _said(draft: Draft, capabilities: ChannelCapabilities) -> Draft:
+    """Mark a message without any content as unsupported: its content is of a form that the channel does not know."""
+    if draft.kind is not EventKind.MESSAGE or capabilities.empty_messages:
+        return draft
+    message = draft.message or Message()
+    if not message.is_empty:
+        return draft
+    return draft.model_copy(update={"message": message.model_copy(update={"attachments": (UNSUPPORTED,)})})
+
+
+def _named(draft: Draft) -> Draft:
+    """Name an occurrence without an id by the platform's own object: a repeat of it has the same name."""
+    return draft if draft.dedupe_id else draft.model_copy(update={"dedupe_id": derived_id(draft)})
+
+
+def derived_id(draft: Draft) -> str:
+    """Return the SHA-256 of what the platform says of an occurrence, for one without an id."""
+    about = draft.model_dump(mode="json", exclude={"dedupe_id"})
+    canonical = json.dumps(about, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return "sha256:" + sha256(canonical.encode()).hexdigest()

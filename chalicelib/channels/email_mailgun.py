@@ -33,7 +33,7 @@ from .fields import (
 )
 
 KIND = "email_mailgun"
-CAPABILITIES = ChannelCapabilities(body_limit_bytes=base.BODY_MAX_BYTES)
+CAPABILITIES = ChannelCapabilities(empty_messages=True, body_limit_bytes=base.BODY_MAX_BYTES)
 PROOF = ("timestamp", "token", "signature")
 # A failed post is made again for 8 hours, and nothing says that its time is then a new one.
 TOLERANCE_S = 12 * 3600

@@ -18,7 +18,7 @@ from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text, word
 
 KIND = "email_postmark"
-CAPABILITIES = ChannelCapabilities(body_limit_bytes=base.BODY_MAX_BYTES)
+CAPABILITIES = ChannelCapabilities(empty_messages=True, body_limit_bytes=base.BODY_MAX_BYTES)
 SCHEME = "basic"
 INBOUND = "Inbound"
 

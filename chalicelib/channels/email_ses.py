@@ -275,4 +275,6 @@ TYPES: Mapping[str, Callable[[str, Json, Json], Iterator[Item]]] = {
 """From the word of SES for a notice to its reader. Delays and subscription preferences are ignored."""
 
 
-CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed, confirmation=confirmation, secret_ends=secret_ends)
+CAPABILITIES = ChannelCapabilities(
+    empty_messages=True, keys_needed=keys_needed, confirmation=confirmation, secret_ends=secret_ends
+)

@@ -1,7 +1,8 @@
 """Readers that turn untrusted JSON and form values into what an event wants.
 
-Every reader raises ``MalformedPayload`` and nothing else, and no error text repeats a value. A missing value is None; a
-value of the wrong type is a fault, for a guess would be worse than a refusal that the platform's console shows.
+``parse_json`` and ``parse_form`` raise ``MalformedPayload`` for a body that is no document; its text repeats no value. The
+readers of values never raise. A value that is missing, or of another type than the platform documents, is None or empty: it
+costs the field and not the message, as the platform has no way to send another one.
 """
 
 from __future__ import annotations
@@ -121,30 +122,36 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def mapping(value: Any) -> Json:
-    """Return an object; an absent one is empty."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise MalformedPayload("an object was expected")
-    return value
+    """Return an object; anything else is empty."""
+    return value if isinstance(value, dict) else {}
 
 
 def listing(value: Any) -> list[Any]:
-    """Return a list; an absent one is empty."""
+    """Return a list; anything else is empty."""
+    return value if isinstance(value, list) else []
+
+
+ODD = "odd"
+"""The key under which ``items`` keeps a value that is no object."""
+
+
+def items(value: Any) -> list[Json]:
+    """Return a list of objects, in which no item is lost: a value that is no object becomes ``{ODD: value}``."""
     if value is None:
         return []
-    if not isinstance(value, list):
-        raise MalformedPayload("a list was expected")
-    return value
+    found = value if isinstance(value, list) else [value]
+    return [item if isinstance(item, dict) else {ODD: item} for item in found]
 
 
 def text(value: Any) -> str | None:
-    """Return a text exactly as sent; an empty one is None."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        raise MalformedPayload("a text was expected")
-    return value
+    """Return a text exactly as sent, a number in decimal. An empty text and any other type are None."""
+    if isinstance(value, str):
+        return value or None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else _decimal(value)
+
+
+def _decimal(value: float) -> str | None:
+    return str(value) if abs(value) < 10**MAX_ID_CHARACTERS else None  # Python writes integers of 4,300 digits at most
 
 
 def joined(*parts: Any) -> str | None:
@@ -153,15 +160,11 @@ def joined(*parts: Any) -> str | None:
 
 
 def optional_id(value: Any) -> str | None:
-    """Return an id as text, integers exactly; an absent or empty one is None."""
+    """Return an id as text, integers exactly. An absent, empty, too long or impossible one is None."""
     if isinstance(value, str):
-        if len(value) > MAX_ID_CHARACTERS:
-            raise MalformedPayload("an id is too long")
-        return value or None
-    if value is None:
+        return value if 0 < len(value) <= MAX_ID_CHARACTERS else None
+    if value is None or isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER * 2:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER * 2:
-        raise MalformedPayload("an id was expected")
     return str(value)
 
 
@@ -177,96 +180,78 @@ def id_(value: Any) -> str:
     return found
 
 
+def occurrence(about: str | None, *parts: Any) -> str:
+    """Name an occurrence by an id and what sets it apart: ``mid:edited:1772443800``.
+
+    Returns the empty name where there is no id, so that the platform's own object names the occurrence. Parts that are
+    None are left out.
+    """
+    return "" if about is None else ":".join([about, *(str(part) for part in parts if part is not None)])
+
+
 def word(value: Any) -> str:
     """Return a platform's word for a kind of thing, or ``unknown`` if it does not look like a word."""
     return value if isinstance(value, str) and _WORD.match(value) else "unknown"
 
 
 def integer(value: Any) -> int | None:
-    """Return a whole number from 0 to 2^63 - 1, given as a number or as digits."""
-    if value is None or value == "":
-        return None
+    """Return a whole number from 0 to 2^63 - 1, given as a number or as digits; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_INTEGER:
-        raise MalformedPayload("a whole number was expected")
+        return None
     return value
 
 
 def number(value: Any) -> float | None:
-    """Return a finite number, given as a number or as decimal text (Viber's coordinates)."""
-    if value is None or value == "":
-        return None
+    """Return a finite number, given as a number or as decimal text (Viber's coordinates); None for anything else."""
     if isinstance(value, str) and _DECIMAL.match(value):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INTEGER:
-        raise MalformedPayload("a number was expected")
+        return None
     return float(value)
 
 
-def coordinate(value: Any) -> float:
-    """Return a number that must be there.
-
-    Raises:
-        MalformedPayload: absent or not a number.
-    """
-    found = number(value)
-    if found is None:
-        raise MalformedPayload("a coordinate is missing")
-    return found
-
-
-def _at(value: Any, per_second: Literal[1, 1000]) -> datetime:
+def _at(value: Any, per_second: Literal[1, 1000]) -> datetime | None:
     if isinstance(value, str):
         match = _INSTANT.match(value)
         if match is None:
-            raise MalformedPayload("a time was expected")
+            return None
         whole, fraction = int(match[1]), match[2]
         millis = whole if per_second == 1000 else whole * 1000 + int((fraction or "0")[:3].ljust(3, "0"))
     elif isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_INTEGER:
-        raise MalformedPayload("a time was expected")  # what is no number compares with none
+        return None  # a value that is no number compares with none
     else:
         millis = int(value) if per_second == 1000 else int(value * 1000)
     try:
         return times.from_millis(millis)
     except ValueError:
-        raise MalformedPayload("a time is out of range") from None
+        return None
 
 
-def seconds(value: Any) -> datetime:
+def seconds(value: Any) -> datetime | None:
     """Read seconds since 1970: a number, or digits with or without a fraction (Slack's ``ts``).
 
-    Raises:
-        MalformedPayload: absent, not a time, or outside 1970 to 2100.
+    None where it is absent, not a time, or outside 1970 to 2100: then the receipt's time stands for it.
     """
     return _at(value, 1)
 
 
-def millis(value: Any) -> datetime:
-    """Read milliseconds since 1970: a number or digits.
-
-    Raises:
-        MalformedPayload: absent, not a time, or outside 1970 to 2100.
-    """
+def millis(value: Any) -> datetime | None:
+    """Read milliseconds since 1970, a number or digits; None as for ``seconds``."""
     return _at(value, 1000)
 
 
-def instant(value: Any) -> datetime:
-    """Read a time of ISO 8601; one without an offset is in UTC.
-
-    Raises:
-        MalformedPayload: absent, not a time, or outside 1970 to 2100.
-    """
+def instant(value: Any) -> datetime | None:
+    """Read a time of ISO 8601; one without an offset is in UTC. None as for ``seconds``."""
     try:
         at = datetime.fromisoformat(value)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise MalformedPayload("a time was expected") from None
-    if not times.EARLIEST <= at < times.LATEST:
-        raise MalformedPayload("a time is out of range")
-    return at
+        return None
+    return at if times.EARLIEST <= at < times.LATEST else None
 
 
 def phone(value: Any, *, international: bool = False) -> str | None:

@@ -17,7 +17,6 @@ from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
-    coordinate,
     id_,
     integer,
     listing,
@@ -131,8 +130,8 @@ def _media(kind: AttachmentType, content: Json) -> tuple[Attachment, ...]:
 def _location(content: Json) -> tuple[Attachment, ...]:
     found = Attachment(
         type="location",
-        latitude=coordinate(content.get("latitude")),
-        longitude=coordinate(content.get("longitude")),
+        latitude=number(content.get("latitude")),
+        longitude=number(content.get("longitude")),
         name=text(content.get("title")),
         address=text(content.get("address")),
     )

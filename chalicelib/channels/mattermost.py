@@ -99,7 +99,7 @@ def _post(fields: Json) -> Item:
     return _draft(EventKind.MESSAGE, "post", fields, own_id, _at(fields.get("timestamp")), message)
 
 
-def _at(value: Any) -> datetime:
+def _at(value: Any) -> datetime | None:
     # Forms have seconds, JSON milliseconds.
     return millis(value) if (integer(value) or 0) >= FIRST_MILLISECONDS else seconds(value)
 

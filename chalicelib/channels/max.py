@@ -15,7 +15,6 @@ from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
-    coordinate,
     id_,
     integer,
     joined,
@@ -214,7 +213,7 @@ def _contact(item: Json, payload: Json) -> Attachment:
 
 
 def _location(item: Json, payload: Json) -> Attachment:
-    latitude, longitude = coordinate(item.get("latitude")), coordinate(item.get("longitude"))
+    latitude, longitude = number(item.get("latitude")), number(item.get("longitude"))
     return Attachment(type="location", latitude=latitude, longitude=longitude)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .base import Ignored, Inbound
-from .fields import Json, coordinate, id_, integer, listing, mapping, millis, optional_id, seconds, text, word
+from .fields import Json, id_, integer, listing, mapping, millis, number, optional_id, seconds, text, word
 from .meta import entries
 
 SECONDS_BELOW = 10**11  # as milliseconds this is 1973: what is less are seconds
@@ -87,7 +87,7 @@ def _event(account: str | None, event: Json) -> Iterator[Item]:
     yield from EVENTS[native](place, content)
 
 
-def _time(value: Any) -> datetime:
+def _time(value: Any) -> datetime | None:
     # Milliseconds; the dashboard's tests are in seconds.
     number = integer(value)
     return seconds(value) if number is not None and number < SECONDS_BELOW else millis(value)
@@ -138,8 +138,8 @@ def _attachments(content: Json) -> Iterator[Attachment]:
             ref=sticker or optional_id(payload.get("reel_video_id") or payload.get("ig_post_media_id")),
             url=text(payload.get("url")) or text(item.get("url")),
             name=text(payload.get("title")) or text(item.get("title")),
-            latitude=coordinate(point.get("lat")) if kind == "location" else None,
-            longitude=coordinate(point.get("long")) if kind == "location" else None,
+            latitude=number(point.get("lat")) if kind == "location" else None,
+            longitude=number(point.get("long")) if kind == "location" else None,
         )
 
 

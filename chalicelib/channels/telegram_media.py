@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType
-from .fields import Json, coordinate, id_, integer, joined, listing, mapping, number, optional_id, phone, text, word
+from .fields import Json, id_, integer, joined, listing, mapping, number, optional_id, phone, text, word
 
 
 def _file(kind: AttachmentType, item: Json) -> list[Attachment]:
@@ -35,7 +35,7 @@ def _photo(sizes: Any) -> list[Attachment]:
 
 
 def _location(item: Json) -> list[Attachment]:
-    latitude, longitude = coordinate(item.get("latitude")), coordinate(item.get("longitude"))
+    latitude, longitude = number(item.get("latitude")), number(item.get("longitude"))
     return [Attachment(type="location", latitude=latitude, longitude=longitude)]
 
 

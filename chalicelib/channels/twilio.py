@@ -31,9 +31,9 @@ from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     MAX_FORM_FIELDS,
     clean,
-    coordinate,
     id_,
     integer,
+    number,
     optional_id,
     parse_form,
     phone,
@@ -241,8 +241,8 @@ def _attachments(form: Form) -> Iterator[Attachment]:
     if form.get("Latitude") or form.get("Longitude"):
         yield Attachment(
             type="location",
-            latitude=coordinate(form.get("Latitude")),
-            longitude=coordinate(form.get("Longitude")),
+            latitude=number(form.get("Latitude")),
+            longitude=number(form.get("Longitude")),
             name=text(form.get("Label")),
             address=text(form.get("Address")),
         )

@@ -16,7 +16,6 @@ from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
-    coordinate,
     hmac_sha256,
     id_,
     integer,
@@ -129,7 +128,7 @@ def _contact(content: Json) -> tuple[Attachment, ...]:
 
 def _location(content: Json) -> tuple[Attachment, ...]:
     place = mapping(content.get("location"))
-    latitude, longitude = coordinate(place.get("lat")), coordinate(place.get("lon"))
+    latitude, longitude = number(place.get("lat")), number(place.get("lon"))
     return (Attachment(type="location", latitude=latitude, longitude=longitude, address=text(place.get("address"))),)
 
 

@@ -17,7 +17,6 @@ from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     compact,
-    coordinate,
     id_,
     integer,
     joined,
@@ -178,8 +177,8 @@ def _attachments(message: Json) -> Iterator[Attachment]:
         point, place = mapping(geo.get("coordinates")), mapping(geo.get("place"))
         yield Attachment(
             type="location",
-            latitude=coordinate(point.get("latitude")),
-            longitude=coordinate(point.get("longitude")),
+            latitude=number(point.get("latitude")),
+            longitude=number(point.get("longitude")),
             address=text(place.get("title")),
         )
 

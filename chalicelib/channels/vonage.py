@@ -34,11 +34,11 @@ from .fields import (
     Json,
     clean,
     compact,
-    coordinate,
     id_,
     instant,
     listing,
     mapping,
+    number,
     optional_id,
     parse_form,
     parse_json,
@@ -180,8 +180,8 @@ def _text(content: Any, message: Json) -> Content:
 def _location(content: Json, message: Json) -> Content:
     found = Attachment(
         type="location",
-        latitude=coordinate(content.get("lat", content.get("latitude"))),
-        longitude=coordinate(content.get("long", content.get("longitude"))),
+        latitude=number(content.get("lat", content.get("latitude"))),
+        longitude=number(content.get("long", content.get("longitude"))),
         name=text(content.get("name")),
         address=text(content.get("address")),
     )

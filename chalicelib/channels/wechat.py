@@ -30,7 +30,7 @@ from ..core.event.event import (
 )
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
-from .fields import Json, clean, compact, coordinate, id_, mapping, optional_id, same, seconds, text, word
+from .fields import Json, clean, compact, id_, mapping, number, optional_id, same, seconds, text, word
 from .wechat_crypto import decoded_key, decrypt, signature
 from .xml import parse_xml
 
@@ -186,7 +186,7 @@ def _address(value: Any) -> str | None:
 
 
 def _location(push: Json) -> tuple[Attachment, ...]:
-    latitude, longitude = coordinate(push.get("Location_X")), coordinate(push.get("Location_Y"))
+    latitude, longitude = number(push.get("Location_X")), number(push.get("Location_Y"))
     return (Attachment(type="location", latitude=latitude, longitude=longitude, address=text(push.get("Label"))),)
 
 
@@ -240,7 +240,7 @@ def _chose_place(native: str, push: Json) -> Item:
 
 def _position(native: str, push: Json) -> Item:
     # Told by the phone, not said by the person.
-    latitude, longitude = coordinate(push.get("Latitude")), coordinate(push.get("Longitude"))
+    latitude, longitude = number(push.get("Latitude")), number(push.get("Longitude"))
     found = Attachment(type="location", latitude=latitude, longitude=longitude)
     return _draft(EventKind.SYSTEM, native, push, message=Message(attachments=(found,)))
 

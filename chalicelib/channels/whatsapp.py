@@ -26,10 +26,10 @@ from .base import ChannelCapabilities, Ignored, Inbound
 from .fields import (
     Json,
     compact,
-    coordinate,
     id_,
     listing,
     mapping,
+    number,
     optional_id,
     phone,
     seconds,
@@ -92,8 +92,8 @@ def _media(kind: AttachmentType, content: Json, message: Json) -> Content:
 def _location(content: Json, message: Json) -> Content:
     found = Attachment(
         type="location",
-        latitude=coordinate(content.get("latitude")),
-        longitude=coordinate(content.get("longitude")),
+        latitude=number(content.get("latitude")),
+        longitude=number(content.get("longitude")),
         name=text(content.get("name")),
         address=text(content.get("address")),
     )

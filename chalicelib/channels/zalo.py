@@ -30,13 +30,13 @@ from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     compact,
-    coordinate,
     id_,
     integer,
     joined,
     listing,
     mapping,
     millis,
+    number,
     optional_id,
     parse_json,
     phone,
@@ -164,7 +164,7 @@ def _attachments(kind: AttachmentType | None, content: Json) -> Iterator[Attachm
 
 def _location(payload: Json) -> Attachment:
     place = mapping(payload.get("coordinates"))
-    latitude, longitude = coordinate(place.get("latitude")), coordinate(place.get("longitude"))
+    latitude, longitude = number(place.get("latitude")), number(place.get("longitude"))
     return Attachment(type="location", latitude=latitude, longitude=longitude)
 
 

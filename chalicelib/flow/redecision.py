@@ -13,7 +13,7 @@ from typing import Any
 from ..channels import IDS_ARE_NUMBERS
 from ..core import times
 from ..core.decide.plan import Decide, Facts, RouteDecision, judge, source_facts, with_grounds
-from ..core.event.event import classes_of
+from ..core.event.event_fields import classes_of
 from ..core.event.messengers import messenger_in
 from ..core.law.volumes import asking
 from ..core.tenant.consents import Consent, Grounds, grounds_of, none_given, subjects_of

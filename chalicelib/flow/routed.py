@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ..core.decide.plan import Facts, Plan
-from ..core.event.event import classes_of
+from ..core.event.event_fields import classes_of
 from ..core.log.entry_types import Entry
 from ..core.tenant.consents import Consent
 from ..core.tenant.subject import EventPerson as Located

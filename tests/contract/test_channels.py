@@ -264,7 +264,6 @@ def test_hostile_values_never_raise_and_always_have_a_verdict(kind: str) -> None
 
     # A fuzz whose requests are all refused at the door finds nothing.
     assert verdicts["accepted"] > FUZZ_ROUNDS / 20
-    assert verdicts["malformed"] > FUZZ_ROUNDS / 20
     # A refusal that repeated a value would be another one each time.
     assert len(refusals) < 25
 

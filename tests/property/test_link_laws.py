@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core import ids, times
 from chalicelib.core.delivery import links
-from chalicelib.core.event.event import FIELDS, DataClass, EventKind
+from chalicelib.core.event.event import DataClass, EventKind
+from chalicelib.core.event.event_fields import FIELDS
 from chalicelib.core.law.residency import Decider
 from chalicelib.law import installed
 from tests.support.canary_event import CANARY, EVENT

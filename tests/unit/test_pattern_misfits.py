@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib.channels import KINDS
 from chalicelib.core.errors import InvalidPattern
-from chalicelib.core.event.event import FIELDS, OPERATIONAL
+from chalicelib.core.event.event import OPERATIONAL
+from chalicelib.core.event.event_fields import FIELDS
 from chalicelib.core.pattern.compiler import Pattern
 from chalicelib.core.pattern.misfits import compile_fitting, misfits
 from tests.contract.channels.cases import cases, run
@@ -23,7 +24,7 @@ NEVER: dict[str, tuple[dict[str, Any], str, str]] = {
     "a channel": ({"channel": ["whatsap"]}, "$.channel[0]", "did you mean whatsapp?"),
     "one channel of two": ({"channel": ["vk", "telegramm"]}, "$.channel[1]", "did you mean telegram?"),
     "a kind": ({"kind": ["messages"]}, "$.kind[0]", "did you mean message?"),
-    "a kind by prefix": ({"kind": [{"prefix": "msg"}]}, "$.kind[0]", "kind is one of conversation_updated"),
+    "a kind by prefix": ({"kind": [{"prefix": "msg"}]}, "$.kind[0]", "kind is one of consent_changed, conversation_updated"),
     "a kind by suffix": ({"channel": [{"suffix": "gramm"}]}, "$.channel[0]", "channel is one of"),
     "a channel that is let out": ({"channel": [{"anything-but": ["whatsap"]}]}, "$.channel[0]", "did you mean whatsapp?"),
     "a type of attachment": ({"message": {"attachments": {"type": ["photo"]}}}, "$.message.attachments.type[0]", "never"),

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.event.event import FIELDS, DataClass, classes_of, from_document
+from chalicelib.core.event.event import DataClass, from_document
+from chalicelib.core.event.event_fields import FIELDS, classes_of
 from chalicelib.core.pattern.redaction import check_redactions, redact
 
 KEY = b"k" * 32
@@ -21,17 +22,25 @@ def event() -> Any:
         "schema": "waybill.event/1", "id": "evt_1", "tenant": "tnt_1", "source": "src_1", "channel": "telegram",
         "kind": "message", "native_kind": "message", "dedupe_id": "d1", "occurred_at": "2026-11-16T10:00:00.000Z",
         "received_at": "2026-11-16T10:00:01.000Z",
-        "conversation": {"id": "c1", "direct": True, "thread": None, "title": "Order 7"},
-        "sender": {"id": "u1", "name": "Erika", "username": "erika_m", "phone": "+49 170 1234567"},
+        "conversation": {"id": "c1", "direct": True, "thread": None, "title": "Order 7", "successor": "c2"},
+        "sender": {"id": "u1", "name": "Erika", "username": "erika_m", "phone": "+49 170 1234567",
+                   "alt_ids": [{"kind": "username", "id": "erika_m"}, {"kind": "email", "contact": "erika@example.org"}], "successor": "u9"},
         "message": {
             "id": "m1", "text": "Hello there", "emoji": ["eyes", "ok"],
             "attachments": [
-                {"type": "image", "ref": "file1", "caption": "one", "latitude": 52.5},
-                {"type": "contact", "phone": "erika@example.org", "caption": "two"},
-                {"type": "file", "name": "cv.pdf", "caption": "four"},
+                {"type": "image", "ref": "file1", "caption": "one", "latitude": 52.5, "native_type": "photo"},
+                {"type": "contact", "phone": "erika@example.org", "caption": "two", "native_type": "card",
+                 "phones": ["+49 170 1234567"], "emails": ["erika@example.org"]},
+                {"type": "file", "name": "cv.pdf", "caption": "four", "native_type": "doc", "options": ["a long one"]},
             ],
+            "group_id": "g1", "quotes": [{"id": "m0", "sender": "u3", "name": "Olga", "text": "What time?"}],
+            "fields": [{"name": "size", "value": "large"}],
+            "referral": {"source": "ad", "id": "a1", "url": "https://a.example/1", "title": "Sale", "text": "Now",
+                         "click_id": "k1", "payload": "spring"},
         },
-        "members": [{"id": "u2", "name": "Max"}],
+        "members": [{"id": "u2", "name": "Max", "alt_ids": [{"kind": "phone", "contact": "+491701234567"},
+                                                              {"kind": "user_id", "id": "x-9"}]}],
+        "consent": {"state": "given", "topic": "news"}, "standby": True,
         "raw": {"text": "Hello there"},
     }  # fmt: skip
     return from_document(document).document()

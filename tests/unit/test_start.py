@@ -19,13 +19,13 @@ from infra.deploy import template
 ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
     "hooks": (53, 280),
-    "route": (98, 280),
-    "deliver": (114, 280),
+    "route": (99, 280),
+    "deliver": (115, 280),
     "dead_inbox": (66, 280),
     "dead_outbox": (66, 280),
     "pump": (28, 210),
     "jobs": (62, 280),
-    "sweep": (111, 290),
+    "sweep": (112, 290),
     "collect": (55, 270),
     "seal": (54, 270),
     "app": (149, 280),

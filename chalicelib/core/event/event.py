@@ -1,17 +1,14 @@
 """The canonical event, ``waybill.event/1``: one thing that happened in a conversation, in the same words on every channel.
 
-Every field declares its data class once, here (``Annotated[..., DataClass.X]``); redaction, the audit log's ``classes``
-and the records of processing read it from ``FIELDS``.
+Every field declares its data class once, here (``Annotated[..., DataClass.X]``). ``event_fields`` makes the list of them.
 """
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
@@ -51,11 +48,15 @@ class EventKind(StrEnum):
     MEMBER_JOINED = "member_joined"
     MEMBER_LEFT = "member_left"
     CONVERSATION_UPDATED = "conversation_updated"
+    CONSENT_CHANGED = "consent_changed"
     SYSTEM = "system"
 
 
 BEHAVIOUR_KINDS = frozenset(
-    {EventKind.REACTION, EventKind.STATUS, EventKind.TYPING, EventKind.MEMBER_JOINED, EventKind.MEMBER_LEFT}
+    {
+        *(EventKind.REACTION, EventKind.STATUS, EventKind.TYPING),
+        *(EventKind.MEMBER_JOINED, EventKind.MEMBER_LEFT, EventKind.CONSENT_CHANGED),
+    }
 )
 """Kinds that are themselves behaviour of a person, regardless of their fields."""
 
@@ -82,6 +83,9 @@ Media = Annotated[str | None, DataClass.MEDIA]
 Behaviour = Annotated[bool | None, DataClass.BEHAVIOUR]
 Technical = Annotated[str | None, DataClass.TECHNICAL]
 
+WHERE_KNOWN = pydantic.Field(exclude_if=lambda value: not value)
+"""Marks a field that few events have. A document leaves it out where it holds nothing."""
+
 
 class Model(BaseModel):
     """A frozen value that refuses fields it does not know."""
@@ -90,17 +94,35 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, defer_build=True)
 
 
+class AlternativeId(Model):
+    """Another id of the same person on the same platform. ``kind`` is Waybill's word, such as ``phone`` or ``username``.
+
+    A number or an address is ``contact``, any other id is ``id``: redaction treats them differently.
+    """
+
+    kind: Annotated[Literal["user_id", "username", "phone", "email", "reply_to"], DataClass.TECHNICAL]
+    id: Annotated[str | None, DataClass.IDENTIFIER, WHERE_KNOWN] = None
+    contact: Annotated[str | None, DataClass.CONTACT, WHERE_KNOWN] = None
+
+
 class Conversation(Model):
-    """Where it happened. ``id`` is null only where the platform gives no chat."""
+    """Where it happened. ``id`` is null only where the platform gives no chat.
+
+    ``successor`` is the id under which the conversation continues after this event.
+    """
 
     id: Identifier = None
     direct: Annotated[bool | None, DataClass.TECHNICAL] = None
     thread: Identifier = None
     title: Content = None
+    successor: Annotated[str | None, DataClass.IDENTIFIER, WHERE_KNOWN] = None
 
 
 class Sender(Model):
-    """The sender; ``is_self`` marks echoes of our own account."""
+    """The sender; ``is_self`` marks echoes of our own account.
+
+    ``alt_ids`` are ids that the platform itself gives for the same person. ``successor`` is the person's next id.
+    """
 
     id: Identifier = None
     name: Name = None
@@ -108,6 +130,8 @@ class Sender(Model):
     phone: Contact = None
     is_bot: Annotated[bool, DataClass.TECHNICAL] = False
     is_self: Annotated[bool, DataClass.TECHNICAL] = False
+    alt_ids: Annotated[tuple[AlternativeId, ...], WHERE_KNOWN] = ()
+    successor: Annotated[str | None, DataClass.IDENTIFIER, WHERE_KNOWN] = None
 
 
 class Member(Model):
@@ -116,12 +140,18 @@ class Member(Model):
     id: Identifier = None
     name: Name = None
     username: Identifier = None
+    alt_ids: Annotated[tuple[AlternativeId, ...], WHERE_KNOWN] = ()
 
 
 class Attachment(Model):
-    """Media by reference, never by content. ``url`` only where it carries no credential of ours."""
+    """Media by reference, never by content. ``url`` only where it carries no credential of ours.
+
+    ``native_type`` is the platform's word for an ``unsupported`` one. ``phones`` and ``emails`` are all of a contact's,
+    ``options`` the answers of a poll or the items of a list.
+    """
 
     type: Annotated[AttachmentType, DataClass.TECHNICAL]
+    native_type: Annotated[str | None, DataClass.TECHNICAL, WHERE_KNOWN] = None
     ref: Media = None
     url: Media = None
     mime: Technical = None
@@ -132,7 +162,14 @@ class Attachment(Model):
     longitude: Annotated[float | None, DataClass.LOCATION] = None
     address: Annotated[str | None, DataClass.LOCATION] = None
     phone: Contact = None
+    phones: Annotated[tuple[str, ...], DataClass.CONTACT, WHERE_KNOWN] = ()
+    emails: Annotated[tuple[str, ...], DataClass.CONTACT, WHERE_KNOWN] = ()
     caption: Content = None
+    options: Annotated[tuple[str, ...], DataClass.CONTENT, WHERE_KNOWN] = ()
+
+
+UNSUPPORTED = Attachment(type="unsupported")
+"""Stands for content that the channel cannot read."""
 
 
 class StatusError(Model):
@@ -142,8 +179,46 @@ class StatusError(Model):
     title: Technical = None
 
 
+class Quote(Model):
+    """A message that another one quotes or forwards, or whose content it repeats."""
+
+    id: Identifier = None
+    sender: Identifier = None
+    name: Name = None
+    text: Content = None
+
+
+class FormField(Model):
+    """A value that a person picked or filled in. Several values of one field are several of these."""
+
+    name: Content = None
+    value: Content = None
+
+
+class Referral(Model):
+    """The place that led the person here: an advertisement, a post, a link, a product.
+
+    ``source`` is the platform's word for it; ``click_id`` is the advertisement's id of the click.
+    """
+
+    source: Technical = None
+    id: Identifier = None
+    url: Media = None
+    title: Content = None
+    text: Content = None
+    click_id: Identifier = None
+    payload: Content = None
+
+
+class EventConsent(Model):
+    """What a person's act says about their consent to be written to. ``topic`` is the platform's word for its scope."""
+
+    state: Annotated[Literal["given", "withdrawn"], DataClass.BEHAVIOUR]
+    topic: Content = None
+
+
 class Message(Model):
-    """The message an event is, or is about."""
+    """The message an event is, or is about. Messages of one ``group_id`` were sent together, as an album."""
 
     id: Identifier = None
     text: Content = None
@@ -156,6 +231,15 @@ class Message(Model):
     status: Annotated[Status | None, DataClass.BEHAVIOUR] = None
     error: StatusError | None = None
     edited_at: Annotated[Time | None, DataClass.TECHNICAL] = None
+    group_id: Annotated[str | None, DataClass.IDENTIFIER, WHERE_KNOWN] = None
+    quotes: Annotated[tuple[Quote, ...], WHERE_KNOWN] = ()
+    fields: Annotated[tuple[FormField, ...], WHERE_KNOWN] = ()
+    referral: Annotated[Referral | None, WHERE_KNOWN] = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a message's content is there."""
+        return not (self.text or self.attachments or self.payload or self.quotes or self.fields or self.referral)
 
 
 class Draft(Model):
@@ -163,18 +247,27 @@ class Draft(Model):
 
     ``occurred_at`` is null where the platform gives no time; ``raw`` is the platform's own object for this event, which
     becomes part of the event only where the source keeps raw payloads. ``messenger`` is the network behind a broker.
+    ``dedupe_id`` is empty where the platform gives no id: then ``raw`` names the occurrence. ``standby`` says that another
+    application of the tenant answers.
     """
 
     kind: EventKind
     native_kind: str
-    dedupe_id: str
+    dedupe_id: str = ""
     messenger: str | None = None
     occurred_at: Time | None = None
     conversation: Conversation = pydantic.Field(default_factory=Conversation)
     sender: Sender | None = None
     message: Message | None = None
     members: tuple[Member, ...] = ()
+    consent: EventConsent | None = None
+    standby: bool = False
     raw: Any = None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the channel could not read a part of the content."""
+        return self.message is not None and any(a.type == "unsupported" for a in self.message.attachments)
 
 
 class Event(Model):
@@ -196,11 +289,13 @@ class Event(Model):
     sender: Sender | None = None
     message: Message | None = None
     members: tuple[Member, ...] = ()
+    consent: Annotated[EventConsent | None, WHERE_KNOWN] = None
+    standby: Annotated[bool, DataClass.TECHNICAL, WHERE_KNOWN] = False
     otr: Annotated[bool, DataClass.TECHNICAL] = False
     raw: Annotated[Any, DataClass.CONTENT] = None
 
     def document(self) -> dict[str, Any]:
-        """Return the event as JSON-able values, every field present; ``raw`` and ``messenger`` only where they are known."""
+        """Return the event as JSON-able values, every field present but those ``WHERE_KNOWN``, ``raw``, ``messenger``."""
         document = self.model_dump(mode="json")
         document = {"schema": document.pop("schema_"), **document}
         for name in ("raw", "messenger"):
@@ -253,84 +348,7 @@ def complete(
         sender=draft.sender,
         message=draft.message,
         members=draft.members,
+        consent=draft.consent,
+        standby=draft.standby,
         raw=draft.raw if keep_raw else None,
     )
-
-
-class EventField(NamedTuple):
-    """A leaf of the event: its path (``"*"`` steps into a list), its data class, and whether it is a list of values."""
-
-    path: tuple[str, ...]
-    data_class: DataClass
-    many: bool
-
-
-def _fields(model: type[BaseModel], prefix: tuple[str, ...]) -> Iterator[EventField]:
-    for name, info in model.model_fields.items():
-        path = (*prefix, name.rstrip("_"))
-        declared = next((m for m in info.metadata if isinstance(m, DataClass)), None)
-        if declared is not None:
-            yield EventField(path, declared, typing.get_origin(info.annotation) is tuple)
-            continue
-        for inner in _models(info.annotation):
-            yield from _fields(inner[0], path + inner[1])
-
-
-def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], tuple[str, ...]]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, ()
-        return
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    step = ("*",) if origin is tuple else ()
-    if origin in (tuple, typing.Union, types.UnionType):
-        for argument in arguments:
-            for model, path in _models(argument):
-                yield model, step + path
-
-
-FIELDS: tuple[EventField, ...] = tuple(_fields(Event, ()))
-"""Every leaf of an event with its data class, in the order of the model."""
-
-
-def _tree(fields: tuple[EventField, ...]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, data_class, _ in fields:
-        node = tree
-        for step in path[:-1]:
-            node = node.setdefault(step, {})
-        node[path[-1]] = data_class.value
-    return tree
-
-
-_TREE = _tree(tuple(field for field in FIELDS if field.data_class is not DataClass.TECHNICAL))
-"""The same leaves as they are nested in a document, but for the technical ones; ``"*"`` is any item of a list."""
-
-
-def _collect(value: Any, node: dict[str, Any], found: set[str]) -> None:
-    # One walk over the document, since every event needs this twice.
-    if "*" in node:
-        for item in value if isinstance(value, (list, tuple)) else ():
-            _collect(item, node["*"], found)
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            below = node.get(key)
-            if below is None or inner is None or inner is False or inner == []:
-                continue
-            if isinstance(below, str):
-                found.add(below)
-            else:
-                _collect(inner, below, found)
-
-
-def classes_of(document: Mapping[str, Any]) -> list[str]:
-    """Return the data classes that an event (as a document) holds, sorted. ``technical`` is always there.
-
-    An operational event has no subject: its ids are those of records, and its content is the cell's own.
-    """
-    found = {DataClass.TECHNICAL.value}
-    if document.get("channel") == OPERATIONAL:
-        return sorted(found)
-    if document.get("kind") in BEHAVIOUR_KINDS:
-        found.add(DataClass.BEHAVIOUR.value)
-    _collect(document, _TREE, found)
-    return sorted(found)

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from ..event.event import FIELDS, DataClass
+from ..event.event import DataClass
+from ..event.event_fields import FIELDS
 from ..ids import BITS, encode, first_bits
 from ..law.fact_fields import ACTIONS, CLASSES, PATH_FORM
 

@@ -12,7 +12,8 @@ from ...core import times
 from ...core.decide.plan import Facts, judge, route_facts, source_facts, with_grounds
 from ...core.delivery import links
 from ...core.errors import DeliveryError, NotFound, RefusedByLaw
-from ...core.event.event import OPERATIONAL, DataClass, EventKind, classes_of
+from ...core.event.event import OPERATIONAL, DataClass, EventKind
+from ...core.event.event_fields import classes_of
 from ...core.event.messengers import messenger_in
 from ...core.explain import explanation
 from ...core.explain.readiness import readiness
