@@ -100,7 +100,8 @@ def create(call: ApiCall) -> EndpointResponse:
     ``url`` is the webhook address to give to the platform. If it contains a token, it is shown only in this answer
     and after a rotation.
     """
-    settings = SourceSettings(**{n: v for n, v in dict(call.body).items() if n != "secret"})
+    given = call.body.model_fields_set - {"secret"}
+    settings = SourceSettings(**{name: getattr(call.body, name) for name in given})
     row, readiness, token = connect.create_source(call.request, settings, call.body.secret)
     return tagged(row.version, _source(call, row.record, token, **vars(readiness)), 201)
 

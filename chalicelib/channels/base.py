@@ -240,7 +240,7 @@ def judge(channel: Channel, request: Inbound, secret: Any) -> ReceivedRequest:
             if isinstance(item, Ignored):
                 ignored.append(item)
             else:
-                draft = _named(_said(item, channel.CAPABILITIES))
+                draft = named(_said(item, channel.CAPABILITIES))
                 drafts.setdefault(draft.dedupe_id, draft)
     except MalformedPayload as error:
         return _refused("malformed", 400, error)
@@ -258,7 +258,7 @@ def _said(draft: Draft, capabilities: ChannelCapabilities) -> Draft:
     return draft.model_copy(update={"message": message.model_copy(update={"attachments": (UNSUPPORTED,)})})
 
 
-def _named(draft: Draft) -> Draft:
+def named(draft: Draft) -> Draft:
     """Name an occurrence without an id by the platform's own object: a repeat of it has the same name."""
     return draft if draft.dedupe_id else draft.model_copy(update={"dedupe_id": derived_id(draft)})
 

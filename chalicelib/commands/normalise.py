@@ -140,7 +140,7 @@ def _request(values: Json) -> Inbound:
 
 
 def _event(channel: Channel, draft: Draft, now: datetime) -> Json:
-    keep_raw = channel.CAPABILITIES.keeps_raw
+    keep_raw = channel.CAPABILITIES.keeps_raw or draft.is_unread  # here for debugging: a cell asks the source
     return complete(draft, channel=channel.KIND, received_at=now, keep_raw=keep_raw, off_line=True).document()
 
 

@@ -15,6 +15,8 @@ from .keys import KeyStore
 from .records import LOOKUP_S, parse, sealing_context
 
 UNKNOWN_SOURCES = 10_000
+FRESH_S = 1.0
+"""The age below which a kept source is not read again for a refused request."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class SourceCache:
         kept = self._kept.get(source)
         if kept is not None and kept[0] > self._now():
             return kept[1]
+        return self._renewed(source)
+
+    def fresher(self, source: str) -> SourceContext | None:
+        """Return the door as it is stored now, for a request that the kept one refuses; None if it was just read.
+
+        It is read once in ``FRESH_S`` at most, as anyone can post such requests.
+        """
+        kept = self._kept.get(source)
+        if kept is not None and kept[0] > self._now() + LOOKUP_S - FRESH_S:
+            return None
+        return self._renewed(source)
+
+    def _renewed(self, source: str) -> SourceContext | None:
         until = self._now() + LOOKUP_S  # from before it is read: a change is known that long after it was made
         door = self._read(source)
         with self._lock:

@@ -18,7 +18,7 @@ from infra.deploy import template
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
-    "hooks": (53, 280),
+    "hooks": (54, 280),
     "route": (99, 280),
     "deliver": (115, 280),
     "dead_inbox": (66, 280),

@@ -248,7 +248,7 @@ class Draft(Model):
     ``occurred_at`` is null where the platform gives no time; ``raw`` is the platform's own object for this event, which
     becomes part of the event only where the source keeps raw payloads. ``messenger`` is the network behind a broker.
     ``dedupe_id`` is empty where the platform gives no id: then ``raw`` names the occurrence. ``standby`` says that another
-    application of the tenant answers.
+    application of the tenant answers. ``is_raw``: the event is nothing but its ``raw``.
     """
 
     kind: EventKind
@@ -262,6 +262,7 @@ class Draft(Model):
     members: tuple[Member, ...] = ()
     consent: EventConsent | None = None
     standby: bool = False
+    is_raw: bool = False
     raw: Any = None
 
     @property

@@ -146,11 +146,17 @@ class NumberRange(Record):
     country: Country
 
 
+Accepted = Literal["receipts", "typing", "standby", "ignored"]
+"""Parts of a channel's requests that a source may take or leave: receipts but for failures, and things that are no event."""
+ACCEPTED: tuple[Accepted, ...] = ("receipts", "typing", "standby")
+
+
 class SourceSettings(Record):
     """The settings of one account on a channel. Null ``subject_country`` or ``special`` is unknown.
 
     The longest of the ``number_ranges`` that fits counts, before ``subject_country``. ``messengers`` are those whose messages a
     broker, bridge or relay passes on. ``expires_on`` is the first day without the platform's subscription, plan or token.
+    Until ``debug_until`` an event keeps ``raw`` where the channel cannot read a part of it.
     """
 
     channel: str
@@ -159,6 +165,8 @@ class SourceSettings(Record):
     purpose: Purpose = "message_routing"
     retention_days: int | None = Field(default=None, ge=1, le=RETENTION_DAYS_MAX)
     keep_raw: bool = False
+    debug_until: Instant | None = None
+    accepts: Annotated[tuple[Accepted, ...], Once] = ACCEPTED
     subject_country: Country | None = None
     number_ranges: tuple[NumberRange, ...] = Field(default=(), max_length=50)
     special: Annotated[tuple[Special, ...], Once] | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -29,6 +30,9 @@ from .moved import check_secrets_given
 from .source_law import SourceReadiness, judge_source
 
 # Sources
+
+DEBUGGED = timedelta(days=30)
+"""How long a new source keeps the platform's own object of what its channel cannot read."""
 
 
 def complete_secret(request: Request, channel: str, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -74,11 +78,17 @@ def create_source(
         RefusedByLaw: its events may not be received or stored here.
     """
     stored_secret, token = complete_secret(request, settings.channel, secret)
-    source = Source(**dict(settings), id=request.new_id("src"), created_at=request.at)
+    source = Source(**_with_debugging(request, settings), id=request.new_id("src"), created_at=request.at)
     readiness = judge_source(request, source)
     row = stored(request, source, rotation.first(stored_secret))
     request.runtime.config.insert_lookup(source.id, request.tenant.id, source.id)
     return row, readiness, token
+
+
+def _with_debugging(request: Request, settings: SourceSettings) -> dict[str, Any]:
+    """Return the settings; a source that states no end of its debugging time is debugged for its first weeks."""
+    values = dict(settings)
+    return values if "debug_until" in settings.model_fields_set else {**values, "debug_until": request.at + DEBUGGED}
 
 
 def sources(request: Request, after: str, limit: int) -> Iterator[RecordRow]:

@@ -10,6 +10,7 @@ from ...core import ids
 from ...core.envelope import pack
 from ...core.errors import TooLarge
 from ...core.event.event import Draft, complete
+from ...core.tenant.records import Source
 from ...store.source_cache import SourceContext
 
 EVENT_LIMIT_BYTES = 200_000
@@ -43,12 +44,18 @@ def pack_event(door: SourceContext, draft: Draft, now: datetime) -> PackedEvent:
         id=event,
         tenant=door.tenant,
         source=door.source.id,
-        keep_raw=door.source.keep_raw or CHANNELS[door.source.channel].CAPABILITIES.keeps_raw,
+        keep_raw=_keeps_raw(door.source, draft, now),
     ).document()
     try:
         return PackedEvent(event, pack(document, limit=EVENT_LIMIT_BYTES))
     except TooLarge:
         return PackedEvent(event, pack(shortened(document), limit=EVENT_LIMIT_BYTES), pack(document))
+
+
+def _keeps_raw(source: Source, draft: Draft, now: datetime) -> bool:
+    if source.keep_raw or draft.is_raw or CHANNELS[source.channel].CAPABILITIES.keeps_raw:
+        return True
+    return draft.is_unread and source.debug_until is not None and now < source.debug_until
 
 
 def shortened(document: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ...channels import CHANNELS
-from ...channels.base import BODY_MAX_BYTES, Ignored, Inbound, Reply, receive
+from ...channels.base import BODY_MAX_BYTES, Channel, Ignored, Inbound, ReceivedRequest, Reply, receive
 from ...core import ids, times
 from ...core.envelope import NONCE_BYTES, encrypt
 from ...core.errors import TooLarge, Unavailable, problem
@@ -25,7 +25,9 @@ from ...store.queues import OutgoingMessage, body
 from ...store.source_cache import SourceContext
 from .. import source_counts, throttle
 from . import platform_keys, rejections
+from .choice import chosen
 from .packing import pack_event
+from .platform_keys import PublishedKeys
 
 CONTENT_TYPES = (
     "application/json",
@@ -91,9 +93,13 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
     if wanted > SMALL_BYTES and not throttle.admit(runtime, budget, rate_per_s, wanted, BURST_S):  # 3
         limited = refuse(429, "too_many_requests", "too many large webhooks without proof", {"retry-after": "60"})
         return _noted(runtime, door, request, "throttled", limited)
-    secrets = [channel.Secret.model_validate(s, extra="ignore") for s in _live(door.secrets, request.now)]
     published = platform_keys.of(runtime)
-    received = receive(channel, request, published.complete(channel, request, secrets))  # 4
+    received = _judged(published, channel, request, door)  # 4
+    if received.verdict == "rejected":
+        fresh = runtime.source_cache.fresher(source)  # its secret may be new
+        if fresh is not None and fresh.secrets != door.secrets:
+            door, received = fresh, _judged(published, channel, request, fresh)
+    received = chosen(door.source, received)
     if received.verified and wanted > SMALL_BYTES:
         throttle.give_back(runtime, budget, wanted)
     if received.verdict == "handshake":
@@ -116,6 +122,11 @@ def _handle(runtime: Runtime, source: str, request: Inbound) -> Reply:
             error("not_taken", fault)
             return refuse(503, "unavailable", "not taken; post it again", {"retry-after": "5"})
     return received.reply  # 7
+
+
+def _judged(published: PublishedKeys, channel: Channel, request: Inbound, door: SourceContext) -> ReceivedRequest:
+    secrets = [channel.Secret.model_validate(s, extra="ignore") for s in _live(door.secrets, request.now)]
+    return receive(channel, request, published.complete(channel, request, secrets))
 
 
 def _why(ignored: Sequence[Ignored]) -> str:
