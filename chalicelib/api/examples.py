@@ -60,6 +60,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "update_source": {"country": {"subject_country": "FR"}, "unknown": {"subject_country": None}},
     "rotate_source_secret": {"telegram": {"secret": {"secret_token": "s3cret-2"}}},
+    "subscribe_source": {"telegram": {"credentials": {"bot_token": "123456789:AAExampleExampleExampleExample"}}},
     "create_basis": {"instruction": _BASIS, "contract": {**_BASIS, "kind": "contract"}},
     "create_recipient": {"processor": _RECIPIENT},
     "replace_recipient": {"processor": {**_RECIPIENT, "processing_countries": ["DE", "FR"]}},

@@ -29,6 +29,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "Key fields": ("POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{id}"),
     "Source fields": ("POST /v1/sources", "GET /v1/sources", "GET /v1/sources/{id}", "PATCH /v1/sources/{id}"),
     "Rejection fields": ("GET /v1/sources/{id}/rejections",),
+    "Subscription fields": ("POST /v1/sources/{id}/subscribe",),
     "Source secret fields": ("POST /v1/sources/{id}/secret",),
     "Recipient fields": (
         "POST /v1/recipients",

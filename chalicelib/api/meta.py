@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from ..core.errors import OurError, RefusedByLaw, RequestError, WaybillError
+from ..core.errors import OurError, PlatformUnavailable, RefusedByLaw, RequestError, WaybillError
 from .docs_page import PAGE
 from .endpoint import ApiCall, Endpoint, Resource
 from .openapi import document
@@ -77,7 +77,7 @@ def codes() -> dict[str, tuple[int, str]]:
     from . import bodies  # noqa: F401
 
     found: dict[str, tuple[int, str]] = {}
-    waiting: list[type[WaybillError]] = [RequestError, RefusedByLaw, OurError]
+    waiting: list[type[WaybillError]] = [RequestError, RefusedByLaw, PlatformUnavailable, OurError]
     while waiting:
         kind = waiting.pop()
         meaning = (kind.__doc__ or "").strip().splitlines()[0].replace("``", "")

@@ -8,13 +8,15 @@ from pydantic import Field
 
 from ..channels import capabilities_of
 from ..core import times
-from ..core.errors import Conflict, RefusedByLaw
+from ..core.errors import Conflict, PlatformRefused, PlatformUnavailable, RefusedByLaw, SubscribedElsewhere
 from ..core.event.event import OPERATIONAL, Time
 from ..core.log.transfers import ShownObligation
 from ..core.tenant.dates import Day
 from ..core.tenant.records import Record, Source, SourceSettings
-from ..flow import source_counts, source_ends
+from ..core.tenant.subscription import Subscription, SubscriptionState
+from ..flow import source_counts, source_ends, subscriptions
 from ..flow.declare import changes, connect, source_law
+from ..flow.declare import subscribe as use_case
 from ..flow.pagination import ListItem
 from .bodies import checked_value, merge
 from .endpoint import ApiCall, ListQuery, Resource, shown, tagged
@@ -46,6 +48,15 @@ class SourceActivity(Record):
     unrouted: int
 
 
+class ShownSubscription(Record):
+    """Whether the platform sends its webhooks to this source, as of its last answer."""
+
+    state: SubscriptionState
+    checked_at: Time
+    error: str | None
+    kept: bool
+
+
 class ShownSource(Source):
     """A source, its webhook address, and the facts that its events wait for. The cell's own source has no address."""
 
@@ -58,6 +69,7 @@ class ShownSource(Source):
     silent: bool = False
     unsubscribes_after_h: int | None = None
     expires: Day | None = None
+    subscription: ShownSubscription | None = None
 
 
 def _activity(call: ApiCall, source: Source) -> dict[str, Any]:
@@ -71,7 +83,12 @@ def _activity(call: ApiCall, source: Source) -> dict[str, Any]:
         "silent": found.silent,
         "unsubscribes_after_h": capabilities_of(source.channel).unsubscribes_after_h,
         "expires": ends.isoformat() if ends is not None else None,
+        "subscription": _subscription(subscriptions.shown(call.runtime, tenant, source.id)),
     }
+
+
+def _subscription(found: Subscription | None) -> dict[str, Any] | None:
+    return None if found is None else {**vars(found), "checked_at": times.text(found.checked_at)}
 
 
 def _source(call: ApiCall, source: Source, token: str | None = None, **more: Any) -> dict[str, Any]:
@@ -191,6 +208,44 @@ def rotate(call: ApiCall) -> EndpointResponse:
     """
     row, token = connect.rotate_source(call.request, call.thing("src"), call.body.secret, call.expected)
     return tagged(row.version, _source(call, row.record, token))
+
+
+class SourceCredentials(Record):
+    """The credentials of the platform's own API, and what to do with them.
+
+    ``keep`` stores them, sealed, so that the subscription is checked every day. ``replace`` takes it from another address.
+    """
+
+    credentials: dict[str, Any] = Field(default_factory=dict)
+    keep: bool = False
+    replace: bool = False
+    api_url: str | None = Field(default=None, min_length=1, max_length=2048)
+
+
+@sources.endpoint(
+    "POST",
+    "/v1/sources/{id}/subscribe",
+    operation_id="subscribe_source",
+    scope="write",
+    body=SourceCredentials,
+    answer=ShownSubscription,
+    raises=(Conflict, SubscribedElsewhere, PlatformRefused, PlatformUnavailable),
+)
+def subscribe(call: ApiCall) -> EndpointResponse:
+    """Set the webhook at the platform, through the platform's own API, and read it back.
+
+    Channels whose platform has no such API answer 409. Repeating the call changes nothing.
+    """
+    body = call.body
+    made = use_case.subscribe(
+        call.request,
+        call.thing("src"),
+        body.credentials,
+        keep=body.keep,
+        replace=body.replace,
+        api_url=body.api_url,
+    )
+    return EndpointResponse(200, _subscription(made))
 
 
 class ShownRejection(Record):

@@ -7,7 +7,8 @@
     │   ├── NotFound              unknown, or another tenant's: nobody can tell which (404)
     │   ├── Invalid               a value is not acceptable; ``errors`` names the places (422)
     │   │   ├── InvalidPattern    an event pattern breaks a rule; ``path`` and ``reason``
-    │   │   └── InvalidTransform  ``select`` is no expression; ``position`` and ``reason``
+    │   │   ├── InvalidTransform  ``select`` is no expression; ``position`` and ``reason``
+    │   │   └── PlatformRefused   a platform's API refuses the webhook or the credentials
     │   ├── Conflict              the state forbids it (409), a precondition failed (412)
     │   ├── Gone                  it was there and is no more (410)
     │   │   ├── LinkExpired       a pull link after its time
@@ -18,6 +19,7 @@
     │   └── TooMany               rate limit (429)
     ├── RefusedByLaw              a decision says no (451); ``rules`` and ``missing``
     │   └── OffRecordForbidden    the law wants a conversation on the record (403)
+    ├── PlatformUnavailable       a platform's API does not answer as documented (502)
     ├── DeliveryError             a destination did not take a delivery; ``retryable`` decides what follows
     └── OurError                  we are at fault (5xx)
         ├── Misconfigured         never retried: needs a person
@@ -129,6 +131,12 @@ class InvalidTransform(Invalid):
         self.reason = reason
 
 
+class PlatformRefused(Invalid):
+    """A platform's API refuses the webhook, or the credentials that were given for it."""
+
+    code = "platform_refused"
+
+
 class Conflict(RequestError):
     """The present state forbids the request."""
 
@@ -141,6 +149,12 @@ class NotSealed(Conflict):
 
     code = "not_sealed"
     retry_after_s = 60
+
+
+class SubscribedElsewhere(Conflict):
+    """The platform sends its webhooks to another address, and has only one."""
+
+    code = "subscribed_elsewhere"
 
 
 class PreconditionFailed(Conflict):
@@ -271,6 +285,14 @@ class DeliveryError(WaybillError):
         self.gone = gone
         self.sent = sent
         self.response = response
+
+
+class PlatformUnavailable(WaybillError):
+    """A platform's API did not answer, or not as it is documented; the same request may succeed later."""
+
+    code = "platform_unavailable"
+    status = 502
+    retryable = True
 
 
 class OurError(WaybillError):

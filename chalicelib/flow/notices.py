@@ -15,7 +15,8 @@ from ..runtime import Runtime
 from ..store.awaiting import AwaitingRow
 from .notify import notify
 
-if TYPE_CHECKING:  # for an annotation only
+if TYPE_CHECKING:  # for annotations only
+    from ..core.tenant.subscription import Subscription
     from .routed import RoutedEvent
 
 TOLD_MAX = 10_000
@@ -89,6 +90,13 @@ def silent(runtime: Runtime, tenant: str, source: str, found: Activity, unsubscr
         "unsubscribes_after_h": unsubscribes_after_h,
     }
     notify(runtime, tenant, "source.silent", data, f"{source}\n{last}", source)
+
+
+def unsubscribed(runtime: Runtime, tenant: str, source: str, before: Subscription, after: Subscription) -> None:
+    """Tell the tenant that a platform no longer sends a source's webhooks as it did at the check before."""
+    data = {"source": source, "state": after.state, "error": after.error, "checked_at": times.text(after.checked_at)}
+    once = f"{source}\n{after.state}\n{times.text(before.checked_at)}"
+    notify(runtime, tenant, "source.unsubscribed", data, once, source)
 
 
 def record_ends(runtime: Runtime, tenant: str, record: str, kind: str, last: date, days: int) -> None:

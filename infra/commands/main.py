@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "selfcheck": Command("chalicelib.commands.selfcheck", "list the rules to check again, and the rules of unsure reading"),
     "verify": Command("chalicelib.commands.verify", "verify an evidence bundle"),
     "report": Command("infra.commands.report", "report the holders, the recipients and the accountable parties of data", "report"),
+    "connect": Command("infra.commands.connect", "connect a channel, and set the webhook at its platform"),
     "consents": Command("infra.commands.consents", "send a file of consents to a cell"),
     "local": Command("infra.commands.local", "run a whole cell in one process, on this machine", "local"),
     "serve": Command("infra.commands.serve", "serve a cell at a home without an AWS region", "serve"),

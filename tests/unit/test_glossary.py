@@ -8,8 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PRESCRIBED = {"Config", "Secret"}
-"""Every destination kind has a ``Config`` and every channel a ``Secret``: callers find them by these names."""
+PRESCRIBED = {"Config", "Credentials", "Secret"}
+"""Every destination kind has a ``Config``, every channel a ``Secret`` and every platform ``Credentials``: callers find them
+by these names."""
 ERRORS = re.compile(r"(?:Error|Exception|Invalid|Conflict|Gone|Misconfigured|RefusedByLaw|Forbidden|Unavailable)$")
 """Errors are named after the condition, as ``NotFound``; docs/errors.md lists them."""
 

@@ -23,6 +23,7 @@ from ...core.tenant import operational, rotation
 from ...core.tenant.records import Destination, DestinationSettings, Recipient, Source, SourceSettings
 from ...core.validation import check_word, of_validation
 from ...store.records import RecordRow
+from .. import subscriptions
 from ..request import Request
 from . import roles, signing_secrets
 from .changes import changed, hash_now, invalid, must_exist, noted, stored, wake_held
@@ -111,7 +112,7 @@ def _operational(request: Request) -> RecordRow:
     return RecordRow(operational.source_of(request.tenant), request.version)
 
 
-def _declared_source(request: Request, source_id: str) -> RecordRow:
+def declared_source(request: Request, source_id: str) -> RecordRow:
     """Return a source that can be changed.
 
     Raises:
@@ -146,7 +147,7 @@ def change_source(
         Invalid: another channel: that is another source.
         RefusedByLaw: under the new settings its events may not be received or stored here.
     """
-    row = _declared_source(request, source_id)
+    row = declared_source(request, source_id)
     if settings.channel != row.record.channel:
         raise invalid("body.channel", "fixed", "a source keeps its channel; make another source")
     source = Source(**dict(settings), id=source_id, created_at=row.record.created_at)
@@ -164,7 +165,7 @@ def rotate_source(
     Returns:
         The source, and the new token of its address where the channel has one.
     """
-    row = _declared_source(request, source_id)
+    row = declared_source(request, source_id)
     new, token = complete_secret(request, row.record.channel, secret)
     kept = request.runtime.config.secrets(request.tenant.id, source_id, row.sealed) or []
     if kept and kept[0]["secret"] == new:
@@ -175,8 +176,9 @@ def rotate_source(
 
 def close_source(request: Request, source_id: str, expected: int | None) -> None:
     """Close a source: its URL answers 404. The record stays, since its events are still decided by its declarations."""
-    row = _declared_source(request, source_id)
+    row = declared_source(request, source_id)
     request.runtime.config.delete_lookup(source_id)
+    subscriptions.store_of(request.runtime).delete(request.tenant.id, source_id)
     changed(request, row, row.record.model_copy(update={"closed_at": request.at}), expected, "removed")
 
 

@@ -48,6 +48,9 @@ def handle(runtime: Runtime) -> int:
     # Another order each hour: when there is more than one run can do, it is not always the same tenants that wait.
     living.sort(key=lambda one: hashlib.sha256(f"{one.id}{now:%Y%m%d%H}".encode()).digest())
     expiry.handle(runtime, living, lambda: EXPIRY_UNTIL_S - (runtime.monotonic() - started))
+    from . import subscription_checks  # loads the platforms, as below
+
+    subscription_checks.handle(runtime, living, lambda: EXPIRY_UNTIL_S - (runtime.monotonic() - started))
     if runtime.settings.contents_bucket:
         from . import objects
 
@@ -117,5 +120,8 @@ def _erase(runtime: Runtime, record: Tenant) -> None:
     runtime.consents.erase(tenant)
     runtime.lifetimes.erased(tenant)
     runtime.off_record_intervals.erase(tenant)
+    from .. import subscriptions  # loaded where it is needed, as the checks are
+
+    subscriptions.store_of(runtime).erase(tenant)
     runtime.config.erase_tenant(tenant)
     info("tenant_erased", tenant=tenant)

@@ -48,9 +48,12 @@ class Cell:
         """
         return self._send(urllib.request.Request(f"{self._url}{path}{'?' + urlencode(query) if query else ''}"))
 
-    def post(self, path: str, data: bytes, content_type: str) -> dict[str, Any]:
+    def post(
+        self, path: str, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Return the JSON object that a path answers to a body, which may be sent more than once. Raises as ``get``."""
-        request = urllib.request.Request(f"{self._url}{path}", data, {"Content-Type": content_type}, method="POST")
+        sent = {"Content-Type": content_type, **(headers or {})}
+        request = urllib.request.Request(f"{self._url}{path}", data, sent, method="POST")
         return _object(self._send(request))
 
     def _send(self, request: urllib.request.Request) -> str:
