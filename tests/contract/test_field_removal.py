@@ -6,12 +6,42 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.channels import CHANNELS, KINDS
+from chalicelib.channels import CHANNELS
 from chalicelib.channels.base import Inbound, ReceivedRequest, judge
 from tests.contract.channels.cases import ALL, Case, documents
 from tests.contract.channels.removal import Path, damaged_bodies, without
 
-LATER = frozenset(KINDS)
+LATER = frozenset(
+    {
+        "avito",
+        "discord",
+        "email_mailgun",
+        "email_postmark",
+        "email_ses",
+        "freshchat",
+        "google_chat",
+        "instagram",
+        "kakaotalk",
+        "line",
+        "matrix",
+        "mattermost",
+        "max",
+        "messenger",
+        "ok",
+        "rocketchat",
+        "signal",
+        "slack",
+        "standard_webhooks",
+        "teams",
+        "telegram",
+        "twilio",
+        "viber",
+        "vk",
+        "vonage",
+        "wechat",
+        "zalo",
+    }
+)
 """Channels that do not keep this law yet."""
 CASES = [case for case in ALL if case.expect["verdict"] in ("accepted", "ignored") and case.kind not in LATER]
 
@@ -32,6 +62,7 @@ def test_request_is_taken_when_a_field_is_missing_or_of_another_type(case: Case)
     bodies = [] if encrypted else list(damaged_bodies(case))
     refused: list[Path] = []
     lost: list[Path] = []
+    whole = names(judged(case, request))
     others: dict[Path, frozenset[str]] = {}
 
     for damaged in bodies:
@@ -42,7 +73,9 @@ def test_request_is_taken_when_a_field_is_missing_or_of_another_type(case: Case)
             refused.append(damaged.path)
         if damaged.element is not None:
             if damaged.element not in others:
-                others[damaged.element] = names(judged(case, replace(request, body=without(case, damaged.element))))
+                # An event whose name the element is part of is not another one.
+                rest = judged(case, replace(request, body=without(case, damaged.element)))
+                others[damaged.element] = whole & names(rest)
             if not others[damaged.element] <= names(received):
                 lost.append(damaged.path)
 

@@ -22,7 +22,8 @@ def event() -> Any:
         "schema": "waybill.event/1", "id": "evt_1", "tenant": "tnt_1", "source": "src_1", "channel": "telegram",
         "kind": "message", "native_kind": "message", "dedupe_id": "d1", "occurred_at": "2026-11-16T10:00:00.000Z",
         "received_at": "2026-11-16T10:00:01.000Z",
-        "conversation": {"id": "c1", "direct": True, "thread": None, "title": "Order 7", "successor": "c2"},
+        "conversation": {"id": "c1", "direct": True, "thread": None, "title": "Order 7", "successor": "c2",
+                         "alt_ids": [{"kind": "user_id", "id": "x-1"}, {"kind": "phone", "contact": "+491701234567"}]},
         "sender": {"id": "u1", "name": "Erika", "username": "erika_m", "phone": "+49 170 1234567",
                    "alt_ids": [{"kind": "username", "id": "erika_m"}, {"kind": "email", "contact": "erika@example.org"}], "successor": "u9"},
         "message": {

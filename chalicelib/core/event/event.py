@@ -108,7 +108,8 @@ class AlternativeId(Model):
 class Conversation(Model):
     """Where it happened. ``id`` is null only where the platform gives no chat.
 
-    ``successor`` is the id under which the conversation continues after this event.
+    ``successor`` is the id under which the conversation continues after this event. ``alt_ids`` are other ids of the person
+    with whom a direct conversation is, where that person did not act: in an echo of our own message.
     """
 
     id: Identifier = None
@@ -116,6 +117,7 @@ class Conversation(Model):
     thread: Identifier = None
     title: Content = None
     successor: Annotated[str | None, DataClass.IDENTIFIER, WHERE_KNOWN] = None
+    alt_ids: Annotated[tuple[AlternativeId, ...], WHERE_KNOWN] = ()
 
 
 class Sender(Model):
