@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ..core.errors import MalformedPayload, NotGenuine
 from . import base
 from .base import Inbound, Reply, SecretText
-from .fields import Json, clean, hmac_sha256, listing, mapping, parse_json, same, word
+from .fields import Json, clean, hmac_sha256, items, parse_json, same, text, word
 
 HEADER = "x-hub-signature-256"
 PREFIX = "sha256="
@@ -52,19 +52,20 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def entries(request: Inbound, document_object: str) -> Iterator[tuple[Json, str | None]]:
-    """Yield every entry of a batch, or the foreign ``object`` instead of any.
+    """Yield every entry of a batch, or the document and its foreign ``object`` instead of any.
 
     Returns:
-        Pairs: an entry and None; or an empty entry and the ``object`` that is not this channel's.
+        Pairs: an entry and None; or the document and the ``object`` that is not this channel's.
 
     Raises:
-        MalformedPayload: a GET (its body is not signed), or not what Meta sends.
+        MalformedPayload: a GET (its body is not signed), or a body that is no document.
     """
     if request.method == "GET":
         raise MalformedPayload("a subscription request without mode and challenge")
     document = parse_json(request.body)
-    if document.get("object") != document_object:
-        yield {}, word(document.get("object"))
+    given = text(document.get("object"))
+    if given not in (None, document_object):
+        yield document, word(given)
         return
-    for entry in listing(document.get("entry")):
-        yield mapping(entry), None
+    for entry in items(document.get("entry")):
+        yield entry, None
