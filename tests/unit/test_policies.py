@@ -94,6 +94,28 @@ def test_the_hook_door_touches_no_event_when_every_kind_of_row_is_asked(action: 
     }
 
 
+def test_route_puts_consents_and_no_other_record() -> None:
+    tenant = f"tnt_{'0' * 26}"
+    rows = {
+        "withdrawals": f"{tenant}#consents",
+        "a person's consents": f"{tenant}#{'0a' * 16}",
+        "the tenant": tenant,
+        "a source's lookup": f"src_{'0' * 26}",
+        "the use of a notice": f"{tenant}#notice#{'0a' * 32}",
+    }
+
+    allowed = {
+        (action, name)
+        for action in ("PutItem", "UpdateItem", "DeleteItem")
+        for name, key in rows.items()
+        for context in [dict[str, str | tuple[str, ...]]({**HERE, "dynamodb:LeadingKeys": (key,)})]
+        if evaluate(Request(role_arn("route"), f"dynamodb:{action}", CONFIG, context), [POLICIES["route"]])
+        is Verdict.ALLOWED
+    }
+
+    assert allowed == {("PutItem", "withdrawals"), ("PutItem", "a person's consents")}
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_sqs_verdicts_equal_the_table_when_every_action_is_asked(role: str) -> None:
     expected = {(a, queue) for queue, actions in MAY_SQS[role].items() for a in actions.split()}

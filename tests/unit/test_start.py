@@ -19,7 +19,7 @@ from infra.deploy import template
 ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
     "hooks": (54, 280),
-    "route": (99, 280),
+    "route": (100, 280),
     "deliver": (115, 280),
     "dead_inbox": (66, 280),
     "dead_outbox": (66, 280),

@@ -1,7 +1,7 @@
 """Route: plan each event, write the decision, keep the event, queue its allowed transfers.
 
-1 refs, first sight → 2 plan, and keep the people → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a request for a
-consent if that would lift a hold → 6 acknowledge. After a crash a second run completes the missing steps: ids are
+1 refs, first sight, withdrawals → 2 plan, and keep the people → 3 ``decided`` → 4 event into ``data`` → 5 outbox, and a
+request for a consent if that would lift a hold → 6 acknowledge. After a crash a second run completes the missing steps: ids are
 derived, writes are insert-if-absent, and a run that finds a stored decision follows it.
 """
 
@@ -40,6 +40,7 @@ from ..published import keep_published
 from ..routed import RoutedEvent, in_order
 from ..seal_requests import notify_sealer
 from ..volumes import ReadCounters, shares_of
+from .withdrawals import withdraw
 
 
 def handle(runtime: Runtime, messages: list[QueueMessage]) -> list[str]:
@@ -138,6 +139,8 @@ def _open(runtime: Runtime, message: QueueMessage, snapshots: dict[str, Snapshot
 def _route(runtime: Runtime, works: list[RoutedEvent], failed: dict[str, BaseException]) -> None:
     now = runtime.now()
     people = find_people(runtime, works)  # 1
+    failed.update(withdraw(runtime, works))
+    works = in_order([w.message for w in works], works, failed)
     for work in works:
         try:
             plan_of(runtime, work, people, now)  # 2
