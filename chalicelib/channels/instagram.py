@@ -1,6 +1,6 @@
 """Instagram messaging webhooks: signed batches of what people and a professional account do in their conversations.
 
-Source: https://developers.facebook.com/documentation/business-messaging/instagram-messaging/webhooks (read 2026-11-22).
+Source: https://developers.facebook.com/documentation/business-messaging/instagram-messaging/webhooks (read 2026-12-01).
 """
 
 from __future__ import annotations

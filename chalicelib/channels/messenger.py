@@ -1,6 +1,6 @@
 """Facebook Messenger webhooks: signed batches of what people and a page do in their conversations.
 
-Source: https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks (read 2026-11-22).
+Source: https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["CAPABILITIES", "KIND", "Secret", "acknowledge", "challenge", "normal
 
 KIND = "messenger"
 CAPABILITIES = ChannelCapabilities(unsubscribes_after_h=1)
-"""Source: https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks (read 2026-11-22)."""
+"""Source: https://developers.facebook.com/documentation/business-messaging/messenger-platform/webhooks (read 2026-12-01)."""
 OBJECT = "page"
 
 
