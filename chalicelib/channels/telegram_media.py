@@ -1,6 +1,6 @@
 """What a Telegram message carries besides text: media by ``file_id`` only, for a download address holds the bot's token.
 
-Source: https://core.telegram.org/bots/api#message (read 2026-11-22).
+Source: https://core.telegram.org/bots/api#message (Bot API 10.3, read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from functools import partial
 from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType
-from .fields import Json, id_, integer, joined, listing, mapping, number, optional_id, phone, text, word
+from .fields import Json, integer, items, joined, listing, mapping, number, optional_id, phone, text, word
+from .telegram_rich import rich_media
+from .vcard import read_card
 
 
 def _file(kind: AttachmentType, item: Json) -> list[Attachment]:
     return [
         Attachment(
             type=kind,
-            ref=id_(item.get("file_id")),
+            ref=optional_id(item.get("file_id")),
             mime=text(item.get("mime_type")),
             name=text(item.get("file_name")) or text(item.get("title")),
             size_bytes=integer(item.get("file_size")),
@@ -45,25 +47,71 @@ def _venue(item: Json) -> list[Attachment]:
 
 
 def _contact(item: Json) -> list[Attachment]:
-    name = joined(item.get("first_name"), item.get("last_name"))
-    number_ = phone(item.get("phone_number"), international=True)
-    return [Attachment(type="contact", ref=optional_id(item.get("user_id")), name=name, phone=number_)]
+    number_, card = phone(item.get("phone_number"), international=True), read_card(item.get("vcard"))
+    return [
+        Attachment(
+            type="contact",
+            ref=optional_id(item.get("user_id")),
+            name=joined(item.get("first_name"), item.get("last_name")),
+            phone=number_,
+            phones=tuple(dict.fromkeys(filter(None, (number_, *card.phones)))) if card.phones else (),
+            emails=card.emails,
+        )
+    ]
 
 
 def _paid_media(item: Json) -> list[Attachment]:
     found: list[Attachment] = []
-    for media in map(mapping, listing(item.get("paid_media"))):
+    for media in items(item.get("paid_media")):
         kind = word(media.get("type"))
         content = media.get(kind)
         if kind not in ("photo", "video", "live_photo") or content is None:  # a preview shows nothing before it is paid
-            found.append(Attachment(type="unsupported"))
+            found.append(Attachment(type="unsupported", native_type=kind))
         else:
             found += ATTACHMENTS[kind](content)
     return found
 
 
-def _plain(kind: AttachmentType, ref: str, name: str, item: Json) -> list[Attachment]:
-    return [Attachment(type=kind, ref=optional_id(item.get(ref)), name=text(item.get(name)))]
+def _plain(kind: AttachmentType, ref: str, name: str, caption: str, item: Json) -> list[Attachment]:
+    found = Attachment(
+        type=kind, ref=optional_id(item.get(ref)), name=text(item.get(name)), caption=text(item.get(caption))
+    )
+    return [found]
+
+
+def _poll(item: Json) -> list[Attachment]:
+    question = _plain("poll", "id", "question", "description", item)[0]
+    return [question.model_copy(update={"options": _texts(item.get("options"))})]
+
+
+def tasks(item: Json) -> list[Attachment]:
+    """Read a checklist, or the tasks that were added to one."""
+    return [
+        Attachment(
+            type="unsupported",
+            native_type="checklist",
+            name=text(item.get("title")),
+            options=_texts(item.get("tasks")),
+        )
+    ]
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(filter(None, (text(value.get("text")) for value in items(values))))
+
+
+def _rich(item: Json) -> list[Attachment]:
+    return [found for name, value in rich_media(item) for found in ATTACHMENTS[name](value)]
+
+
+def _gift(native: str, item: Json) -> list[Attachment]:
+    gift = mapping(item.get("gift"))
+    name = joined(gift.get("base_name"), gift.get("number"))
+    return [Attachment(type="unsupported", native_type=native, ref=optional_id(gift.get("id")), name=name)]
+
+
+def _giveaway(native: str, item: Json) -> list[Attachment]:
+    return [Attachment(type="unsupported", native_type=native, name=text(item.get("prize_description")))]
 
 
 def _of(reader: Callable[[Json], list[Attachment]]) -> Callable[[Any], list[Attachment]]:
@@ -85,12 +133,18 @@ ATTACHMENTS: Mapping[str, Callable[[Any], list[Attachment]]] = {
     "venue": _of(_venue),
     "location": _of(_location),
     "contact": _of(_contact),
-    "poll": _of(partial(_plain, "poll", "id", "question")),
-    "checklist": _of(partial(_plain, "unsupported", "", "title")),
-    "dice": _of(partial(_plain, "sticker", "", "emoji")),
-    "game": _of(partial(_plain, "link", "", "title")),
-    "invoice": _of(partial(_plain, "link", "", "title")),
-    "story": _of(partial(_plain, "link", "id", "")),
+    "poll": _of(_poll),
+    "checklist": _of(tasks),
+    "rich_message": _of(_rich),
+    "dice": _of(partial(_plain, "sticker", "", "emoji", "value")),
+    "game": _of(partial(_plain, "link", "", "title", "description")),
+    "invoice": _of(partial(_plain, "link", "", "title", "description")),
+    "story": _of(partial(_plain, "link", "id", "", "")),
+    "gift": _of(partial(_gift, "gift")),
+    "unique_gift": _of(partial(_gift, "unique_gift")),
+    "gift_upgrade_sent": _of(partial(_gift, "gift_upgrade_sent")),
+    "giveaway": _of(partial(_giveaway, "giveaway")),
+    "giveaway_winners": _of(partial(_giveaway, "giveaway_winners")),
 }
 
 

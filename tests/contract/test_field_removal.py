@@ -31,7 +31,6 @@ LATER = frozenset(
         "slack",
         "standard_webhooks",
         "teams",
-        "telegram",
         "twilio",
         "viber",
         "vk",
