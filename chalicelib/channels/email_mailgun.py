@@ -13,16 +13,28 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
-from . import base, mail, mail_html, mime
+from ..core.event.event import (
+    UNSUPPORTED,
+    Attachment,
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    Message,
+    Sender,
+    Status,
+    StatusError,
+)
+from . import base, mail, mime
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
+    clean,
     hmac_sha256,
-    id_,
     integer,
-    listing,
+    items,
     mapping,
+    occurrence,
     optional_id,
     parse_form,
     parse_json,
@@ -35,9 +47,13 @@ from .fields import (
 KIND = "email_mailgun"
 CAPABILITIES = ChannelCapabilities(empty_messages=True, body_limit_bytes=base.BODY_MAX_BYTES)
 PROOF = ("timestamp", "token", "signature")
+SOURCE = "body-mime"
 # A failed post is made again for 8 hours, and nothing says that its time is then a new one.
 TOLERANCE_S = 12 * 3600
 MAX_PART_HEADER_BYTES = 8192
+MAX_PARTS = 5000
+MAX_FIELDS = 5000
+"""Each header of an e-mail is a field."""
 
 # The proof is read out of a form before anything else is: its values need no escaping.
 _PROOF = re.compile(rb"(?:\A|&)(timestamp|token|signature)=([A-Za-z0-9]{1,128})(?=&|\Z)")
@@ -54,30 +70,36 @@ class Secret(base.Secret):
 
 @dataclass(frozen=True, slots=True)
 class _Form:
+    """A form. ``source`` is an e-mail as it was sent, of which the bytes count."""
+
     fields: Mapping[str, str]
     files: tuple[Attachment, ...] = field(default=())
+    source: bytes | None = None
 
 
 def _form(request: Inbound) -> _Form:
     boundary = _BOUNDARY.match(request.headers.get("content-type", ""))
     if boundary is None:
-        return _Form(parse_form(request.body))
-    fields: dict[str, str] = {}
+        given = parse_form(request.body, errors="surrogateescape", max_fields=MAX_FIELDS)
+        source = given[SOURCE].encode("utf-8", "surrogateescape") if SOURCE in given else None
+        return _Form({clean(name): clean(value) for name, value in given.items()}, source=source)
+    fields: dict[str, bytes] = {}
     files: list[Attachment] = []
-    for name, file_name, media_type, content in _parts(request.body, boundary[1].encode()):
+    pieces = (b"\r\n" + request.body).split(b"\r\n--" + boundary[1].encode(), MAX_PARTS + 1)
+    for name, file_name, media_type, content in _parts(pieces[1 : MAX_PARTS + 1]):
         if file_name is None:
-            fields.setdefault(name, content.decode("utf-8", "replace"))
-        else:
+            fields.setdefault(name, content)
+        elif len(files) < mail.MAX_PARTS:
             files.append(mail.attachment(media_type, mail.header(file_name) or None, len(content), name))
-    return _Form(fields, tuple(files))
+        elif files[-1] != UNSUPPORTED:
+            files.append(UNSUPPORTED)
+    texts = {name: content.decode("utf-8", "replace") for name, content in fields.items()}
+    return _Form(texts, tuple(files), fields.get(SOURCE))
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[str, str | None, str, bytes]]:
+def _parts(pieces: list[bytes]) -> Iterator[tuple[str, str | None, str, bytes]]:
     # RFC 7578: no parts within parts, no encoding. Splitting costs what finding the boundary costs.
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, mime.MAX_PARTS + 1)
-    if len(pieces) > mime.MAX_PARTS:
-        raise MalformedPayload("the form has too many parts")
-    for piece in pieces[1:]:
+    for piece in pieces:
         head, found, content = piece.partition(b"\r\n\r\n")
         if piece[:2] == b"--" or not found or len(head) > MAX_PART_HEADER_BYTES:
             continue
@@ -139,7 +161,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         if native in EVENTS:
             yield EVENTS[native](native, data)
         else:
-            yield Ignored(native, "not about a conversation")
+            yield Ignored(native, "not about a conversation", data)
         return
     yield _received(_form(request))
 
@@ -149,17 +171,16 @@ def normalise(request: Inbound) -> Iterator[Item]:
 
 def _received(form: _Form) -> Draft:
     fields = form.fields
-    if "body-mime" in fields:  # of an address that ends in "mime"
-        native, found = "mime", mail.parse(fields["body-mime"].encode())
+    if form.source is not None:  # of an address that ends in "mime"
+        native, found = "mime", mail.parse(form.source)
     else:
         native = "store" if "message-url" in fields else "forward"
-        plain = fields.get("body-plain")
-        said = plain if plain and plain.strip() else mail_html.plain_text(fields.get("body-html", ""))
-        found = mail.Mail(mail.headers(_headers(fields)), said or None, (*form.files, *_stored(fields)))
+        said = mail.body(fields.get("body-plain"), fields.get("body-html"))
+        found = mail.Mail(mail.headers(_headers(fields)), said, (*form.files, *_stored(fields)))
     return mail.draft(
         found,
         native,
-        dedupe_id=next(iter(mail.ids(found.headers.get("message-id"))), None) or id_(fields.get("token")),
+        dedupe_id=next(iter(mail.ids(found.headers.get("message-id"))), None) or occurrence(text(fields.get("token"))),
         occurred_at=seconds(fields.get("timestamp")),
         raw={name: value for name, value in fields.items() if name not in PROOF},
         envelope_sender=fields.get("sender"),
@@ -167,64 +188,63 @@ def _received(form: _Form) -> Draft:
 
 
 def _headers(fields: Mapping[str, str]) -> list[tuple[str, str]]:
-    given = fields.get("message-headers")
-    if not given:
-        return list(fields.items())  # the same headers are fields of their own
-    return [_pair(pair) for pair in _list(given)]
+    # The same headers are fields of their own.
+    pairs = [tuple(pair) for pair in _list(fields.get("message-headers")) if isinstance(pair, list) and len(pair) == 2]
+    given = [(name, value) for name, value in pairs if isinstance(name, str) and isinstance(value, str)]
+    return [*given, *fields.items()] if len(given) < len(pairs) or not given else given
 
 
-def _list(value: str) -> list[Any]:
-    return listing(parse_json(f'{{"list": {value}}}').get("list"))
-
-
-def _pair(pair: Any) -> tuple[str, str]:
-    if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair)):
-        raise MalformedPayload("a header was expected")
-    return pair[0], pair[1]
+def _list(value: str | None) -> list[Any]:
+    try:
+        found = parse_json(f'{{"list": {value or "[]"}}}').get("list")
+    except MalformedPayload:
+        found = value
+    return found if isinstance(found, list) else [found]
 
 
 def _stored(fields: Mapping[str, str]) -> Iterator[Attachment]:
     # A stored e-mail's files stay with Mailgun, which gives them to who has the account's key.
-    for file in map(mapping, _list(fields.get("attachments") or "[]")):
-        yield mail.attachment(
-            text(file.get("content-type")),
-            text(file.get("name")),
-            integer(file.get("size")),
-            None,
-            url=text(file.get("url")),
-        )
+    for file in items(_list(fields.get("attachments"))):
+        given = [text(file.get(name)) for name in ("content-type", "name", "url")]
+        size = integer(file.get("size"))
+        yield mail.attachment(given[0], given[1], size, None, url=given[2]) if any(given) else UNSUPPORTED
 
 
 # --- e-mails that were sent
 
 
-def _draft(kind: EventKind, native: str, data: Json, **rest: Any) -> Draft:
-    person = id_(data.get("recipient")).lower()
-    if kind is not EventKind.STATUS:
-        rest["sender"], rest["members"] = Sender(id=person), (Member(id=person),)
+def _draft(kind: EventKind, native: str, data: Json, message: Message, consent: EventConsent | None = None) -> Draft:
+    person = (optional_id(data.get("recipient")) or "").lower() or None
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=id_(data.get("id")),
+        dedupe_id=occurrence(optional_id(data.get("id"))),
         occurred_at=seconds(data.get("timestamp")),
         conversation=Conversation(id=person, direct=True),
+        sender=Sender(id=person) if consent and person else None,
+        message=message,
+        consent=consent,
         raw=data,
-        **rest,
     )
+
+
+def _about(data: Json) -> str | None:
+    own = optional_id(mapping(mapping(data.get("message")).get("headers")).get("message-id"))
+    return own and f"<{own.strip('<>')}>"
 
 
 def _status(status: Status, native: str, data: Json) -> Item:
     if native == "failed" and data.get("severity") == "temporary":
-        return Ignored(native, "Mailgun tries again")
+        return Ignored(native, "the e-mail did not fail, or not yet", data)
     given = mapping(data.get("delivery-status"))
-    own = id_(mapping(mapping(data.get("message")).get("headers")).get("message-id")).strip("<>")
     title = text(given.get("message")) or text(given.get("description")) or text(data.get("reason"))
     error = StatusError(code=optional_id(given.get("code")), title=title) if status == "failed" else None
-    return _draft(EventKind.STATUS, native, data, message=Message(id=f"<{own}>", status=status, error=error))
+    return _draft(EventKind.STATUS, native, data, Message(id=_about(data), status=status, error=error))
 
 
-def _went(native: str, data: Json) -> Item:
-    return _draft(EventKind.MEMBER_LEFT, native, data)
+def _withdrawn(native: str, data: Json) -> Item:
+    consent = EventConsent(state="withdrawn")
+    return _draft(EventKind.CONSENT_CHANGED, native, data, Message(id=_about(data)), consent)
 
 
 EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
@@ -233,7 +253,7 @@ EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
     "opened": partial(_status, "read"),
     "failed": partial(_status, "failed"),
     "rejected": partial(_status, "failed"),
-    "unsubscribed": _went,
-    "complained": _went,
+    "unsubscribed": _withdrawn,
+    "complained": _withdrawn,
 }
 """From Mailgun's word for an event to its reader. Clicks and storage are ignored."""

@@ -9,13 +9,24 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Literal
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
-from . import base, mail, mail_html
+from ..core.event.event import (
+    UNSUPPORTED,
+    Attachment,
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    Message,
+    Sender,
+    Status,
+    StatusError,
+)
+from . import base, mail, mailboxes
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
-from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, same, text, word
+from .fields import Json, instant, integer, items, mapping, occurrence, optional_id, parse_json, same, text, word
 
 KIND = "email_postmark"
 CAPABILITIES = ChannelCapabilities(empty_messages=True, body_limit_bytes=base.BODY_MAX_BYTES)
@@ -57,100 +68,125 @@ def acknowledge(request: Inbound) -> Reply:
 def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the e-mail, named by ``MessageID``; or what became of one, named by it, the record and the recipient."""
     record = parse_json(request.body)
-    native = word(record.get("RecordType", INBOUND))  # an e-mail that came in is not said to be one
+    native = word(record.get("RecordType") or INBOUND)  # an e-mail that came in is not said to be one
     if native == INBOUND:
         yield _received(request, record)
     elif native in RECORDS:
         yield RECORDS[native](native, record)
     else:
-        yield Ignored(native, "not about a conversation")
+        yield Ignored(native, "not about a conversation", record)
 
 
 # --- e-mails that came
 
 
 def _received(request: Inbound, record: Json) -> Draft:
-    author = mapping(record.get("FromFull"))
-    address = mail.addresses(text(author.get("Email")) or text(record.get("From")))
+    given = mapping(record.get("FromFull"))
+    author = mailboxes.single(text(given.get("Email")))
     found = mail.Mail(
         mail.headers(_headers(record)),
-        text(record.get("TextBody")) or mail_html.plain_text(text(record.get("HtmlBody")) or "") or None,
-        tuple(_file(mapping(file)) for file in listing(record.get("Attachments"))),
+        mail.body(text(record.get("TextBody")), text(record.get("HtmlBody"))),
+        tuple(map(_file, items(record.get("Attachments")))),
     )
     return mail.draft(
         found,
         INBOUND,
-        dedupe_id=id_(record.get("MessageID")),
+        dedupe_id=occurrence(optional_id(record.get("MessageID"))),
         occurred_at=mail.sent_at(text(record.get("Date")), request.now),
         raw=record,
-        author=(text(author.get("Name")) or address[0][0], address[0][1]) if address else None,
+        author=mailboxes.Mailbox(text(given.get("Name")) or author.name, author.address),
     )
 
 
 def _headers(record: Json) -> Iterator[tuple[str, str]]:
     # Postmark takes these out of the headers and parses them.
     for name in ("To", "Cc"):
-        everybody = [text(mapping(one).get("Email")) for one in listing(record.get(f"{name}Full"))]
-        yield name, ", ".join(filter(None, everybody))
-    yield "Subject", text(record.get("Subject")) or ""
-    for header in map(mapping, listing(record.get("Headers"))):
+        everybody = [text(one.get("Email")) for one in items(record.get(f"{name}Full"))]
+        yield name, ", ".join(filter(None, everybody)) or text(record.get(name)) or ""
+    for name, key in (("From", "From"), ("Subject", "Subject"), ("Reply-To", "ReplyTo")):
+        if given := text(record.get(key)):
+            yield name, given
+    for header in items(record.get("Headers")):
         yield text(header.get("Name")) or "", text(header.get("Value")) or ""
 
 
 def _file(file: Json) -> Attachment:
     mime, name = text(file.get("ContentType")), text(file.get("Name"))
+    if mime is None and name is None:
+        return UNSUPPORTED
     return mail.attachment(mime, name, integer(file.get("ContentLength")), mail.content_id(file.get("ContentID")))
 
 
 # --- e-mails that were sent
 
 
-def _draft(kind: EventKind, native: str, record: Json, at: str, **rest: Any) -> Draft:
-    person = id_(record.get("Recipient") or record.get("Email")).lower()
-    if kind is not EventKind.STATUS:
-        rest["sender"], rest["members"] = Sender(id=person), (Member(id=person),)
+def _draft(
+    kind: EventKind,
+    native: str,
+    record: Json,
+    at: str,
+    *,
+    status: Status | None = None,
+    error: StatusError | None = None,
+    consent: EventConsent | None = None,
+) -> Draft:
+    person = (optional_id(record.get("Recipient")) or optional_id(record.get("Email")) or "").lower() or None
+    about = optional_id(record.get("MessageID"))
+    # The same person can leave and come back.
+    stamp = text(record.get(at)) if native == "SubscriptionChange" else None
     return Draft(
         kind=kind,
         native_kind=native,
         # Bounces and complaints have ids of their own; of the others one message has one a recipient.
-        dedupe_id=optional_id(record.get("ID")) or ":".join((id_(record.get("MessageID")), native, person)),
+        dedupe_id=optional_id(record.get("ID")) or occurrence(about, native, person, stamp),
         occurred_at=instant(record.get(at)),
         conversation=Conversation(id=person, direct=True),
+        sender=Sender(id=person) if consent and person else None,
+        message=Message(id=about, status=status, error=error),
+        consent=consent,
         raw=record,
-        **rest,
     )
 
 
 def _status(status: Status, at: str, native: str, record: Json) -> Item:
-    return _draft(EventKind.STATUS, native, record, at, message=Message(id=id_(record.get("MessageID")), status=status))
+    return _draft(EventKind.STATUS, native, record, at, status=status)
 
 
 def _bounce(native: str, record: Json) -> Item:
     kind = word(record.get("Type"))
     if kind in NO_FAILURES:
-        return Ignored(f"{native}.{kind}", "the e-mail did not fail, or not yet")
-    title = text(record.get("Description")) or text(record.get("Name"))
-    error = StatusError(code=kind, title=title)
-    about = Message(id=id_(record.get("MessageID")), status="failed", error=error)
-    return _draft(EventKind.STATUS, native, record, "BouncedAt", message=about)
+        return Ignored(f"{native}.{kind}", "the e-mail did not fail, or not yet", record)
+    if kind in WITHDRAWALS:
+        return _complaint(native, record)
+    error = StatusError(code=kind, title=text(record.get("Description")) or text(record.get("Name")))
+    return _draft(EventKind.STATUS, native, record, "BouncedAt", status="failed", error=error)
 
 
 NO_FAILURES = frozenset(
-    {"Transient", "AutoResponder", "AddressChange", "ChallengeVerification", "Subscribe", "Unsubscribe"}
+    {"Transient", "SoftBounce", "AutoResponder", "AddressChange", "ChallengeVerification", "Subscribe"}
 )
+"""Types of bounce: a delay, a fault that passes, and answers of machines to an e-mail that arrived."""
+WITHDRAWALS = frozenset({"Unsubscribe", "SpamComplaint"})
+"""Types of bounce that are the person's own request to get no more."""
 
 
 def _complaint(native: str, record: Json) -> Item:
-    return _draft(EventKind.MEMBER_LEFT, native, record, "BouncedAt")
+    consent = EventConsent(state="withdrawn")
+    return _draft(EventKind.CONSENT_CHANGED, native, record, "BouncedAt", consent=consent)
 
 
 def _subscription(native: str, record: Json) -> Item:
-    suppressed = record.get("SuppressSending") is True
-    kind = EventKind.MEMBER_LEFT if suppressed else EventKind.MEMBER_JOINED
-    found = _draft(kind, native, record, "ChangedAt")
-    # The same person can leave and come back.
-    return found.model_copy(update={"dedupe_id": f"{found.dedupe_id}:{id_(record.get('ChangedAt'))}"})
+    if record.get("Origin") != RECIPIENT and record.get("SuppressionReason") != COMPLAINT:
+        return Ignored(f"{native}.{word(record.get('Origin'))}", "not an act of the person", record)
+    if record.get("SuppressionReason") == HARD_BOUNCE:
+        return Ignored(f"{native}.{HARD_BOUNCE}", "its bounce is told by itself", record)
+    state: Literal["given", "withdrawn"] = "given" if record.get("SuppressSending") is False else "withdrawn"
+    consent = EventConsent(state=state, topic=text(record.get("MessageStream")))
+    return _draft(EventKind.CONSENT_CHANGED, native, record, "ChangedAt", consent=consent)
 
+
+RECIPIENT, COMPLAINT, HARD_BOUNCE = "Recipient", "SpamComplaint", "HardBounce"
+"""Postmark's words for the origin and the reasons of a change."""
 
 RECORDS: Mapping[str, Callable[[str, Json], Item]] = {
     "Delivery": partial(_status, "delivered", "DeliveredAt"),

@@ -7,19 +7,28 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender, Status, StatusError
-from . import base, mail, sns
+from ..core.event.event import (
+    Attachment,
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    Message,
+    Sender,
+    Status,
+    StatusError,
+)
+from . import base, mail, mailboxes, mime, sns
 from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Reply, SecretText
-from .fields import Json, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
+from .fields import Json, instant, items, listing, mapping, occurrence, optional_id, parse_json, same, text, word
 
 KIND = "email_ses"
 
@@ -102,54 +111,41 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(word(envelope.get("Type")), "not a notification")
         return
     content = text(envelope.get("Message")) or ""
-    if not content.lstrip().startswith("{"):
-        yield Ignored("text", "a notice of SES, not about an e-mail")
+    try:
+        notice = parse_json(content)
+    except MalformedPayload:
+        yield Ignored("text", "a notice of SES, not about an e-mail", {"Message": content})
         return
-    notice = parse_json(content)
     native = word(notice.get("notificationType") or notice.get("eventType"))
     native = native if native != "unknown" else word(str(notice.get("eventType", "")).replace(" ", ""))
     if native in TYPES:
         yield from TYPES[native](native, notice, mapping(notice.get("mail")))
     else:
-        yield Ignored(native, "not about a conversation")
+        yield Ignored(native, "not about a conversation", notice)
 
 
 # --- received e-mail
-
-
-def _mailbox(name: str, address: str) -> str:
-    # email.utils.formataddr refuses addresses beyond ASCII, which e-mail has had since RFC 6532.
-    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{quoted}" <{address}>' if name else address
 
 
 def _received(native: str, notice: Json, about: Json) -> Iterator[Item]:
     action = mapping(mapping(notice.get("receipt")).get("action"))
     given = text(notice.get("content"))
     whole = mail.parse(_content(given, action)) if given else mail.Mail({}, None, tuple(_stored(action)))
-    found = {**whole.headers, **_common_headers(mapping(about.get("commonHeaders")))}
-    source = text(about.get("source"))
-    if source and not mapping(about.get("commonHeaders")).get("from"):
-        # What SES vouches for without them is the envelope; the e-mail's own From gives no more than a name.
-        names = mail.addresses(found.get("from"))
-        found["from"] = _mailbox(names[0][0] or "", source) if names else source
+    common = mapping(about.get("commonHeaders"))
+    found = {**_common_headers(common), **mail.headers(_headers(about)), **whole.headers}
     yield mail.draft(
         mail.Mail(found, whole.text, whole.attachments),
         native,
-        dedupe_id=id_(about.get("messageId")),
+        dedupe_id=occurrence(optional_id(about.get("messageId"))),
         occurred_at=instant(about.get("timestamp")),
-        envelope_sender=source,
+        envelope_sender=text(about.get("source")),
+        author=None if whole.headers.get("from") else _common_author(common),
         raw=notice,
     )
 
 
 def _content(given: str, action: Json) -> bytes:
-    if action.get("encoding") != "BASE64":
-        return given.encode()
-    try:
-        return base64.b64decode(given)
-    except ValueError:  # binascii.Error, or letters that are not ASCII
-        raise MalformedPayload("the e-mail is not base64") from None
+    return mime.from_base64(given.encode("ascii", "ignore")) if action.get("encoding") == "BASE64" else given.encode()
 
 
 def _stored(action: Json) -> Iterator[Attachment]:
@@ -158,11 +154,22 @@ def _stored(action: Json) -> Iterator[Attachment]:
         yield Attachment(type="file", ref=f"s3://{bucket}/{key}", mime="message/rfc822")
 
 
+def _headers(about: Json) -> Iterator[tuple[str, str]]:
+    for header in items(about.get("headers")):
+        yield text(header.get("name")) or "", text(header.get("value")) or ""
+
+
+def _common_author(common: Json) -> mailboxes.Mailbox | None:
+    # SES has decoded the names: a comma may be part of one.
+    found = map(mailboxes.single, filter(None, map(text, listing(common.get("from")))))
+    return next((one for one in found if one.address), None)
+
+
 def _common_headers(common: Json) -> dict[str, str]:
     names = {
-        "from": "from",
         "to": "to",
         "cc": "cc",
+        "replyTo": "reply-to",
         "subject": "subject",
         "messageId": "message-id",
         "sender": "sender",
@@ -182,22 +189,33 @@ def _common_headers(common: Json) -> dict[str, str]:
 def _each(status: Status, native: str, notice: Json, about: Json) -> Iterator[Item]:
     field, people, when = RESULTS[native]
     result = mapping(notice.get(field))
-    recipients = listing(result.get(people)) if people in result else listing(about.get("destination"))
-    for recipient in recipients:
-        one = recipient if isinstance(recipient, dict) else {"emailAddress": recipient}
-        address = id_(one.get("emailAddress"))
-        yield _draft(
-            EventKind.STATUS,
-            native,
-            about,
-            result.get(when) or about.get("timestamp"),
-            address,
-            notice,
-            Message(
-                id=id_(about.get("messageId")), status=status, error=_fault(result, one) if status == "failed" else None
-            ),
-        )
+    at = result.get(when) or about.get("timestamp")
+    for recipient in _recipients(result, people, about):
+        error = _fault(result, recipient) if status == "failed" else None
+        message = Message(id=optional_id(about.get("messageId")), status=status, error=error)
+        yield _draft(EventKind.STATUS, native, about, at, _address(recipient), notice, message)
 
+
+def _recipients(result: Json, people: str, about: Json) -> list[Json]:
+    given = result.get(people)
+    if not isinstance(given, list):
+        given = listing(about.get("destination")) or [None]  # about an unknown person
+    return [one if isinstance(one, dict) else {"emailAddress": one} for one in given]
+
+
+def _address(recipient: Json) -> str | None:
+    return optional_id(recipient.get("emailAddress"))
+
+
+def _bounce(native: str, notice: Json, about: Json) -> Iterator[Item]:
+    if mapping(notice.get("bounce")).get("bounceType") == TRANSIENT:
+        yield Ignored(f"{native}.{TRANSIENT}", "the e-mail did not fail, or not yet", notice)
+    else:
+        yield from _each("failed", native, notice, about)
+
+
+TRANSIENT = "Transient"
+"""SES's word for a full mailbox, a delay and the answer of a machine that the person is away."""
 
 RESULTS: Mapping[str, tuple[str, str, str]] = {
     "Send": ("send", "", "timestamp"),
@@ -219,22 +237,61 @@ def _fault(result: Json, recipient: Json) -> StatusError:
 
 def _complaint(native: str, notice: Json, about: Json) -> Iterator[Item]:
     result = mapping(notice.get("complaint"))
-    payload = text(result.get("complaintFeedbackType")) or "complaint"
-    for recipient in map(mapping, listing(result.get("complainedRecipients"))):
-        address = id_(recipient.get("emailAddress"))
-        message = Message(id=id_(about.get("messageId")), payload=payload)
-        yield _draft(
-            EventKind.POSTBACK, native, about, result.get("timestamp"), address, notice, message, Sender(id=address)
-        )
+    kind = text(result.get("complaintFeedbackType")) or "complaint"
+    if kind in NO_COMPLAINTS or result.get("complaintSubType") == SUPPRESSED:
+        yield Ignored(f"{native}.{word(kind)}", "not an act of the person", notice)
+        return
+    for recipient in _recipients(result, "complainedRecipients", about):
+        message = Message(id=optional_id(about.get("messageId")), payload=kind)
+        consent = EventConsent(state="withdrawn")
+        at, address = result.get("timestamp"), _address(recipient)
+        yield _draft(EventKind.CONSENT_CHANGED, native, about, at, address, notice, message, consent)
+
+
+NO_COMPLAINTS = frozenset({"auth-failure", "not-spam", "virus"})
+"""Feedback of a mail server, and of a person who says that it is no spam (RFC 5965, 6591)."""
+SUPPRESSED = "OnAccountSuppressionList"
+"""SES sent nothing, because the person complained before."""
+
+
+def _preferences(native: str, notice: Json, about: Json) -> Iterator[Item]:
+    result = mapping(notice.get("subscription"))
+    new, old = mapping(result.get("newTopicPreferences")), mapping(result.get("oldTopicPreferences"))
+    before, at = _topics(old), result.get("timestamp")
+    states = {topic: state for topic, state in _topics(new).items() if state != before.get(topic)}
+    if new.get("unsubscribeAll") is True:
+        states = {None: "withdrawn"}
+    elif old.get("unsubscribeAll") is True:
+        states[None] = "given"
+    for topic, state in states.items():
+        message, consent = Message(id=optional_id(about.get("messageId"))), EventConsent(state=state, topic=topic)
+        yield _draft(EventKind.CONSENT_CHANGED, native, about, at, _only(about), notice, message, consent)
+    if not states:
+        yield Ignored(native, "no preference changed", notice)
+
+
+def _topics(preferences: Json) -> dict[str | None, _State]:
+    found: dict[str | None, _State] = {}
+    for one in items(preferences.get("topicSubscriptionStatus")):
+        topic, state = optional_id(one.get("topicName")), text(one.get("subscriptionStatus")) or ""
+        if topic is not None and state in STATES:
+            found[topic] = STATES[state]
+    return found
+
+
+_State = Literal["given", "withdrawn"]
+STATES: Mapping[str, _State] = {"OptIn": "given", "OptOut": "withdrawn"}
 
 
 def _click(native: str, notice: Json, about: Json) -> Iterator[Item]:
     result = mapping(notice.get("click"))
+    message = Message(id=optional_id(about.get("messageId")), payload=text(result.get("link")))
+    yield _draft(EventKind.POSTBACK, native, about, result.get("timestamp"), _only(about), notice, message)
+
+
+def _only(about: Json) -> str | None:
     people = listing(about.get("destination"))
-    address = id_(people[0]) if len(people) == 1 else None  # of several nobody knows who it was
-    message = Message(id=id_(about.get("messageId")), payload=text(result.get("link")))
-    sender = Sender(id=address) if address else None
-    yield _draft(EventKind.POSTBACK, native, about, result.get("timestamp"), address, notice, message, sender)
+    return optional_id(people[0]) if len(people) == 1 else None  # of several, it is unknown who it was
 
 
 def _draft(
@@ -245,34 +302,38 @@ def _draft(
     address: str | None,
     notice: Json,
     message: Message,
-    sender: Sender | None = None,
+    consent: EventConsent | None = None,
 ) -> Draft:
-    # E-mail is opened and clicked at again and again: there the time is part of the occurrence.
-    stamp = id_(at) if native in ("Open", "Click") else None
+    # E-mail is opened and clicked at again and again, and preferences change: there the time is part of the occurrence.
+    parts = (optional_id(at), consent and consent.topic) if native in REPEATED else ()
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=":".join(filter(None, (message.id, native, stamp, address))),
+        dedupe_id=occurrence(message.id, native, *parts, address),
         occurred_at=instant(at),
         conversation=Conversation(id=address, title=text(mapping(about.get("commonHeaders")).get("subject"))),
-        sender=sender,
+        sender=None if kind is EventKind.STATUS or address is None else Sender(id=address),
         message=message,
+        consent=consent,
         raw=notice,
     )
 
+
+REPEATED = frozenset({"Open", "Click", "Subscription"})
 
 TYPES: Mapping[str, Callable[[str, Json, Json], Iterator[Item]]] = {
     "Received": _received,
     "Send": partial(_each, "sent"),
     "Delivery": partial(_each, "delivered"),
-    "Bounce": partial(_each, "failed"),
+    "Bounce": _bounce,
     "Reject": partial(_each, "failed"),
     "RenderingFailure": partial(_each, "failed"),
     "Open": partial(_each, "read"),
     "Complaint": _complaint,
     "Click": _click,
+    "Subscription": _preferences,
 }
-"""From the word of SES for a notice to its reader. Delays and subscription preferences are ignored."""
+"""From the word of SES for a notice to its reader. Delays are ignored."""
 
 
 CAPABILITIES = ChannelCapabilities(

@@ -105,14 +105,19 @@ def clean(value: str) -> str:
     return value
 
 
-def parse_form(body: bytes) -> dict[str, str]:
+def parse_form(body: bytes, *, errors: str = "replace", max_fields: int = MAX_FORM_FIELDS) -> dict[str, str]:
     """Parse a URL-encoded form; of a repeated field the first counts.
 
+    Args:
+        errors: the handler of bytes that are not UTF-8, as for ``bytes.decode``.
+
     Raises:
-        MalformedPayload: more than ``MAX_FORM_FIELDS`` fields.
+        MalformedPayload: more than ``max_fields`` fields.
     """
     try:
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+        pairs = parse_qsl(
+            body.decode("utf-8", errors), keep_blank_values=True, errors=errors, max_num_fields=max_fields
+        )
     except ValueError:
         raise MalformedPayload("the form has too many fields") from None
     form: dict[str, str] = {}

@@ -16,29 +16,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
-from ..core.errors import MalformedPayload
-from .fields import clean
+from . import charsets
 
 MAX_HEADERS = 1000
 MAX_HEADER_CHARACTERS = 8192
 MAX_PARAMETERS = 100
-MAX_PARTS = 500
 MAX_BOUNDARY = 200
 
 _HEADER = re.compile(rb"([!-9;-~]*):([^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*)(?:\r\n|\r|\n|\Z)")
 _LINE_END = re.compile(rb"\r\n|\r|\n|\Z")
+_EMPTY_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
 _ENVELOPE = re.compile(rb"From [^\r\n]*(?:\r\n|\r|\n|\Z)")
 # A quoted string without an end goes on to the end, so that no search begins twice at the same place.
 _PARAMETER = re.compile(r'(?:"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[^";]+)+', re.DOTALL)
 _EXTENDED = re.compile(r"([^*]+)(?:\*([0-9]{1,3}))?(\*)?\Z")
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-# Others are no charsets of e-mail, and some that Python knows (punycode, idna) take quadratic time.
-_CHARSET = re.compile(
-    r"(?:us-)?ascii|utf-?8|utf-?(?:16|32)(?:-?[lb]e)?|iso[-_]?8859[-_]\d{1,2}|latin-?1|(?:windows|cp)-?\d{3,5}|koi8-[rtu]"
-    r"|gb(?:2312|k|18030)|hz-gb-2312|big5(?:-?hkscs)?|euc-(?:jp|kr)|iso-2022-(?:jp|kr)|shift[-_]jis|ks_c_5601-1987|tis-620",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -68,14 +61,14 @@ class MimePart:
         return given if given.count("/") == 1 else "text/plain" if given else self.usual_type
 
     @property
-    def charset(self) -> str:
+    def charset(self) -> str | None:
         """The charset that the content type names."""
-        return self._content_type[1].get("charset", "utf-8")
+        return self._content_type[1].get("charset")
 
     @property
-    def is_attachment(self) -> bool:
-        """Whether the sender wants it shown apart."""
-        return self._disposition[0] == "attachment"
+    def disposition(self) -> str:
+        """How the sender wants it shown: ``inline``, ``attachment``, or empty."""
+        return self._disposition[0]
 
     @property
     def name(self) -> str | None:
@@ -87,47 +80,49 @@ class MimePart:
         """The name of the file that it is."""
         return self._disposition[1].get("filename") or self._content_type[1].get("name")
 
-    def parts(self) -> list[MimePart] | None:
-        """Return the parts of a multipart; None for any other entity, and for a multipart without a boundary.
-
-        Raises:
-            MalformedPayload: there are too many.
-        """
+    def parts(self) -> Iterator[MimePart] | None:
+        """Yield the parts of a multipart. Return None for any other entity, and for a multipart without a part."""
         boundary = self._content_type[1].get("boundary", "")
         if not self.type.startswith("multipart/") or not 0 < len(boundary) <= MAX_BOUNDARY:
             return None
         usual = "message/rfc822" if self.type == "multipart/digest" else "text/plain"
-        pieces = list(itertools.islice(_pieces(self.body, boundary.encode("utf-8", "replace")), MAX_PARTS + 1))
-        if len(pieces) > MAX_PARTS:
-            raise MalformedPayload("the e-mail has too many parts")
-        return [entity(piece, usual) for piece in pieces] or None
+        pieces = _pieces(self.body, boundary.encode("utf-8", "replace"))
+        first = next(pieces, None)
+        return None if first is None else (entity(piece, usual) for piece in itertools.chain((first,), pieces))
 
     def content(self) -> bytes:
         """Return what a part holds, decoded; of an attached message nothing."""
         if self.type.startswith("message/"):
             return b""
-        encoding = (self.first("content-transfer-encoding") or "").strip().lower()
+        encoding = parameters(self.first("content-transfer-encoding") or "")[0]
         if encoding == "base64":
             return from_base64(self.body)
         return binascii.a2b_qp(self.body) if encoding == "quoted-printable" else self.body
 
 
 def entity(source: bytes, usual_type: str = "text/plain") -> MimePart:
-    """Read an entity: its headers end at the first line that is none.
-
-    Raises:
-        MalformedPayload: there are too many headers.
-    """
+    """Read an entity: its headers end at the first line that is none. Only the first 1,000 headers are kept."""
     envelope = _ENVELOPE.match(source)
     at = envelope.end() if envelope else 0
-    headers: list[tuple[str, str]] = []
+    pairs: list[tuple[str, bytes]] = []
     while at < len(source) and (found := _HEADER.match(source, at)):
-        if len(headers) == MAX_HEADERS:
-            raise MalformedPayload("the e-mail has too many headers")
-        headers.append((found[1].decode("ascii"), found[2].strip(b" \t\r\n").decode("utf-8", "replace")))
+        if len(pairs) == MAX_HEADERS:
+            end = _EMPTY_LINE.search(source, at)
+            return MimePart(_texts(pairs), source[end.end() :] if end else b"", usual_type)
+        pairs.append((found[1].decode("ascii"), found[2].strip(b" \t\r\n")))
         at = found.end()
     blank = _LINE_END.match(source, at)
-    return MimePart(tuple(headers), source[blank.end() if blank else at :], usual_type)
+    return MimePart(_texts(pairs), source[blank.end() if blank else at :], usual_type)
+
+
+def _texts(pairs: list[tuple[str, bytes]]) -> tuple[tuple[str, str], ...]:
+    label = None
+    if not all(
+        value.isascii() for _, value in pairs
+    ):  # such a header is in the charset of the body, where it names one
+        content_type = next((value for name, value in pairs if name.lower() == "content-type"), b"")
+        label = parameters(content_type.decode("utf-8", "replace"))[1].get("charset")
+    return tuple((name, charsets.header_text(value, label)) for name, value in pairs)
 
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
@@ -183,7 +178,9 @@ def _joined(segments: list[tuple[int, str, bool]]) -> str:
     if encoded and first.count("'") >= 2:
         charset, _, first = first.split("'", 2)
     texts = [(first, encoded), *((text, percent) for _, text, percent in segments[1:])]
-    return decoded(b"".join(unquote_to_bytes(t) if e else t.encode("utf-8", "replace") for t, e in texts), charset)
+    return charsets.decode(
+        b"".join(unquote_to_bytes(t) if e else t.encode("utf-8", "replace") for t, e in texts), charset
+    )
 
 
 def words(value: str) -> str:
@@ -193,12 +190,12 @@ def words(value: str) -> str:
     for found in _ENCODED_WORD.finditer(value):
         between = value[at : found.start()]
         if at == 0 or between.strip() or charset != found[1].lower():  # else a letter may be cut in two
-            texts += (decoded(held, charset), between if at == 0 or between.strip() else "")
+            texts += (charsets.decode(held, charset), between if at == 0 or between.strip() else "")
             held, charset = b"", found[1].lower()
         text = found[3].encode("utf-8", "replace")
         held += from_base64(text) if found[2] in "bB" else binascii.a2b_qp(text, header=True)
         at = found.end()
-    return "".join((*texts, decoded(held, charset), value[at:]))
+    return "".join((*texts, charsets.decode(held, charset), value[at:]))
 
 
 def from_base64(text: bytes) -> bytes:
@@ -206,13 +203,3 @@ def from_base64(text: bytes) -> bytes:
     text = text.translate(None, _NOT_BASE64)
     text = text[: len(text) - 1] if len(text) % 4 == 1 else text
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
-
-
-def decoded(value: bytes, charset: str) -> str:
-    """Decode a text of a named charset; what cannot be decoded becomes U+FFFD, an unknown charset counts as UTF-8."""
-    if _CHARSET.fullmatch(charset) is None:
-        charset = "utf-8"
-    try:
-        return clean(value.decode(charset, "replace"))
-    except (LookupError, UnicodeError):
-        return value.decode("utf-8", "replace")

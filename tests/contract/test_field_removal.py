@@ -15,9 +15,6 @@ LATER = frozenset(
     {
         "avito",
         "discord",
-        "email_mailgun",
-        "email_postmark",
-        "email_ses",
         "freshchat",
         "google_chat",
         "kakaotalk",
