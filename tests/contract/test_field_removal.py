@@ -24,7 +24,6 @@ LATER = frozenset(
         "max",
         "ok",
         "rocketchat",
-        "signal",
         "slack",
         "standard_webhooks",
         "teams",
