@@ -1,8 +1,11 @@
 """Twilio messaging webhooks (SMS, MMS, RCS, WhatsApp, Messenger): signed forms, of messages and of their statuses.
 
+Events of Conversations come to the same address: ``twilio_conversations`` reads them.
+
 Source: https://www.twilio.com/docs/messaging/guides/webhook-request,
-https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks and
-https://www.twilio.com/docs/usage/webhooks/webhooks-security (read 2026-11-22).
+https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks,
+https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out and
+https://www.twilio.com/docs/usage/webhooks/webhooks-security (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -11,16 +14,18 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
+from typing import Literal
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from ..core.errors import MalformedPayload, NotGenuine
+from ..core.errors import NotGenuine
 from ..core.event.event import (
     Attachment,
-    AttachmentType,
     Conversation,
     Draft,
+    EventConsent,
     EventKind,
     Message,
+    Referral,
     Sender,
     Status,
     StatusError,
@@ -31,16 +36,21 @@ from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     MAX_FORM_FIELDS,
     clean,
-    id_,
     integer,
+    items,
     number,
+    occurrence,
     optional_id,
     parse_form,
+    parse_json,
     phone,
     same,
     text,
     word,
 )
+from .forms import embedded, filled_in
+from .people import other_ids
+from .twilio_conversations import TYPES, address_of, conversation_event, is_of_conversations
 
 KIND = "twilio"
 CAPABILITIES = ChannelCapabilities()
@@ -67,8 +77,8 @@ STATUSES: Mapping[str, Status] = {
 }
 """From Twilio's word for an outbound message's state."""
 
-TYPES: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
-"""From the first half of a media type; every other one is a file."""
+OPT_OUTS: Mapping[str, Literal["given", "withdrawn"]] = {"STOP": "withdrawn", "START": "given"}
+"""From ``OptOutType``: what a keyword of the person did, whichever words the account chose for it. HELP does neither."""
 
 
 class Secret(base.Secret):
@@ -148,87 +158,126 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the event. ``MessageSid`` names a message, ``MessageSid:status`` what became of it."""
+    """Yield the event. ``MessageSid`` names a message, ``MessageSid:status`` what became of it.
+
+    Raises:
+        MalformedPayload: a body that says it is JSON and is not.
+    """
+    if request.method != "GET" and "json" in request.headers.get("content-type", ""):
+        for item in items(parse_json(b'{"events":%b}' % request.body).get("events")):  # Event Streams sends a list
+            yield Ignored(word(item.get("type")), "another product's webhook", item)
+        return
     form = (
         {clean(k): clean(v) for k, v in request.query.items()} if request.method == "GET" else parse_form(request.body)
     )
-    sid = form.get("MessageSid") or form.get("SmsSid")
-    if not sid:
-        yield _elsewhere(form)
-    elif form.get("MessageStatus") or ("SmsStatus" in form and form["SmsStatus"] != "received"):
-        yield _status(id_(sid), form)
+    sid = optional_id(form.get("MessageSid")) or optional_id(form.get("SmsSid"))
+    elsewhere = next((name for name in PRODUCTS if form.get(name)), None)
+    if is_of_conversations(form):
+        yield conversation_event(form)
+    elif form.get("MessageStatus") or form.get("SmsStatus") not in (None, "", "received"):
+        yield _status(sid, form)
+    elif sid is None and (elsewhere or not any(form.get(name) for name in SAID)):
+        yield Ignored(elsewhere or "unknown", "another product's webhook", dict(form))
     else:
-        yield _message(id_(sid), form)
+        yield _message(sid, form)
 
 
-def _elsewhere(form: Form) -> Item:
-    for name in ("CallSid", "ConversationSid", "ServiceSid", "FaxSid"):
-        if form.get(name):
-            return Ignored(name, "another product's webhook")
-    raise MalformedPayload("the form names no message")
-
-
-def _address(form: Form, name: str) -> str:
-    """Return an address without the prefix that tells its channel (``whatsapp:``)."""
-    given = id_(form.get(name))
-    return given.partition(":")[2] or given
+PRODUCTS = ("CallSid", "ServiceSid", "FaxSid")
+SAID = ("From", "Body", "MediaUrl0", "MessageType", "Latitude")
+"""Fields by which a message without an id is one."""
 
 
 def _channel(form: Form, name: str) -> str:
-    prefix, colon, _ = form.get(name, "").partition(":")
-    return word(prefix) if colon else "sms"
+    """Return the network by the prefix of an address, of the other party's if need be. One without a prefix is SMS's."""
+    address = form.get(name) or form.get("From") or form.get("To") or ""
+    prefix, colon, _ = address.partition(":")
+    if colon or form.get("ChannelPrefix"):
+        return word(prefix if colon else form["ChannelPrefix"])
+    return "sms" if address else "unknown"
 
 
-def _status(sid: str, form: Form) -> Item:
-    native = word(form.get("MessageStatus") or form.get("SmsStatus"))
-    if native not in STATUSES:
-        return Ignored(f"status.{native}", "a status that is not known")
-    code = optional_id(form.get("ErrorCode"))
+def _user_ids(form: Form) -> tuple[str | None, ...]:
+    """Return the business-scoped ids of a person on WhatsApp, the person's own first."""
+    return tuple(address_of(form.get(name)) for name in ("ExternalUserId", "ParentExternalUserId"))
+
+
+def _status(sid: str | None, form: Form) -> Item:
+    native, code = word(form.get("MessageStatus") or form.get("SmsStatus")), optional_id(form.get("ErrorCode"))
+    status, ids = STATUSES.get(native), _user_ids(form)
+    person = address_of(form.get("To")) or ids[0]
     return Draft(
-        kind=EventKind.STATUS,
+        kind=EventKind.STATUS if status else EventKind.SYSTEM,
         native_kind=f"{_channel(form, 'To')}.{native}",
-        dedupe_id=f"{sid}:{native}",
+        dedupe_id=occurrence(sid, native),
         messenger=messenger_named(_channel(form, "To")),
-        conversation=Conversation(id=_address(form, "To"), direct=True),
+        conversation=Conversation(id=person, direct=True, alt_ids=other_ids(person, *ids)),
         message=Message(
             id=sid,
-            status=STATUSES[native],
+            status=status,
             error=StatusError(code=code, title=text(form.get("ErrorMessage"))) if code else None,
         ),
         raw=dict(form),
     )
 
 
-def _message(sid: str, form: Form) -> Item:
-    person = _address(form, "From")
-    number = phone(person)
+def _message(sid: str | None, form: Form) -> Item:
+    ids, number = _user_ids(form), phone(form.get("WaId"), international=True)
+    person = address_of(form.get("From")) or number or ids[0]
+    given = phone(person)
+    native = word(form["MessageType"]) if form.get("MessageType") else "message"
     payload = next((form[n] for n in PAYLOADS if form.get(n)), None)
     caption = next((form[n] for n in TITLES if form.get(n)), None) if payload else None
+    opt_out = OPT_OUTS.get(word(form.get("OptOutType")).upper())
+    message = Message(
+        id=sid,
+        text=text(form.get("Body")) or caption,
+        attachments=tuple(_attachments(form)),
+        reply_to=optional_id(form.get("OriginalRepliedMessageSid")),
+        forwarded="true" in (form.get("Forwarded"), form.get("FrequentlyForwarded")),
+        payload=payload or text(form.get("ReferralSourceId")),
+        fields=tuple(field for name in FORMS for field in filled_in(embedded(form.get(name)))),
+        referral=_referral(form),
+    )
+    if message.is_empty and native not in ("message", "text"):
+        found = (Attachment(type="unsupported", native_type=native),)
+        message = message.model_copy(update={"attachments": found})
     return Draft(
         kind=EventKind.POSTBACK if payload else EventKind.MESSAGE,
-        native_kind=f"{_channel(form, 'From')}.{word(form['MessageType']) if form.get('MessageType') else 'message'}",
-        dedupe_id=sid,
+        native_kind=f"{_channel(form, 'From')}.{native}",
+        dedupe_id=sid or "",
         messenger=messenger_named(_channel(form, "From")),
         conversation=Conversation(id=person, direct=True),
         sender=Sender(
             id=person,
             name=text(form.get("ProfileName")),
-            phone=number if number and number.startswith("+") else phone(form.get("WaId"), international=True),
+            username=text(form.get("ProfileUsername")) or text(form.get("Username")),
+            phone=given if given and given.startswith("+") else number,
+            alt_ids=other_ids(person, *ids, number=number),
         ),
-        message=Message(
-            id=sid,
-            text=text(form.get("Body")) or caption,
-            attachments=tuple(_attachments(form)),
-            reply_to=optional_id(form.get("OriginalRepliedMessageSid")),
-            forwarded="true" in (form.get("Forwarded"), form.get("FrequentlyForwarded")),
-            payload=payload or text(form.get("ReferralSourceId")),
-        ),
+        message=message,
+        consent=EventConsent(state=opt_out) if opt_out else None,
         raw=dict(form),
     )
 
 
+def _referral(form: Form) -> Referral | None:
+    found = {field: form[name] for name, field in REFERRALS.items() if form.get(name)}
+    return Referral(**found) if found else None
+
+
+REFERRALS: Mapping[str, str] = {
+    "ReferralSourceType": "source",
+    "ReferralSourceId": "id",
+    "ReferralSourceUrl": "url",
+    "ReferralHeadline": "title",
+    "ReferralBody": "text",
+    "ReferralCtwaClid": "click_id",
+}
+
+
 PAYLOADS = ("ButtonPayload", "ListId", "InteractiveData", "FlowData")
 TITLES = ("ButtonText", "ListTitle")
+FORMS = ("InteractiveData", "FlowData")
 
 
 def _attachments(form: Form) -> Iterator[Attachment]:

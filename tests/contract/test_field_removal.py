@@ -27,7 +27,6 @@ LATER = frozenset(
         "slack",
         "standard_webhooks",
         "teams",
-        "twilio",
         "viber",
         "vk",
         "vonage",
