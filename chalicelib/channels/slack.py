@@ -1,7 +1,7 @@
 """Slack: Events API, interactivity and slash commands at one address, signed with a time.
 
 Source: https://docs.slack.dev/authentication/verifying-requests-from-slack, /apis/events-api,
-/reference/events/message and /interactivity/handling-user-interaction (read 2026-11-22).
+/reference/events, /reference/events/message and /interactivity/handling-user-interaction (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Draft, EventKind, Member, Message, Sender
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     clean,
     hmac_sha256,
-    id_,
-    integer,
-    listing,
+    items,
     mapping,
-    number,
+    occurrence,
     optional_id,
     parse_form,
     parse_json,
@@ -32,7 +30,9 @@ from .fields import (
     text,
     word,
 )
-from .slack_interactive import INTERACTIONS, command, conversation
+from .forms import embedded
+from .slack_content import content, is_preview
+from .slack_interactive import INTERACTIONS, UNRECORDED, command, conversation, unknown
 
 KIND = "slack"
 CAPABILITIES = ChannelCapabilities(answer_within_s=3, unsubscribes_after_h=1)
@@ -70,11 +70,18 @@ def verify(request: Inbound, secret: Secret) -> None:
 
 
 def challenge(request: Inbound, secret: Secret) -> Reply | None:
-    """Answer ``url_verification`` with its challenge as plain text. It is signed like every request."""
+    """Answer ``url_verification`` with its challenge as plain text. It is signed like every request.
+
+    Raises:
+        MalformedPayload: it has no challenge.
+    """
     if b'"url_verification"' in request.body:
         document = parse_json(request.body)
         if document.get("type") == "url_verification":
-            return Reply(200, clean(id_(document.get("challenge"))), {"Content-Type": "text/plain; charset=utf-8"})
+            asked = text(document.get("challenge"))
+            if asked is None:
+                raise MalformedPayload("the handshake has no challenge")
+            return Reply(200, clean(asked), {"Content-Type": "text/plain; charset=utf-8"})
     return None
 
 
@@ -88,48 +95,59 @@ def normalise(request: Inbound) -> Iterator[Item]:
     if request.body.lstrip()[:1] == b"{":
         document = parse_json(request.body)
         native = word(document.get("type"))
-        if native == "event_callback":
+        if native == "event_callback" or "event" in document:
             yield _event(document)
         else:
-            yield Ignored(native, "not about a conversation")
+            yield Ignored(native, "not about a conversation", raw=document)
         return
     form = parse_form(request.body)
     if "payload" in form:
-        document = parse_json(form["payload"])
+        document = embedded(form["payload"])
         native = word(document.get("type"))
-        if native in INTERACTIONS:
-            yield from INTERACTIONS[native](native, document)
+        if native in UNRECORDED:
+            yield Ignored(native, UNRECORDED[native], raw=document)
         else:
-            yield Ignored(native, "an interaction that is not known")
-    elif "command" in form:
+            yield from INTERACTIONS.get(native, unknown)(native, document)
+    elif "command" in form or "trigger_id" in form:
         yield command(form)
     elif "ssl_check" in form:
         yield Ignored("ssl_check", "a probe of the address")
     else:
-        raise MalformedPayload("neither an event nor an interaction nor a command")
+        yield Ignored("unknown", "neither an event nor an interaction nor a command", raw=form)
 
 
 # --- events
 
 
 def _event(envelope: Json) -> Item:
-    event = mapping(envelope.get("event"))
+    # The token of a function's execution opens the workspace.
+    event = {name: value for name, value in mapping(envelope.get("event")).items() if name != "bot_access_token"}
     native = word(event.get("type"))
-    if native not in EVENTS:
-        return Ignored(native, "not about a conversation")
-    return EVENTS[native](native, envelope, event)
+    if native in EVENTS:
+        return EVENTS[native](native, envelope, event)
+    place = _place(event)
+    if native in IGNORED or place is None:
+        return Ignored(native, IGNORED.get(native, "not about a conversation"), raw=event)
+    about = {**mapping(event.get("assistant_thread")), **event}
+    sender = _sender(about, envelope)
+    return _draft(EventKind.SYSTEM, native, envelope, event, place, thread=about.get("thread_ts"), sender=sender)
 
 
-def _draft(kind: EventKind, native: str, envelope: Json, channel: Any, **rest: Any) -> Draft:
-    event = mapping(envelope.get("event"))
+def _place(event: Json) -> Any:
+    assistant, channel = mapping(event.get("assistant_thread")), event.get("channel")
+    found = channel.get("id") if isinstance(channel, dict) else channel
+    return optional_id(found or event.get("channel_id") or assistant.get("channel_id"))
+
+
+def _draft(kind: EventKind, native: str, envelope: Json, event: Json, place: Any, **rest: Any) -> Draft:
     stamp = event.get("event_ts") or event.get("ts") or envelope.get("event_time")
-    thread, title = rest.pop("thread", None), rest.pop("title", None)
+    where = conversation(place, event.get("channel_type"), rest.pop("thread", None), rest.pop("title", None))
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=id_(envelope.get("event_id")),
+        dedupe_id=occurrence(optional_id(envelope.get("event_id"))),
         occurred_at=seconds(stamp),
-        conversation=conversation(channel, event.get("channel_type"), thread, title),
+        conversation=rest.pop("conversation", where),
         raw=event,
         **rest,
     )
@@ -138,78 +156,67 @@ def _draft(kind: EventKind, native: str, envelope: Json, channel: Any, **rest: A
 def _message(native: str, envelope: Json, event: Json) -> Item:
     subtype = text(event.get("subtype"))
     if subtype is None:
-        return _posted(EventKind.MESSAGE, native, envelope, event)
+        return _posted(native, envelope, event)
     native = f"{native}.{word(subtype)}"
-    if subtype not in SUBTYPES:
-        return Ignored(native, "a type of message that is not known")
-    return SUBTYPES[subtype](native, envelope, event)
+    return SUBTYPES.get(subtype, _unknown)(native, envelope, event)
 
 
-def _posted(kind: EventKind, native: str, envelope: Json, event: Json) -> Item:
+def _unknown(native: str, envelope: Json, event: Json) -> Item:
+    return _posted(native, envelope, event, Attachment(type="unsupported", native_type=word(event.get("subtype"))))
+
+
+def _posted(native: str, envelope: Json, event: Json, *unsupported: Attachment) -> Item:
+    about = _about(event, optional_id(event.get("ts")), unsupported=unsupported)
     return _draft(
-        kind,
+        EventKind.MESSAGE,
         native,
         envelope,
+        event,
         event.get("channel"),
         thread=event.get("thread_ts"),
         sender=_sender(event, envelope),
-        message=_about(event, id_(event.get("ts"))),
+        message=about,
     )
 
 
-def _about(message: Json, own_id: str, edited_at: datetime | None = None) -> Message:
-    files = tuple(_file(mapping(file)) for file in listing(message.get("files")))
-    return Message(id=own_id, text=text(message.get("text")), attachments=files, edited_at=edited_at)
+def _about(
+    message: Json, own_id: str | None, edited_at: datetime | None = None, unsupported: tuple[Attachment, ...] = ()
+) -> Message:
+    found = content(message)
+    attachments = (*found.pop("attachments"), *unsupported)
+    return Message(id=own_id, attachments=attachments, edited_at=edited_at, **found)
 
 
 def _sender(message: Json, envelope: Json) -> Sender | None:
-    user, bot = optional_id(message.get("user")), optional_id(message.get("bot_id"))
-    if user is None and bot is None:
+    user, bot = optional_id(message.get("user") or message.get("user_id")), optional_id(message.get("bot_id"))
+    username, webhook = text(message.get("username")), message.get("subtype") == "bot_message"
+    if user is None and bot is None and username is None:
         return None
     profile = mapping(message.get("bot_profile")) or mapping(message.get("user_profile"))
     app = message.get("app_id") or profile.get("app_id")
-    ours = [mapping(a).get("user_id") for a in listing(envelope.get("authorizations")) if mapping(a).get("is_bot")]
+    ours = [one.get("user_id") for one in items(envelope.get("authorizations")) if one.get("is_bot")]
     return Sender(
         id=user or bot,
         name=text(profile.get("real_name")) or text(profile.get("name")),
-        username=text(message.get("username")),
-        is_bot=bot is not None,
+        username=username,
+        is_bot=bot is not None or webhook,
         is_self=user in ours if user else app is not None and app == envelope.get("api_app_id"),
     )
 
 
-def _file(file: Json) -> Attachment:
-    mime = text(file.get("mimetype"))
-    if text(file.get("mode")) in ("tombstone", "hidden_by_limit"):
-        return Attachment(type="unsupported", ref=optional_id(file.get("id")))
-    length_ms = number(file.get("duration_ms"))
-    kind = MIME_TYPES.get((mime or "").partition("/")[0], "file")
-    return Attachment(
-        type="voice" if file.get("subtype") == "slack_audio" else kind,
-        ref=id_(file.get("id")),
-        url=text(file.get("url_private")),  # opened with the app's token, which is not part of it
-        mime=mime,
-        name=text(file.get("name")) or text(file.get("title")),
-        size_bytes=integer(file.get("size")),
-        duration_s=None if length_ms is None else length_ms / 1000,
-    )
-
-
-MIME_TYPES: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
-
-
 def _changed(native: str, envelope: Json, event: Json) -> Item:
     new, old = mapping(event.get("message")), mapping(event.get("previous_message"))
-    own_id = id_(new.get("ts") or old.get("ts"))
+    own_id = optional_id(new.get("ts") or old.get("ts"))
     if new.get("subtype") == "tombstone":  # the first message of a thread was deleted
         return _gone(native, envelope, event, old, own_id)
-    if old and all(new.get(name) == old.get(name) for name in ("text", "files", "edited")):
-        return Ignored(native, "a preview was unfolded, nothing was edited")
+    if old and _written(new) == _written(old):
+        return Ignored(native, "a preview was unfolded, nothing was edited", raw=event)
     stamp = mapping(new.get("edited")).get("ts")
     return _draft(
         EventKind.MESSAGE_EDITED,
         native,
         envelope,
+        event,
         event.get("channel"),
         thread=new.get("thread_ts"),
         sender=_sender(new, envelope),
@@ -217,15 +224,24 @@ def _changed(native: str, envelope: Json, event: Json) -> Item:
     )
 
 
+def _written(message: Json) -> list[Any]:
+    # A person's words get no cards, only previews.
+    by_app = any(message.get(name) for name in ("bot_id", "app_id")) or not message.get("text")
+    cards = [card for card in items(message.get("attachments")) if by_app and not is_preview(card)]
+    return [*(message.get(name) for name in ("text", "files", "edited", "blocks")), cards]
+
+
 def _deleted(native: str, envelope: Json, event: Json) -> Item:
-    return _gone(native, envelope, event, mapping(event.get("previous_message")), id_(event.get("deleted_ts")))
+    old = mapping(event.get("previous_message"))
+    return _gone(native, envelope, event, old, optional_id(event.get("deleted_ts") or old.get("ts")))
 
 
-def _gone(native: str, envelope: Json, event: Json, old: Json, own_id: str) -> Item:
+def _gone(native: str, envelope: Json, event: Json, old: Json, own_id: str | None) -> Item:
     return _draft(
         EventKind.MESSAGE_DELETED,
         native,
         envelope,
+        event,
         event.get("channel"),
         thread=old.get("thread_ts"),
         sender=_sender(old, envelope),
@@ -234,48 +250,66 @@ def _gone(native: str, envelope: Json, event: Json, old: Json, own_id: str) -> I
 
 
 def _moved(kind: EventKind, native: str, envelope: Json, event: Json) -> Item:
-    person = id_(event.get("user"))
-    inviter = optional_id(event.get("inviter"))
-    member = (Member(id=person),)
-    return _draft(kind, native, envelope, event.get("channel"), sender=Sender(id=inviter or person), members=member)
+    person = optional_id(event.get("user"))
+    actor = optional_id(event.get("inviter")) or person
+    return _draft(
+        kind,
+        native,
+        envelope,
+        event,
+        event.get("channel"),
+        sender=Sender(id=actor) if actor else None,
+        members=(Member(id=person),) if person else (),
+    )
 
 
 def _updated(native: str, envelope: Json, event: Json) -> Item:
-    channel: Any = event.get("channel")
-    name: Any = event.get("name")
-    if isinstance(channel, dict):  # a renamed channel is described, not only named
-        channel, name = channel.get("id"), channel.get("name")
+    channel = mapping(event.get("channel"))  # a renamed channel is described, not only named
     return _draft(
         EventKind.CONVERSATION_UPDATED,
         native,
         envelope,
-        id_(channel),
-        title=name,
+        event,
+        _place(event),
+        title=channel.get("name") or event.get("name"),
         sender=_sender(event, envelope),
     )
 
 
+def _renumbered(native: str, envelope: Json, event: Json) -> Item:
+    old, new = optional_id(event.get("old_channel_id")), optional_id(event.get("new_channel_id"))
+    where = Conversation(id=old or new, direct=False, successor=new if old else None)
+    return _draft(EventKind.CONVERSATION_UPDATED, native, envelope, event, None, conversation=where)
+
+
 def _reaction(added: bool, native: str, envelope: Json, event: Json) -> Item:
     item = mapping(event.get("item"))
-    if item.get("type") != "message":
-        return Ignored(native, "a reaction to something else than a message")
-    emoji = id_(event.get("reaction"))
+    if item.get("type", "message") != "message":
+        return Ignored(native, "a reaction to something else than a message", raw=event)
+    emoji = optional_id(event.get("reaction"))
     about = Message(
-        id=id_(item.get("ts")),
-        emoji=(emoji,) if added else (),
+        id=optional_id(item.get("ts")),
+        emoji=(emoji,) if added and emoji else (),
         emoji_action="added" if added else "removed",
         payload=None if added else emoji,  # which one was taken back; others of the same person may remain
     )
-    return _draft(
-        EventKind.REACTION, native, envelope, item.get("channel"), sender=_sender(event, envelope), message=about
-    )
+    sender = _sender(event, envelope)
+    return _draft(EventKind.REACTION, native, envelope, event, item.get("channel"), sender=sender, message=about)
+
+
+def _repeated(native: str, envelope: Json, event: Json) -> Item:
+    return Ignored(native, "a thread grew; its new message comes by itself", raw=event)
 
 
 SUBTYPES: Mapping[str, Callable[[str, Json, Json], Item]] = {
     **dict.fromkeys(
-        ("file_share", "thread_broadcast", "bot_message", "me_message", "assistant_app_thread"),
-        partial(_posted, EventKind.MESSAGE),
+        (
+            *("file_share", "thread_broadcast", "bot_message", "me_message", "assistant_app_thread", "message_share"),
+            *("file_comment", "file_mention", "reply_broadcast", "slackbot_response"),
+        ),
+        _posted,
     ),
+    "message_replied": _repeated,
     "message_changed": _changed,
     "message_deleted": _deleted,
     **dict.fromkeys(("channel_join", "group_join"), partial(_moved, EventKind.MEMBER_JOINED)),
@@ -295,7 +329,7 @@ SUBTYPES: Mapping[str, Callable[[str, Json, Json], Item]] = {
 
 EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
     "message": _message,
-    "app_mention": partial(_posted, EventKind.MESSAGE),
+    "app_mention": _posted,
     "member_joined_channel": partial(_moved, EventKind.MEMBER_JOINED),
     "member_left_channel": partial(_moved, EventKind.MEMBER_LEFT),
     "reaction_added": partial(_reaction, True),
@@ -304,8 +338,17 @@ EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
         (
             *(f"{kind}_{what}" for kind in ("channel", "group") for what in ("rename", "archive", "unarchive")),
             *(f"{kind}_deleted" for kind in ("channel", "group")),
+            *("pin_added", "pin_removed"),
         ),
         _updated,
     ),
+    "channel_id_changed": _renumbered,
 }
-"""From the platform's word for an event to its reader. What is not about a conversation is ignored."""
+"""From the platform's word for an event to its reader. Any other event with a channel is ``system``."""
+
+IGNORED: Mapping[str, str] = {
+    "app_home_opened": "a person looks at the app's own page",
+    **dict.fromkeys(("link_shared", "file_shared"), "the message that has it comes by itself"),
+    "function_executed": "a step of a workflow, not of a conversation",
+}
+"""Events that are ignored although they name a channel or a person. What names no channel is ignored as well."""

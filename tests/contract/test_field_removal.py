@@ -24,7 +24,6 @@ LATER = frozenset(
         "max",
         "ok",
         "rocketchat",
-        "slack",
         "standard_webhooks",
         "teams",
         "viber",
