@@ -1,28 +1,35 @@
 """VK Callback API: one event a request, proved by a secret inside the body, acknowledged by exactly ``ok``.
 
 Source: https://dev.vk.com/ru/api/callback/getting-started, /api/community-events/json-schema and
-/reference/objects/message (read 2026-11-22).
+/reference/objects/message (version 5.199, read 2026-12-01).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
+from ..core.event.event import (
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    Member,
+    Message,
+    Quote,
+    Referral,
+    Sender,
+)
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     compact,
-    id_,
     integer,
-    joined,
-    listing,
+    items,
     mapping,
-    number,
     optional_id,
     parse_json,
     same,
@@ -30,6 +37,7 @@ from .fields import (
     text,
     word,
 )
+from .vk_attachments import attachments
 
 KIND = "vk"
 CAPABILITIES = ChannelCapabilities()
@@ -73,29 +81,43 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the event. ``event_id`` names the occurrence."""
+    """Yield the event. ``event_id`` names the occurrence; older versions have none."""
     callback = parse_json(request.body)
     native = word(callback.get("type"))
+    content = mapping(callback.get("object"))
     if native in EVENTS:
-        yield EVENTS[native](native, callback, mapping(callback.get("object")))
+        yield EVENTS[native](native, callback, content)
+    elif native not in IGNORED and (native.startswith("message") or any(name in content for name in PEERS)):
+        yield _noted(native, callback, content)
     else:
-        yield Ignored(native, "not about a conversation")
+        yield Ignored(native, IGNORED.get(native, "not about a conversation"), raw=_raw(callback))
+
+
+PEERS = ("peer_id", "from_id", "user_id")
+"""An event that is not known and has one of these is about a conversation or a person."""
+
+
+def _raw(callback: Json) -> Any:
+    return mapping(callback.get("object")) or {name: value for name, value in callback.items() if name != "secret"}
 
 
 def _draft(kind: EventKind, native: str, callback: Json, peer: Any, **rest: Any) -> Draft:
-    content = mapping(callback.get("object"))
+    chat = optional_id(peer)
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=id_(callback.get("event_id")),
-        conversation=Conversation(id=id_(peer), direct=not _is_chat(peer), title=rest.pop("title", None)),
-        raw=content,
+        dedupe_id=optional_id(callback.get("event_id")) or "",
+        conversation=Conversation(
+            id=chat, direct=None if chat is None else not _is_chat(peer), title=rest.pop("title", None)
+        ),
+        raw=_raw(callback),
         **rest,
     )
 
 
 def _is_chat(peer: Any) -> bool:
-    return isinstance(peer, int) and peer > FIRST_GROUP_CHAT
+    number = integer(peer)
+    return number is not None and number > FIRST_GROUP_CHAT
 
 
 # --- messages
@@ -104,58 +126,103 @@ def _is_chat(peer: Any) -> bool:
 def _message(kind: EventKind, native: str, callback: Json, content: Json) -> Item:
     # From version 5.103 on the message lies beside client_info; before, and in replies and edits, it is the object.
     message = mapping(content.get("message", content))
-    action = mapping(message.get("action"))
+    action = _action_of(message)
     if action:
         return _action(f"{native}.{word(action.get('type'))}", callback, message, action)
-    payload, edited = text(message.get("payload")), message.get("update_time")
+    pressed, edited = message.get("payload"), message.get("update_time")
+    payload = pressed if isinstance(pressed, str) else compact(pressed) if pressed else None
     edited = edited if kind is EventKind.MESSAGE_EDITED else None
-    forwarded = listing(message.get("fwd_messages"))
-    reply = mapping(message.get("reply_message"))
+    forwarded = list(_forwarded(message))
+    reply, referral = mapping(message.get("reply_message")), _referral(message)
     about = Message(
         id=_message_id(message),
-        text=text(message.get("text")),
-        attachments=tuple(_attachments(message)),
+        text=_words(message),
+        attachments=tuple(found for one in (message, *forwarded) for found in attachments(one)),
         reply_to=_message_id(reply) if reply else None,
         forwarded=bool(forwarded),
-        payload=payload or text(message.get("ref")),
+        payload=payload or (referral.payload if referral else None),
         edited_at=None if edited is None else seconds(edited),
+        quotes=tuple(map(_quote, forwarded)),
+        referral=referral,
     )
     return _draft(
         EventKind.POSTBACK if payload and kind is EventKind.MESSAGE else kind,  # only a pressed button has a payload
         native,
         callback,
-        message.get("peer_id"),
+        _peer(message),
         occurred_at=seconds(message.get("date") if edited is None else edited),
         sender=_sender(message, callback),
         message=about,
     )
 
 
-def _message_id(message: Json) -> str:
+def _words(message: Json) -> str | None:
+    return text(message.get("text")) or text(message.get("body"))  # "body" before version 5.80
+
+
+def _forwarded(message: Json) -> Iterator[Json]:
+    """Yield the messages that a message forwards, and those that they forward."""
+    for one in items(message.get("fwd_messages")):
+        yield one
+        yield from _forwarded(one)
+
+
+def _quote(message: Json) -> Quote:
+    return Quote(id=_message_id(message), sender=_author(message), text=_words(message))
+
+
+def _referral(message: Json) -> Referral | None:
+    source, payload = text(message.get("ref_source")), text(message.get("ref"))
+    return Referral(source=source, payload=payload) if source or payload else None
+
+
+def _message_id(message: Json) -> str | None:
     # In group chats "id" is 0: there a message is known by its number within the conversation.
-    return id_(message.get("id") or message.get("conversation_message_id"))
+    return optional_id(message.get("id") or message.get("conversation_message_id"))
 
 
-def _sender(message: Json, callback: Json) -> Sender:
-    person = id_(message.get("from_id"))
-    own = person == f"-{optional_id(callback.get('group_id'))}" or message.get("out") == 1
-    return Sender(id=person, is_bot=person.startswith("-"), is_self=own)
+def _author(message: Json) -> str | None:
+    return optional_id(message.get("from_id")) or optional_id(message.get("user_id"))
+
+
+def _peer(message: Json) -> Any:
+    # Before version 5.80 a message names the chat of several people, or else the other person.
+    chat = integer(message.get("chat_id"))
+    return message.get("peer_id") or (FIRST_GROUP_CHAT + chat if chat else _author(message))
+
+
+def _sender(message: Json, callback: Json) -> Sender | None:
+    group, out = optional_id(callback.get("group_id")), message.get("out") == 1
+    person = optional_id(message.get("from_id"))
+    if person is None:
+        person = f"-{group}" if out and group else None if out else _author(message)
+    if person is None and not out:
+        return None
+    return Sender(id=person, is_bot=bool(person and person.startswith("-")), is_self=out or person == f"-{group}")
+
+
+def _action_of(message: Json) -> Json:
+    action = message.get("action")
+    if isinstance(action, str):  # before version 5.80
+        return {"type": action, "member_id": message.get("action_mid"), "text": message.get("action_text")}
+    return mapping(action)
 
 
 def _action(native: str, callback: Json, message: Json, action: Json) -> Item:
     kind = ACTIONS.get(native.partition(".")[2], EventKind.CONVERSATION_UPDATED)
     sender = _sender(message, callback)
     moved = kind is not EventKind.CONVERSATION_UPDATED
+    # Whoever follows an invitation link is the sender, and no member is named.
+    member = optional_id(action.get("member_id")) or (sender.id if sender else None)
     return _draft(
         kind,
         native,
         callback,
-        message.get("peer_id"),
+        _peer(message),
         title=None if moved else text(action.get("text")),
         occurred_at=seconds(message.get("date")),
         sender=sender,
-        # Whoever follows an invitation link is the sender, and no member is named.
-        members=(Member(id=optional_id(action.get("member_id")) or sender.id),) if moved else (),
+        members=(Member(id=member),) if moved and member else (),
     )
 
 
@@ -168,113 +235,32 @@ ACTIONS: Mapping[str, EventKind] = {
 """Service messages that move people; every other one changes the conversation."""
 
 
-def _attachments(message: Json) -> Iterator[Attachment]:
-    for item in map(mapping, listing(message.get("attachments"))):
-        kind = word(item.get("type"))
-        yield ATTACHMENTS.get(kind, _unsupported)(mapping(item.get(kind)))
-    geo = mapping(message.get("geo"))
-    if geo:
-        point, place = mapping(geo.get("coordinates")), mapping(geo.get("place"))
-        yield Attachment(
-            type="location",
-            latitude=number(point.get("latitude")),
-            longitude=number(point.get("longitude")),
-            address=text(place.get("title")),
-        )
-
-
-def _largest(sizes: Any) -> str | None:
-    found = [mapping(size) for size in listing(sizes)]
-    area = [(integer(s.get("width")) or 0) * (integer(s.get("height")) or 0) for s in found]
-    return text(found[area.index(max(area))].get("url")) if found else None
-
-
-def _handle(item: Json) -> str | None:
-    parts = (item.get("owner_id") or item.get("from_id") or item.get("to_id"), item.get("id"), item.get("access_key"))
-    return "_".join(filter(None, map(optional_id, parts))) or None
-
-
-def _item(kind: AttachmentType, url: str, item: Json) -> Attachment:
-    return Attachment(
-        type=kind,
-        ref=_handle(item),
-        url=text(item.get(url)),
-        name=text(item.get("title")),
-        size_bytes=integer(item.get("size")),
-        duration_s=number(item.get("duration")),
-    )
-
-
-def _photo(item: Json) -> Attachment:
-    return Attachment(type="image", ref=_handle(item), url=_largest(item.get("sizes")), caption=text(item.get("text")))
-
-
-def _voice(item: Json) -> Attachment:
-    url, mime = text(item.get("link_ogg")), "audio/ogg"
-    if url is None:
-        url, mime = text(item.get("link_mp3")), "audio/mpeg"
-    return Attachment(type="voice", ref=_handle(item), url=url, mime=mime, duration_s=number(item.get("duration")))
-
-
-def _sticker(item: Json) -> Attachment:
-    return Attachment(type="sticker", ref=optional_id(item.get("sticker_id")), url=_largest(item.get("images")))
-
-
-def _audio(item: Json) -> Attachment:
-    found = _item("audio", "url", item)
-    return found.model_copy(update={"name": joined(item.get("artist"), item.get("title"))})
-
-
-def _poll(item: Json) -> Attachment:
-    return Attachment(type="poll", ref=_handle(item), name=text(item.get("question")))
-
-
-def _unsupported(item: Json) -> Attachment:
-    return Attachment(type="unsupported")
-
-
-ATTACHMENTS: Mapping[str, Callable[[Json], Attachment]] = {
-    "photo": _photo,
-    "video": partial(_item, "video", ""),
-    "video_message": partial(_item, "video", ""),
-    "audio": _audio,
-    "audio_message": _voice,
-    "doc": partial(_item, "file", "url"),
-    "graffiti": partial(_item, "image", "url"),
-    "gift": partial(_item, "image", "thumb_256"),
-    "sticker": _sticker,
-    "link": partial(_item, "link", "url"),
-    "wall": partial(_item, "link", ""),
-    "wall_reply": partial(_item, "link", ""),
-    "market": partial(_item, "link", ""),
-    "market_album": partial(_item, "link", ""),
-    "article": partial(_item, "link", "url"),
-    "story": partial(_item, "link", ""),
-    "poll": _poll,
-}
-
-
 # --- the other events
 
 
-def _consent(kind: EventKind, native: str, callback: Json, content: Json) -> Item:
-    person = id_(content.get("user_id"))
+def _person(value: Any) -> Sender | None:
+    found = optional_id(value)
+    return None if found is None else Sender(id=found)
+
+
+def _consent(kind: EventKind, state: Literal["given", "withdrawn"], native: str, callback: Json, content: Json) -> Item:
+    person = _person(content.get("user_id"))
     key = text(content.get("key"))  # what the site passed to allowMessagesFromGroup
     return _draft(
         kind,
         native,
         callback,
         content.get("user_id"),
-        sender=Sender(id=person),
-        members=(Member(id=person),),
+        sender=person,
+        members=(Member(id=person.id),) if person else (),
         message=Message(payload=key) if key else None,
+        consent=EventConsent(state=state),
     )
 
 
 def _typing(native: str, callback: Json, content: Json) -> Item:
     person, to = content.get("from_id"), content.get("to_id")
-    chat = to if _is_chat(to) else person
-    return _draft(EventKind.TYPING, native, callback, chat, sender=Sender(id=id_(person)))
+    return _draft(EventKind.TYPING, native, callback, to if _is_chat(to) else person, sender=_person(person))
 
 
 def _press(native: str, callback: Json, content: Json) -> Item:
@@ -283,8 +269,8 @@ def _press(native: str, callback: Json, content: Json) -> Item:
         EventKind.POSTBACK,
         native,
         callback,
-        content.get("peer_id"),
-        sender=Sender(id=id_(content.get("user_id"))),
+        content.get("peer_id") or content.get("user_id"),
+        sender=_person(content.get("user_id")),
         message=Message(
             id=optional_id(content.get("conversation_message_id")),
             payload=payload if isinstance(payload, str) or payload is None else compact(payload),
@@ -299,20 +285,33 @@ def _reaction(native: str, callback: Json, content: Json) -> Item:
         native,
         callback,
         content.get("peer_id"),
-        sender=Sender(id=id_(content.get("reacted_id"))),
-        message=Message(id=id_(content.get("cmid")), emoji=(emoji,) if emoji else (), emoji_action="set"),
+        sender=_person(content.get("reacted_id")),
+        message=Message(id=optional_id(content.get("cmid")), emoji=(emoji,) if emoji else (), emoji_action="set"),
     )
 
 
 def _read(native: str, callback: Json, content: Json) -> Item:
-    about = id_(content.get("read_message_id") or content.get("conversation_message_id"))
+    about = optional_id(content.get("read_message_id") or content.get("conversation_message_id"))
     return _draft(
         EventKind.STATUS,
         native,
         callback,
         content.get("peer_id"),
-        sender=Sender(id=id_(content.get("from_id"))),
+        sender=_person(content.get("from_id")),
         message=Message(id=about, status="read"),
+    )
+
+
+def _noted(native: str, callback: Json, content: Json) -> Item:
+    said = _words(content)
+    return _draft(
+        EventKind.SYSTEM,
+        native,
+        callback,
+        content.get("peer_id") or _author(content),
+        occurred_at=seconds(content.get("date")),
+        sender=_person(_author(content)),
+        message=Message(id=_message_id(content), text=said) if said else None,
     )
 
 
@@ -320,11 +319,42 @@ EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
     "message_new": partial(_message, EventKind.MESSAGE),
     "message_reply": partial(_message, EventKind.MESSAGE),
     "message_edit": partial(_message, EventKind.MESSAGE_EDITED),
-    "message_allow": partial(_consent, EventKind.MEMBER_JOINED),
-    "message_deny": partial(_consent, EventKind.MEMBER_LEFT),
+    "message_allow": partial(_consent, EventKind.MEMBER_JOINED, "given"),
+    "message_deny": partial(_consent, EventKind.MEMBER_LEFT, "withdrawn"),
     "message_typing_state": _typing,
     "message_event": _press,
     "message_reaction_event": _reaction,
     "message_read": _read,
+    "app_payload": _press,
 }
-"""From the platform's word for an event to its reader. Walls, photos, markets and membership are ignored."""
+"""From the platform's word for an event to its reader."""
+IGNORED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("audio_new", "photo_new", "video_new", "wall_post_new", "wall_repost", "wall_schedule_post_new"),
+        "a publication of the community",
+    ),
+    **dict.fromkeys(
+        (
+            f"{place}_{act}"
+            for place in ("board_post", "market_comment", "photo_comment", "video_comment", "wall_reply")
+            for act in ("new", "edit", "restore", "delete")
+        ),
+        "a public comment",
+    ),
+    **dict.fromkeys(("like_add", "like_remove", "poll_vote_new"), "a public like or vote"),
+    **dict.fromkeys(("group_join", "group_leave"), "membership of the community: no chat begins or ends"),
+    **dict.fromkeys(
+        ("group_change_photo", "group_change_settings", "group_officers_edit", "user_block", "user_unblock"),
+        "administration of the community",
+    ),
+    **dict.fromkeys(("market_order_new", "market_order_edit", "lead_forms_new", "vkpay_transaction"), "trade"),
+    **dict.fromkeys(
+        (
+            *("donut_subscription_create", "donut_subscription_prolonged", "donut_subscription_expired"),
+            *("donut_subscription_cancelled", "donut_subscription_price_changed"),
+            *("donut_money_withdraw", "donut_money_withdraw_error"),
+        ),
+        "paid subscriptions of the community",
+    ),
+}
+"""Why events of a community that are no messages are left out."""

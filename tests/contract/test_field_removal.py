@@ -27,7 +27,6 @@ LATER = frozenset(
         "standard_webhooks",
         "teams",
         "viber",
-        "vk",
         "vonage",
         "wechat",
         "zalo",

@@ -20,6 +20,7 @@ class Traits:
         also: other successes, status and exact body, where the platform wants several.
         probes: the handshake is not signed: it proves nothing and holds nothing.
         ignores: there are genuine requests that are no event.
+        proof_in_body: the proof is a field of the body, so a body that is no document has none and is rejected.
     """
 
     proof: str
@@ -31,6 +32,7 @@ class Traits:
     also: tuple[tuple[int, str], ...] = ()
     probes: bool = False
     ignores: bool = True
+    proof_in_body: bool = False
 
 
 TRAITS: Mapping[str, Traits] = {
@@ -76,7 +78,7 @@ TRAITS: Mapping[str, Traits] = {
     "telegram": Traits(proof="secret header", batches=True),
     "twilio": Traits(proof="HMAC-SHA1 with the address", signs_body=True, acknowledges="<Response/>"),
     "viber": Traits(proof="HMAC-SHA256", signs_body=True, handshake="`webhook` event"),
-    "vk": Traits(proof="secret in the body", handshake="`confirmation` event", acknowledges="ok"),
+    "vk": Traits(proof="secret in the body", handshake="`confirmation` event", acknowledges="ok", proof_in_body=True),
     "vonage": Traits(
         proof="signed token (HS256) or HMAC, with a time",
         signs_body=True,
@@ -223,6 +225,7 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
             *("edited_business_message", "guest_message", "deleted_business_messages", "message_reaction"),
             *("message_reaction_count", "callback_query", "chosen_inline_result", "pre_checkout_query"),
             *("poll_answer", "my_chat_member", "chat_member", "chat_join_request", "business_connection"),
+            *("chat_boost", "subscription", "users_shared", "migrate_to_chat_id", "suggested_post_declined", "gift"),
         }
     ),
     "twilio": frozenset(
@@ -238,7 +241,7 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
     "vk": frozenset(
         {
             *("message_new", "message_reply", "message_edit", "message_allow", "message_deny"),
-            *("message_typing_state", "message_event", "message_reaction_event", "message_read"),
+            *("message_typing_state", "message_event", "message_reaction_event", "message_read", "app_payload"),
         }
     ),
     "vonage": frozenset(
