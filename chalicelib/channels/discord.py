@@ -1,32 +1,44 @@
 """Discord over HTTP: interactions, which are answered at once, and webhook events. Both are signed with Ed25519.
 
-Source: https://docs.discord.com/developers/interactions/receiving-and-responding and
-https://docs.discord.com/developers/events/webhook-events (read 2026-11-22).
+Source: https://docs.discord.com/developers/interactions/receiving-and-responding,
+https://docs.discord.com/developers/components/reference and
+https://docs.discord.com/developers/events/webhook-events (read 2026-12-01).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, StringConstraints
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
+from ..core.event.event import (
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    FormField,
+    Member,
+    Message,
+    Sender,
+)
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply
+from .discord_content import content, file, quote
 from .fields import (
     Json,
-    id_,
     instant,
     integer,
+    items,
     listing,
     mapping,
     millis,
     number,
+    occurrence,
     optional_id,
     parse_json,
     seconds,
@@ -41,6 +53,8 @@ WINDOW_S = 900  # an event that was not taken is sent again for ten minutes
 EPOCH_MS = 1_420_070_400_000  # ids hold the milliseconds since 2015
 PING, COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 1, 2, 3, 4, 5  # interactions
 EVENT_PING = 0  # webhook events
+USER_COMMAND = 2  # a command's type: it is used on a person
+USER_INSTALL = 1  # an integration's type: a person installs the application for themselves
 PRIVATE_CHANNEL = 2  # an interaction's context: a conversation of others, of two or of more
 JSON = {"Content-Type": "application/json"}
 
@@ -102,16 +116,25 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield _interaction(document)
         return
     event = mapping(document["event"])
-    native = word(event.get("type"))
+    native, data = word(event.get("type")), mapping(event.get("data"))
     if native in EVENTS:
-        yield _event(native, event, mapping(event.get("data")))
+        yield _event(native, event, data)
+    elif native in INSTALLATIONS:
+        yield _installation(native, event, data)
+    elif native not in IGNORED and any(data.get(name) for name in ("channel_id", "lobby_id", "user", "user_id")):
+        yield _draft(
+            EventKind.SYSTEM, native, event, data, sender=_sender(mapping(data.get("user") or data.get("author")))
+        )
     else:
-        yield Ignored(native, "not about a conversation")
+        yield Ignored(native, IGNORED.get(native, "not about a conversation"), raw=event)
 
 
-def _sender(user: Json, nick: Any = None) -> Sender:
+def _sender(user: Json, nick: Any = None) -> Sender | None:
+    own_id = optional_id(user.get("id"))
+    if own_id is None:
+        return None
     return Sender(
-        id=id_(user.get("id")),
+        id=own_id,
         name=text(nick) or text(user.get("global_name")) or text(user.get("username")),
         username=text(user.get("username")),
         is_bot=user.get("bot") is True,
@@ -124,20 +147,21 @@ def _sender(user: Json, nick: Any = None) -> Sender:
 def _interaction(document: Json) -> Item:
     kind = integer(document.get("type")) or 0
     native = INTERACTIONS.get(kind, "unknown")
-    if native == "unknown" or kind == AUTOCOMPLETE:
-        return Ignored(native, "not about a conversation")
-    own_id, member = id_(document.get("id")), mapping(document.get("member"))
+    if kind == AUTOCOMPLETE:
+        return Ignored(native, "a command asks for its choices while a person types", raw=document)
+    own_id, member = optional_id(document.get("id")), mapping(document.get("member"))
+    known = kind in INTERACTIONS
     return Draft(
-        kind=EventKind.POSTBACK,
+        kind=EventKind.POSTBACK if known else EventKind.SYSTEM,
         native_kind=native,
-        dedupe_id=own_id,
+        dedupe_id=occurrence(own_id),
         occurred_at=_made_at(own_id),
         conversation=Conversation(
             id=optional_id(document.get("channel_id") or mapping(document.get("channel")).get("id")),
             direct=_direct(document),
         ),
         sender=_sender(mapping(member.get("user") or document.get("user")), member.get("nick")),
-        message=_pressed(kind, document, mapping(document.get("data"))),
+        message=_pressed(kind, document, mapping(document.get("data"))) if known else None,
         raw=document,
     )
 
@@ -150,9 +174,10 @@ INTERACTIONS: Mapping[int, str] = {
 }
 
 
-def _made_at(snowflake: str) -> datetime | None:
+def _made_at(snowflake: str | None) -> datetime | None:
     # Source: https://docs.discord.com/developers/reference#snowflakes (read 2026-11-22).
-    return millis(((integer(snowflake) or 0) >> 22) + EPOCH_MS)
+    number_ = integer(snowflake)
+    return None if number_ is None else millis((number_ >> 22) + EPOCH_MS)
 
 
 def _direct(document: Json) -> bool | None:
@@ -162,70 +187,119 @@ def _direct(document: Json) -> bool | None:
 
 
 def _pressed(kind: int, document: Json, data: Json) -> Message:
+    uploads = mapping(mapping(data.get("resolved")).get("attachments"))
     if kind == COMMAND:
-        typed = " ".join(_typed(data.get("options")))
-        return Message(id=optional_id(data.get("target_id")), text=text(typed), payload=id_(data.get("name")))
-    values = listing(data.get("values")) if kind == COMPONENT else list(_filled(data.get("components")))
+        return _commanded(data, uploads)
+    values = [(data.get("custom_id"), data)] if kind == COMPONENT else list(_filled(data.get("components")))
+    fields = tuple(FormField(name=text(name), value=one) for name, found in values for one in _values(found))
     return Message(
         id=optional_id(mapping(document.get("message")).get("id")),
-        text=text("\n".join(filter(None, map(text, values)))),
-        payload=id_(data.get("custom_id")),
+        text=text("\n".join(one.value for one in fields if one.value)),
+        payload=optional_id(data.get("custom_id")),
+        attachments=tuple(file(mapping(uploads[one.value])) for one in fields if one.value in uploads),
+        fields=fields,
     )
 
 
-def _typed(options: Any) -> Iterator[str]:
-    for option in map(mapping, listing(options)):
-        name, value = id_(option.get("name")), option.get("value")
+def _commanded(data: Json, uploads: Json) -> Message:
+    typed = list(_typed(data.get("options")))
+    target, resolved = optional_id(data.get("target_id")), mapping(data.get("resolved"))
+    about = mapping(mapping(resolved.get("messages")).get(target or ""))
+    person = data.get("type") == USER_COMMAND
+    fields = [FormField(name=name, value=value) for name, value in typed if value is not None]
+    return Message(
+        id=None if person else target,
+        text=text(" ".join(name if value is None else f"{name}:{value}" for name, value in typed)),
+        payload=optional_id(data.get("name")),
+        attachments=(
+            *(file(mapping(uploads[one.value])) for one in fields if one.value in uploads),
+            *(content(about)["attachments"]),
+        ),
+        quotes=(quote(about),) if about else (),
+        fields=(*fields, *([FormField(name="target_id", value=target)] if person and target else ())),
+    )
+
+
+def _typed(options: Any) -> Iterator[tuple[str, str | None]]:
+    for option in items(options):
+        name, value = optional_id(option.get("name")) or "", option.get("value")
         if value is None:  # a subcommand, or a group of them
-            yield name
+            yield name, None
             yield from _typed(option.get("options"))
         else:
-            yield f"{name}:{value if isinstance(value, str) else _plain(value)}"
+            yield name, _plain(value)
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return optional_id(value) or "" if isinstance(value, int) else str(number(value))
+    if isinstance(value, float):
+        return str(number(value))
+    return text(value) or ""
 
 
-def _filled(components: Any) -> Iterator[Any]:
-    for component in map(mapping, listing(components)):
-        yield component.get("value")
-        yield from listing(component.get("values"))
+def _filled(components: Any) -> Iterator[tuple[Any, Json]]:
+    for component in items(components):
+        if "value" in component or "values" in component:
+            yield component.get("custom_id"), component
         yield from _filled(component.get("components"))
-        if component.get("component") is not None:  # of a label
-            yield from _filled([component["component"]])
+        yield from _filled(component.get("component"))  # of a label
+
+
+def _values(component: Json) -> list[str | None]:
+    """Return the values of a component; an empty one has a value that is None, a button has none at all."""
+    if "values" in component:
+        return [_plain(one) or None for one in listing(component["values"])] or [None]
+    return [_plain(component["value"]) or None] if "value" in component else []
 
 
 # --- webhook events
 
 
-def _event(native: str, event: Json, data: Json) -> Item:
-    kind, about = EVENTS[native], id_(data.get("id"))
+def _draft(kind: EventKind, native: str, event: Json, data: Json, **rest: Any) -> Draft:
+    about, stamp = optional_id(data.get("id")), optional_id(event.get("timestamp"))
     lobby = optional_id(data.get("lobby_id"))
-    author = mapping(data.get("author"))
-    edited = data.get("edited_timestamp")
-    gone = kind is EventKind.MESSAGE_DELETED
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=f"{native}:{about}:{id_(event.get('timestamp'))}",  # an event has no id
+        dedupe_id=occurrence(native, about, stamp) if about and stamp else "",  # an event has no id
         occurred_at=instant(event.get("timestamp")),
-        conversation=Conversation(id=lobby or id_(data.get("channel_id")), direct=lobby is None),
-        sender=_sender(author) if author else None,
-        message=Message(id=about)
-        if gone
-        else Message(
-            id=about,
-            text=text(data.get("content")),
-            attachments=tuple(map(_attachment, listing(data.get("attachments")))),
-            reply_to=optional_id(mapping(data.get("message_reference")).get("message_id")),
-            edited_at=instant(edited) if edited is not None else None,
-        ),
+        conversation=Conversation(id=lobby or optional_id(data.get("channel_id")), direct=lobby is None),
         raw=event,
+        **rest,
     )
 
+
+def _event(native: str, event: Json, data: Json) -> Item:
+    about = Message(id=optional_id(data.get("id")))
+    if EVENTS[native] is not EventKind.MESSAGE_DELETED:
+        edited = data.get("edited_timestamp")
+        at = instant(edited) if edited is not None else None
+        about = Message(id=about.id, edited_at=at, **content(data))
+    return _draft(EVENTS[native], native, event, data, sender=_sender(mapping(data.get("author"))), message=about)
+
+
+def _installation(native: str, event: Json, data: Json) -> Item:
+    kind, state = INSTALLATIONS[native]
+    user = mapping(data.get("user"))
+    person = _sender(user)
+    if person is None or data.get("integration_type", USER_INSTALL) != USER_INSTALL:  # it came to a server
+        return _draft(EventKind.SYSTEM, native, event, {}, sender=person)
+    members = (Member(id=person.id, name=person.name, username=person.username),)
+    return _draft(kind, native, event, {}, sender=person, members=members, consent=EventConsent(state=state))
+
+
+INSTALLATIONS: Mapping[str, tuple[EventKind, Literal["given", "withdrawn"]]] = {
+    "APPLICATION_AUTHORIZED": (EventKind.MEMBER_JOINED, "given"),
+    "APPLICATION_DEAUTHORIZED": (EventKind.MEMBER_LEFT, "withdrawn"),
+}
+"""A person lets the application write to them, or no longer."""
+
+IGNORED: Mapping[str, str] = {
+    **dict.fromkeys((f"ENTITLEMENT_{what}" for what in ("CREATE", "UPDATE", "DELETE")), "a purchase"),
+    "QUEST_USER_ENROLLMENT": "an advertisement's game",
+}
+"""Events about a person that are ignored, and why."""
 
 EVENTS: Mapping[str, EventKind] = {
     "LOBBY_MESSAGE_CREATE": EventKind.MESSAGE,
@@ -235,22 +309,4 @@ EVENTS: Mapping[str, EventKind] = {
     "GAME_DIRECT_MESSAGE_UPDATE": EventKind.MESSAGE_EDITED,
     "GAME_DIRECT_MESSAGE_DELETE": EventKind.MESSAGE_DELETED,
 }
-"""From Discord's word for an event to ours. Authorisations, entitlements and quests are ignored."""
-
-
-def _attachment(value: Any) -> Attachment:
-    item = mapping(value)
-    mime = text(item.get("content_type"))
-    return Attachment(
-        type=MEDIA.get((mime or "").partition("/")[0], "file"),
-        ref=optional_id(item.get("id")),
-        url=text(item.get("url")),
-        mime=mime,
-        name=text(item.get("filename")),
-        size_bytes=integer(item.get("size")),
-        duration_s=number(item.get("duration_secs")),
-        caption=text(item.get("description")),
-    )
-
-
-MEDIA: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
+"""From Discord's word for an event to ours."""

@@ -14,7 +14,6 @@ from tests.contract.channels.removal import Path, damaged_bodies, without
 LATER = frozenset(
     {
         "avito",
-        "discord",
         "freshchat",
         "google_chat",
         "kakaotalk",
