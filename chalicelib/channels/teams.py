@@ -3,7 +3,7 @@
 Source: https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-authentication,
 https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference#activity-object,
 https://learn.microsoft.com/microsoftteams/platform/bots/how-to/conversations/subscribe-to-conversation-events and
-https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook (read 2026-11-22).
+https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
+from ..core.event.event import Conversation, Draft, EventConsent, EventKind, Member, Message, Sender
 from . import base, jwt
 from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Line, Reply
-from .fields import Json, compact, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
+from .fields import Json, compact, instant, items, mapping, occurrence, optional_id, parse_json, same, text, word
 from .jwt import KeySet
+from .people import other_ids
+from .teams_content import content, fields
 
 KIND = "teams"
 ISSUERS = frozenset({"https://api.botframework.com"})
@@ -102,51 +104,57 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the activity's events. Its ``id`` names the occurrence; of a change to a message that and the kind."""
+    """Yield the activity's events. Its ``id`` names the occurrence; of a change to a message that, the kind and the time."""
     activity = parse_json(request.body)
     native = word(activity.get("type"))
     if native in TYPES:
         yield from TYPES[native](native, activity)
+    elif native in IGNORED or not (mapping(activity.get("conversation")) or mapping(activity.get("from"))):
+        yield Ignored(native, IGNORED.get(native, "not about a conversation"), raw=activity)
     else:
-        yield Ignored(native, "not about a conversation")
+        yield _draft(EventKind.SYSTEM, native, activity)
 
 
-def _draft(kind: EventKind, native: str, activity: Json, suffix: str = "", **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, activity: Json, *suffix: str | None, **rest: Any) -> Draft:
     conversation = mapping(activity.get("conversation"))
-    whole = id_(conversation.get("id"))
-    where, _, thread = whole.partition(";messageid=")
-    scope, group = conversation.get("conversationType"), conversation.get("isGroup")
-    direct = scope == "personal" if isinstance(scope, str) else None if group is None else group is not True
+    where, _, thread = (optional_id(conversation.get("id")) or "").partition(";messageid=")
     data = mapping(activity.get("channelData"))
     title = text(conversation.get("name")) or text(mapping(data.get("channel")).get("name"))
+    own_id = optional_id(activity.get("id"))  # typing and installations have none
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=_name(activity, where) + suffix,
+        dedupe_id=occurrence(own_id, *suffix) if None not in suffix else "",
         occurred_at=instant(activity.get("timestamp")),
         conversation=Conversation(
-            id=where, direct=direct, thread=thread or None, title=title or text(mapping(data.get("team")).get("name"))
+            id=where or None,
+            direct=_direct(conversation),
+            thread=thread or None,
+            title=title or text(mapping(data.get("team")).get("name")),
         ),
-        sender=rest.pop("sender", None) or _sender(activity),
+        sender=_sender(activity),
         raw=activity,
         **rest,
     )
 
 
-def _name(activity: Json, conversation: str) -> str:
-    # Some activities (typing, installations) have no id: where and when they happened is all there is.
-    found = optional_id(activity.get("id"))
-    return found or f"{conversation}:{word(activity.get('type'))}:{id_(activity.get('timestamp'))}"
+def _direct(conversation: Json) -> bool | None:
+    scope, group = conversation.get("conversationType"), conversation.get("isGroup")
+    return scope == "personal" if isinstance(scope, str) else None if group is None else group is not True
 
 
 def _sender(activity: Json) -> Sender | None:
     person = mapping(activity.get("from"))
-    if not person:
+    own_id, name = optional_id(person.get("id")), text(person.get("name"))
+    alt_ids = other_ids(own_id, person.get("aadObjectId"))
+    if not (own_id or name or alt_ids):
         return None
-    found = id_(person.get("id"))
-    own = found == optional_id(mapping(activity.get("recipient")).get("id"))
     return Sender(
-        id=found, name=text(person.get("name")), is_bot=person.get("role") == "bot" or found[:3] == "28:", is_self=own
+        id=own_id,
+        name=name,
+        is_bot=person.get("role") == "bot" or (own_id or "")[:3] == "28:",
+        is_self=own_id is not None and own_id == optional_id(mapping(activity.get("recipient")).get("id")),
+        alt_ids=alt_ids,
     )
 
 
@@ -154,67 +162,37 @@ def _sender(activity: Json) -> Sender | None:
 
 
 def _message(native: str, activity: Json) -> Iterator[Item]:
-    value, found = activity.get("value"), _body(activity)
+    value, about = activity.get("value"), Message(id=optional_id(activity.get("id")), **content(activity))
     if value is None:
-        yield _draft(EventKind.MESSAGE, native, activity, message=Message(**found))
+        yield _draft(EventKind.MESSAGE, native, activity, message=about)
     else:  # a pressed button of a card
-        payload = value if isinstance(value, str) else compact(value)
-        yield _draft(EventKind.POSTBACK, f"{native}.value", activity, message=Message(**found, payload=payload or None))
+        pressed = {"payload": _payload(value), "fields": fields(value)}
+        yield _draft(EventKind.POSTBACK, f"{native}.value", activity, message=about.model_copy(update=pressed))
 
 
-def _body(activity: Json) -> dict[str, Any]:
-    return {
-        "id": optional_id(activity.get("id")),
-        "text": text(activity.get("text")),
-        "attachments": tuple(_attachments(activity)),
-        "reply_to": optional_id(activity.get("replyToId")),
-    }
+def _payload(value: Any) -> str | None:
+    return text(value if isinstance(value, str) else compact(value))
 
 
 def _update(native: str, activity: Json) -> Iterator[Item]:
-    change = word(mapping(activity.get("channelData")).get("eventType"))
-    about = Message(**_body(activity), edited_at=instant(activity.get("timestamp")))
+    change, stamp = word(mapping(activity.get("channelData")).get("eventType")), optional_id(activity.get("timestamp"))
+    edited_at = instant(activity.get("timestamp"))
+    about = Message(id=optional_id(activity.get("id")), edited_at=edited_at, **content(activity))
     # Restored and edited messages alike: their text now is this. The id is the message's, so the time is the occurrence.
-    stamp = id_(activity.get("timestamp"))
-    yield _draft(EventKind.MESSAGE_EDITED, f"{native}.{change}", activity, f":edited:{stamp}", message=about)
+    yield _draft(EventKind.MESSAGE_EDITED, f"{native}.{change}", activity, "edited", stamp, message=about)
 
 
 def _delete(native: str, activity: Json) -> Iterator[Item]:
-    about = Message(id=id_(activity.get("id")))
-    yield _draft(
-        EventKind.MESSAGE_DELETED, native, activity, f":deleted:{id_(activity.get('timestamp'))}", message=about
-    )
-
-
-def _attachments(activity: Json) -> Iterator[Attachment]:
-    for item in map(mapping, listing(activity.get("attachments"))):
-        mime = text(item.get("contentType")) or ""
-        if mime == "text/html":
-            continue  # the text once more, with its markup
-        content = item.get("content") if isinstance(item.get("content"), dict) else {}
-        name, url = text(item.get("name")), text(item.get("contentUrl"))
-        if mime == DOWNLOAD:
-            url = text(mapping(content).get("downloadUrl")) or url
-            yield Attachment(type="file", ref=optional_id(mapping(content).get("uniqueId")), url=url, name=name)
-        else:
-            yield Attachment(type=_media(mime), url=url, mime=mime or None, name=name)
-
-
-DOWNLOAD = "application/vnd.microsoft.teams.file.download.info"
-MEDIA: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
-
-
-def _media(mime: str) -> AttachmentType:
-    if mime.startswith(("application/vnd.microsoft.card.", "application/vnd.microsoft.teams.card.")):
-        return "unsupported"  # a card of another app
-    return MEDIA.get(mime.partition("/")[0], "file")
+    stamp = optional_id(activity.get("timestamp"))
+    about = Message(id=optional_id(activity.get("id")))
+    yield _draft(EventKind.MESSAGE_DELETED, native, activity, "deleted", stamp, message=about)
 
 
 # --- the other activities
 
 
 def _reactions(native: str, activity: Json) -> Iterator[Item]:
-    about = id_(activity.get("replyToId"))
+    about = optional_id(activity.get("replyToId"))
     added, removed = _words(activity.get("reactionsAdded")), _words(activity.get("reactionsRemoved"))
     if added:
         message = Message(id=about, emoji=added, emoji_action="added")
@@ -223,17 +201,23 @@ def _reactions(native: str, activity: Json) -> Iterator[Item]:
         # Which ones were taken back is the payload; others of the same person may remain. One activity has one id:
         # only where it adds and removes at once are there two occurrences of it.
         message = Message(id=about, emoji_action="removed", payload=" ".join(removed))
-        suffix = ":removed" if added else ""
-        yield _draft(EventKind.REACTION, f"{native}.reactionsRemoved", activity, suffix, message=message)
+        suffix = ("removed",) if added else ()
+        yield _draft(EventKind.REACTION, f"{native}.reactionsRemoved", activity, *suffix, message=message)
+    if not added and not removed:
+        yield _draft(EventKind.SYSTEM, native, activity)
 
 
 def _words(reactions: Any) -> tuple[str, ...]:
-    return tuple(id_(mapping(one).get("type")) for one in listing(reactions))
+    return tuple(filter(None, (optional_id(one.get("type")) for one in items(reactions))))
 
 
 def _members(people: Any) -> tuple[Member, ...]:
-    found = [mapping(person) for person in listing(people)]
-    return tuple(Member(id=id_(p.get("id")), name=text(p.get("name"))) for p in found)
+    found = [(optional_id(one.get("id")), one) for one in items(people)]
+    return tuple(
+        Member(id=own_id, name=text(one.get("name")), alt_ids=other_ids(own_id, one.get("aadObjectId")))
+        for own_id, one in found
+        if own_id or text(one.get("name"))
+    )
 
 
 def _conversation(native: str, activity: Json) -> Iterator[Item]:
@@ -243,18 +227,20 @@ def _conversation(native: str, activity: Json) -> Iterator[Item]:
     if added:
         yield _draft(EventKind.MEMBER_JOINED, native, activity, members=added)
     if removed:
-        yield _draft(EventKind.MEMBER_LEFT, native, activity, ":removed" if added else "", members=removed)
+        suffix = ("removed",) if added else ()
+        yield _draft(EventKind.MEMBER_LEFT, native, activity, *suffix, members=removed)
     if not added and not removed:
         yield _draft(EventKind.SYSTEM, native, activity)
 
 
 def _installation(native: str, activity: Json) -> Iterator[Item]:
     action = word(activity.get("action"))
-    bot = mapping(activity.get("recipient"))
-    members = (Member(id=id_(bot.get("id")), name=text(bot.get("name"))),)
     kind = INSTALLATIONS.get(action, EventKind.SYSTEM)
-    moved = kind is not EventKind.SYSTEM
-    yield _draft(kind, f"{native}.{action}", activity, members=members if moved else ())
+    members = _members(activity.get("recipient")) if kind is not EventKind.SYSTEM else ()
+    # A person who removes the bot from their own chat is written to no more.
+    ends = kind is EventKind.MEMBER_LEFT and _direct(mapping(activity.get("conversation"))) is True
+    consent = EventConsent(state="withdrawn") if ends else None
+    yield _draft(kind, f"{native}.{action}", activity, members=members, consent=consent)
 
 
 INSTALLATIONS: Mapping[str, EventKind] = {"add": EventKind.MEMBER_JOINED, "remove": EventKind.MEMBER_LEFT}
@@ -262,23 +248,22 @@ INSTALLATIONS: Mapping[str, EventKind] = {"add": EventKind.MEMBER_JOINED, "remov
 
 
 def _press(native: str, activity: Json) -> Iterator[Item]:
-    value = activity.get("value")
-    name = text(activity.get("name"))
-    payload = name if value is None else value if isinstance(value, str) else compact(value)
+    value, name = activity.get("value"), text(activity.get("name"))
     message = Message(
         id=optional_id(activity.get("replyToId")),
-        payload=payload or None,
+        payload=name if value is None else _payload(value),
+        fields=fields(value),
     )
     yield _draft(EventKind.POSTBACK, f"{native}.{word((name or '').replace('/', '.'))}", activity, message=message)
 
 
 def _event(native: str, activity: Json) -> Iterator[Item]:
     name = text(activity.get("name")) or ""
-    if name != READ_RECEIPT:
-        yield Ignored(f"{native}.{word(name.replace('/', '.'))}", "an event of the platform, not of a conversation")
-        return
-    last = id_(mapping(activity.get("value")).get("lastReadMessageId"))
-    yield _draft(EventKind.STATUS, f"{native}.readReceipt", activity, message=Message(id=last, status="read"))
+    if name == READ_RECEIPT:
+        last = optional_id(mapping(activity.get("value")).get("lastReadMessageId"))
+        yield _draft(EventKind.STATUS, f"{native}.readReceipt", activity, message=Message(id=last, status="read"))
+    else:  # such as the start of a meeting
+        yield _draft(EventKind.SYSTEM, f"{native}.{word(name.replace('/', '.'))}", activity)
 
 
 READ_RECEIPT = "application/vnd.microsoft.readReceipt"
@@ -300,7 +285,13 @@ TYPES: Mapping[str, Callable[[str, Json], Iterator[Item]]] = {
     "typing": partial(_plain, EventKind.TYPING),
     "endOfConversation": partial(_plain, EventKind.SYSTEM),
 }
-"""From an activity's type to its reader."""
+"""From an activity's type to its reader. Any other type with a conversation or a sender is ``system``."""
+
+IGNORED: Mapping[str, str] = {
+    "trace": "a message for the developer of the bot",
+    "invokeResponse": "an answer to the bot, of no person",
+}
+"""Types that are ignored, and why."""
 
 
 CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed)

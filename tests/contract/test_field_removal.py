@@ -24,7 +24,6 @@ LATER = frozenset(
         "ok",
         "rocketchat",
         "standard_webhooks",
-        "teams",
         "viber",
         "vonage",
         "wechat",

@@ -163,6 +163,9 @@ TEXTS: Mapping[str, Make] = {
     },
     "text of one reference": repeated(b"9", b"&#", b";"),
     "text of one hexadecimal reference": repeated(b"f", b"&#x", b";"),
+    "text of one attribute": repeated(b"a", b"<a ", b">"),
+    "text of open attributes": repeated(b'alt="', b"<img ", b">"),
+    "text of quotes": repeated(b'<blockquote itemtype="schema.skype.com/Reply">'),
     "text of JSON": repeated(b'{"":[]},', b'{"a":[', b"0]}"),
 }
 
