@@ -20,7 +20,6 @@ LATER = frozenset(
         "line",
         "matrix",
         "mattermost",
-        "max",
         "ok",
         "rocketchat",
         "standard_webhooks",

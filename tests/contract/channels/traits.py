@@ -178,6 +178,7 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
             *("message_created", "message_edited", "message_removed", "message_callback", "message_chat_created"),
             *("bot_started", "bot_stopped", "bot_added", "bot_removed", "user_added", "user_removed"),
             *("dialog_muted", "dialog_unmuted", "dialog_cleared", "dialog_removed", "chat_title_changed"),
+            "bot_admin_permissions_changed",
         }
     ),
     "messenger": _MESSAGING | {"delivery"},
