@@ -2,7 +2,7 @@
 
 Source: https://developers.google.com/workspace/chat/verify-requests-from-chat,
 https://developers.google.com/workspace/chat/api/reference/rest/v1/Event and
-https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object (read 2026-11-22).
+https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import Field
 
-from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
+from ..core.errors import NotGenuine
+from ..core.event.event import AlternativeId, Conversation, Draft, EventKind, Member, Message, Sender
 from . import base, jwt
 from .base import ChannelCapabilities, Ignored, Inbound, KeyRequest, Line, Reply, SecretText
-from .fields import Json, compact, id_, instant, listing, mapping, optional_id, parse_json, same, text, word
+from .fields import Json, compact, instant, mapping, occurrence, optional_id, parse_json, same, text, word
+from .google_chat_content import content, fields
 from .jwt import KeySet
 
 KIND = "google_chat"
@@ -78,25 +79,36 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the event. A message's name, or the kind, space and time, names the occurrence."""
-    event = parse_json(request.body)
-    if "chat" in event:
-        event = _unfolded(event)
+    """Yield the event. A message's name, the kind, space and time, or all of a press names the occurrence."""
+    document = parse_json(request.body)
+    event = _unfolded(document) if "chat" in document else document
+    event = {"raw": {name: value for name, value in document.items() if name not in CREDENTIALS}, **event}
     native = word(event.get("type"))
-    if native not in TYPES:
-        yield Ignored(native, "not about a conversation")
-        return
-    yield TYPES[native](native, event)
+    if native in TYPES:
+        yield TYPES[native](native, event)
+    elif native in IGNORED or not (mapping(event.get("space")) or mapping(event.get("user"))):
+        yield Ignored(native, IGNORED.get(native, "not about a conversation"), raw=event["raw"])
+    else:
+        yield _draft(EventKind.SYSTEM, native, event, sender=_person(mapping(event.get("user"))))
+
+
+CREDENTIALS = frozenset({"token", "authorizationEventObject", "configCompleteRedirectUrl"})
+"""Whoever has one of these can act for the person or the platform."""
 
 
 def _unfolded(add_on: Json) -> Json:
     """Write an add-on's event as Chat itself would."""
     chat = mapping(add_on.get("chat"))
-    for name, native in PAYLOADS.items():
-        if name in chat:
-            content = mapping(chat[name])
-            return {"raw": add_on, "type": native, **{n: chat.get(n) for n in ("eventTime", "user")}, **content}
-    return {"raw": add_on, "type": "unknown"}
+    name = next((name for name in chat if name in PAYLOADS), None) or next(
+        (name for name in chat if name.endswith("Payload")), None
+    )
+    about = {name: chat.get(name) for name in ("eventTime", "user")}
+    return {
+        **about,
+        "common": add_on.get("commonEventObject"),
+        **mapping(chat.get(name or "")),
+        "type": PAYLOADS.get(name or "", name),
+    }
 
 
 PAYLOADS: Mapping[str, str] = {
@@ -110,24 +122,22 @@ PAYLOADS: Mapping[str, str] = {
 """From an add-on's word for an event to Chat's own."""
 
 
-def _draft(kind: EventKind, native: str, event: Json, name: str | None = None, **rest: Any) -> Draft:
+def _draft(kind: EventKind, native: str, event: Json, name: str = "", **rest: Any) -> Draft:
     message = mapping(event.get("message"))
     space = mapping(event.get("space")) or mapping(message.get("space"))
-    where = id_(space.get("name"))
-    stamp = event.get("eventTime") or message.get("createTime")
     thread = mapping(message.get("thread")) or mapping(event.get("thread"))
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=name or f"{native}:{where}:{id_(stamp)}",
-        occurred_at=instant(stamp),
+        dedupe_id=name,
+        occurred_at=instant(event.get("eventTime") or message.get("createTime")),
         conversation=Conversation(
-            id=where,
+            id=optional_id(space.get("name")),
             direct=_is_direct(space),
             thread=optional_id(thread.get("name")),
             title=text(space.get("displayName")),
         ),
-        raw=event.get("raw", event),
+        raw=event["raw"],
         **rest,
     )
 
@@ -143,49 +153,27 @@ def _is_direct(space: Json) -> bool | None:
 
 
 def _person(user: Json) -> Sender | None:
-    if not user:
+    own_id, name, address = optional_id(user.get("name")), text(user.get("displayName")), text(user.get("email"))
+    if not (own_id or name or address):
         return None
-    return Sender(id=id_(user.get("name")), name=text(user.get("displayName")), is_bot=user.get("type") == "BOT")
+    alt_ids = (AlternativeId(kind="email", contact=address),) if address else ()
+    return Sender(id=own_id, name=name, is_bot=user.get("type") == "BOT", alt_ids=alt_ids)
 
 
 def _message(native: str, event: Json) -> Item:
     message = mapping(event.get("message"))
-    name = id_(message.get("name"))
-    command = mapping(message.get("slashCommand"))
-    quoted = mapping(message.get("quotedMessageMetadata"))
-    about = Message(
-        id=name,
-        text=text(message.get("text")),
-        attachments=tuple(_attachments(message)),
-        reply_to=optional_id(quoted.get("name")),
-        payload=optional_id(command.get("commandId")),
-    )
+    name, command = optional_id(message.get("name")), mapping(message.get("slashCommand"))
+    about = Message(id=name, payload=optional_id(command.get("commandId")), **content(message))
     kind = EventKind.POSTBACK if command else EventKind.MESSAGE
     sender = _person(mapping(message.get("sender"))) or _person(mapping(event.get("user")))
-    return _draft(kind, f"{native}.slashCommand" if command else native, event, name, sender=sender, message=about)
-
-
-def _attachments(message: Json) -> Iterator[Attachment]:
-    for item in map(mapping, listing(message.get("attachment"))):
-        mime = text(item.get("contentType"))
-        data, drive = mapping(item.get("attachmentDataRef")), mapping(item.get("driveDataRef"))
-        yield Attachment(
-            type=MEDIA.get((mime or "").partition("/")[0], "file"),
-            ref=optional_id(data.get("resourceName")) or optional_id(drive.get("driveFileId")),
-            mime=mime,
-            name=text(item.get("contentName")),
-        )  # "downloadUri" is for people who are signed in
-    for item in map(mapping, listing(message.get("attachedGifs"))):
-        yield Attachment(type="image", url=text(item.get("uri")))
-
-
-MEDIA: Mapping[str, AttachmentType] = {"image": "image", "video": "video", "audio": "audio"}
+    native = f"{native}.slashCommand" if command else native
+    return _draft(kind, native, event, occurrence(name), sender=sender, message=about)
 
 
 def _added(native: str, event: Json) -> Item:
     # Added by a mention: the message that mentions the app comes with it and nowhere else.
     message = mapping(event.get("message"))
-    about = Message(id=id_(message.get("name")), text=text(message.get("text"))) if message else None
+    about = Message(id=optional_id(message.get("name")), **content(message)) if message else None
     return _moved(EventKind.MEMBER_JOINED, native, event, message=about)
 
 
@@ -195,36 +183,36 @@ def _removed(native: str, event: Json) -> Item:
 
 def _moved(kind: EventKind, native: str, event: Json, **rest: Any) -> Item:
     person = _person(mapping(event.get("user")))
-    space = mapping(event.get("space"))
+    space, message = mapping(event.get("space")), mapping(event.get("message"))
     # In a direct conversation the person came or went; in a space the app did, and Chat does not name it.
-    members = (Member(id=person.id, name=person.name),) if person and _is_direct(space) else ()
-    return _draft(kind, native, event, sender=person, members=members, **rest)
+    direct = person is not None and _is_direct(space)
+    members = (Member(id=person.id, name=person.name, alt_ids=person.alt_ids),) if person and direct else ()
+    where, stamp = optional_id(space.get("name")), optional_id(event.get("eventTime") or message.get("createTime"))
+    name = occurrence(native, where, stamp) if where and stamp else ""
+    return _draft(kind, native, event, name, sender=person, members=members, **rest)
 
 
 def _pressed(native: str, event: Json) -> Item:
     action, message = mapping(event.get("action")), mapping(event.get("message"))
     common = mapping(event.get("common")) or mapping(event.get("commonEventObject"))
     method = text(action.get("actionMethodName")) or text(common.get("invokedFunction"))
-    given = action.get("parameters") or common.get("parameters") or common.get("formInputs")
-    payload = method if not given else compact({"action": method, "parameters": given})
-    about = Message(id=optional_id(message.get("name")), payload=payload)
+    parameters = action.get("parameters") or common.get("parameters")
+    given = parameters or common.get("formInputs")
+    about = Message(
+        id=optional_id(message.get("name")),
+        payload=method if not given else compact({"action": method, "parameters": given}),
+        fields=fields(parameters, common.get("formInputs")),
+    )
     return _draft(EventKind.POSTBACK, native, event, sender=_person(mapping(event.get("user"))), message=about)
 
 
 def _command(native: str, event: Json) -> Item:
-    meta = mapping(event.get("appCommandMetadata"))
     message = mapping(event.get("message"))
-    command = optional_id(meta.get("appCommandId"))
-    if command is None:
-        raise MalformedPayload("a command has no number")
-    about = Message(
-        id=optional_id(message.get("name")),
-        text=text(message.get("text")),
-        attachments=tuple(_attachments(message)),
-        payload=command,
-    )
     name = optional_id(message.get("name"))
-    return _draft(EventKind.POSTBACK, native, event, name, sender=_person(mapping(event.get("user"))), message=about)
+    command = optional_id(mapping(event.get("appCommandMetadata")).get("appCommandId"))
+    about = Message(id=name, payload=command, **content(message))
+    sender = _person(mapping(event.get("user"))) or _person(mapping(message.get("sender")))
+    return _draft(EventKind.POSTBACK, native, event, occurrence(name), sender=sender, message=about)
 
 
 TYPES: Mapping[str, Any] = {
@@ -235,7 +223,13 @@ TYPES: Mapping[str, Any] = {
     "SUBMIT_FORM": _pressed,
     "APP_COMMAND": _command,
 }
-"""From Chat's word for an event to its reader. What a widget or the home page asks for is ignored."""
+"""From Chat's word for an event to its reader. Any other event of a space or a person is ``system``."""
+
+IGNORED: Mapping[str, str] = {
+    "WIDGET_UPDATED": "a menu asks for its options while a person types",
+    "APP_HOME": "a person looks at the app's own page",
+}
+"""Events that are ignored, and why."""
 
 
 CAPABILITIES = ChannelCapabilities(keys_needed=keys_needed)

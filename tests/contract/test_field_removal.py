@@ -15,7 +15,6 @@ LATER = frozenset(
     {
         "avito",
         "freshchat",
-        "google_chat",
         "kakaotalk",
         "line",
         "matrix",
