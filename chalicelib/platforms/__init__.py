@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:  # the base loads TLS, which not every process needs
     from .base import Platform
 
-KINDS = frozenset({"telegram"})
+KINDS = frozenset(
+    {
+        "avito", "discord", "email_mailgun", "email_postmark", "instagram", "line", "max", "messenger", "ok", "telegram",
+        "twilio", "viber", "vk", "vonage", "whatsapp",
+    }
+)  # fmt: skip
 """The channels whose platform has such an API. Each is also the name of its module."""
 
 

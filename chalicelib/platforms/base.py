@@ -7,7 +7,7 @@ own words. No error and no result holds a credential or an address.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Protocol
@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from ..core.errors import DeliveryError
 from ..core.tenant.subscription import FoundSubscription
 from ..destinations import calls, vetted
 from ..destinations.base import SendingClients
@@ -95,7 +96,9 @@ class PlatformApi:
     def __init__(
         self, clients: SendingClients, root: str, now: datetime, api_url: str | None, limits: vetted.Limits = LIMITS
     ) -> None:
-        self._service = calls.Service(replace(clients, limits=limits, pace=None), root, {}, now, api_url)
+        self._clients = replace(clients, limits=limits, pace=None)
+        self._root, self._now, self._api_url = root, now, api_url
+        self._deadline = calls.deadline_of(self._clients)
 
     def call(
         self,
@@ -106,11 +109,13 @@ class PlatformApi:
         form: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        root: str | None = None,
     ) -> calls.ApiResponse:
         """Make one call and return the answer, whatever its status.
 
         Args:
             form: a body as an HTML form sends it, in place of ``body``.
+            root: another base address of the platform, in place of the usual one.
 
         Raises:
             DeliveryError: there is no answer in time, or the address is forbidden.
@@ -118,18 +123,38 @@ class PlatformApi:
         given = dict(headers or {})
         content: Mapping[str, Any] | bytes | None = body
         if form is not None:
-            content, given = urlencode(form).encode(), {"Content-Type": FORM_TYPE, **given}
-        return self._service.call(method, f"{path}?{urlencode(query)}" if query else path, content, given)
+            content, given = urlencode(form, doseq=True).encode(), {"Content-Type": FORM_TYPE, **given}
+        return calls.call(
+            self._clients,
+            method,
+            f"{root or self._root}{path}{'?' + urlencode(query) if query else ''}",
+            headers=given,
+            body=content,
+            at=self._now,
+            deadline=self._deadline,
+            api_url=self._api_url,
+        )
 
-    def json(self, method: str, path: str, body: Mapping[str, Any] | None = None, **more: Any) -> Mapping[str, Any]:
+    def json(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        statuses: Mapping[int, str] | None = None,
+        **more: Any,
+    ) -> Mapping[str, Any]:
         """Make one call and return the JSON object of a success.
+
+        Args:
+            statuses: codes of statuses that this platform uses otherwise.
+            more: of ``call``.
 
         Raises:
             DeliveryError: as ``call``; or the platform refuses; or the answer is no JSON object.
         """
         answer = self.call(method, path, body, **more)
         if not answer.ok:
-            raise calls.fault_of(answer)
+            raise calls.fault_of(answer, statuses)
         return answer.object()
 
 
@@ -151,11 +176,27 @@ def single(found: Any, webhook: Webhook) -> FoundSubscription:
     return FoundSubscription("active" if found == webhook.url else "elsewhere")
 
 
-def listed(found: Any, webhook: Webhook) -> FoundSubscription:
+def urls_in(found: Any) -> list[str]:
+    """Return the addresses of a list of subscriptions.
+
+    Raises:
+        DeliveryError: there is no list.
+    """
+    if not isinstance(found, list):
+        raise refused("protocol")
+    return [item["url"] for item in found if isinstance(item, dict) and isinstance(item.get("url"), str)]
+
+
+def listed(urls: Sequence[str], webhook: Webhook) -> FoundSubscription:
     """Judge the addresses of a platform that sends to all of them."""
-    return FoundSubscription("active" if isinstance(found, list) and webhook.url in found else "absent")
+    return FoundSubscription("active" if webhook.url in urls else "absent")
 
 
-def refused(code: str) -> Exception:
-    """Return the error of an answer that refuses with a success status."""
+def code_in(table: Mapping[Any, str], value: Any, default: str) -> str:
+    """Return the code of a platform's number or word, which may be any JSON value."""
+    return table.get(value, default) if isinstance(value, int | str) else default
+
+
+def refused(code: str) -> DeliveryError:
+    """Return the error of an answer that refuses with a success status, or of one that is not as documented."""
     return vetted.failure(code)

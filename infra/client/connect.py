@@ -59,7 +59,7 @@ MADE: Final[Mapping[tuple[str, str], Callable[[], str]]] = {
     ("rocketchat", "token"): lambda: _alphanumeric(40),
     ("standard_webhooks", "secret"): lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
     ("telegram", "secret_token"): lambda: _alphanumeric(40),
-    ("vk", "secret"): lambda: _alphanumeric(40),
+    ("vk", "secret"): lambda: _alphanumeric(24),
     ("vk", "confirmation"): lambda: _alphanumeric(8),
     ("wechat", "token"): lambda: _alphanumeric(32),
     ("wechat", "encoding_aes_key"): _aes_key,

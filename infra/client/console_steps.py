@@ -48,15 +48,6 @@ namespaces:
   aliases: []"""
 
 STEPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "discord": (
-        "Open https://discord.com/developers/applications, your application, General Information.",
-        "Enter {url} as Interactions Endpoint URL, and press Save Changes.",
-        "For messages of the Social SDK: Webhooks, Endpoint {url}, Events on, and choose the events.",
-    ),
-    "email_mailgun": (
-        "Open https://app.mailgun.com, Receiving, Create route: an expression, and Forward to {url}",
-        "For statuses: Sending, Webhooks, Add webhook, the events, and {url}",
-    ),
     "email_ses": (
         "SNS console, the topic {topic_arn}: Create subscription, protocol HTTPS, endpoint {url}, raw message delivery off.",
         "SES, Email receiving, Rule sets, Create rule: Publish to Amazon SNS topic, encoding Base64.",

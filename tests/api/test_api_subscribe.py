@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+import app
 from chalicelib.flow import subscriptions
 from chalicelib.flow.retention import subscription_checks
+from infra.cell import local_server
 from tests.fixtures.destinations.vendor import Reply, running
-from tests.fixtures.platforms.base import CANARY, ELSEWHERE, TOKEN
+from tests.fixtures.platforms.base import CANARY, ELSEWHERE, TOKEN, StandIn
+from tests.fixtures.platforms.messengers import ViberHooks
+from tests.fixtures.platforms.russian import OkHooks, VkHooks
 from tests.fixtures.platforms.telegram import TelegramHooks
 from tests.support.api_cell import SOURCE, Answer, Api
 
@@ -50,8 +54,6 @@ def check(tenant: Api) -> None:
 
 
 def told(tenant: Api) -> list[Any]:
-    import app
-
     tenant.feed("inbox", app.route)
     found = tenant.get("/v1/events").json["data"]
     return [e["raw"] for e in reversed(found) if e["native_kind"] == "source.unsubscribed"]
@@ -228,3 +230,66 @@ def test_nothing_is_left_when_the_source_is_closed(
     tenant.clock.at += DAY
     check(tenant)
     assert len(telegram.requests) == asked
+
+
+def connected(tenant: Api, vendor: StandIn, **secret: Any) -> dict[str, Any]:
+    body = {**SOURCE, "channel": vendor.channel, "secret": {**vendor.secret, **secret}}
+    return tenant.made_by("/v1/sources", body)
+
+
+def test_vk_gets_the_string_that_it_wants_back(tenant: Api) -> None:
+    with running(VkHooks()) as community:
+        community.code = "fr0mVK"
+        made = connected(tenant, community, confirmation="unknown")
+        body = {"credentials": dict(community.credentials), "api_url": community.url}
+        answer = tenant.post(f"/v1/sources/{made['id']}/subscribe", body)
+        version = tenant.get(f"/v1/sources/{made['id']}").headers["ETag"]
+        assert tenant.post(f"/v1/sources/{made['id']}/subscribe", body).status == 200
+
+    assert answer.json["state"] == "active", answer.text
+    assert tenant.get(f"/v1/sources/{made['id']}").headers["ETag"] == version  # the same secret is not stored again
+    event = {"type": "confirmation", "group_id": 777, "secret": community.secret["secret"]}
+    headers = [("content-type", "application/json")]
+    asked = local_server.http_api_event("POST", f"/hooks/{made['id']}", "", headers, json.dumps(event).encode())
+    assert app.hooks(asked, None)["body"] == "fr0mVK"
+
+
+def test_a_source_whose_own_secret_opens_the_api_is_always_checked(tenant: Api) -> None:
+    with running(ViberHooks()) as bot:
+        made = connected(tenant, bot)
+        answer = tenant.post(f"/v1/sources/{made['id']}/subscribe", {"api_url": bot.url})
+        assert (answer.json["state"], answer.json["kept"]) == ("active", True), answer.text
+        bot.set_one("")
+        tenant.clock.at += DAY
+        check(tenant)
+
+    assert shown(tenant, made)["state"] == "absent"
+    assert [e["state"] for e in told(tenant)] == ["absent"]
+
+
+def test_the_token_of_an_address_is_in_the_webhook_and_in_no_answer(tenant: Api) -> None:
+    with running(OkHooks()) as group:
+        made = tenant.made_by("/v1/sources", {**SOURCE, "channel": "ok", "secret": {}})
+        body = {"credentials": dict(group.credentials), "api_url": group.url}
+        answer = tenant.post(f"/v1/sources/{made['id']}/subscribe", body)
+
+    assert answer.status == 200, answer.text
+    assert group.webhooks == [made["url"]] and "?token=" in made["url"]
+    assert made["url"].partition("=")[2] not in answer.text + tenant.get(f"/v1/sources/{made['id']}").text
+
+
+def test_kept_credentials_are_read_after_the_master_key_was_rotated(
+    tenant: Api, source: dict[str, Any], telegram: TelegramHooks
+) -> None:
+    subscribe(tenant, source, telegram, keep=True)
+    runtime, owner = tenant.runtime, tenant.made["tenant"]
+    place = {"pk": owner, "sk": f"sub#{source['id']}#credentials"}
+    before = runtime.config._table.get(place)
+    runtime.keys.rotate(owner, runtime.random, "job_" + "0" * 26)
+    tenant.clock.at += timedelta(days=2)
+    done, _ = runtime.wraps.secrets(owner, runtime.config.keys_of(owner), "", 500)
+
+    after = runtime.config._table.get(place)
+    assert done >= 2 and before is not None and after is not None and before["sealed"] != after["sealed"]
+    kept = subscriptions.store_of(runtime).credentials(owner, source["id"], runtime.config.keys_of(owner))
+    assert kept["credentials"] == {"bot_token": TOKEN}

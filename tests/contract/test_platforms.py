@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
@@ -12,40 +11,13 @@ from chalicelib import platforms
 from chalicelib.channels import CHANNELS
 from chalicelib.core.errors import DeliveryError
 from chalicelib.core.tenant.subscription import REFUSALS, FoundSubscription
-from chalicelib.destinations.address import Policy
-from chalicelib.destinations.base import SendingClients
-from chalicelib.destinations.vetted import Limits
-from chalicelib.platforms.base import PlatformApi, Webhook
-from tests.fixtures.destinations.loopback import LONG_S, Script, drips, hangs, serving
+from tests.fixtures.destinations.loopback import Script, drips, hangs, serving
 from tests.fixtures.destinations.vendor import Reply, running
 from tests.fixtures.platforms.base import CANARY, ELSEWHERE, URL, StandIn
 from tests.fixtures.platforms.every import BY_CHANNEL, STAND_INS
+from tests.support.subscriber import HASTY, Subscriber
 
-NOW = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)
-CLIENTS = SendingClients(policy=Policy(allow_cidrs=("127.0.0.0/8",)))
-USUAL, HASTY = Limits(LONG_S, LONG_S, LONG_S), Limits(0.5, 0.5, 0.5)
-each = pytest.mark.parametrize("stand_in", STAND_INS, ids=[one.channel for one in STAND_INS])
-
-
-class Subscriber:
-    """One source at one platform."""
-
-    def __init__(self, stand_in: type[StandIn], root: str, limits: Limits = USUAL) -> None:
-        found = platforms.of_channel(stand_in.channel)
-        assert found is not None
-        self.platform, self.root, self.limits = found, root, limits
-        self.credentials = found.Credentials.model_validate(dict(stand_in.credentials))
-        self.webhook = Webhook(URL, dict(stand_in.secret), NOW)
-
-    @property
-    def api(self) -> PlatformApi:
-        return PlatformApi(CLIENTS, self.platform.CAPABILITIES.api, NOW, self.root, self.limits)
-
-    def find(self) -> FoundSubscription:
-        return self.platform.find(self.api, self.credentials, self.webhook)
-
-    def register(self) -> None:
-        self.platform.register(self.api, self.credentials, self.webhook)
+each = pytest.mark.parametrize("stand_in", STAND_INS, ids=[one.__name__ for one in STAND_INS])
 
 
 def code_of(call: Callable[[], object]) -> str:
@@ -82,7 +54,7 @@ def test_the_webhook_is_there_when_it_is_set_and_once_when_it_is_set_twice(stand
 
     assert (before.state, after) == ("absent", FoundSubscription("active"))
     assert vendor.webhooks == once
-    assert URL in once
+    assert vendor.holds(URL)
 
 
 @each
