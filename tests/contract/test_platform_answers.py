@@ -95,6 +95,20 @@ def test_only_codes_come_when_a_field_of_an_answer_has_another_type(stand_in: ty
     assert tried > 10
 
 
+@each
+def test_only_codes_come_when_a_field_of_a_refusal_has_another_type(stand_in: type[StandIn]) -> None:
+    with running(stand_in()) as vendor:
+        source = Subscriber(stand_in, vendor.url)
+        refusal = vendor.refusal()
+        for path in places(refusal.body) if isinstance(refusal.body, dict) else ():
+            for other in OTHERS:
+                vendor.next_replies = [Reply(refusal.status, changed(refusal.body, path, other))]
+                try:
+                    assert source.find().state == "absent"
+                except DeliveryError as fault:
+                    assert CANARY not in repr(fault) + str(fault) + fault.detail
+
+
 def test_line_tells_when_it_is_switched_off_or_its_test_fails() -> None:
     line = LineHooks()
     with running(line):
@@ -104,6 +118,9 @@ def test_line_tells_when_it_is_switched_off_or_its_test_fails() -> None:
         refusing = source.find()
         line.test = {"success": False, "statusCode": 0, "reason": "REQUEST_TIMEOUT", "detail": CANARY}
         silent = source.find()
+        for other in OTHERS:
+            line.test = {"success": other, "statusCode": other, "reason": other}
+            assert source.find().state in ("failing", "active")
         line.active = False
         off = source.find()
 
