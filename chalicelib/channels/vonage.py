@@ -1,9 +1,12 @@
 """Vonage webhooks: the Messages API (JSON, signed by a token) and the older SMS API (fields, signed by ``sig``).
 
+``vonage_messages`` reads the types of a message of the Messages API.
+
 Source: https://developer.vonage.com/en/messages/concepts/signed-webhooks,
 https://developer.vonage.com/en/api/messages#inbound-message, #message-status,
+https://developer.vonage.com/en/messages/guides/handling-whatsapp-usernames-and-bsuids,
 https://developer.vonage.com/en/messaging/sms/guides/inbound-sms, /delivery-receipts and
-https://developer.vonage.com/en/concepts/guides/signing-messages (read 2026-11-22).
+https://developer.vonage.com/en/concepts/guides/signing-messages (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -11,34 +14,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import (
-    Attachment,
-    AttachmentType,
-    Conversation,
-    Draft,
-    EventKind,
-    Message,
-    Sender,
-    Status,
-    StatusError,
-)
+from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender, Status, StatusError
 from ..core.event.messengers import messenger_named
 from . import base, jwt
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     clean,
-    compact,
-    id_,
     instant,
-    listing,
     mapping,
-    number,
+    occurrence,
     optional_id,
     parse_form,
     parse_json,
@@ -47,6 +36,8 @@ from .fields import (
     text,
     word,
 )
+from .people import other_ids
+from .vonage_messages import kind_of, party, read_type, referral_of, user_ids
 
 KIND = "vonage"
 CAPABILITIES = ChannelCapabilities()
@@ -54,7 +45,6 @@ ISSUER = "Vonage"
 WINDOW_S = 300
 
 Item = Draft | Ignored
-Content = tuple[EventKind, dict[str, Any]]  # the kind, and the message's fields
 
 STATUSES: Mapping[str, Status] = {
     "submitted": "sent",
@@ -146,143 +136,67 @@ def acknowledge(request: Inbound) -> Reply:
 def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the event. ``message_uuid`` (``messageId``) names a message, with ``:status`` what became of it."""
     fields = _fields(request)
-    if "message_uuid" in fields:
+    if any(name in fields for name in MESSAGES_API):
         yield _messages_status(fields) if "status" in fields else _messages_inbound(fields)
-    elif "messageId" in fields:
+    elif any(name in fields for name in SMS_API):
+        fields = {name: value for name, value in fields.items() if name not in PROOF}
         yield _sms_status(fields) if "status" in fields else _sms_inbound(fields)
-    elif "authorization" in request.headers:
-        yield Ignored("unknown", "another product's webhook")
     else:
-        raise MalformedPayload("the request names no message")
+        yield Ignored("unknown", "another product's webhook", fields)
+
+
+MESSAGES_API = ("message_uuid", "channel", "message_type")
+SMS_API = ("messageId", "msisdn", "message-timestamp")
+"""Fields by which a request is one of an API."""
+PROOF = frozenset({"sig", "nonce", "timestamp"})
+"""Fields of the signature, which differ between the repeats of one message."""
 
 
 # --- Messages API
 
 
-def _party(value: Any) -> tuple[str, str | None]:
-    """Return a party's id and number: a text, or in the first version of the API an object."""
-    if isinstance(value, Mapping):
-        value = value.get("number") or value.get("id")
-    found = id_(value)
-    number = phone(found, international=True)
-    return found, number if number and number.startswith("+") else None
-
-
-def _content(kind: AttachmentType, content: Json, message: Json) -> Content:
-    found = Attachment(type=kind, url=text(content.get("url")), name=text(content.get("name")))
-    return EventKind.MESSAGE, {"text": text(content.get("caption")), "attachments": (found,)}
-
-
-def _text(content: Any, message: Json) -> Content:
-    return EventKind.MESSAGE, {"text": text(content)}
-
-
-def _location(content: Json, message: Json) -> Content:
-    found = Attachment(
-        type="location",
-        latitude=number(content.get("lat", content.get("latitude"))),
-        longitude=number(content.get("long", content.get("longitude"))),
-        name=text(content.get("name")),
-        address=text(content.get("address")),
-    )
-    return EventKind.MESSAGE, {"attachments": (found,)}
-
-
-def _contacts(content: Any, message: Json) -> Content:
-    found = []
-    for card in map(mapping, listing(content)):
-        first = next(map(mapping, listing(card.get("phones"))), {})
-        name = mapping(card.get("name"))
-        found.append(
-            Attachment(
-                type="contact",
-                name=text(name.get("formatted_name")),
-                phone=phone(first.get("phone") or first.get("wa_id")),
-            )
-        )
-    return EventKind.MESSAGE, {"attachments": tuple(found)}
-
-
-def _press(content: Json, message: Json) -> Content:
-    payload = content.get("id", content.get("payload"))
-    title = text(content.get("title")) or text(content.get("text"))
-    return EventKind.POSTBACK, {"text": title, "payload": text(payload) or title}
-
-
-def _reaction(content: Json, message: Json) -> Content:
-    emoji = text(content.get("emoji"))
-    removed = content.get("action") == "unreact" or emoji is None
-    about = id_(mapping(message.get("context")).get("message_uuid"))
-    return EventKind.REACTION, {"id": about, "emoji": () if removed else (emoji,), "emoji_action": "set"}
-
-
-def _order(content: Json, message: Json) -> Content:
-    return EventKind.MESSAGE, {"payload": compact(content)}
-
-
-def _unsupported(content: Any, message: Json) -> Content:
-    return EventKind.MESSAGE, {"attachments": (Attachment(type="unsupported"),)}
-
-
-TYPES: Mapping[str, Callable[[Any, Json], Content]] = {
-    "text": _text,
-    "image": partial(_content, "image"),
-    "video": partial(_content, "video"),
-    "audio": partial(_content, "audio"),
-    "file": partial(_content, "file"),
-    "sticker": partial(_content, "sticker"),
-    "vcard": partial(_content, "contact"),
-    "location": _location,
-    "contact": _contacts,
-    "contacts": _contacts,
-    "reply": _press,
-    "button": _press,
-    "reaction": _reaction,
-    "order": _order,
-    "unsupported": _unsupported,
-}
-"""From the platform's word for a message to its reader."""
-NOT_OBJECTS = frozenset({"text", "contact", "contacts", "unsupported"})
-
-
 def _messages_inbound(message: Json) -> Item:
-    channel, kind = word(message.get("channel")), word(message.get("message_type"))
-    if kind not in TYPES:
-        return Ignored(f"{channel}.{kind}", "a type of message that is not known")
-    content = message.get(kind)
-    event, about = TYPES[kind](content if kind in NOT_OBJECTS else mapping(content), message)
-    uuid = id_(message.get("message_uuid"))
-    person, number = _party(message.get("from"))
-    context = mapping(message.get("context"))
+    channel, kind = word(message.get("channel")), kind_of(message)
+    event, about = read_type(kind, message)
+    uuid, context = optional_id(message.get("message_uuid")), mapping(message.get("context"))
+    profile, ids = mapping(message.get("profile")), user_ids(message, "sender")
+    given, number = party(message.get("from"))
+    person = given or next(iter(ids), None)
     about = {"id": uuid, "reply_to": optional_id(context.get("message_uuid")), **about}
     if event is EventKind.REACTION:
         about["reply_to"] = None
     return Draft(
         kind=event,
         native_kind=f"{channel}.{kind}",
-        dedupe_id=uuid,
+        dedupe_id=uuid or "",
         messenger=messenger_named(channel),
         occurred_at=instant(message.get("timestamp")),
         conversation=Conversation(id=person, direct=True),
-        sender=Sender(id=person, name=text(mapping(message.get("profile")).get("name")), phone=number),
-        message=Message(**about),
+        sender=Sender(
+            id=person,
+            name=text(profile.get("name")),
+            username=text(profile.get("username")),
+            phone=number,
+            alt_ids=other_ids(person, *ids),
+        ),
+        message=Message(**about, referral=referral_of(message)),
         raw=message,
     )
 
 
 def _messages_status(message: Json) -> Item:
     channel, native = word(message.get("channel")), word(message.get("status"))
-    if native not in STATUSES:
-        return Ignored(f"{channel}.{native}", "a status that is not known")
-    uuid, fault = id_(message.get("message_uuid")), mapping(message.get("error"))
+    status, uuid = STATUSES.get(native), optional_id(message.get("message_uuid"))
+    fault, ids = mapping(message.get("error")), user_ids(message, "recipient")
+    person = party(message.get("to"))[0] or next(iter(ids), None)
     return Draft(
-        kind=EventKind.STATUS,
+        kind=EventKind.STATUS if status else EventKind.SYSTEM,
         native_kind=f"{channel}.{native}",
-        dedupe_id=f"{uuid}:{native}",
+        dedupe_id=occurrence(uuid, native),
         messenger=messenger_named(channel),
         occurred_at=instant(message.get("timestamp")),
-        conversation=Conversation(id=_party(message.get("to"))[0], direct=True),
-        message=Message(id=uuid, status=STATUSES[native], error=_fault(fault) if fault else None),
+        conversation=Conversation(id=person, direct=True, alt_ids=other_ids(person, *ids)),
+        message=Message(id=uuid, status=status, error=_fault(fault) if fault else None),
         raw=message,
     )
 
@@ -298,43 +212,41 @@ def _fault(fault: Json) -> StatusError:
 
 def _sms_inbound(fields: Json) -> Item:
     kind = word(fields.get("type"))
-    person = id_(fields.get("msisdn"))
-    sid = id_(fields.get("messageId"))
+    person, sid = optional_id(fields.get("msisdn")), optional_id(fields.get("messageId"))
     data = text(fields.get("data"))  # a binary message, in hexadecimal
+    number = phone(person, international=True)
     return Draft(
         kind=EventKind.MESSAGE,
         native_kind=f"sms.{kind}",
-        dedupe_id=sid,
+        dedupe_id=sid or "",
         messenger="sms",
         occurred_at=instant(fields.get("message-timestamp")),
         conversation=Conversation(id=person, direct=True),
-        sender=Sender(id=person, phone=phone(person, international=True)),
+        sender=Sender(id=person, phone=number),
         message=Message(
             id=sid,
             text=text(fields.get("text")),
             payload=data,
-            attachments=(Attachment(type="unsupported"),) if kind == "binary" else (),
+            attachments=(Attachment(type="unsupported", native_type=kind),) if kind == "binary" else (),
+            group_id=optional_id(fields.get("concat-ref")),  # a long text comes in parts
         ),
         raw=fields,
     )
 
 
 def _sms_status(fields: Json) -> Item:
-    native = word(fields.get("status"))
-    if native not in STATUSES:
-        return Ignored(f"sms.{native}", "a status that is not known")
-    sid = id_(fields.get("messageId"))
-    code = optional_id(fields.get("err-code"))
+    native, sid = word(fields.get("status")), optional_id(fields.get("messageId"))
+    status, code = STATUSES.get(native), optional_id(fields.get("err-code"))
     return Draft(
-        kind=EventKind.STATUS,
+        kind=EventKind.STATUS if status else EventKind.SYSTEM,
         native_kind=f"sms.{native}",
-        dedupe_id=f"{sid}:{native}",
+        dedupe_id=occurrence(sid, native),
         messenger="sms",
         occurred_at=instant(fields.get("message-timestamp")),
-        conversation=Conversation(id=id_(fields.get("msisdn")), direct=True),
+        conversation=Conversation(id=optional_id(fields.get("msisdn")), direct=True),
         message=Message(
             id=sid,
-            status=STATUSES[native],
+            status=status,
             error=StatusError(code=code) if code not in (None, "0") else None,
         ),
         raw=fields,

@@ -23,7 +23,6 @@ LATER = frozenset(
         "rocketchat",
         "standard_webhooks",
         "viber",
-        "vonage",
         "wechat",
         "zalo",
     }
