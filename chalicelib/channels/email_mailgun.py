@@ -1,7 +1,7 @@
 """E-mail through Mailgun: what a route forwards, and what became of e-mails that were sent.
 
 Source: https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http,
-/user-manual/webhooks/securing-webhooks and /user-manual/events/event-structure (read 2026-11-22).
+/user-manual/webhooks/securing-webhooks and /user-manual/events/event-structure (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _about(data: Json) -> str | None:
 
 def _status(status: Status, native: str, data: Json) -> Item:
     if native == "failed" and data.get("severity") == "temporary":
-        return Ignored(native, "the e-mail did not fail, or not yet", data)
+        return Ignored(native, "a fault that passes, or an answer of a machine", data)
     given = mapping(data.get("delivery-status"))
     title = text(given.get("message")) or text(given.get("description")) or text(data.get("reason"))
     error = StatusError(code=optional_id(given.get("code")), title=title) if status == "failed" else None

@@ -1,7 +1,7 @@
 """E-mail through Postmark: what came in, and what became of e-mails that were sent.
 
 Source: https://postmarkapp.com/developer/webhooks/webhooks-overview and its pages on each webhook, and
-https://postmarkapp.com/developer/user-guide/inbound/parse-an-email (read 2026-11-22).
+https://postmarkapp.com/developer/user-guide/inbound/parse-an-email (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _status(status: Status, at: str, native: str, record: Json) -> Item:
 def _bounce(native: str, record: Json) -> Item:
     kind = word(record.get("Type"))
     if kind in NO_FAILURES:
-        return Ignored(f"{native}.{kind}", "the e-mail did not fail, or not yet", record)
+        return Ignored(f"{native}.{kind}", "a fault that passes, or an answer of a machine", record)
     if kind in WITHDRAWALS:
         return _complaint(native, record)
     error = StatusError(code=kind, title=text(record.get("Description")) or text(record.get("Name")))

@@ -2,7 +2,7 @@
 
 Source: https://docs.aws.amazon.com/ses/latest/dg/receiving-email-notifications-contents.html,
 https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html and
-https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html (read 2026-11-22).
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _address(recipient: Json) -> str | None:
 
 def _bounce(native: str, notice: Json, about: Json) -> Iterator[Item]:
     if mapping(notice.get("bounce")).get("bounceType") == TRANSIENT:
-        yield Ignored(f"{native}.{TRANSIENT}", "the e-mail did not fail, or not yet", notice)
+        yield Ignored(f"{native}.{TRANSIENT}", "a fault that passes, or an answer of a machine", notice)
     else:
         yield from _each("failed", native, notice, about)
 
