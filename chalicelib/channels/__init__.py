@@ -11,6 +11,7 @@ from .base import Channel, ChannelCapabilities
 
 KINDS: tuple[str, ...] = (
     "avito",
+    "bitrix24_openlines",
     "discord",
     "email_mailgun",
     "email_postmark",

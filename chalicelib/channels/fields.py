@@ -126,6 +126,31 @@ def parse_form(body: bytes, *, errors: str = "replace", max_fields: int = MAX_FO
     return form
 
 
+def parse_bracketed_form(body: bytes) -> Json:
+    """Parse a URL-encoded form whose names are paths, ``data[message][id]``, as PHP's ``http_build_query`` writes them.
+
+    Returns objects of texts; a list is an object whose keys are its positions. Of two names that contradict each other the
+    first counts.
+
+    Raises:
+        MalformedPayload: more than ``MAX_FORM_FIELDS`` fields, or deeper than ``MAX_DEPTH``.
+    """
+    document: Json = {}
+    for name, value in parse_form(body).items():
+        first, *rest = name.replace("]", "").split("[", MAX_DEPTH + 1)
+        if len(rest) > MAX_DEPTH:
+            raise MalformedPayload("the form nests too deep")
+        path, place = [first, *rest], document
+        for step in path[:-1]:
+            inner = place.setdefault(step, {})
+            if not isinstance(inner, dict):
+                break
+            place = inner
+        else:
+            place.setdefault(path[-1], value)
+    return document
+
+
 def mapping(value: Any) -> Json:
     """Return an object; anything else is empty."""
     return value if isinstance(value, dict) else {}

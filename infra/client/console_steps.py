@@ -48,6 +48,12 @@ namespaces:
   aliases: []"""
 
 STEPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "bitrix24_openlines": (
+        "A bot in the lines: let your application call imbot.v2.Bot.register with eventMode webhook, isSupportOpenline true "
+        "and webhookUrl {url}, then choose the bot in the settings of each open line.",
+        "A connector of your own: let the application call event.bind for each OnImConnector and OnOpenLine event, with "
+        "handler {url}",
+    ),
     "email_ses": (
         "SNS console, the topic {topic_arn}: Create subscription, protocol HTTPS, endpoint {url}, raw message delivery off.",
         "SES, Email receiving, Rule sets, Create rule: Publish to Amazon SNS topic, encoding Base64.",

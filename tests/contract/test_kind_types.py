@@ -10,6 +10,7 @@ from chalicelib.destinations.base import DestinationKind
 def test_mypy_sees_every_channel_as_a_channel() -> None:
     from chalicelib.channels import (
         avito,
+        bitrix24_openlines,
         discord,
         email_mailgun,
         email_postmark,
@@ -41,6 +42,7 @@ def test_mypy_sees_every_channel_as_a_channel() -> None:
 
     modules: tuple[Channel, ...] = (
         avito,
+        bitrix24_openlines,
         discord,
         email_mailgun,
         email_postmark,

@@ -62,6 +62,17 @@ def _encoded(fields: list[tuple[str, str]]) -> bytes:
     return urlencode(fields, errors="surrogateescape").encode()
 
 
+def _bitrix24(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    name = "auth[application_token]"
+    fields = [pair for pair in _fields(raw_body(fixture)) if pair[0] != name]
+    _form(fixture, [*fields, (name, secret["application_token"])])
+
+
+def _form(fixture: Fixture, fields: list[tuple[str, str]]) -> None:
+    fixture.pop("body_base64", None)
+    fixture["body"] = _encoded(fields).decode()
+
+
 def _standard_webhooks(fixture: Fixture, secret: Mapping[str, str]) -> None:
     headers, text = fixture["headers"], secret["secret"].removeprefix("whsec_")
     prefix = "svix" if "svix-id" in headers else "webhook"
@@ -98,6 +109,7 @@ def _postmark(fixture: Fixture, secret: Mapping[str, str]) -> None:
 
 
 SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
+    "bitrix24_openlines": _bitrix24,
     "email_mailgun": _mailgun,
     "email_postmark": _postmark,
     "matrix": _matrix,

@@ -71,6 +71,30 @@ def test_lone_surrogates_are_replaced_and_nothing_else(sent: str, read: str) -> 
     assert fields.parse_json(f'{{"{sent}": ["{sent}"]}}'.encode()) == {read: [read]}
 
 
+@pytest.mark.parametrize(
+    ("body", "document"),
+    [
+        (
+            b"event=plum&data%5Bmessage%5D%5Bid%5D=7&data[message][text]=",
+            {"event": "plum", "data": {"message": {"id": "7", "text": ""}}},
+        ),
+        (b"a%5B0%5D%5Bb%5D=1&a%5B1%5D%5Bb%5D=2", {"a": {"0": {"b": "1"}, "1": {"b": "2"}}}),
+        (b"a=1&a[b]=2&a[b][c]=3", {"a": "1"}),
+        (b"a[b]=2&a=1", {"a": {"b": "2"}}),
+        (b"a[=1&b]=2&[c]=3", {"a": {"": "1"}, "b": "2", "": {"c": "3"}}),
+        (b"", {}),
+    ],
+)
+def test_form_of_paths_becomes_objects(body: bytes, document: dict[str, Any]) -> None:
+    assert fields.parse_bracketed_form(body) == document
+
+
+def test_form_of_paths_is_refused_when_it_nests_too_deep() -> None:
+    assert fields.parse_bracketed_form(b"a" + b"[b]" * fields.MAX_DEPTH + b"=1")
+    with pytest.raises(MalformedPayload):
+        fields.parse_bracketed_form(b"a" + b"[b]" * (fields.MAX_DEPTH + 1) + b"=1")
+
+
 @given(ANYTHING)
 def test_parsed_document_can_always_be_written_again(value: Any) -> None:
     try:

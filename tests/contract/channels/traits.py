@@ -37,6 +37,7 @@ class Traits:
 
 TRAITS: Mapping[str, Traits] = {
     "avito": Traits(proof="token in the address"),
+    "bitrix24_openlines": Traits(proof="token in the body", batches=True),
     "discord": Traits(
         proof="Ed25519 with a time",
         signs_body=True,
@@ -100,6 +101,16 @@ _MESSAGING = frozenset({"message", "postback", "message_edit", "reaction", "refe
 REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
     "avito": frozenset(
         {"text", "image", "link", "item", "location", "call", "deleted", "voice", "system", "appCall", "file", "video"}
+    ),
+    "bitrix24_openlines": frozenset(
+        {
+            *("ONIMBOTV2MESSAGEADD", "ONIMBOTV2MESSAGEUPDATE", "ONIMBOTV2MESSAGEDELETE", "ONIMBOTV2COMMANDADD"),
+            *("ONIMBOTV2CONTEXTGET", "ONIMBOTV2REACTIONCHANGE", "ONIMBOTV2JOINCHAT"),
+            *("ONIMBOTMESSAGEADD", "ONIMBOTMESSAGEUPDATE", "ONIMBOTMESSAGEDELETE", "ONIMBOTJOINCHAT", "ONIMCOMMANDADD"),
+            *("ONOPENLINEMESSAGEADD", "ONOPENLINEMESSAGEUPDATE", "ONOPENLINEMESSAGEDELETE"),
+            *("ONSESSIONSTART", "ONSESSIONFINISH", "ONIMCONNECTORDIALOGSTART", "ONIMCONNECTORDIALOGFINISH"),
+            *("ONIMCONNECTORMESSAGEADD", "ONIMCONNECTORMESSAGEUPDATE", "ONIMCONNECTORMESSAGEDELETE"),
+        }
     ),
     "discord": frozenset(
         {
