@@ -42,8 +42,10 @@ KINDS: tuple[str, ...] = (
 )
 """Every channel's kind, which is also the name of its module."""
 
-IDS_ARE_NUMBERS = frozenset({"signal", "twilio", "vonage", "whatsapp"})
-"""Channels on which a person's id is a telephone number, or may be one. Said here, as route needs nothing else of a channel."""
+NUMBER_PREFIXES: Mapping[str, str] = {"signal": "+", "twilio": "+", "vonage": "", "whatsapp": ""}
+"""How a number is written that is a person's id, by channel. Said here, as route needs nothing else of a channel."""
+IDS_ARE_NUMBERS = frozenset(NUMBER_PREFIXES)
+"""Channels on which a person's id is a telephone number, or may be one."""
 
 
 @cache  # asked several times for each webhook, and the import system takes its time

@@ -30,9 +30,14 @@ def first_ends(works: Iterable[RoutedEvent], now: datetime) -> dict[str, int]:
         source = configuration.sources.get(work.document["source"])
         stored = source is not None and not work.document.get("otr")
         last = expires_at(configuration.tenant, source, work.received_at) if stored and source is not None else now
-        for person in work.people:
+        for person in rows_of(work):
             ends[person] = max(ends.get(person, 0), end_of(last, now))
     return ends
+
+
+def rows_of(work: RoutedEvent) -> dict[str, None]:
+    """Return the keys of all rows of an event's people: those of their other ids live as long as they do."""
+    return dict.fromkeys((*work.people, *(pk for rows in work.identities for pk in rows)))
 
 
 def is_held(work: RoutedEvent) -> bool:
@@ -58,7 +63,7 @@ def keep_people(
         ends = [now]
         if stored and work.plan is not None:
             ends += [times.parse(work.entry["expires_at"]), work.plan.waits_until or now]
-        for person in work.people:
+        for person in rows_of(work):
             wanted[person] = max(wanted.get(person, 0), end_of(max(ends), now))
         if stored and work.people and is_held(work) and not people[work.owner].unsure:
             held[work.owner] = None
@@ -75,7 +80,7 @@ def keep_people(
         known = None if row.ends_at is None else max(row.ends_at, wanted[person])
         people[person] = replace(row, ends_at=known, unsure=row.unsure or person in held)
     fault = Unavailable("a person of this event has ended meanwhile; try again")
-    return {work.message.id: fault for work in works if lost.intersection(work.people)}
+    return {work.message.id: fault for work in works if lost.intersection(rows_of(work))}
 
 
 def _raising(runtime: Runtime, person: PersonRow, end: int) -> Callable[[], bool]:
@@ -97,7 +102,7 @@ def ask_for_unstored(
 ) -> None:
     """Make the sweep look at the people of events that are not stored, unless they end soon anyway."""
     soon = end_of(now, now)
-    for person in dict.fromkeys(person for work in works for person in work.people):
+    for person in dict.fromkeys(person for work in works for person in rows_of(work)):
         known = people[person].ends_at
         if known is None or known > soon:
             runtime.person_ends.ask(person, now)

@@ -20,8 +20,8 @@ from ..core.tenant.consents import Consent, Grounds, grounds_of, none_given, sub
 from ..core.tenant.records import Route
 from ..core.tenant.subject import people_of, subject_facts
 from ..runtime import Runtime
-from ..store.people import people_key
 from ..store.snapshot import Snapshot
+from .identities import identity_keys
 from .volumes import known
 
 
@@ -34,11 +34,11 @@ def grounds_now(snapshot: Snapshot, document: Mapping[str, Any], consents: tuple
 
 def consents_of(runtime: Runtime, snapshot: Snapshot, document: Mapping[str, Any]) -> tuple[Consent, ...]:
     """Read the consents of the one person of an event; none where it is about several."""
-    people = subjects_of(document)
-    if not snapshot.consents or len(people) != 1:
+    if not snapshot.consents or len(subjects_of(document)) != 1:
         return ()
-    tenant, channel, source = snapshot.configuration.tenant.id, document["channel"], document["source"]
-    return runtime.consents.of_person(people_key(tenant, snapshot.keys, "subject", channel, source, people[0]))
+    (rows,) = identity_keys(snapshot, document)
+    given = runtime.consents.of_people(runtime.people.all_rows_of(rows))
+    return tuple(consent for one in given.values() for consent in one)
 
 
 def facts_now(

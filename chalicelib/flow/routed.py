@@ -33,6 +33,8 @@ class RoutedEvent:
     """The key of the object that holds the whole document; None where ``packed`` is whole."""
     minute: int = 0
     people: list[str] = field(default_factory=list)
+    identities: list[tuple[str, ...]] = field(default_factory=list)
+    """For each of ``people``, the keys under which the same person may be stored, the one that the event uses first."""
     conversation: str | None = None
     owner: str = ""
     plan: Plan | None = None

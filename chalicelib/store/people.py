@@ -22,6 +22,8 @@ from .person_ends import look_at
 
 MARK = "n#"
 """How attributes begin that mark a subject as counted."""
+OTHER = "o#"
+"""How attributes begin that name the rows of people who proved to be this one."""
 PREFIX = {"subject": "sub", "conversation": "cnv"}
 
 
@@ -30,7 +32,7 @@ class PersonRow:
     """The row of a subject or a conversation: its ref in the log, and the key of its content.
 
     ``marks`` name the counters that have counted a subject (``volumes``). ``ends_at`` and ``unsure`` are those of
-    ``person_ends``.
+    ``person_ends``. ``same_as`` is the key of the row that stands for the same person, by another id of theirs.
     """
 
     pk: str
@@ -39,6 +41,7 @@ class PersonRow:
     marks: frozenset[str] = frozenset()
     ends_at: int | None = None
     unsure: bool = False
+    same_as: str | None = None
 
 
 def people_key(tenant: str, keys: TenantKeys, kind: str, channel: str, source: str, platform_id: str) -> str:
@@ -50,6 +53,12 @@ def people_key(tenant: str, keys: TenantKeys, kind: str, channel: str, source: s
     scope = channel if kind == "subject" else source
     text = "\0".join((kind, scope, platform_id)).encode("utf-8", "surrogatepass")
     return f"{tenant}#{hmac.digest(keys.people, text, 'sha256')[:16].hex()}"
+
+
+def others_of(row: Item) -> list[str]:
+    """Return the keys of the people who proved to be the one of a row."""
+    tenant = str(row["pk"]).partition("#")[0]
+    return [f"{tenant}#{name.removeprefix(OTHER)}" for name in row if name.startswith(OTHER)]
 
 
 def _place_of_ref(tenant: str, ref: str) -> str:
@@ -71,7 +80,8 @@ class PeopleStore:
         """Open a row."""
         data_key = decrypt(keys.wrap, item["key"], self.context(item["pk"]))
         marks = frozenset(name for name in item if name.startswith(MARK))
-        return PersonRow(item["pk"], item["ref"], data_key, marks, item.get("ends_at"), "unsure" in item)
+        same_as = item.get("same_as")
+        return PersonRow(item["pk"], item["ref"], data_key, marks, item.get("ends_at"), "unsure" in item, same_as)
 
     def get_many(self, wanted: Iterable[tuple[str, TenantKeys]]) -> dict[str, PersonRow]:
         """Return those of the rows that exist, in one round trip."""
@@ -110,6 +120,7 @@ class PeopleStore:
         read: Iterable[Item] | None = None,
         sources: Mapping[str, str] = MappingProxyType({}),
         ends: Mapping[str, int] = MappingProxyType({}),
+        same_as: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, PersonRow]:
         """Return a person for each ``pk: (kind, the tenant's keys)``, and make new rows for people seen for the first time.
 
@@ -117,6 +128,7 @@ class PeopleStore:
             read: rows that another round trip has read already.
             sources: of the conversations that need a row leading back.
             ends: the ``ends_at`` of subjects that are made now.
+            same_as: the rows that stand for the same people, for those that are made now.
 
         Two concurrent calls get the same person: the row is inserted only if absent, then read.
         """
@@ -133,6 +145,7 @@ class PeopleStore:
                 "ref": random_ref(PREFIX[kind], self._random(16)),
                 "key": encrypt(keys.wrap, self._random(NONCE_BYTES), key, self.context(pk)),
                 "ends_at": ends.get(pk),
+                "same_as": same_as.get(pk),
             }
             way = _place_of_ref(pk.partition("#")[0], row["ref"])
             if kind == "subject" or pk in sources:
@@ -144,9 +157,27 @@ class PeopleStore:
                     self.table.update({"pk": way}, "REMOVE look_at", {})
                 stored = self.table.get({"pk": pk})
                 if stored is None or "ending" in stored:  # erased, or about to be: once more
-                    return self.find_or_make(wanted, sources=sources, ends=ends)
+                    return self.find_or_make(wanted, sources=sources, ends=ends, same_as=same_as)
                 row = stored
             found[pk] = self.read(row, keys)
+        return found
+
+    def join(self, pk: str, same_as: str) -> None:
+        """Note in both rows that one stands for the same person as the other. A row that leads elsewhere already still does."""
+        name = {"#o": OTHER + pk.partition("#")[2]}
+        self.table.update({"pk": same_as}, "SET #o = :yes", {":yes": True}, names=name)
+        new = "attribute_exists(pk) AND attribute_not_exists(same_as)"
+        self.table.update({"pk": pk}, "SET same_as = :s", {":s": same_as}, new)
+
+    def all_rows_of(self, pks: Iterable[str]) -> list[str]:
+        """Return the keys of one person's rows, with those of rows that stand for them and of people who proved to be them."""
+        found = list(dict.fromkeys(pks))
+        for _ in range(2):
+            rows = self._rows({"pk": pk} for pk in found)
+            mains = [str(row["same_as"]) for row in rows if "same_as" in row]
+            found = list(dict.fromkeys([*found, *mains, *(pk for row in rows for pk in others_of(row))]))
+            if not mains:
+                break
         return found
 
     def _stays(self, row: Item) -> bool:

@@ -15,7 +15,7 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.flow.delivery import deliver
 from chalicelib.flow.jobs import replay, worker
 from chalicelib.flow.messages import FAULTS_MAX, RECEIVES_MAX
-from chalicelib.flow.routing import route
+from chalicelib.flow.routing import people, route
 from tests.support.counted import Crash
 from tests.support.promise import assert_promise, throttled
 from tests.support.replays import begin, finish, rejected
@@ -166,7 +166,7 @@ def test_receipts_of_an_outage_do_not_count_as_faults_of_the_message(monkeypatch
         received = max(message.receives for message in w.inbox.messages)
         assert 2 * FAULTS_MAX < received < RECEIVES_MAX / 4
         faults = iter(range(FAULTS_MAX - 1))
-        real = route.find_people
+        real = people.find_people
 
         def once_more(*arguments: Any) -> Any:
             if next(faults, None) is not None:
@@ -182,7 +182,7 @@ def test_receipts_of_an_outage_do_not_count_as_faults_of_the_message(monkeypatch
 def test_events_of_one_conversation_alone_come_back_when_only_they_cannot_be_routed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = route.find_people
+    real = people.find_people
 
     def broken(runtime: Any, works: list[Any]) -> Any:
         if any(work.document["message"]["text"] == "m1" for work in works):

@@ -13,7 +13,7 @@ from chalicelib.flow.alone import BEGINNINGS_MAX
 from chalicelib.flow.delivery import attempt, deliver
 from chalicelib.flow.jobs import replay
 from chalicelib.flow.messages import SUSPECT_RECEIVES
-from chalicelib.flow.routing import route
+from chalicelib.flow.routing import people, route
 from tests.support.counted import Crash
 from tests.support.promise import throttled
 from tests.support.world import World, world
@@ -23,7 +23,7 @@ MOST_RECEIPTS = SUSPECT_RECEIVES + BEGINNINGS_MAX
 
 
 def _dies_routing(patch: pytest.MonkeyPatch, texts: tuple[str, ...]) -> None:
-    real = route.find_people
+    real = people.find_people
 
     def find_people(runtime: Any, works: list[Any]) -> Any:
         if any(work.document["message"]["text"] in texts for work in works):

@@ -19,13 +19,13 @@ from infra.deploy import template
 ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
     "hooks": (54, 280),
-    "route": (100, 280),
-    "deliver": (115, 280),
+    "route": (103, 280),
+    "deliver": (117, 280),
     "dead_inbox": (66, 280),
     "dead_outbox": (66, 280),
     "pump": (28, 210),
     "jobs": (62, 280),
-    "sweep": (112, 290),
+    "sweep": (114, 290),
     "collect": (55, 270),
     "seal": (54, 270),
     "app": (152, 280),

@@ -39,7 +39,8 @@ from ..pacing import stored_limits
 from ..person_ends import keep_people
 from ..published import keep_published
 from ..routed import RoutedEvent
-from ..routing.route import find_people, plan_of
+from ..routing.people import find_people
+from ..routing.route import plan_of
 from ..seal_requests import notify_sealer_or_log
 from ..state import Batch, DeliveryState
 from .packing import pack_event

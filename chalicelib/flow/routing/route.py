@@ -10,11 +10,10 @@ from __future__ import annotations
 import base64
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ...channels import IDS_ARE_NUMBERS
 from ...core import encoders, times
 from ...core.decide.plan import plan, routes_of
 from ...core.decide.retention import expires_at
@@ -22,24 +21,23 @@ from ...core.envelope import commitment, decrypt, unpack
 from ...core.errors import Misconfigured, NotFound, WaybillError, is_outage
 from ...core.law.volumes import asking
 from ...core.log import audit
-from ...core.tenant.consents import grounds_of, none_given, subjects_of
-from ...core.tenant.subject import people_of, subject_facts
+from ...core.tenant.consents import grounds_of, none_given
+from ...core.tenant.subject import subject_facts
 from ...observe import about_each, count, error, warning
 from ...runtime import Runtime
 from ...store.data import DataStore
 from ...store.event_rows import EventKey, EventRow, sealed_content
-from ...store.items import BATCH_GET, Item, batch_get
-from ...store.people import PersonRow, people_key
+from ...store.people import PersonRow
 from ...store.snapshot import Snapshot
 from .. import source_counts
 from ..alone import Waits, handled
 from ..deliveries import deliveries
 from ..messages import NO_CONVERSATION, QueueMessage, wait_after
-from ..person_ends import ask_for_unstored, first_ends, is_held, keep_people
+from ..person_ends import ask_for_unstored, is_held, keep_people
 from ..published import keep_published
 from ..routed import RoutedEvent, in_order
 from ..seal_requests import notify_sealer
-from ..volumes import ReadCounters, shares_of
+from .people import find_people
 from .withdrawals import withdraw
 
 
@@ -225,68 +223,6 @@ def _end_expired(runtime: Runtime, works: list[RoutedEvent], now: datetime, fail
     for work, outcome in zip(late, runtime.audit.append_many(acts), strict=True):
         if isinstance(outcome, BaseException):
             failed[work.message.id] = outcome
-
-
-def find_people(runtime: Runtime, works: list[RoutedEvent]) -> dict[str, PersonRow]:
-    """Find or make the people and conversations of events, with their places and consents, and count them."""
-    now = runtime.now()
-    wanted, sources = {}, {}
-    for work in works:
-        keys, document = work.snapshot.keys, work.document
-        scope = (work.tenant, keys)
-        channel, source = document["channel"], document["source"]
-        work.people = [people_key(*scope, "subject", channel, source, i) for i in subjects_of(document)]
-        conversation = document["conversation"]["id"]
-        place = people_key(*scope, "conversation", channel, source, conversation or "")
-        if conversation is not None:
-            work.conversation, sources[place] = place, source
-        work.owner = work.people[0] if work.people else place
-        wanted.update(dict.fromkeys(work.people, ("subject", keys)))
-        wanted[place] = ("conversation", keys)
-        _locate(runtime, work, now)
-    # One person's consent is no basis for the other people of an event.
-    asked = [work for work in works if work.snapshot.consents and len(work.people) == 1]
-    tally = ReadCounters(runtime)
-    counters = tally.keys(share for work in works for share in work.shares)
-    read = _read(runtime, wanted, asked, counters, tally) if asked or tally.places else None
-    people = runtime.people.find_or_make(wanted, read, sources, first_ends(works, now))
-    tally.take((share for work in works for share in work.shares), people)
-    for work in works:
-        work.volumes = tally.facts(work.shares)
-    return people
-
-
-def _locate(runtime: Runtime, work: RoutedEvent, now: datetime) -> None:
-    """Say where an event's people are, and for which counts."""
-    configuration, document = work.snapshot.configuration, work.document
-    source = configuration.sources.get(document["source"])
-    if source is not None:
-        work.located = people_of(configuration.tenant, source, document, document["channel"] in IDS_ARE_NUMBERS)
-        people = zip(work.people, work.located, strict=True)
-        work.shares = shares_of(runtime, configuration, source, people, work.classes, now)
-
-
-def _read(
-    runtime: Runtime,
-    wanted: Iterable[str],
-    asked: list[RoutedEvent],
-    counters: list[tuple[str, dict[str, str]]],
-    tally: ReadCounters,
-) -> list[Item]:
-    """Read known people, their consents, and the count of people, in one round trip."""
-    table = runtime.people.table.name
-    places: list[tuple[str, Mapping[str, Any]]] = [(table, {"pk": pk}) for pk in wanted]
-    places += [*(runtime.consents.key(work.owner) for work in asked), *counters]
-    rows: dict[str, list[Item]] = {}
-    for start in range(0, len(places), BATCH_GET):
-        some = batch_get(runtime.clients.get("dynamodb"), places[start : start + BATCH_GET], runtime.settings.region)
-        for name, items in some.items():
-            rows.setdefault(name, []).extend(items)
-    given = {item["pk"]: item for item in rows.get(runtime.consents.table.name, ())}
-    for work in asked:
-        work.consents = runtime.consents.read(given.get(work.owner))
-    tally.read(rows.get(runtime.volumes.table.name, ()))
-    return rows.get(table, [])
 
 
 def plan_of(runtime: Runtime, work: RoutedEvent, people: Mapping[str, PersonRow], now: datetime) -> None:
