@@ -68,6 +68,13 @@ MADE: Final[Mapping[tuple[str, str], Callable[[], str]]] = {
 """Values of a secret that the tenant chooses, or that are replaced once the platform shows them. Made unless given."""
 
 
+HINTS: Final[Mapping[str, str]] = {
+    "switched_off": "switch the webhook on in the platform's console",
+    "unconfirmed": "the platform has not confirmed the address yet: run this again with --source in a minute",
+}
+"""What to do about an error of a subscription."""
+
+
 @dataclass(frozen=True)
 class ConnectRequest:
     """The options of ``waybill connect``.
@@ -251,6 +258,8 @@ def lines(result: Connected) -> list[str]:
         error = f", last error {result.subscription['error']}" if result.subscription["error"] else ""
         kept = "checked every day" if result.subscription["kept"] else "not checked: give --keep for a daily check"
         found.append(f"platform {result.subscription['state']}{error}; {kept}")
+        hint = HINTS.get(str(result.subscription["error"]))
+        found += [f"next     {hint}"] if hint is not None else []
     for number, step in enumerate(result.steps, 1):
         found += ["", f"{number}. {step}"]
     return found

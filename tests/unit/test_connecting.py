@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 import cli
 from chalicelib import platforms
@@ -86,6 +87,20 @@ def test_made_values_are_valid_secrets(channel: str) -> None:
     assert {field for kind, field in connect.MADE if kind == channel} <= set(names)
 
 
+def yaml_of(channel: str) -> Any:
+    (step, *_) = console_steps.steps(channel, URL, secret_of(channel))
+    return yaml.safe_load(step.partition("\n\n")[2])
+
+
+def test_the_manifest_and_the_registration_file_are_yaml_with_the_address() -> None:
+    manifest, registration = yaml_of("slack")["settings"], yaml_of("matrix")
+
+    assert manifest["event_subscriptions"]["request_url"] == manifest["interactivity"]["request_url"] == URL
+    assert "message.im" in manifest["event_subscriptions"]["bot_events"]
+    assert (registration["url"], registration["hs_token"]) == (URL, secret_of("matrix")["hs_token"])
+    assert registration["namespaces"]["rooms"][0]["regex"] == r"!.*:example\.org"
+
+
 # The command
 
 
@@ -149,6 +164,15 @@ def test_the_command_prints_the_steps_where_there_is_no_api(channel: str, tmp_pa
     assert code == connect.DONE
     assert (result["subscription"], len(cell.requests)) == (None, 1)
     assert any(URL in step for step in result["steps"])
+
+
+@pytest.mark.parametrize("error", connect.HINTS)
+def test_an_error_that_a_person_can_mend_has_its_hint(error: str, tmp_path: Path, capsys: Any) -> None:
+    with running(CellApi("line")) as cell:
+        cell.subscribed = Reply(200, {"state": "failing", "checked_at": "x", "error": error, "kept": False})
+        assert run(cell, tmp_path, values=values_of("line")) == connect.DONE
+
+    assert connect.HINTS[error] in capsys.readouterr().out
 
 
 def test_values_come_from_standard_input(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

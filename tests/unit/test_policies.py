@@ -72,6 +72,7 @@ def test_the_hook_door_touches_no_event_when_every_kind_of_row_is_asked(action: 
         "a job": f"tnt_{'0' * 26}#job",
         "a length of life": f"tnt_{'0' * 26}#kept",
         "a walk": f"tnt_{'0' * 26}#walks",
+        "a subscription": f"tnt_{'0' * 26}#subscriptions",
         "the sweep's progress": "sweep#people",
     }
 
@@ -90,6 +91,7 @@ def test_the_hook_door_touches_no_event_when_every_kind_of_row_is_asked(action: 
         "a job",
         "a length of life",
         "a walk",
+        "a subscription",
         "the sweep's progress",
     }
 
