@@ -1,7 +1,7 @@
 """Viber bot callbacks: one signed event a request.
 
 Source: https://developers.viber.com/docs/api/rest-bot-api/#callbacks and
-https://creators.viber.com/docs/bots-api/getting-started/web-hooks (read 2026-11-22).
+https://creators.viber.com/docs/bots-api/getting-started/web-hooks (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -11,14 +11,25 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, Conversation, Draft, EventKind, Member, Message, Sender, Status, StatusError
+from ..core.event.event import (
+    Attachment,
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    Member,
+    Message,
+    Sender,
+    Status,
+    StatusError,
+)
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
     hmac_sha256,
-    id_,
     integer,
+    items,
     mapping,
     millis,
     number,
@@ -71,40 +82,60 @@ def normalise(request: Inbound) -> Iterator[Item]:
     native = word(callback.get("event"))
     if native in EVENTS:
         yield EVENTS[native](native, callback)
+        return
+    person = _person_of(callback)
+    if person is not None and mapping(callback.get("message")):
+        yield _message(native, callback)
+    elif person is None or native in PRESENCE:
+        yield Ignored(native, "not about a conversation", callback)
     else:
-        yield Ignored(native, "not about a conversation")
+        yield _draft(EventKind.SYSTEM, native, callback, person, f":{native}", sender=Sender(id=person))
 
 
-def _draft(kind: EventKind, native: str, callback: Json, person: Any, suffix: str = "", **rest: Any) -> Draft:
-    chat = optional_id(callback.get("chat_id"))
+PRESENCE = frozenset({"client_status"})
+"""Whether a person's device is on: about no conversation."""
+
+
+def _person_of(callback: Json) -> str | None:
+    holders = (mapping(callback.get("sender")).get("id"), mapping(callback.get("user")).get("id"))
+    return next(filter(None, map(optional_id, (*holders, callback.get("user_id")))), None)
+
+
+def _draft(kind: EventKind, native: str, callback: Json, person: str | None, suffix: str = "", **rest: Any) -> Draft:
+    chat, token = optional_id(callback.get("chat_id")), optional_id(callback.get("message_token"))
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=id_(callback.get("message_token")) + suffix,  # an integer above 2^53
+        dedupe_id=token + suffix if token else "",  # an integer above 2^53
         occurred_at=millis(callback.get("timestamp")),
-        conversation=Conversation(id=chat or id_(person), direct=chat is None),
+        conversation=Conversation(id=chat or person, direct=chat is None),
         raw=callback,
         **rest,
     )
 
 
 def _sender(user: Json) -> Sender:
-    return Sender(id=id_(user.get("id")), name=text(user.get("name")))
+    return Sender(id=optional_id(user.get("id")), name=text(user.get("name")))
 
 
 def _message(native: str, callback: Json) -> Item:
     content = mapping(callback.get("message"))
     kind = word(content.get("type"))
-    if kind not in TYPES:
-        return Ignored(f"{native}.{kind}", "a type of message that is not known")
     sender = _sender(mapping(callback.get("sender")))
     about = Message(
-        id=id_(callback.get("message_token")),
+        id=optional_id(callback.get("message_token")),
         text=text(content.get("text")),
-        attachments=TYPES[kind](content),
+        attachments=TYPES[kind](content) if kind in TYPES else _unknown(kind, content),
         payload=text(content.get("tracking_data")),  # what the bot attached to the message that is answered
     )
     return _draft(EventKind.MESSAGE, f"{native}.{kind}", callback, sender.id, sender=sender, message=about)
+
+
+def _unknown(kind: str, content: Json) -> tuple[Attachment, ...]:
+    # The buttons of a keyboard or a rich message are the words it has.
+    buttons = items(mapping(content.get("rich_media")).get("Buttons"))
+    words = tuple(filter(None, (text(button.get("Text")) for button in buttons)))
+    return (Attachment(type="unsupported", native_type=kind, url=text(content.get("media")), options=words),)
 
 
 def _attachment(kind: Any, content: Json) -> tuple[Attachment, ...]:
@@ -123,7 +154,8 @@ def _attachment(kind: Any, content: Json) -> tuple[Attachment, ...]:
 def _contact(content: Json) -> tuple[Attachment, ...]:
     card = mapping(content.get("contact"))
     number_ = phone(card.get("phone_number"), international=True)
-    return (Attachment(type="contact", name=text(card.get("name")), phone=number_),)
+    numbers = (number_,) if number_ else ()
+    return (Attachment(type="contact", name=text(card.get("name")), phone=number_, phones=numbers),)
 
 
 def _location(content: Json) -> tuple[Attachment, ...]:
@@ -151,11 +183,11 @@ TYPES: Mapping[str, Callable[[Json], tuple[Attachment, ...]]] = {
 def _status(status: Status, native: str, callback: Json) -> Item:
     title = text(callback.get("desc"))
     about = Message(
-        id=id_(callback.get("message_token")),
+        id=optional_id(callback.get("message_token")),
         status=status,
         error=StatusError(title=title) if status == "failed" else None,
     )
-    return _draft(EventKind.STATUS, native, callback, callback.get("user_id"), f":{native}", message=about)
+    return _draft(EventKind.STATUS, native, callback, optional_id(callback.get("user_id")), f":{native}", message=about)
 
 
 def _came(native: str, callback: Json) -> Item:
@@ -169,13 +201,20 @@ def _came(native: str, callback: Json) -> Item:
         sender=sender,
         message=Message(payload=context) if context else None,
         members=(Member(id=sender.id, name=sender.name),),
+        consent=EventConsent(state="given") if native == "subscribed" else None,
     )
 
 
 def _went(native: str, callback: Json) -> Item:
-    person = id_(callback.get("user_id"))
+    person = optional_id(callback.get("user_id"))
     return _draft(
-        EventKind.MEMBER_LEFT, native, callback, person, sender=Sender(id=person), members=(Member(id=person),)
+        EventKind.MEMBER_LEFT,
+        native,
+        callback,
+        person,
+        sender=Sender(id=person),
+        members=(Member(id=person),),
+        consent=EventConsent(state="withdrawn"),
     )
 
 

@@ -22,9 +22,7 @@ LATER = frozenset(
         "ok",
         "rocketchat",
         "standard_webhooks",
-        "viber",
         "wechat",
-        "zalo",
     }
 )
 """Channels that do not keep this law yet."""
