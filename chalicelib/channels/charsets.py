@@ -88,8 +88,8 @@ def decode(value: bytes, label: str | None) -> str:
     return clean(text.removeprefix("\ufeff"))
 
 
-def header_text(value: bytes, label: str | None) -> str:
-    """Decode a header that has bytes beyond ASCII: it is in UTF-8, else in the charset of the body."""
+def fallback(value: bytes, label: str | None) -> str:
+    """Decode a text whose charset is only likely, as that of the body for a header: it is in UTF-8, else in that one."""
     try:
         return value.decode()
     except UnicodeDecodeError:

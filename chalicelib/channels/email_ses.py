@@ -129,7 +129,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
 
 def _received(native: str, notice: Json, about: Json) -> Iterator[Item]:
     action = mapping(mapping(notice.get("receipt")).get("action"))
-    given = text(notice.get("content"))
+    given, source = text(notice.get("content")), text(about.get("source"))
     whole = mail.parse(_content(given, action)) if given else mail.Mail({}, None, tuple(_stored(action)))
     common = mapping(about.get("commonHeaders"))
     found = {**_common_headers(common), **mail.headers(_headers(about)), **whole.headers}
@@ -138,14 +138,26 @@ def _received(native: str, notice: Json, about: Json) -> Iterator[Item]:
         native,
         dedupe_id=occurrence(optional_id(about.get("messageId"))),
         occurred_at=instant(about.get("timestamp")),
-        envelope_sender=text(about.get("source")),
-        author=None if whole.headers.get("from") else _common_author(common),
+        envelope_sender=source,
+        author=_author(whole.headers.get("from"), common, source),
         raw=notice,
     )
 
 
+def _author(own: str | None, common: Json, source: str | None) -> mailboxes.Mailbox | None:
+    if not common.get("from"):
+        # Without them, SES vouches only for the envelope: the e-mail's own From gives no more than a name.
+        return mailboxes.Mailbox(mailboxes.author(own).name, mailboxes.single(source).address)
+    if own:  # as it was sent
+        return None
+    # SES has decoded the names: a comma may be part of one.
+    found = map(mailboxes.single, filter(None, map(text, listing(common.get("from")))))
+    return next((one for one in found if one.address), None)
+
+
 def _content(given: str, action: Json) -> bytes:
-    return mime.from_base64(given.encode("ascii", "ignore")) if action.get("encoding") == "BASE64" else given.encode()
+    encoding = (text(action.get("encoding")) or "").upper()
+    return mime.from_base64(given.encode("ascii", "ignore")) if encoding == "BASE64" else given.encode()
 
 
 def _stored(action: Json) -> Iterator[Attachment]:
@@ -157,12 +169,6 @@ def _stored(action: Json) -> Iterator[Attachment]:
 def _headers(about: Json) -> Iterator[tuple[str, str]]:
     for header in items(about.get("headers")):
         yield text(header.get("name")) or "", text(header.get("value")) or ""
-
-
-def _common_author(common: Json) -> mailboxes.Mailbox | None:
-    # SES has decoded the names: a comma may be part of one.
-    found = map(mailboxes.single, filter(None, map(text, listing(common.get("from")))))
-    return next((one for one in found if one.address), None)
 
 
 def _common_headers(common: Json) -> dict[str, str]:

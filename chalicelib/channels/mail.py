@@ -38,6 +38,9 @@ MAX_DEPTH = 20
 """Of multiparts in multiparts. Each level reads the bytes of its parts again."""
 MAX_DATE_CHARACTERS = 128
 
+MAX_META_BYTES = 4096
+
+_META_CHARSET = re.compile(rb"<meta\b[^<>]*?charset\s*=\s*[\"']?([\w.:-]{1,64})", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
 # White space of every kind, and characters without a glyph.
 _BLANK = re.compile(
@@ -107,6 +110,12 @@ class _Piece:
         return not is_blank(self.text)
 
 
+def _piece(content: bytes, charset: str | None, is_html: bool) -> _Piece:
+    if is_html and charset is None and (named := _META_CHARSET.search(content, 0, MAX_META_BYTES)):
+        return _Piece(charsets.fallback(content, named[1].decode("ascii")), is_html)
+    return _Piece(charsets.decode(content, charset), is_html)
+
+
 @dataclass(slots=True)
 class _Reader:
     """Reads the parts of one e-mail in their order."""
@@ -140,7 +149,7 @@ class _Reader:
         kind = "text/plain" if part.type.startswith("multipart/") else part.type
         is_body = kind in _BODIES and part.disposition != "attachment"
         if is_body and (not name or is_alternative or part.disposition == "inline" or not self._has_text):
-            piece = _Piece(charsets.decode(part.content(), part.charset), kind == "text/html")
+            piece = _piece(part.content(), part.charset, kind == "text/html")
             if name and self._has_text and not is_alternative:  # shown, and offered as a file
                 self._attach(part, name)
             self._has_text = self._has_text or piece.is_html or piece.is_visible

@@ -22,7 +22,7 @@ MAX_ADDRESS_CHARACTERS = 512
 
 # White space; an encoded word, which may hold specials; a quoted string; a domain literal; a special; an atom.
 _UNQUOTED = r"""(?P<space>[\s\x00-\x20\x7f]+)
-|(?P<word>=\?[^?\s"<>]+\?[bBqQ]\?[^?\s]*\?=)
+|(?P<word>=\?[^?\s"<>]+\?[bBqQ]\?[^?]*\?=)
 |(?P<literal>\[[^\[\]\\<>"]*\])
 |(?P<special>[<>@,;:()\[\]"])
 |(?P<atom>[^\s\x00-\x20\x7f<>@,;:()\[\]"]+)"""

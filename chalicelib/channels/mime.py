@@ -122,7 +122,7 @@ def _texts(pairs: list[tuple[str, bytes]]) -> tuple[tuple[str, str], ...]:
     ):  # such a header is in the charset of the body, where it names one
         content_type = next((value for name, value in pairs if name.lower() == "content-type"), b"")
         label = parameters(content_type.decode("utf-8", "replace"))[1].get("charset")
-    return tuple((name, charsets.header_text(value, label)) for name, value in pairs)
+    return tuple((name, charsets.fallback(value, label)) for name, value in pairs)
 
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.channels.charsets import decode, header_text
+from chalicelib.channels.charsets import decode, fallback
 
 LABELS = {
     "cp866": "866 cp866 csibm866 ibm866",
@@ -114,4 +114,4 @@ def test_text_is_readable_when_the_charset_is_odd(value: bytes, label: str | Non
 def test_header_is_in_the_charset_of_the_body_when_it_is_not_in_utf_8(
     value: bytes, label: str | None, text: str
 ) -> None:
-    assert header_text(value, label) == text
+    assert fallback(value, label) == text

@@ -114,6 +114,16 @@ def test_header_is_in_the_charset_of_the_body_when_it_declares_none() -> None:
     assert (found.headers["subject"], found.text) == ("Слива", "Сад")
 
 
+def test_html_is_in_the_charset_of_its_meta_element_when_the_part_declares_none() -> None:
+    for meta in (
+        '<meta charset="windows-1251">',
+        "<META http-equiv=Content-Type content='text/html; charset=WINDOWS-1251'>",
+    ):
+        html = f"<html><head>{meta}</head><p>Слива</p>"
+        for charset in ("cp1251", "utf-8"):
+            assert mail.parse(b"Content-Type: text/html\n\n" + html.encode(charset)).text == "Слива"
+
+
 def test_all_references_count_when_they_are_many() -> None:
     source = b"References: " + b" ".join(b"<%d@plum.example>" % number for number in range(1000)) + b"\n\nx"
 

@@ -35,6 +35,7 @@ ALICE, BOB = "alice@example.org", "bob@example.com"
         ("(ceo@bank.example) kim@plum.example", "ceo@bank.example", "kim@plum.example"),
         ("=?utf-8?Q?ceo=40bank.example=2C?= <kim@plum.example>", "ceo@bank.example,", "kim@plum.example"),
         ("=?utf-8?Q?Lee,_Kim?= <kim@plum.example>", "Lee, Kim", "kim@plum.example"),
+        ("=?utf-8?Q?Lee, Kim?= <kim@plum.example>", "Lee, Kim", "kim@plum.example"),
         ("=?utf-8?Q?<ceo@bank.example>?= <kim@plum.example>", "<ceo@bank.example>", "kim@plum.example"),
         ("=?utf-8?Q?ceo=40bank.example?=", "ceo@bank.example", None),
         ("ceo@bank.example <>", "ceo@bank.example", None),
