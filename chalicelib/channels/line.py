@@ -1,28 +1,41 @@
 """LINE Messaging API webhooks: signed batches of events.
 
-Source: https://developers.line.biz/en/reference/messaging-api/#webhooks (read 2026-11-22).
+Source: https://developers.line.biz/en/reference/messaging-api/#webhooks and https://github.com/line/line-openapi
+(webhook.yml, read 2026-12-01).
 """
 
 from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
+from ..core.event.event import (
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventConsent,
+    EventKind,
+    FormField,
+    Member,
+    Message,
+    Sender,
+)
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
 from .fields import (
     Json,
-    id_,
     integer,
-    listing,
+    items,
     mapping,
     millis,
     number,
+    occurrence,
     optional_id,
     parse_json,
     same,
@@ -67,32 +80,56 @@ def acknowledge(request: Inbound) -> Reply:
 def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the events of the batch. ``webhookEventId`` names the occurrence, again when it is sent again."""
     document = parse_json(request.body)
-    for event in map(mapping, listing(document.get("events"))):
+    for event in items(document.get("events")):
         native = word(event.get("type"))
-        if native in EVENTS:
+        if _is_test(event):
+            yield Ignored(f"{native}.test", "a try from LINE's console", raw=event)
+        elif native in EVENTS:
             yield EVENTS[native](native, event, document)
+        elif native not in IGNORED and mapping(event.get("source")):
+            yield _noted(native, event)
         else:
-            yield Ignored(native, "not about a conversation")
+            yield Ignored(native, IGNORED.get(native, "not about a conversation"), raw=event)
+
+
+_TEST_TOKEN = re.compile(r"(?:0{32}|f{32})\Z")
+_TEST_PERSON = re.compile(r"U(?:deadbeef)+\Z")
+
+
+def _is_test(event: Json) -> bool:
+    """Whether the console's Verify button made the event: older consoles send made-up messages."""
+    token, person = text(event.get("replyToken")), text(mapping(event.get("source")).get("userId"))
+    return bool(_TEST_TOKEN.match(token or "") or _TEST_PERSON.match(person or ""))
 
 
 def _draft(kind: EventKind, native: str, event: Json, **rest: Any) -> Draft:
     source = mapping(event.get("source"))
     # In groups a person who has not consented has no id.
     person = optional_id(source.get("userId"))
-    chat = id_(source.get("groupId") or source.get("roomId") or person)
-    own_id = optional_id(event.get("webhookEventId"))  # absent in older versions
-    about = rest.get("message")
-    when = f"{native}:{chat}:{id_(event.get('timestamp'))}"
+    chat = optional_id(source.get("groupId") or source.get("roomId")) or person
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=own_id or (about.id if kind is EventKind.MESSAGE and about else None) or when,
+        dedupe_id=optional_id(event.get("webhookEventId")) or _occurrence(kind, native, event, chat, rest),
         occurred_at=millis(event.get("timestamp")),
-        conversation=Conversation(id=chat, direct=chat == person),
+        conversation=Conversation(id=chat, direct=None if chat is None else chat == person),
         sender=Sender(id=person) if person else None,
+        standby=event.get("mode") == "standby",
         raw=event,
         **rest,
     )
+
+
+ONCE = frozenset({"follow", "unfollow", "join", "leave"})
+"""Events that a chat has at most once at a time."""
+
+
+def _occurrence(kind: EventKind, native: str, event: Json, chat: str | None, rest: Mapping[str, Any]) -> str:
+    # Older versions have no id of the event, and are not sent again.
+    at = optional_id(event.get("timestamp"))
+    if kind is EventKind.MESSAGE:
+        return rest["message"].id or ""
+    return occurrence(native, chat, at) if native in ONCE and chat and at else ""
 
 
 # --- messages
@@ -101,16 +138,16 @@ def _draft(kind: EventKind, native: str, event: Json, **rest: Any) -> Draft:
 def _message(kind: EventKind, native: str, event: Json, document: Json) -> Item:
     content = mapping(event.get("message"))
     form = word(content.get("type"))
-    if form not in TYPES:
-        return Ignored(f"{native}.{form}", "a type of message that is not known")
+    known = form in TYPES
     about = Message(
-        id=id_(content.get("id")),
+        id=optional_id(content.get("id")),
         text=text(content.get("text")),  # of a sticker: what was written on it
-        attachments=TYPES[form](content),
+        attachments=TYPES[form](content) if known else (Attachment(type="unsupported", native_type=form),),
         reply_to=optional_id(content.get("quotedMessageId")),
         edited_at=millis(event.get("timestamp")) if kind is EventKind.MESSAGE_EDITED else None,
+        group_id=optional_id(mapping(content.get("imageSet")).get("id")),
     )
-    return _draft(kind, native, event, message=about)
+    return _draft(kind, native if known else f"{native}.{form}", event, message=about)
 
 
 def _media(kind: AttachmentType, content: Json) -> tuple[Attachment, ...]:
@@ -118,7 +155,7 @@ def _media(kind: AttachmentType, content: Json) -> tuple[Attachment, ...]:
     length_ms = number(content.get("duration"))
     found = Attachment(
         type=kind,
-        ref=id_(content.get("id")),
+        ref=optional_id(content.get("id")),
         url=text(mapping(content.get("contentProvider")).get("originalContentUrl")),
         name=text(content.get("fileName")),
         size_bytes=integer(content.get("fileSize")),
@@ -139,7 +176,8 @@ def _location(content: Json) -> tuple[Attachment, ...]:
 
 
 def _sticker(content: Json) -> tuple[Attachment, ...]:
-    return (Attachment(type="sticker", ref=f"{id_(content.get('packageId'))}/{id_(content.get('stickerId'))}"),)
+    parts = (optional_id(content.get("packageId")), optional_id(content.get("stickerId")))
+    return (Attachment(type="sticker", ref="/".join(filter(None, parts)) or None),)
 
 
 def _nothing(content: Json) -> tuple[Attachment, ...]:
@@ -158,14 +196,16 @@ TYPES: Mapping[str, Callable[[Json], tuple[Attachment, ...]]] = {
 
 
 def _unsent(native: str, event: Json, document: Json) -> Item:
-    about = Message(id=id_(mapping(event.get("unsend")).get("messageId")))
+    about = Message(id=optional_id(mapping(event.get("unsend")).get("messageId")))
     return _draft(EventKind.MESSAGE_DELETED, native, event, message=about)
 
 
 def _postback(native: str, event: Json, document: Json) -> Item:
-    # What was picked in a date picker or a rich menu ("params") is in raw.
-    about = Message(payload=text(mapping(event.get("postback")).get("data")))
-    return _draft(EventKind.POSTBACK, native, event, message=about)
+    pressed = mapping(event.get("postback"))
+    # What was picked in a date picker, or the rich menu that was switched to.
+    picked = mapping(pressed.get("params")).items()
+    fields = tuple(FormField(name=name, value=text(value)) for name, value in picked if text(value))
+    return _draft(EventKind.POSTBACK, native, event, message=Message(payload=text(pressed.get("data")), fields=fields))
 
 
 def _delivered(native: str, event: Json, document: Json) -> Item:
@@ -173,22 +213,32 @@ def _delivered(native: str, event: Json, document: Json) -> Item:
     return _draft(EventKind.STATUS, native, event, message=Message(status="delivered", payload=tag))
 
 
+def _noted(native: str, event: Json) -> Item:
+    # Of an event that is not known, the words that all events share are read.
+    content = mapping(event.get("message"))
+    about = Message(id=optional_id(content.get("id")), text=text(content.get("text")))
+    return _draft(EventKind.SYSTEM, native, event, message=None if about == Message() else about)
+
+
 # --- people
 
 
-def _friend(kind: EventKind, native: str, event: Json, document: Json) -> Item:
-    person = id_(mapping(event.get("source")).get("userId"))
-    return _draft(kind, native, event, members=(Member(id=person),))
+def _members(*ids: Any) -> tuple[Member, ...]:
+    return tuple(Member(id=found) for found in map(optional_id, ids) if found)
+
+
+def _friend(kind: EventKind, state: Literal["given", "withdrawn"], native: str, event: Json, document: Json) -> Item:
+    person = mapping(event.get("source")).get("userId")
+    return _draft(kind, native, event, members=_members(person), consent=EventConsent(state=state))
 
 
 def _account(kind: EventKind, native: str, event: Json, document: Json) -> Item:
-    own = optional_id(document.get("destination"))  # the account itself came or went
-    return _draft(kind, native, event, members=(Member(id=own),) if own else ())
+    return _draft(kind, native, event, members=_members(document.get("destination")))  # the account itself came or went
 
 
 def _people(kind: EventKind, key: str, native: str, event: Json, document: Json) -> Item:
-    people = map(mapping, listing(mapping(event.get(key)).get("members")))
-    return _draft(kind, native, event, members=tuple(Member(id=id_(person.get("userId"))) for person in people))
+    people = items(mapping(event.get(key)).get("members"))
+    return _draft(kind, native, event, members=_members(*(person.get("userId") for person in people)))
 
 
 EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
@@ -197,12 +247,20 @@ EVENTS: Mapping[str, Callable[[str, Json, Json], Item]] = {
     "unsend": _unsent,
     "postback": _postback,
     "delivery": _delivered,
-    "follow": partial(_friend, EventKind.MEMBER_JOINED),
-    "unfollow": partial(_friend, EventKind.MEMBER_LEFT),
+    "follow": partial(_friend, EventKind.MEMBER_JOINED, "given"),
+    "unfollow": partial(_friend, EventKind.MEMBER_LEFT, "withdrawn"),
     "join": partial(_account, EventKind.MEMBER_JOINED),
     "leave": partial(_account, EventKind.MEMBER_LEFT),
     "memberJoined": partial(_people, EventKind.MEMBER_JOINED, "joined"),
     "memberLeft": partial(_people, EventKind.MEMBER_LEFT, "left"),
 }
-"""From LINE's word for an event to its reader. Beacons, played videos, linked accounts, paid memberships and what
-happens to modules are ignored."""
+"""From LINE's word for an event to its reader."""
+IGNORED: Mapping[str, str] = {
+    "beacon": "the phone reports it by itself",
+    "videoPlayComplete": "a video of ours was watched to its end",
+    "things": "a device reports it",
+    "accountLink": "an account of another service was linked",
+    "membership": "a paid membership",
+    **dict.fromkeys(("module", "activated", "deactivated", "botSuspended", "botResumed"), "about the account"),
+}
+"""Why events that are no messages are left out."""

@@ -16,7 +16,6 @@ LATER = frozenset(
         "avito",
         "freshchat",
         "kakaotalk",
-        "line",
         "matrix",
         "mattermost",
         "ok",
