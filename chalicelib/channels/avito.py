@@ -15,13 +15,25 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
+from ..core.event.event import (
+    UNSUPPORTED,
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventKind,
+    Message,
+    Quote,
+    Referral,
+    Sender,
+)
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
 from .fields import (
     Json,
-    id_,
+    instant,
     mapping,
     number,
+    occurrence,
     optional_id,
     parse_json,
     seconds,
@@ -84,37 +96,72 @@ def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the message. Its own id names the occurrence, with ``:deleted`` where it was deleted."""
     hook = parse_json(request.body)
     native = word(mapping(hook.get("payload")).get("type"))
-    if native != MESSAGE:
-        yield Ignored(native, "not about a conversation")
-        return
     value = _value(hook)
-    kind = word(value.get("type"))
-    if kind in TYPES:
-        yield _draft(f"{native}.{kind}", hook, value, *TYPES[kind](mapping(value.get("content"))))
+    if native == MESSAGE:
+        kind = word(value.get("type"))
+        found = TYPES[kind](mapping(value.get("content"))) if kind in TYPES else _unknown(kind, value)
+        yield _draft(f"{native}.{kind}", hook, value, *found)
+    elif value.get("chat_id") is not None:
+        yield _draft(native, hook, value, *_system(mapping(value.get("content"))))
     else:
-        yield Ignored(f"{native}.{kind}", "a type of message that is not known")
+        yield Ignored(native, "not about a conversation", raw=hook.get("payload"))
+
+
+DIRECT = (None, "u2i", "u2u")
+"""The kinds of chat between two people: about an advertisement, or not. It may be left out."""
 
 
 def _draft(native: str, hook: Json, value: Json, kind: EventKind, about: Json) -> Item:
     author = optional_id(value.get("author_id"))
     account = optional_id(value.get("user_id"))
-    own_id = id_(value.get("id") or hook.get("id"))
+    own_id = optional_id(value.get("id")) or optional_id(hook.get("id"))
     deleted = kind is EventKind.MESSAGE_DELETED
+    said_at = seconds(value["created"]) if "created" in value else instant(value.get("published_at"))
+    item, quote = optional_id(value.get("item_id")), mapping(value.get("quote"))
+    if kind is EventKind.MESSAGE and not about.get("text") and not about.get("attachments"):
+        about = {**about, "attachments": (UNSUPPORTED,)}
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=f"{own_id}:deleted" if deleted else own_id,
-        occurred_at=seconds(hook.get("timestamp") if deleted else value.get("created")),
-        conversation=Conversation(id=id_(value.get("chat_id")), direct=True),
+        dedupe_id=_occurrence(native, hook, own_id, deleted=deleted),
+        occurred_at=seconds(hook.get("timestamp")) if deleted else said_at,
+        conversation=Conversation(
+            id=optional_id(value.get("chat_id")), direct=True if value.get("chat_type") in DIRECT else None
+        ),
         sender=None if author in NOBODY else Sender(id=author, is_self=author == account),
-        message=Message(id=own_id, reply_to=optional_id(mapping(value.get("quote")).get("id")), **about),
-        raw=value,
+        message=Message(
+            id=own_id,
+            reply_to=optional_id(quote.get("id")),
+            quotes=(_quote(quote),) if quote else (),
+            referral=None if item is None else Referral(source="item", id=item),
+            **about,
+        ),
+        raw=value or hook,
+    )
+
+
+def _occurrence(native: str, hook: Json, own_id: str | None, *, deleted: bool) -> str:
+    if native.startswith(f"{MESSAGE}."):
+        return occurrence(own_id, "deleted" if deleted else None)
+    return occurrence(optional_id(hook.get("id")), native)  # its "value" may have the id of a message
+
+
+def _quote(quote: Json) -> Quote:
+    return Quote(
+        id=optional_id(quote.get("id")),
+        sender=optional_id(quote.get("author_id")),
+        text=text(mapping(quote.get("content")).get("text")),
     )
 
 
 # --- a reader for each type of message, of its content
 
 Content = tuple[EventKind, dict[str, Any]]  # the kind, and the message's fields
+
+
+def _unknown(native: str, value: Json) -> Content:
+    found = Attachment(type="unsupported", native_type=native)
+    return EventKind.MESSAGE, {"text": text(mapping(value.get("content")).get("text")), "attachments": (found,)}
 
 
 def _text(content: Json) -> Content:
@@ -134,14 +181,16 @@ def _area(size: str) -> int:
 
 def _link(content: Json) -> Content:
     link = mapping(content.get("link"))
-    title = text(mapping(link.get("preview")).get("title"))
-    found = Attachment(type="link", url=text(link.get("url")), name=title)
+    preview = mapping(link.get("preview"))
+    title, caption = text(preview.get("title")), text(preview.get("description"))
+    found = Attachment(type="link", url=text(link.get("url")), name=title, caption=caption)
     return EventKind.MESSAGE, {"text": text(link.get("text")), "attachments": (found,)}
 
 
 def _item(content: Json) -> Content:
     item = mapping(content.get("item"))
-    found = Attachment(type="link", url=text(item.get("item_url")), name=text(item.get("title")))
+    price = text(item.get("price_string"))
+    found = Attachment(type="link", url=text(item.get("item_url")), name=text(item.get("title")), caption=price)
     return EventKind.MESSAGE, {"attachments": (found,)}
 
 

@@ -9,10 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from ..core.errors import MalformedPayload
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
+from ..core import times
+from ..core.event.event import (
+    AlternativeId,
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventKind,
+    FormField,
+    Message,
+    Sender,
+)
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
-from .fields import Json, clean, compact, id_, mapping, parse_json, text, word
+from .fields import Json, clean, compact, mapping, optional_id, parse_json, text, word
 
 KIND = "kakaotalk"
 CAPABILITIES = ChannelCapabilities(answer_within_s=5, url_token=True)
@@ -40,37 +50,55 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the utterance. Kakao gives neither an id nor a time: the body's hash names it."""
+    """Yield the utterance. Kakao gives neither an id nor a time, and sends nothing twice.
+
+    So the body and the time of receipt name it: a second "yes" is another event.
+    """
     payload = parse_json(request.body)
     user_request = mapping(payload.get("userRequest"))
-    if not user_request:
-        raise MalformedPayload("not the payload of a skill")
     native = word(mapping(mapping(payload.get("flow")).get("trigger")).get("type") or TYPED)
     parameters = mapping(user_request.get("params"))
     if parameters.get("ignoreMe") == "true":
-        yield Ignored(native, "a try from the chatbot's console")
+        yield Ignored(f"{native}.test", "a try from the chatbot's console", raw=payload)
         return
-    person = id_(mapping(user_request.get("user")).get("id"))
+    sender, action = _person(mapping(user_request.get("user"))), mapping(payload.get("action"))
     pressed = native.endswith(PRESSED)
-    extra = mapping(mapping(payload.get("action")).get("clientExtra"))
+    extra = mapping(action.get("clientExtra"))
     attachments = tuple(_media(mapping(parameters.get("media"))))
     utterance = text(user_request.get("utterance"))
-    named = hashlib.sha256(request.body).hexdigest()
+    named = hashlib.sha256(request.body + times.text(request.now).encode()).hexdigest()
     yield Draft(
         kind=EventKind.POSTBACK if pressed else EventKind.MESSAGE,
         native_kind=native,
         dedupe_id=named,
-        conversation=Conversation(id=person, direct=True),
-        sender=Sender(id=person),
+        conversation=Conversation(id=sender.id if sender else None, direct=True),
+        sender=sender,
         message=Message(
             id=named,
             # What was uploaded is "said" as its address.
             text=None if attachments and utterance == attachments[0].url else utterance,
             attachments=attachments,
             payload=clean(compact(extra)) if extra else None,
+            fields=tuple(_filled(mapping(action.get("params")))),
         ),
         raw=payload,
     )
+
+
+def _person(user: Json) -> Sender | None:
+    own_id, keys = optional_id(user.get("id")), mapping(user.get("properties"))
+    # The person's key for the channel, and where the channel is linked to an app, for that.
+    others = (optional_id(keys.get(name)) for name in ("plusfriendUserKey", "appUserId"))
+    alt_ids = tuple(AlternativeId(kind="user_id", id=other) for other in others if other and other != own_id)
+    return None if own_id is None and not alt_ids else Sender(id=own_id, alt_ids=alt_ids)
+
+
+def _filled(parameters: Json) -> Iterator[FormField]:
+    """Yield what the block recognised in the words, or asked for."""
+    for name, value in parameters.items():
+        said = clean(compact(value)) if isinstance(value, dict | list) and value else text(value)
+        if said:
+            yield FormField(name=name, value=said)
 
 
 def _media(media: Json) -> Iterator[Attachment]:

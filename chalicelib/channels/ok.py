@@ -7,11 +7,10 @@ https://apiok.ru/dev/methods/botapi (read 2026-11-22).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, UrlTokenSecret, verify_url_token
-from .fields import Json, id_, listing, mapping, millis, optional_id, parse_json, phone, text, word
+from .fields import Json, items, mapping, millis, optional_id, parse_json, phone, text, word
 
 KIND = "ok"
 CAPABILITIES = ChannelCapabilities(answer_within_s=5, unsubscribes_after_h=8, url_token=True)
@@ -33,25 +32,28 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the event. A message's ``mid``, or what was done to it and when, names the occurrence."""
+    """Yield the event. A message's ``mid`` names it; a press, and a change without one, its content."""
     event = parse_json(request.body)
-    native = word(event.get("webhookType", MESSAGE))  # older subscriptions send messages only, and do not say so
-    if native in EVENTS:
+    native = word(event.get("webhookType") or MESSAGE)  # older subscriptions send messages only, and do not say so
+    is_about_a_chat = any(mapping(event.get(name)) for name in ("sender", "recipient", "message"))
+    if native in EVENTS and (is_about_a_chat or "webhookType" in event):
         yield EVENTS[native](native, event)
+    elif native not in IGNORED and is_about_a_chat:
+        yield _draft(EventKind.SYSTEM, native, event, None, _said(event))
     else:
-        yield Ignored(native, "not about a conversation")
+        yield Ignored(native, IGNORED.get(native, "not about a conversation"), raw=event)
 
 
 def _draft(kind: EventKind, native: str, event: Json, occurrence: str | None, message: Message | None) -> Draft:
-    chat, author = id_(mapping(event.get("recipient")).get("chat_id")), mapping(event.get("sender"))
-    when = f"{native}:{chat}:{id_(event.get('timestamp'))}"
+    author = mapping(event.get("sender"))
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=occurrence or when,
+        dedupe_id=occurrence or "",
         occurred_at=millis(event.get("timestamp")),
-        conversation=Conversation(id=chat),  # whether two people talk or more is not told
-        sender=Sender(id=id_(author.get("user_id")), name=text(author.get("name"))) if author else None,
+        # Whether two people talk or more is not told.
+        conversation=Conversation(id=optional_id(mapping(event.get("recipient")).get("chat_id"))),
+        sender=Sender(id=optional_id(author.get("user_id")), name=text(author.get("name"))) if author else None,
         message=message,
         raw=event,
     )
@@ -59,25 +61,27 @@ def _draft(kind: EventKind, native: str, event: Json, occurrence: str | None, me
 
 def _message(native: str, event: Json) -> Item:
     content = mapping(event.get("message"))
-    about = id_(content.get("mid"))
+    about = optional_id(content.get("mid"))
     message = Message(
         id=about,
         text=text(content.get("text")),
-        attachments=tuple(map(_attachment, listing(content.get("attachments")))),
+        attachments=tuple(map(_attachment, items(content.get("attachments")))),
         reply_to=optional_id(content.get("reply_to")),
     )
     return _draft(EventKind.MESSAGE, native, event, about, message)
 
 
-def _attachment(value: Any) -> Attachment:
-    item = mapping(value)
-    payload = mapping(item.get("payload"))
-    kind = ATTACHMENTS.get(word(item.get("type")), "unsupported")
+def _attachment(item: Json) -> Attachment:
+    payload, native = mapping(item.get("payload")), word(item.get("type"))
+    kind = ATTACHMENTS.get(native, "unsupported")
     return Attachment(
         type=kind,
+        native_type=native if kind == "unsupported" else None,
+        ref=optional_id(payload.get("id") or payload.get("token")),
         url=text(payload.get("url")),
-        name=text(payload.get("name")),
+        name=text(payload.get("name")) or text(payload.get("title")),
         phone=phone(payload.get("phone"), international=True) if kind == "contact" else None,
+        caption=text(payload.get("description")),
     )
 
 
@@ -92,17 +96,20 @@ ATTACHMENTS: Mapping[str, AttachmentType] = {
 
 
 def _callback(native: str, event: Json) -> Item:
-    # The mid is that of the message with the button, which can be pressed again: the time tells presses apart.
+    # The mid is that of the message with the button, which several people can press, and again.
     about = optional_id(mapping(event.get("message")).get("mid"))
-    occurrence = f"{about}:callback:{id_(event.get('timestamp'))}" if about else None
-    return _draft(EventKind.POSTBACK, native, event, occurrence, Message(id=about, payload=text(event.get("payload"))))
+    return _draft(EventKind.POSTBACK, native, event, None, Message(id=about, payload=text(event.get("payload"))))
 
 
 def _system(native: str, event: Json) -> Item:
+    about = optional_id(mapping(event.get("message")).get("mid"))
+    return _draft(EventKind.CONVERSATION_UPDATED, native, event, about, _said(event))
+
+
+def _said(event: Json) -> Message | None:
     content = mapping(event.get("message"))
-    about, said = optional_id(content.get("mid")), text(content.get("text"))
-    message = Message(id=about, text=said) if about or said else None
-    return _draft(EventKind.CONVERSATION_UPDATED, native, event, about, message)
+    about = Message(id=optional_id(content.get("mid")), text=text(content.get("text")))
+    return None if about == Message() else about
 
 
 MESSAGE = "MESSAGE_CREATED"
@@ -113,3 +120,4 @@ EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
     "CHAT_SYSTEM": _system,
 }
 """From the platform's word for an event to its reader. What people and pictures changed in a chat is one word."""
+IGNORED: Mapping[str, str] = {"CONFIRMATION": "a subscription of an app, which is another feature"}

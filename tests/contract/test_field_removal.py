@@ -13,12 +13,9 @@ from tests.contract.channels.removal import Path, damaged_bodies, without
 
 LATER = frozenset(
     {
-        "avito",
         "freshchat",
-        "kakaotalk",
         "matrix",
         "mattermost",
-        "ok",
         "rocketchat",
         "standard_webhooks",
         "wechat",
