@@ -19,6 +19,7 @@ KINDS: tuple[str, ...] = (
     "freshchat",
     "google_chat",
     "instagram",
+    "intercom",
     "kakaotalk",
     "line",
     "matrix",

@@ -66,6 +66,11 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
         "Open https://console.cloud.google.com, APIs & Services, Google Chat API, Configuration.",
         "Connection settings, HTTP endpoint URL: {url}; Authentication audience as you gave it: {audience}",
     ),
+    "intercom": (
+        "Open the Developer Hub of Intercom, your app, Configure, Webhooks: Endpoint URL {url}",
+        "Choose the topics conversation.user.created, conversation.user.replied, conversation.admin.replied, "
+        "conversation.operator.replied, conversation.rating.added and contact.unsubscribed, then save.",
+    ),
     "kakaotalk": (
         "Open https://business.kakao.com, your chatbot, Skills, Skill list, Create: URL {url}",
         "Choose the skill in each block of the scenario and in the fallback block, then deploy the bot.",

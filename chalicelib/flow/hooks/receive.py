@@ -52,8 +52,8 @@ def refuse(status: int, code: str, detail: str, headers: Mapping[str, str] | Non
 
 
 def _inadmissible(request: Inbound) -> Reply | None:
-    if request.method not in ("GET", "POST", "PUT"):
-        return refuse(405, "method_not_allowed", "webhooks are posted", {"allow": "GET, POST, PUT"})
+    if request.method not in ("GET", "HEAD", "POST", "PUT"):
+        return refuse(405, "method_not_allowed", "webhooks are posted", {"allow": "GET, HEAD, POST, PUT"})
     if len(request.body) > BODY_MAX_BYTES:
         return refuse(413, "too_large", "a webhook's body is at most 1 MiB, an e-mail's 4.4 MB")
     content_type = request.headers.get("content-type", "").strip().lower()

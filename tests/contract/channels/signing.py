@@ -81,6 +81,12 @@ def _discord(fixture: Fixture, secret: Mapping[str, str]) -> None:
     fixture["headers"]["X-Signature-Ed25519"] = keys.ED25519.sign(stamp.encode() + raw_body(fixture)).hex()
 
 
+def _intercom(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    if fixture["method"] != "HEAD":
+        signature = hmac.new(secret["client_secret"].encode(), raw_body(fixture), "sha1").hexdigest()
+        fixture["headers"]["X-Hub-Signature"] = "sha1=" + signature
+
+
 def _freshchat(fixture: Fixture, secret: Mapping[str, str]) -> None:
     signature = keys.RSA.sign(raw_body(fixture), PKCS1v15(), SHA256())
     fixture["headers"]["X-Freshchat-Signature"] = base64.b64encode(signature).decode()
@@ -93,6 +99,7 @@ SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
     "discord": _discord,
     "freshchat": _freshchat,
     "instagram": _meta,
+    "intercom": _intercom,
     "kakaotalk": _url_token,
     "line": _line,
     "max": _max,

@@ -52,6 +52,7 @@ TRAITS: Mapping[str, Traits] = {
     "freshchat": Traits(proof="RSA-SHA256", signs_body=True),
     "google_chat": Traits(proof="signed token (RS256)", signs_time=True, acknowledges="{}"),
     "instagram": Traits(proof="HMAC-SHA256", signs_body=True, batches=True, handshake="GET `hub.challenge`"),
+    "intercom": Traits(proof="HMAC-SHA1", signs_body=True, batches=True, handshake="empty HEAD", probes=True),
     "kakaotalk": Traits(
         proof="token in the address",
         acknowledges='{"version": "2.0", "data": {}}',
@@ -148,6 +149,14 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "instagram": _MESSAGING,
+    "intercom": frozenset(
+        {
+            *("conversation.user.created", "conversation.user.replied", "conversation.admin.replied"),
+            *("conversation.admin.single.created", "conversation.operator.replied", "conversation.admin.closed"),
+            *("conversation.admin.assigned", "conversation.rating.added", "conversation.contact.attached"),
+            *("conversation_part.redacted", "conversation.deleted", "contact.unsubscribed", "contact.subscribed"),
+        }
+    ),
     "kakaotalk": frozenset(
         {
             "TEXT_INPUT",
