@@ -1,10 +1,10 @@
 """Matrix, as an application service of a homeserver: transactions of events, put under the hook's address.
 
 A homeserver sends a transaction again until it is taken, and nothing after it; and what is in an event's content was
-written by a stranger on another server. So content that is not what its type promises makes that event ignored, never
-the transaction malformed.
+written by a stranger on another server. So each event is read by itself, and content that is not what its type promises
+costs that content, never the transaction.
 
-Source: https://spec.matrix.org/v1.18/application-service-api/ and /client-server-api/ (read 2026-11-22).
+Source: https://spec.matrix.org/v1.18/application-service-api/ and /client-server-api/ (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -13,11 +13,37 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.errors import MalformedPayload, NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Member, Message, Sender
+from ..core.errors import NotGenuine
+from ..core.event.event import (
+    Attachment,
+    AttachmentType,
+    Conversation,
+    Draft,
+    EventKind,
+    FormField,
+    Member,
+    Message,
+    Sender,
+)
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
-from .fields import Json, compact, id_, integer, listing, mapping, millis, optional_id, parse_json, same, text, word
+from .fields import (
+    Json,
+    compact,
+    integer,
+    items,
+    listing,
+    mapping,
+    millis,
+    number,
+    occurrence,
+    optional_id,
+    parse_json,
+    same,
+    text,
+    word,
+)
+from .mail_html import plain_text
 
 KIND = "matrix"
 CAPABILITIES = ChannelCapabilities()
@@ -76,42 +102,36 @@ def acknowledge(request: Inbound) -> Reply:
 def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the events of a transaction. ``event_id`` names one; what has none is named by the transaction."""
     transaction = parse_json(request.body)
-    for event in map(mapping, listing(transaction.get("events"))):
-        yield _event(event)
     _, name = _endpoint(request)
+    for index, event in enumerate(items(transaction.get("events") or None)):
+        yield _event(event, occurrence(name or None, index))
     passing = transaction.get("ephemeral", transaction.get("de.sorunome.msc2409.ephemeral"))
-    for index, event in enumerate(map(mapping, listing(passing))):
+    for index, event in enumerate(items(passing or None)):
         native = word(event.get("type"))
-        if native not in PASSING:
-            yield Ignored(native, "not about a conversation")
-            continue
-        try:
-            yield from list(PASSING[native](native, event, f"{id_(name)}:{index}"))
-        except MalformedPayload:
-            yield Ignored(native, "not what its type promises")
+        if native in PASSING:
+            yield from PASSING[native](native, event, occurrence(name or None, index))
+        else:
+            yield Ignored(native, "not about a conversation", raw=event)
 
 
-def _event(event: Json) -> Item:
-    native, own_id = word(event.get("type")), id_(event.get("event_id"))
-    place, author = id_(event.get("room_id")), id_(event.get("sender"))
-    if native not in EVENTS:
-        return Ignored(native, "not about a conversation")
-    try:
-        found = EVENTS[native](event, mapping(event.get("content")))
-        if isinstance(found, str):
-            return Ignored(native, found)
-        at = millis(event.get("origin_server_ts"))
-    except MalformedPayload:
-        return Ignored(native, "not what its type promises")
-    unsigned: Any = event.get("unsigned")
-    own = isinstance(unsigned, dict) and "transaction_id" in unsigned  # only who sent an event is told its transaction
+def _event(event: Json, place_in_transaction: str) -> Item:
+    native, unsigned = word(event.get("type")), mapping(event.get("unsigned"))
+    content, author = mapping(event.get("content")), optional_id(event.get("sender"))
+    gone = mapping(unsigned.get("redacted_because")) if "state_key" not in event else {}
+    found = _redacted(event, gone) if gone else EVENTS.get(native, _unknown)(event, content)
+    if isinstance(found, str):
+        return Ignored(native, found, raw=event)
+    own = "transaction_id" in unsigned  # only who sent an event is told its transaction
+    place = Conversation(
+        id=optional_id(event.get("room_id")), thread=found.get("thread"), successor=found.get("successor")
+    )
     return Draft(
         kind=found["kind"],
         native_kind=native,
-        dedupe_id=own_id,
-        occurred_at=at,
-        conversation=Conversation(id=place, thread=found.get("thread")),
-        sender=Sender(id=author, is_bot=found.get("is_bot", False), is_self=own),
+        dedupe_id=found.get("name") or occurrence(optional_id(event.get("event_id"))) or place_in_transaction,
+        occurred_at=millis(event.get("origin_server_ts")),
+        conversation=place,
+        sender=Sender(id=author, is_bot=found.get("is_bot", False), is_self=own) if author else None,
         message=found.get("message"),
         members=found.get("members", ()),
         raw=event,
@@ -130,7 +150,7 @@ def _message(event: Json, content: Json) -> Found | str:
     kind = word(relation.get("rel_type"))
     if kind == "m.replace":
         new = mapping(content.get("m.new_content")) or content
-        about = _about(id_(relation.get("event_id")), new)
+        about = _about(optional_id(relation.get("event_id")), new)
         edited = about.model_copy(update={"edited_at": millis(event.get("origin_server_ts"))})
         return {"kind": EventKind.MESSAGE_EDITED, "message": edited}
     if word(content.get("msgtype")).startswith("m.key.verification"):
@@ -141,13 +161,13 @@ def _message(event: Json, content: Json) -> Found | str:
     reply = None if falling_back else optional_id(mapping(relation.get("m.in_reply_to")).get("event_id"))
     return {
         "kind": EventKind.MESSAGE,
-        "thread": id_(relation.get("event_id")) if threaded else None,
-        "message": _about(id_(event.get("event_id")), content).model_copy(update={"reply_to": reply}),
+        "thread": optional_id(relation.get("event_id")) if threaded else None,
+        "message": _about(optional_id(event.get("event_id")), content).model_copy(update={"reply_to": reply}),
         "is_bot": content.get("msgtype") == "m.notice",
     }
 
 
-def _about(own_id: str, content: Json) -> Message:
+def _about(own_id: str | None, content: Json) -> Message:
     kind, body = word(content.get("msgtype")), text(content.get("body"))
     if kind in FILES:
         name = text(content.get("filename")) or body
@@ -155,14 +175,21 @@ def _about(own_id: str, content: Json) -> Message:
         return Message(id=own_id, text=body if body != name else None, attachments=(file,))
     if kind == "m.location":
         return Message(id=own_id, text=body, attachments=(_location(content),))
-    return Message(id=own_id, text=body)  # of a type that is not known, the body is what is to be shown
+    # Of a type that is not known, the body is what is to be shown. A gallery has its files in a list.
+    files = (one for one in items(content.get("itemtypes")) if word(one.get("itemtype")) in FILES)
+    found = tuple(
+        _file(FILES[one["itemtype"]], text(one.get("filename")) or text(one.get("body")), one) for one in files
+    )
+    return Message(
+        id=own_id, text=body or text(plain_text(text(content.get("formatted_body")) or "")), attachments=found
+    )
 
 
 FILES: Mapping[str, AttachmentType] = {"m.image": "image", "m.video": "video", "m.audio": "audio", "m.file": "file"}
 
 
 def _file(kind: AttachmentType, name: str | None, content: Json) -> Attachment:
-    about, length_ms = mapping(content.get("info")), integer(mapping(content.get("info")).get("duration"))
+    about, length_ms = mapping(content.get("info")), number(mapping(content.get("info")).get("duration"))
     spoken = kind == "audio" and ("org.matrix.msc3245.voice" in content or "m.voice" in content)
     return Attachment(
         type="voice" if spoken else kind,
@@ -171,7 +198,7 @@ def _file(kind: AttachmentType, name: str | None, content: Json) -> Attachment:
         mime=text(about.get("mimetype")),
         name=name,
         size_bytes=integer(about.get("size")),
-        duration_s=None if length_ms is None else length_ms / 1000,
+        duration_s=None if length_ms is None or length_ms < 0 else length_ms / 1000,
     )
 
 
@@ -184,13 +211,13 @@ def _location(content: Json) -> Attachment:
 
 def _sticker(event: Json, content: Json) -> Found:
     file = _file("sticker", text(content.get("body")), content)
-    return {"kind": EventKind.MESSAGE, "message": Message(id=id_(event.get("event_id")), attachments=(file,))}
+    return {"kind": EventKind.MESSAGE, "message": Message(id=optional_id(event.get("event_id")), attachments=(file,))}
 
 
 def _encrypted(event: Json, content: Json) -> Found | str:
     found = _message(event, {"m.relates_to": content.get("m.relates_to")})
     if isinstance(found, dict):
-        update = {"attachments": (Attachment(type="unsupported"),)}
+        update = {"attachments": (Attachment(type="unsupported", native_type="m.room.encrypted"),)}
         found["message"] = found["message"].model_copy(update=update)
     return found
 
@@ -198,31 +225,70 @@ def _encrypted(event: Json, content: Json) -> Found | str:
 def _poll(event: Json, content: Json) -> Found:
     names = ("m.poll", "m.poll.start", "org.matrix.msc3381.poll.start")
     start = next((mapping(content[name]) for name in names if name in content), {})
-    question = mapping(start.get("question"))
-    stable = [mapping(part).get("body") for part in listing(question.get("m.text"))]
-    title = text(question.get("body") or question.get("org.matrix.msc1767.text") or (stable or [None])[0])
-    poll = Attachment(type="poll", name=title)
-    return {"kind": EventKind.MESSAGE, "message": Message(id=id_(event.get("event_id")), attachments=(poll,))}
+    answers = tuple(filter(None, map(_words, items(start.get("answers")))))
+    poll = Attachment(type="poll", name=_words(mapping(start.get("question"))), options=answers)
+    return {"kind": EventKind.MESSAGE, "message": Message(id=optional_id(event.get("event_id")), attachments=(poll,))}
+
+
+def _words(content: Json) -> str | None:
+    """Return the text of an extensible event, or of a part of one."""
+    stable = next((text(part.get("body")) for part in items(content.get("m.text"))), None)
+    return text(content.get("body")) or text(content.get("org.matrix.msc1767.text")) or stable
 
 
 def _vote(event: Json, content: Json) -> Found:
-    answers = mapping(content.get("org.matrix.msc3381.poll.response")).get("answers") or content.get("m.selections")
-    poll = id_(mapping(content.get("m.relates_to")).get("event_id"))
-    return {"kind": EventKind.POSTBACK, "message": Message(id=poll, payload=compact(listing(answers)))}
+    given = mapping(content.get("org.matrix.msc3381.poll.response")).get("answers") or content.get("m.selections")
+    answers, poll = listing(given), optional_id(mapping(content.get("m.relates_to")).get("event_id"))
+    fields = tuple(FormField(name="answer", value=text(one)) for one in answers)
+    return {"kind": EventKind.POSTBACK, "message": Message(id=poll, payload=compact(answers), fields=fields)}
 
 
 def _reaction(event: Json, content: Json) -> Found:
     relation = mapping(content.get("m.relates_to"))
-    about = Message(id=id_(relation.get("event_id")), emoji=(id_(relation.get("key")),), emoji_action="added")
-    return {"kind": EventKind.REACTION, "message": about}
+    about, emoji = optional_id(relation.get("event_id")), optional_id(relation.get("key"))
+    if emoji is None:
+        return {"kind": EventKind.SYSTEM}
+    return {"kind": EventKind.REACTION, "message": Message(id=about, emoji=(emoji,), emoji_action="added")}
 
 
 def _redaction(event: Json, content: Json) -> Found:
     # Version 11 of rooms moved the id into the content.
-    return {
-        "kind": EventKind.MESSAGE_DELETED,
-        "message": Message(id=id_(content.get("redacts") or event.get("redacts"))),
-    }
+    about = optional_id(content.get("redacts")) or optional_id(event.get("redacts"))
+    if about is None:
+        return {"kind": EventKind.SYSTEM}
+    return {"kind": EventKind.MESSAGE_DELETED, "message": Message(id=about)}
+
+
+def _redacted(event: Json, because: Json) -> Found:
+    # The event comes after its redaction, and has no content any more. The redaction comes by itself too: one occurrence.
+    own_id = optional_id(event.get("event_id"))
+    name = occurrence(optional_id(because.get("event_id"))) or occurrence(own_id, "redacted")
+    return {"kind": EventKind.MESSAGE_DELETED, "message": Message(id=own_id), "name": name}
+
+
+def _unknown(event: Json, content: Json) -> Found | str:
+    native = word(event.get("type"))
+    if "state_key" in event or native.startswith(UNSAID):
+        return "a setting of the room, or of devices"
+    words = _words(content)
+    if words is None:
+        return {"kind": EventKind.SYSTEM}
+    unsupported = Attachment(type="unsupported", native_type=native)
+    about = Message(id=optional_id(event.get("event_id")), text=words, attachments=(unsupported,))
+    return {"kind": EventKind.MESSAGE, "message": about}
+
+
+UNSAID = ("m.key.", "m.room_key", "m.dummy", "m.secret.", "m.call.candidates")
+"""The beginnings of types by which devices talk to each other."""
+
+
+def _ended(event: Json, content: Json) -> Found:
+    poll = optional_id(mapping(content.get("m.relates_to")).get("event_id"))
+    return {"kind": EventKind.SYSTEM, "message": Message(id=poll, text=_words(content))}
+
+
+def _replaced(event: Json, content: Json) -> Found:
+    return {"kind": EventKind.CONVERSATION_UPDATED, "successor": optional_id(content.get("replacement_room"))}
 
 
 # --- people
@@ -232,8 +298,10 @@ def _member(event: Json, content: Json) -> Found | str:
     now, before = word(content.get("membership")), word(_previous(event).get("membership"))
     if now not in MEMBERSHIPS or now == before or (now != "join" and before in NOT_IN):
         return "nobody came or went"  # a profile was changed, somebody invited, an invitation declined
-    person = Member(id=id_(event.get("state_key")), name=text(content.get("displayname")))
-    return {"kind": MEMBERSHIPS[now], "members": (person,)}
+    person = optional_id(event.get("state_key"))
+    if person is None:
+        return {"kind": EventKind.SYSTEM}
+    return {"kind": MEMBERSHIPS[now], "members": (Member(id=person, name=text(content.get("displayname"))),)}
 
 
 def _previous(event: Json) -> Json:
@@ -257,6 +325,8 @@ EVENTS: Mapping[str, Callable[[Json, Json], Found | str]] = {
     "m.room.member": _member,
     **dict.fromkeys(("m.poll.start", "org.matrix.msc3381.poll.start"), _poll),
     **dict.fromkeys(("m.poll.response", "org.matrix.msc3381.poll.response"), _vote),
+    **dict.fromkeys(("m.poll.end", "org.matrix.msc3381.poll.end"), _ended),
+    "m.room.tombstone": _replaced,
 }
 """From the platform's word for an event to its reader. Names, topics and other state of rooms are ignored."""
 
@@ -265,34 +335,35 @@ EVENTS: Mapping[str, Callable[[Json, Json], Found | str]] = {
 
 
 def _typing(native: str, event: Json, name: str) -> Iterator[Item]:
-    place = Conversation(id=id_(event.get("room_id")))
-    people = [id_(one) for one in listing(mapping(event.get("content")).get("user_ids"))]
+    place = optional_id(event.get("room_id"))
+    people = [one for one in map(optional_id, listing(mapping(event.get("content")).get("user_ids"))) if one]
     if not people:
-        yield Ignored(native, "nobody types any more")
+        yield Ignored(native, "nobody types any more", raw=event)
     for person in people:
         yield Draft(
             kind=EventKind.TYPING,
             native_kind=native,
-            dedupe_id=f"{name}:{person}",
-            conversation=place,
+            dedupe_id=occurrence(name or None, person),
+            conversation=Conversation(id=place),
             sender=Sender(id=person),
             raw={**event, "content": {"user_ids": [person]}},
         )
 
 
 def _receipts(native: str, event: Json, name: str) -> Iterator[Item]:
-    place = Conversation(id=id_(event.get("room_id")))
+    place = Conversation(id=optional_id(event.get("room_id")))
     for about, kinds in mapping(event.get("content")).items():
         for person, receipt in mapping(mapping(kinds).get("m.read")).items():
-            stamp = mapping(receipt).get("ts")
+            if optional_id(person) is None:
+                continue
             yield Draft(
                 kind=EventKind.STATUS,
                 native_kind=native,
-                dedupe_id=f"{id_(about)}:read:{id_(person)}",
-                occurred_at=millis(stamp),
+                dedupe_id=occurrence(optional_id(about), "read", person),
+                occurred_at=millis(mapping(receipt).get("ts")),
                 conversation=place,
                 sender=Sender(id=person),
-                message=Message(id=about, status="read"),
+                message=Message(id=optional_id(about), status="read"),
                 raw={**event, "content": {about: {"m.read": {person: receipt}}}},
             )
 
