@@ -1,6 +1,6 @@
 """Freshchat webhooks: one event a request, signed with Freshchat's RSA key.
 
-Source: https://support.freshchat.com/support/solutions/articles/239404 (read 2026-11-22).
+Source: https://support.freshchat.com/support/solutions/articles/239404 (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import AfterValidator, Field, StringConstraints
 
 from ..core.errors import NotGenuine
-from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Sender
+from ..core.event.event import Attachment, AttachmentType, Conversation, Draft, EventKind, Message, Quote, Sender
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply
-from .fields import Json, id_, instant, integer, listing, mapping, optional_id, parse_json, text, word
+from .fields import Json, instant, integer, items, mapping, occurrence, optional_id, parse_json, text, word
 
 KIND = "freshchat"
 CAPABILITIES = ChannelCapabilities()
@@ -89,16 +89,33 @@ def acknowledge(request: Inbound) -> Reply:
 def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the event. A message's id, or what happened to a conversation and when, names the occurrence."""
     document = parse_json(request.body)
-    native = word(document.get("action"))
+    native, data = word(document.get("action")), mapping(document.get("data"))
     if native in ACTIONS:
-        yield ACTIONS[native](native, document, mapping(document.get("data")))
+        yield ACTIONS[native](native, document, data)
+    elif (change := next((one for one in _changes(data) if _conversation(one)), None)) is not None:
+        yield _draft(EventKind.SYSTEM, native, document, change)
     else:
-        yield Ignored(native, "not about a conversation")
+        yield Ignored(native, "not about a conversation", raw=document)
 
 
-def _sender(kind: Any, person: Any) -> Sender:
-    role = word(kind)  # whoever is not the customer speaks for our account
-    return Sender(id=id_(person), is_self=role != PERSON, is_bot=role in MACHINES)
+def _changes(data: Json) -> Iterator[Json]:
+    yield data
+    yield from (mapping(one) for one in data.values())
+
+
+def _conversation(change: Json) -> str | None:
+    about = mapping(change.get("conversation"))
+    found = about.get("conversation_id") or about.get("id") or change.get("conversation_id")
+    return optional_id(found)
+
+
+def _sender(kind: Any, person: Any, customer: Any = None) -> Sender | None:
+    own_id = optional_id(person)
+    if own_id is None:
+        return None
+    # Whoever is not the customer speaks for our account.
+    role = word(kind) if kind is not None else PERSON if customer is None or own_id == optional_id(customer) else ""
+    return Sender(id=own_id, is_self=role != PERSON, is_bot=role in MACHINES)
 
 
 # --- messages
@@ -107,27 +124,39 @@ def _sender(kind: Any, person: Any) -> Sender:
 def _message(native: str, document: Json, data: Json) -> Item:
     message = mapping(data.get("message"))
     if message.get("message_type") == PRIVATE:
-        return Ignored(f"{native}.{PRIVATE}", "a note among agents, not a message of the conversation")
-    parts = [mapping(part) for part in listing(message.get("message_parts"))]
-    if not parts:
-        parts = [_as_of_now(mapping(part)) for part in listing(message.get("msg_parts"))]
-    own_id, created = id_(message.get("id")), message.get("created_time")
-    said = (text(mapping(part.get("text")).get("content")) for part in parts)
+        return Ignored(f"{native}.{PRIVATE}", "a note among agents, not a message of the conversation", raw=message)
+    parts, answered = _parts(message), mapping(message.get("replied_to_message"))
+    own_id, created = optional_id(message.get("id")), message.get("created_time")
+    person, customer = message.get("actor_id") or message.get("user_id"), message.get("user_id")
+    about = optional_id(answered.get("id"))
+    said = _said(_parts(answered))
     return Draft(
         kind=EventKind.MESSAGE,
         native_kind=native,
-        dedupe_id=own_id,
+        dedupe_id=occurrence(own_id),
         occurred_at=instant(created or document.get("action_time")),
-        conversation=Conversation(id=id_(message.get("conversation_id"))),  # how many agents take part is not told
-        sender=_sender(message.get("actor_type"), message.get("actor_id") or message.get("user_id")),
+        conversation=Conversation(
+            id=optional_id(message.get("conversation_id"))
+        ),  # how many agents take part is not told
+        sender=_sender(message.get("actor_type"), person, customer),
         message=Message(
             id=own_id,
-            text="\n".join(filter(None, said)) or None,
+            text=_said(parts),
             attachments=tuple(_attachments(parts)),
-            reply_to=optional_id(mapping(message.get("replied_to_message")).get("id")),
+            reply_to=about,
+            quotes=(Quote(id=about, text=said),) if said else (),
         ),
-        raw=message,
+        raw=message or document,
     )
+
+
+def _parts(message: Json) -> list[Json]:
+    return items(message.get("message_parts")) or [_as_of_now(part) for part in items(message.get("msg_parts"))]
+
+
+def _said(parts: list[Json]) -> str | None:
+    words = (text(mapping(part.get("text")).get("content")) or text(part.get("text")) for part in parts)
+    return "\n".join(filter(None, words)) or None
 
 
 def _as_of_now(part: Json) -> Json:
@@ -142,7 +171,12 @@ def _attachments(parts: list[Json]) -> Iterator[Attachment]:
             if name in PARTS:
                 yield PARTS[name](mapping(value))
             elif name != "text":
-                yield Attachment(type="unsupported")
+                about = mapping(value)
+                yield Attachment(
+                    type="unsupported",
+                    native_type=word(name),
+                    name=text(about.get("label")) or text(about.get("title")),
+                )
 
 
 def _media(kind: AttachmentType, item: Json) -> Attachment:
@@ -170,16 +204,20 @@ PARTS: Mapping[str, Callable[[Json], Attachment]] = {
 
 
 def _changed(key: str, native: str, document: Json, data: Json) -> Item:
-    change, actor = mapping(data.get(key)), mapping(document.get("actor"))
-    about = id_(mapping(change.get("conversation")).get("conversation_id"))
+    return _draft(EventKind.CONVERSATION_UPDATED, native, document, mapping(data.get(key)))
+
+
+def _draft(kind: EventKind, native: str, document: Json, change: Json) -> Draft:
+    about, stamp = _conversation(change), optional_id(document.get("action_time"))
+    actor = mapping(document.get("actor"))
     return Draft(
-        kind=EventKind.CONVERSATION_UPDATED,
+        kind=kind,
         native_kind=native,
-        dedupe_id=f"{native}:{about}:{id_(document.get('action_time'))}",
+        dedupe_id=occurrence(native, about, stamp) if about and stamp else "",
         occurred_at=instant(document.get("action_time")),
         conversation=Conversation(id=about),
-        sender=_sender(actor.get("actor_type"), actor["actor_id"]) if actor.get("actor_id") else None,
-        raw=change,
+        sender=_sender(actor.get("actor_type"), actor.get("actor_id")),
+        raw=change or document,
     )
 
 
@@ -189,4 +227,4 @@ ACTIONS: Mapping[str, Callable[[str, Json, Json], Item]] = {
     "conversation_resolution": partial(_changed, "resolve"),
     "conversation_reopen": partial(_changed, "reopen"),
 }
-"""From Freshchat's word for an action to its reader."""
+"""From Freshchat's word for an action to its reader. Any other action on a conversation is ``system``."""

@@ -1,7 +1,7 @@
 """Mattermost: outgoing webhooks and slash commands, one event a request, proved by a token inside the body.
 
 Source: https://developers.mattermost.com/integrate/webhooks/outgoing and
-https://developers.mattermost.com/integrate/slash-commands/custom (read 2026-11-22).
+https://developers.mattermost.com/integrate/slash-commands/custom (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import Attachment, Conversation, Draft, EventKind, Message, Sender
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
-from .fields import Json, id_, integer, millis, parse_form, parse_json, same, seconds, text
+from .fields import Json, integer, millis, occurrence, optional_id, parse_form, parse_json, same, seconds, text
 
 KIND = "mattermost"
 CAPABILITIES = ChannelCapabilities()
 FIRST_MILLISECONDS = 100_000_000_000  # 1973 in milliseconds, the year 5138 in seconds
-POST_FIELDS = frozenset({"post_id", "trigger_word"})
+POST_FIELDS = frozenset({"post_id", "trigger_word", "file_ids"})
+COMMAND_FIELDS = frozenset({"command", "response_url"})
 
 _DIRECT = re.compile(r"[a-z0-9]{26}__[a-z0-9]{26}")  # two people's ids; other channels have names of their own
 
@@ -64,38 +65,41 @@ def acknowledge(request: Inbound) -> Reply:
 def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the post or the command. ``post_id`` names a post, ``trigger_id`` a command."""
     fields = {name: value for name, value in _read(request.body).items() if name != "token"}
-    if "command" in fields:
+    if COMMAND_FIELDS & fields.keys():
         yield _command(fields)
     elif POST_FIELDS & fields.keys():
         yield _post(fields)
     else:
-        yield Ignored("unknown", "neither a post nor a command")
+        yield Ignored("unknown", "neither a post nor a command", raw=fields)
 
 
-def _draft(kind: EventKind, native: str, fields: Json, own_id: str, at: datetime | None, message: Message) -> Draft:
-    name = text(fields.get("user_name"))
+def _draft(
+    kind: EventKind, native: str, fields: Json, own_id: str | None, at: datetime | None, message: Message
+) -> Draft:
+    person, name = optional_id(fields.get("user_id")), text(fields.get("user_name"))
     direct = _DIRECT.fullmatch(text(fields.get("channel_name")) or "") is not None
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=own_id,
+        dedupe_id=occurrence(own_id),
         occurred_at=at,
         conversation=Conversation(
-            id=id_(fields.get("channel_id")),
+            id=optional_id(fields.get("channel_id")),
             direct=direct,
-            thread=text(fields.get("root_id")),
+            thread=optional_id(fields.get("root_id")),
             title=None if direct else text(fields.get("channel_name")),
         ),
-        sender=Sender(id=id_(fields.get("user_id")), name=name, username=name),
+        sender=Sender(id=person, name=name, username=name) if person or name else None,
         message=message,
         raw=fields,
     )
 
 
 def _post(fields: Json) -> Item:
-    own_id = id_(fields.get("post_id"))
-    files = tuple(Attachment(type="file", ref=one) for one in (text(fields.get("file_ids")) or "").split(",") if one)
-    message = Message(id=own_id, text=text(fields.get("text")), attachments=files)
+    own_id, files = optional_id(fields.get("post_id")), fields.get("file_ids")
+    refs = files if isinstance(files, list) else (text(files) or "").split(",")
+    attachments = tuple(Attachment(type="file", ref=one) for one in map(optional_id, refs) if one)
+    message = Message(id=own_id, text=text(fields.get("text")), attachments=attachments)
     return _draft(EventKind.MESSAGE, "post", fields, own_id, _at(fields.get("timestamp")), message)
 
 
@@ -105,6 +109,5 @@ def _at(value: Any) -> datetime | None:
 
 
 def _command(fields: Json) -> Item:
-    own_id = id_(fields.get("trigger_id"))
-    message = Message(text=text(fields.get("text")), payload=id_(fields.get("command")))
-    return _draft(EventKind.POSTBACK, "command", fields, own_id, None, message)
+    message = Message(text=text(fields.get("text")), payload=optional_id(fields.get("command")))
+    return _draft(EventKind.POSTBACK, "command", fields, optional_id(fields.get("trigger_id")), None, message)

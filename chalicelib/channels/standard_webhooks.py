@@ -1,7 +1,7 @@
 """Any sender of Standard Webhooks (and of Svix, its older spelling): one event a request, its content in ``raw``.
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md and
-https://docs.svix.com/receiving/verifying-payloads/how-manual (read 2026-11-22).
+https://docs.svix.com/receiving/verifying-payloads/how-manual (read 2026-12-01).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..core.errors import NotGenuine
 from ..core.event.event import Draft, EventKind
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply
-from .fields import id_, parse_json, same, word
+from .fields import occurrence, optional_id, parse_json, same, word
 
 KIND = "standard_webhooks"
 CAPABILITIES = ChannelCapabilities(keeps_raw=True)
@@ -113,6 +113,6 @@ def normalise(request: Inbound) -> Iterator[Item]:
     yield Draft(
         kind=EventKind.SYSTEM,
         native_kind=word(document.get("type")),
-        dedupe_id=id_(_header(request.headers, "id")),
+        dedupe_id=occurrence(optional_id(_header(request.headers, "id"))),
         raw=document,
     )

@@ -13,11 +13,6 @@ from tests.contract.channels.removal import Path, damaged_bodies, without
 
 LATER = frozenset(
     {
-        "freshchat",
-        "matrix",
-        "mattermost",
-        "rocketchat",
-        "standard_webhooks",
         "wechat",
     }
 )

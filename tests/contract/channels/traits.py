@@ -60,11 +60,11 @@ TRAITS: Mapping[str, Traits] = {
     ),
     "line": Traits(proof="HMAC-SHA256", signs_body=True, batches=True),
     "matrix": Traits(proof="bearer token", batches=True, handshake="`ping`", acknowledges="{}"),
-    "mattermost": Traits(proof="token in the body", acknowledges="{}"),
+    "mattermost": Traits(proof="token in the body", acknowledges="{}", proof_in_body=True),
     "max": Traits(proof="secret header"),
     "messenger": Traits(proof="HMAC-SHA256", signs_body=True, batches=True, handshake="GET `hub.challenge`"),
     "ok": Traits(proof="token in the address"),
-    "rocketchat": Traits(proof="token in the body", acknowledges="{}"),
+    "rocketchat": Traits(proof="token in the body", acknowledges="{}", proof_in_body=True),
     "signal": Traits(proof="token in the address", batches=True),
     "slack": Traits(
         proof="HMAC-SHA256 with a time",
