@@ -1,4 +1,4 @@
-"""``/pull/{token}``: where recipients of routes that restrict fetch an event. The token is all the right that is asked for."""
+"""``/pull/{token}``: where recipients of routes that restrict, or of large events, fetch an event. The token is all the right that is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pulls = Resource("pulls", "Pull links")
 def pull(call: ApiCall) -> EndpointResponse:
     """Fetch the event of a pull link, once.
 
-    The token is the only credential. The law is asked again at this moment.
+    The link of a large event gives the result of the route's ``select``, where there is one. The token is the only credential. The law is asked again at this moment.
     """
     return EndpointResponse(200, pull_flow.content(call.runtime, call.params["token"]))
 

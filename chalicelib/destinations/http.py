@@ -28,6 +28,9 @@ HEADERS_MAX = 20
 HEADER_NAME_MAX = 100
 HEADER_VALUE_MAX = 4096
 HEADERS_TOTAL_MAX = 8192
+BODY_LEAST_BYTES = 4096
+"""A notice with a link is smaller."""
+BODY_MOST_BYTES = 64 * 1024 * 1024
 RESERVED_HEADERS = frozenset(
     {
         "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "keep-alive",
@@ -63,7 +66,10 @@ def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
 
 
 class Config(base.Config):
-    """Where to post, and what else to send along. Header values are secrets; a URL's path and query may be."""
+    """Where to post, and what else to send along. Header values are secrets; a URL's path and query may be.
+
+    ``max_body_bytes`` is the largest body that the receiver takes. A larger one is not sent; a link is, in its place.
+    """
 
     url: str = Field(min_length=1, max_length=URL_MAX, repr=False)
     headers: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_header_value)]], AfterValidator(_headers)] = (
@@ -71,16 +77,18 @@ class Config(base.Config):
     )
     signature: Literal["v1", "v1a", "both"] = "v1"
     handshake: bool = False
+    max_body_bytes: int | None = Field(default=None, ge=BODY_LEAST_BYTES, le=BODY_MOST_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A POST, ready to be sent. ``at`` is the time that it is signed for."""
+    """A POST, ready to be sent. ``at`` is the time that it is signed for; ``limit_bytes`` the most that its body may have."""
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     at: datetime
+    limit_bytes: int | None = None
     method: ClassVar[str] = "POST"
 
 
@@ -159,7 +167,7 @@ def render(document: Any, delivery: Delivery) -> SignedRequest:
         headers[handshake.ORIGIN] = delivery.origin
     if delivery.test:
         headers["Waybill-Test"] = "1"
-    return SignedRequest(delivery.config.url, headers, body, delivery.now)
+    return SignedRequest(delivery.config.url, headers, body, delivery.now, delivery.config.max_body_bytes)
 
 
 def _secrets(delivery: Delivery) -> list[str]:
@@ -199,8 +207,10 @@ def send(request: SignedRequest, clients: SendingClients) -> DeliveryReceipt:
     """Post a request once, over the vetted connection.
 
     Raises:
-        DeliveryError: anything but a 2xx whose status line came within the time.
+        DeliveryError: ``too_large``, and nothing was sent; or anything but a 2xx whose status line came within the time.
     """
+    if request.limit_bytes is not None and len(request.body) > request.limit_bytes:
+        raise vetted.failure("too_large", sent=False)
     try:
         answer = _exchange(request.url, request.method, request.headers, request.body, clients)
     except ForbiddenAddress as refusal:

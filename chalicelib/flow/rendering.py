@@ -90,6 +90,15 @@ def pull_url(runtime: Runtime, snapshot: Snapshot, route: Route, transfer: str, 
     return f"{base}{links.PATH}{token}"
 
 
+def large_url(runtime: Runtime, snapshot: Snapshot, transfer: str, ends_at: datetime) -> str | None:
+    """Return the link to an event that is larger than its receiver takes; None where the cell has no public address."""
+    base = runtime.settings.links_url
+    if not base:
+        return None
+    token = links.large_token(snapshot.keys.links[0], snapshot.configuration.tenant.id, transfer, ends_at)
+    return f"{base}{links.PATH}{token}"
+
+
 def render(
     destination: Destination,
     select: str | None,
@@ -110,9 +119,18 @@ def render(
         if not selects(destination.kind):  # a route that led elsewhere when this was planned
             raise _fault(f"destinations of kind {destination.kind} write a form of their own and take no pull link")
         content = links.notice(document, pull_url)
-    elif select is not None:
-        content = _selected(destination.kind, select, document)
+    else:
+        content = content_of(destination.kind, select, document)
     return destinations.of_kind(destination.kind).render(content, delivery)
+
+
+def content_of(kind: str, select: str | None, document: Mapping[str, Any]) -> Any:
+    """Return what a route sends of an event, of which everything that may not leave has been taken out.
+
+    Raises:
+        DeliveryError: ``render``, as of ``render``.
+    """
+    return document if select is None else _selected(kind, select, document)
 
 
 def _selected(kind: str, select: str, document: Mapping[str, Any]) -> Any:

@@ -64,6 +64,17 @@ def test_a_token_is_not_genuine_when_it_says_another_tenant_transfer_or_end() ->
         assert not forged.is_genuine(KEY)
 
 
+def test_a_link_of_one_use_is_none_of_the_other() -> None:
+    restricted = links.read(token())
+    large = links.read(links.large_token(KEY, TENANT, TRANSFER, NOW + timedelta(hours=24)))
+
+    assert restricted is not None and large is not None
+    assert (restricted.transfer, restricted.ends_at) == (large.transfer, large.ends_at)
+    assert [one.use([KEY]) for one in (restricted, large)] == [links.LinkUse.RESTRICT, links.LinkUse.LARGE]
+    assert not large.is_genuine(KEY)
+    assert large.use([b"other"]) is None
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "a", token()[1:], token() + "0", token().upper(), token()[:-1] + "u", token()[:-1] + "é", token() + "\n"],

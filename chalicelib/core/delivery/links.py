@@ -1,4 +1,8 @@
-"""Pull links: one-time links, valid for some hours, by which the recipient of a ``restrict`` route fetches the event. Pure.
+"""Pull links: one-time links by which a recipient fetches an event. Pure.
+
+A route of mode ``restrict`` sends one in place of each event, valid for some hours. Any other route sends one in place of
+an event that is larger than its receiver takes, valid until the event expires. The MAC of each use has a context of its
+own, so a link of one use is no link of the other.
 
 A token holds the fields of its link, so that no row is written for it, and a MAC that only the tenant's key makes::
 
@@ -14,9 +18,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from .. import ids, times
@@ -29,6 +34,13 @@ _LENGTH = 3 * ids.LENGTH + _END
 _FORM = re.compile(rf"[{ids.ALPHABET}]{{{_LENGTH}}}\Z")
 
 
+class LinkUse(Enum):
+    """Why a link was sent in place of an event. The value is the context of its MAC."""
+
+    RESTRICT = b""
+    LARGE = b"\nlarge"
+
+
 @dataclass(frozen=True)
 class Link:
     """The fields of a token. Callers MUST NOT trust them before ``is_genuine``."""
@@ -38,14 +50,19 @@ class Link:
     ends_at: datetime
     token: str
 
-    def is_genuine(self, key: bytes) -> bool:
-        """Say whether the token was made with this key; compared in constant time."""
+    def is_genuine(self, key: bytes, use: LinkUse = LinkUse.RESTRICT) -> bool:
+        """Say whether the token was made with this key for this use; compared in constant time."""
         said, mac = self.token[: -ids.LENGTH], self.token[-ids.LENGTH :]
-        return hmac.compare_digest(mac, _mac(key, said))
+        return hmac.compare_digest(mac, _mac(key, said, use))
+
+    def use(self, keys: Iterable[bytes]) -> LinkUse | None:
+        """Return the use that one of these keys has made the token for; None where none of them has made it."""
+        pairs = ((key, use) for key in keys for use in LinkUse)
+        return next((use for key, use in pairs if self.is_genuine(key, use)), None)
 
 
-def _mac(key: bytes, said: str) -> str:
-    return ids.encode(ids.first_bits(hmac.digest(key, said.encode(), "sha256"), ids.BITS))
+def _mac(key: bytes, said: str, use: LinkUse) -> str:
+    return ids.encode(ids.first_bits(hmac.digest(key, said.encode() + use.value, "sha256"), ids.BITS))
 
 
 def token(key: bytes, tenant: str, transfer: str, now: datetime, hours: int) -> str:
@@ -55,9 +72,22 @@ def token(key: bytes, tenant: str, transfer: str, now: datetime, hours: int) -> 
         key: the tenant's, made for links alone.
         hours: how long the link is valid from now on; it ends with a whole minute, up to a minute earlier.
     """
-    end = times.minute(now + timedelta(hours=hours))
-    said = tenant.removeprefix("tnt_") + transfer.removeprefix("trf_") + ids.encode(end, _END)
-    return said + _mac(key, said)
+    return _token(key, tenant, transfer, now + timedelta(hours=hours), LinkUse.RESTRICT)
+
+
+def large_token(key: bytes, tenant: str, transfer: str, ends_at: datetime) -> str:
+    """Make the token of a link to an event that is larger than its receiver takes.
+
+    Args:
+        key: the tenant's, made for links alone.
+        ends_at: the end of the event's life; the link ends up to a minute earlier.
+    """
+    return _token(key, tenant, transfer, ends_at, LinkUse.LARGE)
+
+
+def _token(key: bytes, tenant: str, transfer: str, ends_at: datetime, use: LinkUse) -> str:
+    said = tenant.removeprefix("tnt_") + transfer.removeprefix("trf_") + ids.encode(times.minute(ends_at), _END)
+    return said + _mac(key, said, use)
 
 
 def read(text: str) -> Link | None:
@@ -76,3 +106,12 @@ def read(text: str) -> Link | None:
 def notice(document: Mapping[str, Any], url: str) -> dict[str, Any]:
     """Return what leaves in the place of an event: which it is, of what kind, and where to pull it."""
     return {"id": document["id"], "kind": document["kind"], "pull_url": url}
+
+
+def large_notice(document: Mapping[str, Any], url: str, size_bytes: int) -> dict[str, Any]:
+    """Return what leaves in the place of an event that is larger than its receiver takes.
+
+    Args:
+        size_bytes: the size of the request's body with the whole content.
+    """
+    return {**notice(document, url), "size_bytes": size_bytes}

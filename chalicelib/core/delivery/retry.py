@@ -38,6 +38,8 @@ Every other status is about the receiver at that moment, such as a 404 of a prox
 """
 UNAVAILABLE_STATUSES = frozenset({408, 425, 429})
 """The 4xx statuses that ask for patience and refuse nothing."""
+TOO_LARGE = frozenset({"too_large", "http_413"})
+"""The codes of a destination that takes no request of this size. A link to the content may still be taken."""
 LOST_ACCESS = frozenset({"credentials", "denied", "not_found"})
 """The codes of a service that no longer lets us in. Its deliveries wait until the tenant mends the destination.
 

@@ -29,13 +29,14 @@ EXPRESSION_MAX = 1000
 DEPTH_MAX = 50
 STEPS_MAX = 50_000
 CHARACTERS_PER_STEP = 256
-CHARACTERS_MAX = 1024 * 1024
+CHARACTERS_MAX = 8 * 1024 * 1024
 """How large any value may become on the way, in characters of its JSON."""
-BODY_BYTES_MAX = 256 * 1024
+BODY_BYTES_MAX = 4 * 1024 * 1024
+"""How large the result may be: as large as the largest event."""
 
 FAULTS: Mapping[str, str] = {
     "work": f"it takes more than {STEPS_MAX} steps on this event",
-    "size": f"it makes more than {BODY_BYTES_MAX // 1024} KiB, or more than {CHARACTERS_MAX // 1024} KiB on the way",
+    "size": f"it makes more than {BODY_BYTES_MAX >> 20} MiB, or more than {CHARACTERS_MAX >> 20} MiB on the way",
     "nothing": "it finds nothing in this event",
     "function": "a function gets a value in this event that it does not take",
     "number": "it makes a number that JSON does not have",
@@ -96,7 +97,7 @@ def apply(transform: CompiledTransform, document: Mapping[str, Any]) -> Any:
         result = _Interpreter(document).visit(transform.tree, document)
         if result is None:
             raise TransformFailed("nothing")
-        written = json.dumps(result, ensure_ascii=False, allow_nan=False)
+        written = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except RecursionError:
         raise TransformFailed("depth") from None
     except (jmespath.exceptions.JMESPathError, TypeError):

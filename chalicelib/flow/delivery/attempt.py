@@ -15,26 +15,24 @@ from ...core.decide.plan import Facts, PlannedTransfer, RouteDecision, entry_fac
 from ...core.decide.retention import hold_ends_at
 from ...core.delivery.retry import DEFAULT_DELAYS_S, LOST_ACCESS, UNCOUNTED, Outcome, next_attempt, outcome_of
 from ...core.delivery.task import DeliveryTask
-from ...core.errors import DeliveryError, OurError
+from ...core.errors import OurError
 from ...core.log import audit
 from ...core.log.entry_types import Decided, EntryRecipient
 from ...core.pattern.redaction import redact
 from ...core.tenant.records import Destination
-from ...destinations import of_kind
 from ...destinations.base import SendingClients
 from ...destinations.limits import NoTurn
 from ...observe import count
 from ...runtime import Runtime
 from ...store.snapshot import Snapshot
 from ..clients import clients_of
-from ..messages import NO_CONVERSATION
-from ..pacing import AccountLimit, is_block, pause
+from ..pacing import is_block, pause
 from ..published import keep_published
 from ..redecision import facts_now, grounds_now, redecide
-from ..rendering import delivery_of, pull_url, render
 from ..seal_requests import notify_sealer
 from ..state import Batch, DeliveryState
 from . import admission
+from .sending import exchange
 
 UNCOUNTED_WAIT = timedelta(seconds=2)
 """The wait after an attempt that other deliveries were in the way of."""
@@ -278,48 +276,24 @@ def send(
         clients: the clients to send through; the destination's usual ones unless given.
     """
     runtime = batch.runtime
-    now = runtime.now()
     if judgement.redact:
         document = redact(document, judgement.redact, snapshot.keys.pseudonyms(destination.recipient))
-    route = snapshot.configuration.routes[task.route]
     started = runtime.monotonic()
-    size, fault, code = None, None, ""
-    limits: tuple[AccountLimit, ...] = ()
-    sent: tuple[str, ...] = judgement.classes_out
-    try:
-        delivery = delivery_of(
-            destination,
-            snapshot.secrets(destination.id),
-            document,
-            now,
-            delivery_id=task.delivery,
-            transfer_id=task.transfer,
-            event_id=task.event,
-            tenant_id=task.tenant,
-            conversation=task.conversation if task.conversation != NO_CONVERSATION else None,
-            attempt=state.made + 1,
-        )
-        link = pull_url(runtime, snapshot, route, task.transfer, now)
-        request = render(destination, route.transform.select, document, delivery, link)
-        size = len(request.body)
-        limits = admission.account_limits(batch, task, destination)
-        clients = clients or clients_of(runtime, task.tenant, snapshot.keys, destination, limits, admitted=True)
-        code = of_kind(destination.kind).send(request, clients).code
-    except DeliveryError as refusal:
-        fault, code = refusal, refusal.attempt_code
-        if not refusal.sent:
-            sent, size = (), None
+    limits = admission.account_limits(batch, task, destination)
+    clients = clients or clients_of(runtime, task.tenant, snapshot.keys, destination, limits, admitted=True)
+    sent = exchange(runtime, task, state.made + 1, snapshot, destination, document, judgement.classes_out, clients)
+    fault, code = sent.fault, sent.code
     took_ms = int((runtime.monotonic() - started) * 1000)
     retry_after, now = fault.retry_after_s if fault else None, runtime.now()
     block = code == "denied" and is_block(runtime, task.tenant, limits, now)
     code = "throttled" if block else code
     paused_until = None
-    method = clients.pace.method if clients is not None and clients.pace is not None and not block else ""
+    method = clients.pace.method if clients.pace is not None and not block else ""
     if code == "throttled" and not isinstance(fault, NoTurn):
         paused_until = pause(
             runtime, task.tenant, task.destination, limits, now, retry_after, method=method, block=block
         )
-    result = attempted(batch, task, state, code, took_ms, sent, size, retry_after, now, paused_until)
+    result = attempted(batch, task, state, code, took_ms, sent.classes, sent.size_bytes, retry_after, now, paused_until)
     if task.otr:
         return result  # hooks changes nothing but the log
     admission.record_result(

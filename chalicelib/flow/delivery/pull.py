@@ -1,4 +1,7 @@
-"""Pull: give the recipient of a ``restrict`` route the event of its notice, once, if the law allows it now.
+"""Pull: give the recipient of a link the event of its notice, once, if the law allows it now.
+
+A route of mode ``restrict`` gives the event as the recipient may view it. Any other route gives the content that it would
+have delivered if that were not larger than the receiver takes.
 
     1 the token → 2 the transfer and its event → 3 decide, as things are now → 4 ``viewed`` → 5 the content
 
@@ -15,8 +18,8 @@ from typing import Any
 
 from ...core.decide.plan import RouteDecision, judge
 from ...core.delivery import links
-from ...core.delivery.links import Link
-from ...core.errors import Gone, LinkExpired, LinkUsed, NotFound, RefusedByLaw, TooMany
+from ...core.delivery.links import Link, LinkUse
+from ...core.errors import DeliveryError, Gone, LinkExpired, LinkUsed, NotFound, RefusedByLaw, TooMany
 from ...core.log import audit
 from ...core.log.entry_types import Act, Entry
 from ...core.log.transfers import Transfer, of_entries
@@ -26,6 +29,7 @@ from ...runtime import Runtime
 from ...store.snapshot import Snapshot
 from .. import throttle
 from ..redecision import consents_of, deciding, facts_now, grounds_now
+from ..rendering import content_of
 
 _REQUEST = "pull"
 """Takes the place of a request id in the act, as an act's key contains one: each transfer has one such act."""
@@ -33,8 +37,8 @@ _NOTHING = "there is no event at this address, or no longer"
 _REPLAY = "; the tenant can replay the transfer, which sends a new link"
 
 
-def content(runtime: Runtime, token: str) -> dict[str, Any]:
-    """Return the event that a link leads to, after writing that its recipient looked at it.
+def content(runtime: Runtime, token: str) -> Any:
+    """Return the content that a link leads to, after writing that its recipient looked at it.
 
     Raises:
         NotFound: it is no link of a tenant of this cell.
@@ -45,7 +49,7 @@ def content(runtime: Runtime, token: str) -> dict[str, Any]:
         TooMany: the tenant's links are pulled too fast.
         AuditUnavailable: the entry of the look may not have been written.
     """
-    link, snapshot = _genuine(runtime, token)  # 1
+    link, use, snapshot = _genuine(runtime, token)  # 1
     if not throttle.admit(runtime, f"pull#{link.tenant}", runtime.settings.key_rate_per_s):
         raise TooMany("links are pulled too fast; slow down")
     now = runtime.now()
@@ -58,24 +62,26 @@ def content(runtime: Runtime, token: str) -> dict[str, Any]:
     act = _act(link, one, now)
     if any(entry["id"] == act["id"] for entry in entries):
         raise LinkUsed(f"this link has given its content{_REPLAY}")
-    route = _leads(snapshot, one)
+    route = _leads(snapshot, one, use)
     document = _document(runtime, snapshot, one, now)
     receipt = next(e["receipt"] for e in entries if e["id"] == one.decided)
     judgement = _judged(runtime, snapshot, route, document, receipt, now)  # 3
     if judgement.verdict in ("held", "refused"):
         text = "the law does not let this content be given to its recipient now; see rules and missing"
         raise RefusedByLaw(text, judgement.rules, judgement.missing)
+    given = _given(snapshot, route, redact(document, judgement.redact, snapshot.keys.pseudonyms(act["actor"]["id"])))
     if not runtime.audit.append(act).new:  # 4
         raise LinkUsed(f"this link has given its content{_REPLAY}")
-    return redact(document, judgement.redact, snapshot.keys.pseudonyms(act["actor"]["id"]))  # 5
+    return given  # 5
 
 
-def _genuine(runtime: Runtime, token: str) -> tuple[Link, Snapshot]:
+def _genuine(runtime: Runtime, token: str) -> tuple[Link, LinkUse, Snapshot]:
     """Return a link that the key of a tenant of this cell has made, and the tenant's configuration as it is now."""
     link = links.read(token)
     try:
-        if link is not None and any(map(link.is_genuine, runtime.config.keys_of(link.tenant).links)):
-            return link, runtime.config.snapshot(link.tenant, fresh=False)
+        use = link.use(runtime.config.keys_of(link.tenant).links) if link is not None else None
+        if link is not None and use is not None:
+            return link, use, runtime.config.snapshot(link.tenant, fresh=False)
     except NotFound:  # no such tenant, or a closed one, in the words of every other token that leads nowhere
         raise NotFound(_NOTHING) from None
     raise NotFound(_NOTHING)
@@ -105,15 +111,18 @@ def _act(link: Link, one: Transfer, now: datetime) -> Act:
     )
 
 
-def _leads(snapshot: Snapshot, one: Transfer) -> Route:
+def _leads(snapshot: Snapshot, one: Transfer, use: LinkUse) -> Route:
     """Return the route of a transfer, leading where that was to go, to the recipient that got the link.
+
+    The mode of the route still has the use of the link.
 
     Raises:
         Gone: the tenant has changed its mind since.
     """
     configuration = snapshot.configuration
     route, destination = configuration.routes.get(one.route), configuration.destinations.get(one.destination)
-    if route is None or route.mode != "restrict" or destination is None or destination.recipient != one.recipient:
+    same = route is not None and (route.mode == "restrict") == (use is LinkUse.RESTRICT)
+    if route is None or not same or destination is None or destination.recipient != one.recipient:
         raise Gone("its route or destination was removed or changed since this link was sent")
     if not destination.enabled:
         raise Gone("its destination is disabled: its pull links give no event")
@@ -138,10 +147,16 @@ def _judged(
     receipt: Mapping[str, Any],
     now: datetime,
 ) -> RouteDecision:
-    """Decide the look as a transfer of the whole event to the recipient, limited to the classes that it may have."""
+    """Decide the look as things are now.
+
+    A route of mode ``restrict`` is decided as a transfer of the whole event to the recipient, limited to the classes that
+    it may have. Any other route is decided as its delivery was.
+    """
     grounds = grounds_now(snapshot, document, consents_of(runtime, snapshot, document))
     base = facts_now(runtime, snapshot, receipt["source"], receipt["received_at"], document, now, grounds)
     decide = deciding(runtime, snapshot.configuration.tenant.id, base)
+    if route.mode != "restrict":
+        return judge(snapshot.configuration, route, decide(base), base, decide, grounds=grounds)
     whole = route.model_copy(update={"mode": "replicate"})
     return judge(
         snapshot.configuration,
@@ -151,3 +166,16 @@ def _judged(
         lambda facts: decide({**facts, "op": "view"}),
         grounds=grounds,
     )
+
+
+def _given(snapshot: Snapshot, route: Route, document: Mapping[str, Any]) -> Any:
+    """Return what the route sends of an event.
+
+    Raises:
+        Gone: the route's selection was changed, and makes nothing of the event.
+    """
+    kind = snapshot.configuration.destinations[route.destination].kind
+    try:
+        return content_of(kind, route.transform.select, document)
+    except DeliveryError:
+        raise Gone("the select of its route was changed since this link was sent, and fails on this event") from None
