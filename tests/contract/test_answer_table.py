@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.delivery.retry import CODES, LOST_ACCESS, Outcome
+from chalicelib.core.delivery.retry import CODES, LOST_ACCESS, UNCOUNTED, Outcome
 from chalicelib.core.errors import DeliveryError
 from chalicelib.destinations import KINDS, aws_client, of_kind, vetted
 from chalicelib.destinations.address import Policy
@@ -23,7 +23,7 @@ STATUSES = (
     *(200, 204, 301, 302, 303, 304, 307, 308, *range(400, 419), 420, 421, 422, 423, 424, 425, 426, 428, 429, 430, 431),
     *(444, 451, 460, 499, 500, 501, 502, 503, 504, 505, 507, 508, 511, 520, 530, 599),
 )
-ENDS = ("delivered", "rejected", "waits for access", "disables")
+ENDS = ("delivered", "rejected", "throttles", "waits for access", "disables")
 AGAIN = "tried again"
 CLIENTS = SendingClients(policy=Policy(allow_cidrs=("127.0.0.0/8",)), limits=Limits(5, 5, 5))
 
@@ -32,7 +32,7 @@ def table() -> dict[str, dict[str, list[str]]]:
     """Return the cells of the page's table, by kind and heading."""
     found = {}
     for kinds, *cells in re.findall(
-        r"^\| (`[a-z0-9`, ]+`) \| (2xx) \| (.*?) \| (.*?) ?\| (.*?) ?\|$", PAGE.read_text(), re.M
+        r"^\| (`[a-z0-9`, ]+`) \| (2xx) \| (.*?) \| (.*?) ?\| (.*?) ?\| (.*?) ?\|$", PAGE.read_text(), re.M
     ):
         for kind in re.findall(r"`(\w+)`", kinds):
             assert kind not in found
@@ -59,6 +59,8 @@ class Always(Vendor):
 def end_of(fault: DeliveryError) -> str:
     if fault.gone:
         return "disables"
+    if fault.attempt_code in UNCOUNTED:
+        return "throttles"
     if fault.attempt_code in LOST_ACCESS:
         return "waits for access"
     return {Outcome.REJECTED: "rejected", Outcome.FAILED: AGAIN}[CODES[fault.attempt_code]]

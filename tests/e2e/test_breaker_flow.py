@@ -133,7 +133,7 @@ def test_all_lanes_wait_when_one_is_answered_with_retry_after() -> None:
         w.run(timedelta(minutes=3))
 
         all_ended_once_in_order(w, [["m1"], ["m2"]])
-        assert sorted(e["attempt"] for e in w.of_kind("attempted")) == [1, 1, 2]
+        assert sorted(e["attempt"] for e in w.of_kind("attempted")) == [1, 1, 1]  # a throttle uses up none
 
 
 def test_given_back_and_not_parked_when_a_destination_asks_for_seconds() -> None:

@@ -97,7 +97,9 @@ CODES: Mapping[str, Outcome] = MappingProxyType(
 """Every attempt code, and the outcome of an attempt that ends with it."""
 
 
-UNCOUNTED = frozenset({"throttled", "contended"})
+THROTTLED = frozenset({"throttled", "http_429"})
+"""The codes of a destination that asks for less. It rests, and then gets fewer deliveries."""
+UNCOUNTED = THROTTLED | {"contended"}
 """Codes of attempts that other deliveries were in the way of. They use up no attempt of the schedule."""
 
 

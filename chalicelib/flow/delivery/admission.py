@@ -34,7 +34,6 @@ ACCOUNT_MAX_S = 4.0
 NEAR = timedelta(seconds=3)
 """A turn that is further away is waited for without a wake."""
 _FAILING = (AttemptResult.FAILED, AttemptResult.LOST_ACCESS, AttemptResult.REFUSED)
-_SLOWING = frozenset({"http_429", "http_503"})
 
 
 def admit(batch: Batch, task: DeliveryTask, destination: Destination, *, woken: bool) -> bool | datetime:
@@ -158,7 +157,7 @@ def record_result(
         state = breaker.after(state, answer, task.lane, now, probe=probe, per_s=limit)
         if paused_until is not None:
             state = breaker.backed_off(state, paused_until, now, limit)
-        elif retry_after_s and code in _SLOWING:
+        elif retry_after_s and code == "http_503":
             state = breaker.backed_off(state, now + _seconds(retry_after_s), now, limit)
         state = breaker.counted(state, code, task.transfer, now)
         return breaker.gone(state, now) if gone else state

@@ -13,7 +13,15 @@ from typing import Any
 from ...core import times
 from ...core.decide.plan import Facts, PlannedTransfer, RouteDecision, entry_facts, recipient_of, routes_of
 from ...core.decide.retention import hold_ends_at
-from ...core.delivery.retry import DEFAULT_DELAYS_S, LOST_ACCESS, UNCOUNTED, Outcome, next_attempt, outcome_of
+from ...core.delivery.retry import (
+    DEFAULT_DELAYS_S,
+    LOST_ACCESS,
+    THROTTLED,
+    UNCOUNTED,
+    Outcome,
+    next_attempt,
+    outcome_of,
+)
 from ...core.delivery.task import DeliveryTask
 from ...core.errors import OurError
 from ...core.log import audit
@@ -289,7 +297,7 @@ def send(
     code = "throttled" if block else code
     paused_until = None
     method = clients.pace.method if clients.pace is not None and not block else ""
-    if code == "throttled" and not isinstance(fault, NoTurn):
+    if code in THROTTLED and not isinstance(fault, NoTurn):
         paused_until = pause(
             runtime, task.tenant, task.destination, limits, now, retry_after, method=method, block=block
         )
@@ -328,7 +336,7 @@ def attempted(
     An attempt that does not count is made again under its number, and has one entry however often it is made.
 
     Args:
-        paused_until: the end of the pause of a throttled account.
+        paused_until: the end of the pause of a throttled account or destination.
     """
     delays = delays_of(batch, task)
     made, lost_access = state.made + 1, code in LOST_ACCESS
