@@ -60,7 +60,11 @@ def told(tenant: Api) -> list[Any]:
 
 
 def test_the_webhook_is_set_and_shown_when_a_source_is_subscribed(
-    tenant: Api, source: dict[str, Any], telegram: TelegramHooks, capfd: pytest.CaptureFixture[str]
+    tenant: Api,
+    source: dict[str, Any],
+    telegram: TelegramHooks,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert shown(tenant, source) is None
 
@@ -73,7 +77,7 @@ def test_the_webhook_is_set_and_shown_when_a_source_is_subscribed(
     assert (answer.json["state"], answer.json["error"], answer.json["kept"]) == ("active", None, False)
     assert shown(tenant, source) == answer.json
     assert subscribe(tenant, source, telegram).json["state"] == "active"
-    assert CANARY not in "".join(capfd.readouterr())
+    assert CANARY not in "".join(capfd.readouterr()) + caplog.text
 
 
 def test_another_webhook_stays_until_the_tenant_says_that_it_is_replaced(
@@ -293,3 +297,51 @@ def test_kept_credentials_are_read_after_the_master_key_was_rotated(
     assert done >= 2 and before is not None and after is not None and before["sealed"] != after["sealed"]
     kept = subscriptions.store_of(runtime).credentials(owner, source["id"], runtime.config.keys_of(owner))
     assert kept["credentials"] == {"bot_token": TOKEN}
+
+
+def test_one_source_whose_check_fails_keeps_no_other_from_its_own(
+    tenant: Api, telegram: TelegramHooks, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [tenant.made_by("/v1/sources", SOURCE) for _ in range(3)]
+    for one in made:
+        subscribe(tenant, one, telegram, keep=True, replace=True)
+    place = {"pk": tenant.made["tenant"], "sk": f"sub#{made[0]['id']}#credentials"}
+    tenant.runtime.config._table.update(place, "SET sealed = :s", {":s": b"not sealed by anyone"})
+    tenant.clock.at += DAY
+
+    check(tenant)
+
+    assert [shown(tenant, one)["state"] for one in made] == ["active", "elsewhere", "active"]
+    assert "subscription_not_checked" in caplog.text and CANARY not in caplog.text
+
+
+def test_a_run_without_time_leaves_the_checks_to_the_next(
+    tenant: Api, source: dict[str, Any], telegram: TelegramHooks, capfd: pytest.CaptureFixture[str]
+) -> None:
+    subscribe(tenant, source, telegram, keep=True)
+    telegram.set_one("")
+    tenant.clock.at += DAY
+    record = tenant.runtime.config.tenant(tenant.made["tenant"]).record
+
+    subscription_checks.handle(tenant.runtime, [record], lambda: 0)
+    assert shown(tenant, source)["state"] == "active"
+    assert "subscription_checks_late" in "".join(capfd.readouterr())
+
+    check(tenant)
+    assert shown(tenant, source)["state"] == "absent"
+
+
+def test_a_subscription_that_came_after_the_end_of_its_source_is_deleted(
+    tenant: Api, source: dict[str, Any], telegram: TelegramHooks
+) -> None:
+    subscribe(tenant, source, telegram, keep=True)
+    store, owner = subscriptions.store_of(tenant.runtime), tenant.made["tenant"]
+    found, keys = store.get(owner, source["id"]), tenant.runtime.config.keys_of(owner)
+    assert found is not None and tenant.call("DELETE", f"/v1/sources/{source['id']}").status == 204
+    store.keep(owner, source["id"], keys, {"credentials": {}, "api_url": None})
+    store.put(owner, source["id"], found)
+    tenant.clock.at += DAY
+
+    check(tenant)
+
+    assert (store.get(owner, source["id"]), store.credentials(owner, source["id"], keys)) == (None, None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ... import platforms
@@ -16,25 +17,43 @@ from ...runtime import Runtime
 from .. import notices, subscriptions
 
 UNTIL_S = 60
-"""Of a run: a platform that hangs takes 8 seconds, and the next hour goes on."""
+"""The latest time, in a run, at which a check may start. A platform that hangs takes 8 seconds; the next hour goes on."""
+WORKERS = 16
+"""Checks at once: nearly all of a check is waiting for the platform."""
+
+
+@dataclass(frozen=True)
+class _DueSubscription:
+    tenant: str
+    source: str
+    known: Subscription
 
 
 def handle(runtime: Runtime, tenants: Iterable[Tenant], left_s: Callable[[], float]) -> None:
-    """Check the subscriptions that are due, while there is time."""
+    """Check the subscriptions that are due, the oldest first, while there is time."""
     began = runtime.monotonic()
-    for tenant in tenants:
-        if tenant.state != "active":
-            continue
+    due = sorted(_due(runtime, tenants), key=lambda one: one.known.checked_at)
+
+    def check(one: _DueSubscription) -> bool:
+        if left_s() <= 0 or runtime.monotonic() - began > UNTIL_S:
+            return False
         try:
-            for source, known in list(subscriptions.store_of(runtime).of_tenant(tenant.id)):
-                if not known.is_due(runtime.now()):
-                    continue
-                if left_s() <= 0 or runtime.monotonic() - began > UNTIL_S:
-                    count("subscription_checks_late")
-                    return
-                _check(runtime, tenant.id, source, known)
-        except Exception as fault:  # noqa: BLE001  (one tenant's fault is not another's)
-            error("subscription_not_checked", fault, tenant=tenant.id)
+            _check(runtime, one.tenant, one.source, one.known)
+        except Exception as fault:  # noqa: BLE001  (one source's fault is not another's)
+            error("subscription_not_checked", fault, tenant=one.tenant, source=one.source)
+        return True
+
+    if due and not all(list(runtime.threads.map(WORKERS, check, due))):
+        count("subscription_checks_late")
+
+
+def _due(runtime: Runtime, tenants: Iterable[Tenant]) -> Iterator[_DueSubscription]:
+    store, now = subscriptions.store_of(runtime), runtime.now()
+    for tenant in tenants:
+        if tenant.state == "active":
+            for source, known in store.of_tenant(tenant.id):
+                if known.is_due(now):
+                    yield _DueSubscription(tenant.id, source, known)
 
 
 def _check(runtime: Runtime, tenant: str, source_id: str, known: Subscription) -> None:
@@ -42,7 +61,7 @@ def _check(runtime: Runtime, tenant: str, source_id: str, known: Subscription) -
     snapshot, store = runtime.config.snapshot(tenant), subscriptions.store_of(runtime)
     source: Source | None = snapshot.configuration.sources.get(source_id)
     if source is None or source.closed_at is not None:
-        store.delete_state(tenant, source_id)  # a process died when it had closed the source
+        store.delete(tenant, source_id)  # it was subscribed while it was closed
         return
     kept = store.credentials(tenant, source_id, snapshot.keys)
     after = _asked(runtime, source, snapshot.secrets(source_id), kept, known)  # 1
