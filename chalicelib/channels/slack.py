@@ -32,7 +32,7 @@ from .fields import (
 )
 from .forms import embedded
 from .slack_content import content, is_preview
-from .slack_interactive import INTERACTIONS, UNRECORDED, command, conversation, unknown
+from .slack_interactive import INTERACTIONS, UNRECORDED, command, conversation, unknown, without_credentials
 
 KIND = "slack"
 CAPABILITIES = ChannelCapabilities(answer_within_s=3, unsubscribes_after_h=1)
@@ -98,14 +98,14 @@ def normalise(request: Inbound) -> Iterator[Item]:
         if native == "event_callback" or "event" in document:
             yield _event(document)
         else:
-            yield Ignored(native, "not about a conversation", raw=document)
+            yield Ignored(native, "not about a conversation", raw=without_credentials(document))
         return
     form = parse_form(request.body)
     if "payload" in form:
         document = embedded(form["payload"])
         native = word(document.get("type"))
         if native in UNRECORDED:
-            yield Ignored(native, UNRECORDED[native], raw=document)
+            yield Ignored(native, UNRECORDED[native], raw=without_credentials(document))
         else:
             yield from INTERACTIONS.get(native, unknown)(native, document)
     elif "command" in form or "trigger_id" in form:
@@ -113,15 +113,14 @@ def normalise(request: Inbound) -> Iterator[Item]:
     elif "ssl_check" in form:
         yield Ignored("ssl_check", "a probe of the address")
     else:
-        yield Ignored("unknown", "neither an event nor an interaction nor a command", raw=form)
+        yield Ignored("unknown", "neither an event nor an interaction nor a command", raw=without_credentials(form))
 
 
 # --- events
 
 
 def _event(envelope: Json) -> Item:
-    # The token of a function's execution opens the workspace.
-    event = {name: value for name, value in mapping(envelope.get("event")).items() if name != "bot_access_token"}
+    event = without_credentials(mapping(envelope.get("event")))
     native = word(event.get("type"))
     if native in EVENTS:
         return EVENTS[native](native, envelope, event)

@@ -55,11 +55,12 @@ def _pressed(native: str, document: Json, dedupe_id: str, stamp: Any, message: M
         ),
         sender=_person(mapping(document.get("user"))),
         message=message,
-        raw=_raw(document),
+        raw=without_credentials(document),
     )
 
 
-def _raw(document: Mapping[str, Any]) -> Json:
+def without_credentials(document: Mapping[str, Any]) -> Json:
+    """Return what the platform sent without the tokens and addresses that open something."""
     # Whoever has the response address may write into the conversation: it is a credential, like the tokens.
     return {name: value for name, value in document.items() if name not in CREDENTIALS}
 
@@ -225,5 +226,5 @@ def command(form: Mapping[str, str]) -> Draft:
         ),
         sender=_person({"id": form.get("user_id"), "name": form.get("user_name")}),
         message=Message(text=text(form.get("text")), payload=optional_id(form.get("command"))),
-        raw=_raw(form),
+        raw=without_credentials(form),
     )
