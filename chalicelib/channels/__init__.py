@@ -22,6 +22,7 @@ KINDS: tuple[str, ...] = (
     "intercom",
     "kakaotalk",
     "line",
+    "livechat",
     "matrix",
     "mattermost",
     "max",

@@ -52,6 +52,7 @@ MADE: Final[Mapping[tuple[str, str], Callable[[], str]]] = {
     ("email_postmark", "username"): lambda: "waybill",
     ("email_postmark", "password"): lambda: _alphanumeric(40),
     ("instagram", "verify_token"): lambda: _alphanumeric(40),
+    ("livechat", "secret_key"): lambda: _alphanumeric(40),
     ("matrix", "hs_token"): lambda: _alphanumeric(64),
     ("mattermost", "token"): lambda: _alphanumeric(40),
     ("max", "secret"): lambda: _alphanumeric(40),

@@ -75,6 +75,11 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
         "Open https://business.kakao.com, your chatbot, Skills, Skill list, Create: URL {url}",
         "Choose the skill in each block of the scenario and in the fallback block, then deploy the bot.",
     ),
+    "livechat": (
+        "Open https://platform.text.com/console, your app, Chat webhooks: URL {url}, Secret key {secret_key}",
+        "Choose incoming_chat, incoming_event, event_updated, event_deleted and incoming_rich_message_postback, then install "
+        "the app.",
+    ),
     "matrix": (
         MATRIX_REGISTRATION,
         "Name the file in app_service_config_files (Synapse), restart, and invite the users to the rooms.",

@@ -21,6 +21,7 @@ def test_mypy_sees_every_channel_as_a_channel() -> None:
         intercom,
         kakaotalk,
         line,
+        livechat,
         matrix,
         mattermost,
         max,  # noqa: A004  (the channel MAX)
@@ -54,6 +55,7 @@ def test_mypy_sees_every_channel_as_a_channel() -> None:
         intercom,
         kakaotalk,
         line,
+        livechat,
         matrix,
         mattermost,
         max,

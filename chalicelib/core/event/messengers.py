@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-BROKERS = frozenset({"bitrix24_openlines", "freshchat", "intercom", "twilio", "vonage"})
+BROKERS = frozenset({"bitrix24_openlines", "freshchat", "intercom", "livechat", "twilio", "vonage"})
 """Channels of vendors that pass on messages of other networks."""
 CARRIERS = BROKERS | {"matrix", "standard_webhooks"}
 """Channels whose sources may declare the messengers that they carry: brokers, bridges and relays."""

@@ -73,6 +73,10 @@ def _form(fixture: Fixture, fields: list[tuple[str, str]]) -> None:
     fixture["body"] = _encoded(fields).decode()
 
 
+def _livechat(fixture: Fixture, secret: Mapping[str, str]) -> None:
+    _put(fixture, "secret_key", secret["secret_key"])
+
+
 def _standard_webhooks(fixture: Fixture, secret: Mapping[str, str]) -> None:
     headers, text = fixture["headers"], secret["secret"].removeprefix("whsec_")
     prefix = "svix" if "svix-id" in headers else "webhook"
@@ -112,6 +116,7 @@ SIGN: Mapping[str, Callable[[Fixture, Mapping[str, str]], None]] = {
     "bitrix24_openlines": _bitrix24,
     "email_mailgun": _mailgun,
     "email_postmark": _postmark,
+    "livechat": _livechat,
     "matrix": _matrix,
     "mattermost": _token_in_body,
     "rocketchat": _token_in_body,

@@ -59,6 +59,7 @@ TRAITS: Mapping[str, Traits] = {
         also=((200, '{"version": "2.0", "useCallback": true}'),),
     ),
     "line": Traits(proof="HMAC-SHA256", signs_body=True, batches=True),
+    "livechat": Traits(proof="secret in the body", batches=True, proof_in_body=True),
     "matrix": Traits(proof="bearer token", batches=True, handshake="`ping`", acknowledges="{}"),
     "mattermost": Traits(proof="token in the body", acknowledges="{}", proof_in_body=True),
     "max": Traits(proof="secret header"),
@@ -176,6 +177,13 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
         {
             *("message", "messageEdited", "unsend", "postback", "follow", "unfollow", "join", "leave"),
             *("memberJoined", "memberLeft", "delivery"),
+        }
+    ),
+    "livechat": frozenset(
+        {
+            *("incoming_chat", "incoming_event", "event_updated", "event_deleted", "incoming_rich_message_postback"),
+            *("events_marked_as_seen", "user_added_to_chat", "user_removed_from_chat", "chat_deactivated"),
+            *("chat_transferred", "thread_tagged", "message", "file", "filled_form", "rich_message", "system_message"),
         }
     ),
     "matrix": frozenset(
