@@ -12,25 +12,28 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
 from ..core.errors import MalformedPayload, NotGenuine
 from ..core.event.event import (
+    UNSUPPORTED,
     Attachment,
     AttachmentType,
     Conversation,
     Draft,
+    EventConsent,
     EventKind,
     Member,
     Message,
+    Referral,
     Sender,
     StatusError,
 )
 from . import base
 from .base import ChannelCapabilities, Ignored, Inbound, Reply, SecretText
-from .fields import Json, clean, compact, id_, mapping, number, optional_id, same, seconds, text, word
+from .fields import Json, clean, compact, mapping, number, occurrence, optional_id, same, seconds, text, word
 from .wechat_crypto import decoded_key, decrypt, signature
 from .xml import parse_xml
 
@@ -126,47 +129,70 @@ def acknowledge(request: Inbound) -> Reply:
 
 
 def normalise(request: Inbound) -> Iterator[Item]:
-    """Yield the event. ``MsgId`` names a message, person and time an event: the platform's own advice."""
+    """Yield the event. ``MsgId`` names a message; person, time, event and key name an event."""
     push = parse_xml(request.body)
     kind = word(push.get("MsgType"))
-    if kind == "event":
-        native = word(push.get("Event"))
-        if native in EVENTS:
-            yield EVENTS[native](f"event.{native}", push)
+    native = word(push.get("Event"))
+    if kind != "event" and "Event" not in push:
+        if push.get("MsgType") or push.get("FromUserName"):
+            yield _message(kind, push)
         else:
-            yield Ignored(f"event.{native}", "not about a conversation")
-    elif kind in TYPES:
-        yield _message(kind, push)
+            yield Ignored(kind, "not about a conversation", raw=push)
+    elif native in EVENTS:
+        yield EVENTS[native](f"event.{native}", push)
+    elif native not in IGNORED and push.get("FromUserName"):
+        yield _draft(EventKind.SYSTEM, f"event.{native}", push, message=_key_of(push))
     else:
-        yield Ignored(kind, "a type of message that is not known")
+        yield Ignored(f"event.{native}", IGNORED.get(native, "not about a conversation"), raw=push)
 
 
 def _draft(kind: EventKind, native: str, push: Json, dedupe_id: str | None = None, **rest: Any) -> Draft:
-    person = id_(push.get("FromUserName"))
+    person = optional_id(push.get("FromUserName"))
     return Draft(
         kind=kind,
         native_kind=native,
-        dedupe_id=dedupe_id or f"{person}:{id_(push.get('CreateTime'))}",
+        dedupe_id=_occurrence(person, push) if dedupe_id is None else dedupe_id,
         occurred_at=seconds(push.get("CreateTime")),
         conversation=Conversation(id=person, direct=True),
-        sender=Sender(id=person),
+        sender=Sender(id=person) if person else None,
         raw=push,
         **rest,
     )
+
+
+ONCE = frozenset({"subscribe", "unsubscribe", "VIEW", "view"})
+"""Events that a person cannot cause twice in a second. They keep the name that the platform advises: person and time."""
+
+
+def _occurrence(person: str | None, push: Json) -> str:
+    """Name an event. A position is reported every five seconds, and a menu can be pressed within the same second."""
+    at, event, key = optional_id(push.get("CreateTime")), text(push.get("Event")), text(push.get("EventKey"))
+    if person is None or at is None:
+        return ""
+    return occurrence(person, at) if event in ONCE else occurrence(person, at, event, key)
+
+
+def _key_of(push: Json) -> Message | None:
+    key = text(push.get("EventKey"))
+    return Message(payload=key) if key else None
 
 
 # --- messages
 
 
 def _message(kind: str, push: Json) -> Item:
-    sid = id_(push.get("MsgId"))
+    sid, known = optional_id(push.get("MsgId")), kind in TYPES
+    article = optional_id(push.get("MsgDataId"))  # of the article under which the person wrote
     about = Message(
         id=sid,
-        text=text(push.get("Content")) if kind == "text" else None,
-        attachments=TYPES[kind](push),
+        text=text(push.get("Content")),
+        attachments=TYPES[kind](push) if known else (Attachment(type="unsupported", native_type=kind),),
         payload=optional_id(push.get("bizmsgmenuid")),  # what a message's own menu was answered with
+        referral=Referral(source="article", id=article) if article else None,
     )
-    return _draft(EventKind.POSTBACK if about.payload else EventKind.MESSAGE, kind, push, sid, message=about)
+    if kind == "text" and about.text is None:
+        about = about.model_copy(update={"attachments": (UNSUPPORTED,)})
+    return _draft(EventKind.POSTBACK if about.payload else EventKind.MESSAGE, kind, push, sid or "", message=about)
 
 
 def _nothing(push: Json) -> tuple[Attachment, ...]:
@@ -177,7 +203,7 @@ def _media(kind: AttachmentType, push: Json) -> tuple[Attachment, ...]:
     picture = _address(push.get("PicUrl"))
     # The platform's own transcript is no text of the person.
     caption = text(push.get("Recognition"))
-    return (Attachment(type=kind, ref=id_(push.get("MediaId")), url=picture, caption=caption),)
+    return (Attachment(type=kind, ref=optional_id(push.get("MediaId")), url=picture, caption=caption),)
 
 
 def _address(value: Any) -> str | None:
@@ -196,6 +222,10 @@ def _link(push: Json) -> tuple[Attachment, ...]:
     return (Attachment(type="link", url=url, ref=None if url else given, name=title, caption=caption),)
 
 
+def _page(push: Json) -> tuple[Attachment, ...]:
+    return (Attachment(type="link", ref=optional_id(push.get("PagePath")), name=text(push.get("Title"))),)
+
+
 TYPES: Mapping[str, Callable[[Json], tuple[Attachment, ...]]] = {
     "text": _nothing,
     "image": partial(_media, "image"),
@@ -205,6 +235,7 @@ TYPES: Mapping[str, Callable[[Json], tuple[Attachment, ...]]] = {
     "file": partial(_media, "file"),
     "location": _location,
     "link": _link,
+    "miniprogrampage": _page,
 }
 """From the platform's word for a message to what is attached to it."""
 
@@ -212,15 +243,20 @@ TYPES: Mapping[str, Callable[[Json], tuple[Attachment, ...]]] = {
 # --- events
 
 
+def _members(push: Json) -> tuple[Member, ...]:
+    person = optional_id(push.get("FromUserName"))
+    return (Member(id=person),) if person else ()
+
+
 def _subscribed(native: str, push: Json) -> Item:
-    scene = text(push.get("EventKey"))  # of the QR code that led here
-    message = Message(payload=scene) if scene else None
-    member = Member(id=id_(push.get("FromUserName")))
-    return _draft(EventKind.MEMBER_JOINED, native, push, members=(member,), message=message)
+    # The key is that of the QR code that led here.
+    given = EventConsent(state="given")
+    return _draft(EventKind.MEMBER_JOINED, native, push, members=_members(push), message=_key_of(push), consent=given)
 
 
 def _unsubscribed(native: str, push: Json) -> Item:
-    return _draft(EventKind.MEMBER_LEFT, native, push, members=(Member(id=id_(push.get("FromUserName"))),))
+    withdrawn = EventConsent(state="withdrawn")
+    return _draft(EventKind.MEMBER_LEFT, native, push, members=_members(push), consent=withdrawn)
 
 
 def _pressed(native: str, push: Json) -> Item:
@@ -246,18 +282,36 @@ def _position(native: str, push: Json) -> Item:
 
 
 def _sent(native: str, push: Json) -> Item:
-    sid, result = id_(push.get("MsgID")), text(push.get("Status"))
-    if result is None:
-        raise MalformedPayload("a status is missing")
-    failed = result != "success"
-    error = StatusError(title=result) if failed else None
-    message = Message(id=sid, status="failed" if failed else "delivered", error=error)
-    return _draft(EventKind.STATUS, native, push, f"{sid}:{'failed' if failed else 'delivered'}", message=message)
+    return _status(native, push, push.get("MsgID"), text(push.get("Status")), "success")
+
+
+def _subscription_sent(native: str, push: Json) -> Item:
+    sent = mapping(mapping(push.get("SubscribeMsgSentEvent")).get("List"))
+    return _status(native, push, sent.get("MsgID"), text(sent.get("ErrorStatus")), "success")
+
+
+def _status(native: str, push: Json, about: Any, result: str | None, success: str) -> Item:
+    sid, failed = optional_id(about), result != success
+    status: Literal["failed", "delivered"] | None = None if result is None else "failed" if failed else "delivered"
+    error = StatusError(title=result) if failed and result else None
+    message = Message(id=sid, status=status, error=error)
+    return _draft(EventKind.STATUS, native, push, occurrence(sid, status), message=message)
 
 
 def _subscriptions(native: str, push: Json) -> Item:
     inner = next((push[name] for name in push if name.startswith("SubscribeMsg")), None)
-    return _draft(EventKind.POSTBACK, native, push, message=Message(payload=compact(inner) if inner else None))
+    choice = mapping(mapping(inner).get("List"))
+    state = CHOICES.get(text(choice.get("SubscribeStatusString")) or "")
+    return _draft(
+        EventKind.POSTBACK,
+        native,
+        push,
+        message=Message(payload=compact(inner) if inner else None),
+        consent=EventConsent(state=state, topic=text(choice.get("TemplateId"))) if state else None,
+    )
+
+
+CHOICES: Mapping[str, Literal["given", "withdrawn"]] = {"accept": "given", "reject": "withdrawn"}
 
 
 EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
@@ -279,8 +333,24 @@ EVENTS: Mapping[str, Callable[[str, Json], Item]] = {
     "TEMPLATESENDJOBFINISH": _sent,
     "subscribe_msg_popup_event": _subscriptions,
     "subscribe_msg_change_event": _subscriptions,
+    "subscribe_msg_sent_event": _subscription_sent,
+    "template_card_event": _pressed,
+    "taskcard_click": _pressed,
 }
-"""From the platform's word for an event to its reader; WeCom writes menus in lower case. Jobs, cards and shops are ignored."""
+"""From the platform's word for an event to its reader; WeCom writes menus in lower case."""
+IGNORED: Mapping[str, str] = {
+    **dict.fromkeys(("MASSSENDJOBFINISH", "PUBLISHJOBFINISH", "batch_job_result"), "a job of the account ended"),
+    **dict.fromkeys(
+        (
+            *("qualification_verify_success", "qualification_verify_fail", "naming_verify_success"),
+            *("naming_verify_fail", "annual_renew", "verify_expired", "poi_check_notify"),
+            *("card_pass_check", "card_not_pass_check", "weapp_audit_success", "weapp_audit_fail"),
+        ),
+        "the platform judged the account",
+    ),
+    **dict.fromkeys(("change_contact", "share_agent_change", "share_chain_change"), "administration of the company"),
+}
+"""Why events that are about no conversation are left out."""
 
 
 CAPABILITIES = ChannelCapabilities(answer_within_s=5, opened=opened, secret_defaults={"plain": False})

@@ -13,7 +13,6 @@ from tests.contract.channels.removal import Path, damaged_bodies, without
 
 LATER = frozenset(
     {
-        "wechat",
     }
 )
 """Channels that do not keep this law yet."""

@@ -287,7 +287,7 @@ REQUIRED_WORDS: Mapping[str, frozenset[str]] = {
             *("subscribe", "unsubscribe", "SCAN", "CLICK", "VIEW", "view_miniprogram", "LOCATION"),
             *("scancode_push", "scancode_waitmsg", "pic_sysphoto", "pic_photo_or_album", "pic_weixin"),
             *("location_select", "TEMPLATESENDJOBFINISH", "subscribe_msg_popup_event"),
-            "subscribe_msg_change_event",
+            *("subscribe_msg_change_event", "subscribe_msg_sent_event", "miniprogrampage"),
         }
     ),
     "whatsapp": frozenset(
