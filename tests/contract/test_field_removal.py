@@ -11,12 +11,7 @@ from chalicelib.channels.base import Inbound, ReceivedRequest, judge
 from tests.contract.channels.cases import ALL, Case, documents
 from tests.contract.channels.removal import Path, damaged_bodies, without
 
-LATER = frozenset(
-    {
-    }
-)
-"""Channels that do not keep this law yet."""
-CASES = [case for case in ALL if case.expect["verdict"] in ("accepted", "ignored") and case.kind not in LATER]
+CASES = [case for case in ALL if case.expect["verdict"] in ("accepted", "ignored")]
 
 
 def judged(case: Case, request: Inbound) -> ReceivedRequest:
