@@ -33,8 +33,10 @@ _WORDS: Mapping[str, str] = {
     "member_joined": "joined",
     "member_left": "left",
     "conversation_updated": "changed the conversation",
+    "consent_changed": "changed their consent",
     "system": "something happened",
 }
+_CONSENT: Mapping[str, str] = {"given": "agrees to be written to", "withdrawn": "does not want to be written to"}
 _REACTIONS: Mapping[str, str] = {"added": "added", "removed": "took back", "set": "reacts with"}
 _CONTROL = frozenset({"Cc", "Cs"})
 
@@ -96,7 +98,28 @@ def said(document: Mapping[str, Any]) -> str:
     message = _object(document, "message")
     lines = [_clean(message.get("text"))]
     lines += [_attachment(item) for item in _objects(message, "attachments")]
+    lines += [_field(item) for item in _objects(message, "fields")]
+    lines += [_quote(item) for item in _objects(message, "quotes")]
+    lines.append(_referral(_object(message, "referral")))
     return "\n".join(line for line in lines if line)
+
+
+def _field(item: Mapping[str, Any]) -> str:
+    name, value = _line(item.get("name")), _clean(item.get("value"))
+    return f"{name}: {value}" if name and value else value
+
+
+def _quote(item: Mapping[str, Any]) -> str:
+    words, author = _clean(item.get("text")), _line(item.get("name"))
+    if not words:
+        return ""
+    return (f"{author}:\n" if author else "") + "\n".join(f"> {line}" for line in words.split("\n"))
+
+
+def _referral(item: Mapping[str, Any]) -> str:
+    told = [_line(item.get(name)) for name in ("title", "text", "url")]
+    shown = ", ".join(text for text in told if text)
+    return f"[came from {_line(item.get('source')) or 'a link'}: {shown}]" if shown else ""
 
 
 def _who(document: Mapping[str, Any], kind: str) -> str:
@@ -131,6 +154,8 @@ def _what(document: Mapping[str, Any], kind: str) -> str:
         status, error = _line(message.get("status")), _object(message, "error")
         reason = _line(error.get("title")) or _line(error.get("code"))
         return (f"a message is {status}" if status else word) + (f" ({reason})" if reason else "")
+    if kind == "consent_changed":
+        return _CONSENT.get(str(_object(document, "consent").get("state")), word)
     if kind == "system":
         native = _line(document.get("native_kind"))
         return f"{word} ({native})" if native else word
@@ -142,21 +167,25 @@ def _what(document: Mapping[str, Any], kind: str) -> str:
 def _attachment(item: Mapping[str, Any]) -> str:
     kind = _line(item.get("type")) or "unsupported"
     place = ", ".join(f"{item[k]:.6f}" for k in ("latitude", "longitude") if _number(item.get(k)))
+    phones = [_line(phone) for phone in _list(item, "phones")] or [_line(item.get("phone"))]
     told = [
         _line(item.get("name")),
         place,
         _line(item.get("address")),
-        _line(item.get("phone")),
+        *phones,
+        *(_line(mail) for mail in _list(item, "emails")),
         _line(item.get("url")),
     ]
     if _number(item.get("duration_s")):
         told.append(f"{item['duration_s']:.0f} s")
     if _number(item.get("size_bytes")):
         told.append(f"{item['size_bytes']:.0f} bytes")
-    name = "attachment of a kind that cannot be shown" if kind == "unsupported" else kind
+    native = _line(item.get("native_type"))
+    unread = f"attachment of a kind that cannot be shown{f' ({native})' if native else ''}"
+    name = unread if kind == "unsupported" else kind
     shown = ", ".join(text for text in told if text)
-    caption = _clean(item.get("caption"))
-    return f"[{name}{': ' + shown if shown else ''}]" + (f"\n{caption}" if caption else "")
+    lines = [_clean(item.get("caption")), *(f"- {_line(option)}" for option in _list(item, "options"))]
+    return "\n".join([f"[{name}{': ' + shown if shown else ''}]", *(line for line in lines if line)])
 
 
 def _clean(value: object) -> str:

@@ -30,8 +30,10 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> None:
         for item in original(request):
             assert isinstance(item, Draft)
             said = item.message.text if item.message is not None else None
-            state: Any = {"STOP": "withdrawn", "START": "given"}.get(said or "")
-            yield item.model_copy(update={"consent": EventConsent(state=state)}) if state else item
+            act, _, topic = (said or "").partition(": ")
+            state: Any = {"STOP": "withdrawn", "START": "given"}.get(act)
+            consent = EventConsent(state=state, topic=topic or None) if state else None
+            yield item.model_copy(update={"consent": consent})
 
     monkeypatch.setattr(telegram, "normalise", marked)
 
@@ -90,7 +92,17 @@ def test_delivery_on_its_way_is_stopped_by_an_opt_out(cell: World) -> None:
     assert cell.receiver.texts() == ["m1"]
 
 
-@pytest.mark.parametrize("text", ["START", "hello"])
+@pytest.mark.parametrize("topic", ["Customer support", "customer_support_news"])
+def test_opt_out_of_a_topic_withdraws_the_consents_for_it(cell: World, topic: str) -> None:
+    given = consented(cell)
+
+    cell.post(2, f"STOP: {topic}")
+    cell.run(timedelta(minutes=3))
+
+    assert stored(cell, given).withdrawal is not None
+
+
+@pytest.mark.parametrize("text", ["START", "hello", "STOP: marketing_messages"])
 def test_consents_stay_when_the_person_withdraws_nothing(cell: World, text: str) -> None:
     given = consented(cell)
 

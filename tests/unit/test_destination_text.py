@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.event.event import Attachment, Conversation, Event, EventKind, Member, Message, Sender, StatusError
+from chalicelib.core.event.event import (
+    Attachment,
+    Conversation,
+    Event,
+    EventConsent,
+    EventKind,
+    FormField,
+    Member,
+    Message,
+    Quote,
+    Referral,
+    Sender,
+    StatusError,
+)
 from chalicelib.core.pattern.redaction import redact
 from chalicelib.destinations import discord, operators, slack, telegram, text
 from chalicelib.destinations.base import Delivery
@@ -108,10 +121,44 @@ def test_members_are_named_when_they_join() -> None:
         (Attachment(type="contact", name="Ann Example", phone="+3725550101"), "[contact: Ann Example, +3725550101]"),
         (Attachment(type="unsupported"), "[attachment of a kind that cannot be shown]"),
         (Attachment(type="image", caption="Look"), "[image]\nLook"),
+        (
+            Attachment(type="contact", name="Ann", phone="+1", phones=("+1", "+2"), emails=("ann@example.com",)),
+            "[contact: Ann, +1, +2, ann@example.com]",
+        ),
+        (Attachment(type="poll", name="When?", options=("at 5", "at\n6")), "[poll: When?]\n- at 5\n- at 6"),
+        (
+            Attachment(type="unsupported", native_type="gift", name="Rose"),
+            "[attachment of a kind that cannot be shown (gift): Rose]",
+        ),
     ],
 )
 def test_attachment_is_told_in_words_when_there_is_one(attachment: Attachment, shown: str) -> None:
     assert told(event(EventKind.MESSAGE, message=Message(attachments=(attachment,)))).endswith(":\n" + shown)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (Message(quotes=(Quote(name="Olga", text="What\ntime?"), Quote(id="m2"))), "Olga:\n> What\n> time?"),
+        (Message(text="At 5", quotes=(Quote(text="What time?"),)), "At 5\n> What time?"),
+        (Message(fields=(FormField(name="size", value="large"), FormField(value="red"))), "size: large\nred"),
+        (
+            Message(text="Hi", referral=Referral(source="ad", title="Sale", url="https://a.example/1")),
+            "Hi\n[came from ad: Sale, https://a.example/1]",
+        ),
+    ],
+)
+def test_content_beside_the_text_is_told(message: Message, shown: str) -> None:
+    assert told(event(EventKind.MESSAGE, message=message)).endswith(":\n" + shown)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("given", "agrees to be written to"), ("withdrawn", "does not want to be written to")]
+)
+def test_opt_in_and_opt_out_are_told_apart(state: Any, words: str) -> None:
+    shown = told(event(EventKind.CONSENT_CHANGED, consent=EventConsent(state=state)))
+
+    assert shown == HEAD.format(words)
 
 
 def test_handle_of_the_platform_is_never_shown_when_media_has_no_address() -> None:

@@ -6,6 +6,7 @@ and completes their entries: ids are derived from event and consent. The event i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ...core import ids, times
@@ -15,6 +16,8 @@ from ...core.log.entry_types import Act
 from ...core.tenant.consents import Consent, Withdrawal
 from ...runtime import Runtime
 from ..routed import RoutedEvent
+
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 def withdraw(runtime: Runtime, works: Iterable[RoutedEvent]) -> dict[str, BaseException]:
@@ -44,13 +47,26 @@ def is_withdrawal(work: RoutedEvent) -> bool:
     return said is not None and said["state"] == "withdrawn" and len(work.people) == 1
 
 
+def is_meant(purposes: Iterable[str], topic: str | None) -> bool:
+    """Return whether an act that withdraws a topic means a consent with these purposes.
+
+    ``Marketing messages`` means the purposes ``marketing_messages`` and ``marketing``; an act without a topic means all.
+    """
+    if topic is None:
+        return True
+    word = "_".join(_WORD.findall(topic.lower()))
+    return any(word == purpose or word.startswith(f"{purpose}_") for purpose in purposes)
+
+
 def _id(work: RoutedEvent, consent: Consent) -> str:
     return ids.derived("cns", work.document["id"], consent.id)
 
 
 def _withdrawn(runtime: Runtime, work: RoutedEvent, consent: Consent) -> Consent:
-    """Return a consent with its withdrawal. A consent that was given after the act stands."""
+    """Return a consent with its withdrawal. One that was given after the act stands, as does one for another purpose."""
     if consent.withdrawal is not None or consent.given_at > work.received_at:
+        return consent
+    if not is_meant(consent.purposes, work.document["consent"].get("topic")):
         return consent
     end = Withdrawal(id=_id(work, consent), withdraws=consent.id, at=work.received_at, method="message")
     return runtime.consents.withdraw(work.tenant, consent, end)
