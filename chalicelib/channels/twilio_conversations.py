@@ -64,12 +64,12 @@ def _draft(
 ) -> Draft:
     stamp = next((form[name] for name in ("DateUpdated", "DateRemoved", "DateCreated") if form.get(name)), None)
     author = address_of(form.get("Author"))
-    number = phone(author)
+    number, network = phone(author), _network(form)
     return Draft(
         kind=kind,
-        native_kind=f"conversations.{native}",
+        native_kind=f"{network or 'conversations'}.{native}",
         dedupe_id=dedupe_id,
-        messenger=_network(form),
+        messenger=network,
         occurred_at=instant(stamp),
         conversation=Conversation(id=optional_id(form.get("ConversationSid")), title=text(form.get("FriendlyName"))),
         sender=Sender(id=author, phone=number if number and number.startswith("+") else None) if author else None,
