@@ -198,18 +198,6 @@ def optional_id(value: Any) -> str | None:
     return str(value)
 
 
-def id_(value: Any) -> str:
-    """Return an id as text, integers exactly.
-
-    Raises:
-        MalformedPayload: absent, empty or not an id.
-    """
-    found = optional_id(value)
-    if found is None:
-        raise MalformedPayload("an id is missing")
-    return found
-
-
 def occurrence(about: str | None, *parts: Any) -> str:
     """Name an occurrence by an id and what sets it apart: ``mid:edited:1772443800``.
 
