@@ -47,6 +47,22 @@ def test_event_names_the_messenger_when_the_payload_of_a_broker_does(broker: str
     assert without <= {"conversations", "unknown"}
 
 
+@pytest.mark.parametrize(
+    ("broker", "messengers"),
+    [
+        ("bitrix24_openlines", {"telegram", "viber", "web"}),
+        ("intercom", {"email", "web", "whatsapp"}),
+        ("livechat", set()),
+    ],
+)
+def test_broker_of_support_chats_names_the_messenger_where_the_payload_does(broker: str, messengers: set[str]) -> None:
+    genuine = [case for case in cases(broker) if case.expect["verdict"] == "accepted"]
+
+    drafts = [draft for case in genuine for draft in receive(CHANNELS[broker], case.request(), [case.secret]).drafts]
+
+    assert {draft.messenger for draft in drafts} - {None} == messengers <= MESSENGERS
+
+
 def test_lists_of_the_law_hold_messengers_only() -> None:
     listed = {
         member
@@ -89,6 +105,8 @@ def test_messenger_of_a_stored_event_is_read_when_it_has_the_field_or_not(
         ("twilio", (), None, {"messenger": None}),
         ("freshchat", ("whatsapp",), None, {"messenger": "whatsapp"}),
         ("freshchat", ("whatsapp", "web"), None, {"messenger": None}),
+        ("livechat", ("web",), None, {"messenger": "web"}),
+        ("bitrix24_openlines", ("web",), "telegram", {"messenger": "telegram", "messenger_undeclared": True}),
         ("matrix", (), None, {"messenger": "matrix"}),
         ("matrix", ("whatsapp",), None, {"messenger": "whatsapp"}),
     ],
