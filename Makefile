@@ -96,8 +96,9 @@ pictures: setup ## Draw the README's picture from the demo's output
 soak: setup ## Play random worlds under random faults and judge them (MINUTES=10 SEED=1)
 	@$(BIN)/python -m faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
-load: setup ## Load a local cell over HTTP and measure each event as the stores fill (EVENTS=500)
+load: setup ## Load a local cell over HTTP and measure each event as the stores fill (EVENTS=500); then waybill serve
 	@$(BIN)/python -m benchmarks.load --events $(or $(EVENTS),500)
+	@$(BIN)/python -m benchmarks.homes
 
 deaths: setup ## Kill the process at every effect of every journey (a few minutes)
 	@WAYBILL_DEATHS=all $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m deaths

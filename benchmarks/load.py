@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from infra.demo import journey
@@ -80,9 +80,18 @@ class Sink:
         self._server.server_close()
 
 
+class Cell(Protocol):
+    """A running cell: where it answers, and the CPU that it has taken by stage."""
+
+    ready: dict[str, Any]
+
+    def cpu_s(self) -> dict[str, float]:
+        """Return the CPU that each stage has taken since the start."""
+
+
 @dataclass
 class Served:
-    """A running cell."""
+    """A running local cell."""
 
     ready: dict[str, Any]
     process: subprocess.Popen[str]
@@ -262,7 +271,7 @@ def _post(
 
 
 def play(
-    cell: Served, source: str, sink: Sink, first: int, events: int, gap_s: float, say: Say, post_s: float = POST_S
+    cell: Cell, source: str, sink: Sink, first: int, events: int, gap_s: float, say: Say, post_s: float = POST_S
 ) -> Phase:
     """Post so many events, from number ``first`` on, and wait until every accepted event has come."""
     ready = threading.Barrier(CONNECTIONS + 1)
