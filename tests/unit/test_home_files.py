@@ -202,3 +202,12 @@ def test_a_part_says_which_setting_is_missing(tmp_path: Path, name: str) -> None
     told = part(tmp_path, "serve", **given)
 
     assert (told.returncode, told.stderr) == (1, f"part: set {name} in home.env\n")
+
+
+def test_the_parts_are_built_in_the_folder_that_the_caller_means(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(HOME / "build"), "nothing", "build/home"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert (tmp_path / "build" / "home" / "bin").is_dir()
