@@ -222,6 +222,10 @@ class _Threads:
         self._threads.run(pool, size, [thread] * min(size, len(waiting)))
         return done
 
+    def gathered(self, do: Callable[[list[Item]], list[Result]], most: int) -> Callable[[Item], Result]:
+        """Return a function that does each item alone."""
+        return self._threads.gathered(do, most)
+
     def map(self, size: int, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield a function's result for each item, at most ``size`` of them at once."""
         for future in self.run("", size, [partial(function, item) for item in items]):

@@ -240,13 +240,9 @@ class Runtime:
         """The log."""
         from .store.audit import AuditStore
 
-        return AuditStore(
-            self.clients.get("dynamodb"),
-            self.settings.prefix,
-            self.settings.region,
-            self.settings.insert,
-            sleep=self.sleep,
-        )
+        own = self.settings
+        client = self.clients.get("dynamodb")
+        return AuditStore(client, own.prefix, own.region, own.insert, sleep=self.sleep, threads=self.threads)
 
     @cached_property
     def seals(self) -> Seals:
@@ -293,7 +289,7 @@ class Runtime:
         """The logs that are due, on their way to a sealer."""
         from .store.queues import Queue
 
-        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-sealing.fifo")
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-sealing.fifo", self.threads)
 
     @cached_property
     def signer(self) -> Signer:
@@ -315,14 +311,14 @@ class Runtime:
         """Events on their way to route."""
         from .store.queues import Queue
 
-        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-inbox.fifo")
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-inbox.fifo", self.threads)
 
     @cached_property
     def outbox(self) -> Queue:
         """Deliveries on their way out."""
         from .store.queues import Queue
 
-        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-outbox.fifo")
+        return Queue(self.clients.get("sqs"), f"{self.settings.prefix}-outbox.fifo", self.threads)
 
     @cached_property
     def cell(self) -> Cell:

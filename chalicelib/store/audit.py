@@ -16,6 +16,7 @@ from ..core.errors import AuditConflict, AuditUnavailable, Misconfigured, Unavai
 from ..core.log.audit import earlier_logs, minute_of, natural_key, partition_of, shard, subject_of
 from ..core.log.entry_types import Entry
 from ..core.log.leaf import VERSION, deflate, leaf
+from ..threads import PROCESS_THREADS, Threads
 from .entries import Entries, Key, day_key
 from .items import FAILED_CALLS, MALFORMED, code_of, each, is_unavailable, write
 
@@ -67,6 +68,7 @@ class AuditStore(Entries):
         insert: ``partiql`` needs only the right to insert; ``put``, a conditional put, is for engines whose INSERT
             overwrites.
         sleep: waits, in seconds, between tries.
+        threads: gathers entries that threads append one by one at the same time: a batch of deliveries ends so.
 
     Raises:
         WrongRegion: the client is of another region.
@@ -79,8 +81,10 @@ class AuditStore(Entries):
         region: str,
         insert: Literal["partiql", "put"],
         sleep: Callable[[float], None] = time.sleep,
+        threads: Threads = PROCESS_THREADS,
     ) -> None:
         super().__init__(client, prefix, region, sleep)
+        self._one = threads.gathered(self.append_many, BATCH_INSERT)
         self._send = {"partiql": self._send_statements, "put": self._send_puts}[insert]
         self._known: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._touched: Touched = {}
@@ -109,7 +113,7 @@ class AuditStore(Entries):
             AuditUnavailable: it is not known to be stored; the same call may succeed later.
             AuditBroken: the entry that stands there cannot be read.
         """
-        outcome = self.append_many([entry])[0]
+        outcome = self._one(entry)
         if isinstance(outcome, WaybillError):
             raise outcome
         return outcome

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ..core import encoders
-from ..core.errors import Unavailable
+from ..core.errors import Unavailable, WaybillError
+from ..threads import PROCESS_THREADS, Threads
 from .items import call
 
 Refused = ClientError
@@ -45,7 +46,15 @@ class NamedQueue:
 
 
 class Queue(NamedQueue):
-    """One FIFO queue."""
+    """One FIFO queue.
+
+    Args:
+        threads: gathers single messages that threads send at the same time.
+    """
+
+    def __init__(self, client: Any, name: str, threads: Threads = PROCESS_THREADS) -> None:
+        super().__init__(client, name)
+        self._one = threads.gathered(self._apart, ENTRIES_A_CALL)
 
     def send(self, messages: Iterable[OutgoingMessage]) -> None:
         """Send messages in order, at most ten a call and one of each group: of a call SQS may take some messages and refuse
@@ -54,22 +63,28 @@ class Queue(NamedQueue):
         Raises:
             Unavailable: some were not taken; sending all of them again does no harm.
         """
-        batch: list[OutgoingMessage] = []
-        groups: set[str] = set()
-        size = 0
-        for message in messages:
-            length = len(message.body.encode())
-            full = len(batch) == ENTRIES_A_CALL or size + length > BYTES_A_CALL
-            if batch and (full or message.group in groups):
-                self._send(batch)
-                batch, groups, size = [], set(), 0
-            batch.append(message)
-            groups.add(message.group)
-            size += length
-        if batch:
-            self._send(batch)
+        messages = list(messages)
+        if len(messages) == 1:
+            fault = self._one(messages[0])
+            if fault is not None:
+                raise fault
+            return
+        for batch in _batches(messages):
+            for fault in self._send(batch):
+                if fault is not None:
+                    raise fault
 
-    def _send(self, batch: list[OutgoingMessage]) -> None:
+    def _apart(self, messages: list[OutgoingMessage]) -> list[Exception | None]:
+        """Send messages that know nothing of each other. Return the fault of each that was not taken."""
+        outcomes: list[Exception | None] = []
+        for batch in _batches(messages):
+            try:
+                outcomes += self._send(batch)
+            except (WaybillError, Refused) as fault:
+                outcomes += [fault] * len(batch)
+        return outcomes
+
+    def _send(self, batch: list[OutgoingMessage]) -> list[Exception | None]:
         try:
             if len(batch) == 1:
                 call(
@@ -79,7 +94,7 @@ class Queue(NamedQueue):
                     MessageGroupId=batch[0].group,
                     MessageDeduplicationId=batch[0].deduplication,
                 )
-                return
+                return [None]
             answer = call(
                 self._client.send_message_batch,
                 QueueUrl=self.url,
@@ -95,8 +110,9 @@ class Queue(NamedQueue):
             )
         except ClientError as error:
             raise Unavailable("a queue did not take messages; try again") from error
-        if answer.get("Failed"):
-            raise Unavailable("a queue did not take all messages; try again")
+        failed = {entry["Id"] for entry in answer.get("Failed") or ()}
+        fault = Unavailable("a queue did not take all messages; try again")
+        return [fault if str(number) in failed else None for number in range(len(batch))]
 
     def retry_in(self, receipt_handle: str, delay_s: int) -> None:
         """Make a received message come back after ``delay_s`` instead of the visibility timeout."""
@@ -106,6 +122,24 @@ class Queue(NamedQueue):
             ReceiptHandle=receipt_handle,
             VisibilityTimeout=delay_s,
         )
+
+
+def _batches(messages: Iterable[OutgoingMessage]) -> Iterator[list[OutgoingMessage]]:
+    """Yield messages in order, as many as one call takes."""
+    batch: list[OutgoingMessage] = []
+    groups: set[str] = set()
+    size = 0
+    for message in messages:
+        length = len(message.body.encode())
+        full = len(batch) == ENTRIES_A_CALL or size + length > BYTES_A_CALL
+        if batch and (full or message.group in groups):
+            yield batch
+            batch, groups, size = [], set(), 0
+        batch.append(message)
+        groups.add(message.group)
+        size += length
+    if batch:
+        yield batch
 
 
 def body(values: Mapping[str, Any]) -> str:
