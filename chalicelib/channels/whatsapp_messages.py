@@ -110,9 +110,11 @@ def _button(content: Json, message: Json) -> Content:
 
 def _interactive(content: Json, message: Json) -> Content:
     kind = word(content.get("type"))
-    reply = mapping(content.get(kind))
-    payload = text(reply.get(INTERACTIVE.get(kind, "id")))
+    reply = mapping(content.get(kind)) or next((one for one in content.values() if isinstance(one, dict)), {})
     title = text(reply.get("title")) or text(reply.get("body"))
+    payload = text(reply.get(INTERACTIVE.get(kind, "id")))
+    if payload is None and title is None and reply:  # a new kind of press has its values under other names
+        payload = compact(reply)
     form = filled_in(embedded(payload)) if kind == "nfm_reply" else ()
     return EventKind.POSTBACK, {"text": title, "payload": payload, "fields": form}
 
