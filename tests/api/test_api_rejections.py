@@ -41,6 +41,7 @@ UPDATE = json.dumps({"update_id": 1, "message": {"text": CANARY}}).encode()
         ({"body": b"{" + b" " * 1024 * 1024 + b"}"}, 413, "refused", "too_large"),
         ({"body": UPDATE, "content_type": "image/png"}, 415, "refused", "unsupported_type"),
         ({"body": UPDATE, "method": "DELETE"}, 405, "refused", "method_not_allowed"),
+        ({"body": b"", "method": "HEAD", "secret": "guess-77"}, 401, "rejected", "not_genuine"),
         ({"body": json.dumps({"update_id": 1, "poll": {"id": CANARY}}).encode()}, 200, "ignored", "no_event"),
     ],
 )
