@@ -63,6 +63,28 @@ ANOTHER: tuple[Another, ...] = (
     Another("freshchat/conversation-reopen", "time", "30:00.250Z", "30:01.250Z"),
     Another("freshchat/conversation-reopen", "conversation", "fcv-1", "fcv-2"),
     Another("freshchat/odd-no-time", "person", "fu-9", "fu-8"),
+    Another("telegram/odd-no-update-id", "text", '"text": "x"', '"text": "y"'),
+    Another("telegram/odd-no-update-id", "person", '"id": 5550001, "is_bot"', '"id": 5550002, "is_bot"'),
+    Another("vk/odd-no-event-id", "text", '"text": "x"', '"text": "y"'),
+    Another("vk/odd-no-event-id", "person", "60606", "60607"),
+    Another("max/user-added", "person", '"user_id": 660022', '"user_id": 660023'),
+    Another("max/user-added", "kind", "user_added", "user_removed"),
+    Another("max/user-added", "chat", "-709", "-710"),
+    Another("max/voice-without-message", "time", "1772443800000", "1772443800001"),
+    Another("max/forwarded-without-body", "text", "Чужие слова", "Другие слова"),
+    Another("ok/button", "person", "user:570000000077", "user:570000000078"),
+    Another("ok/button", "payload", '"pears"', '"plums"'),
+    Another("ok/button", "time", "1772443800000", "1772443800001"),
+    Another("ok/chat-changed-without-words", "person", "user:570000000077", "user:570000000078"),
+    Another("avito/unknown-payload-of-a-chat", "kind", "chat_read_v2", "chat_left_v2"),
+    Another("line/batch-of-presses-of-an-old-version", "payload", '"data"', '"date"'),
+    Another("line/batch-of-presses-of-an-old-version", "person", "Uguest01", "Uguest02"),
+    Another("wechat/event-click", "key", "MENU_JUJUBE", "MENU_PEAR"),
+    Another("wechat/event-click", "event", "CLICK", "SCAN"),
+    Another("wechat/event-click", "event", "CLICK", "LOCATION"),
+    Another("wechat/event-click", "person", "oJuj-u_be1", "oJuj-u_be2"),
+    Another("wechat/event-position", "event", "LOCATION", "subscribe"),
+    Another("wechat/odd-no-id", "text", "CDATA[x]", "CDATA[y]"),
     Another("messenger/postback-without-mid", "person", '"24680"', '"999"'),
     Another("messenger/postback-without-mid", "payload", '"START"', '"OTHER"'),
     Another("messenger/postback-without-mid", "time", "1772443800000", "1772443800001"),
@@ -219,3 +241,10 @@ def test_name_of_an_edit_is_another_when_it_goes_back_to_an_earlier_text() -> No
     later = replace(request, now=request.now + timedelta(minutes=1))
 
     assert names(first, later) & names(first, request) == set()
+
+
+def test_second_yes_is_another_occurrence_where_the_platform_never_repeats() -> None:
+    first, second = case_of("kakaotalk/yes"), case_of("kakaotalk/yes-again")
+
+    assert raw_body(first.fixture) == raw_body(second.fixture)
+    assert names(first, first.request()) & names(second, second.request()) == set()
