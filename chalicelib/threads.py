@@ -43,7 +43,7 @@ class Threads(Protocol):
         """Return a function of one item. Where threads call it at the same time, ``do`` may get up to ``most`` items."""
 
 
-class _Asked(Generic[Item, Result]):
+class _AskedItem(Generic[Item, Result]):
     """An item that a thread wants done. ``turn`` is free once it is, or once the thread must do the next items."""
 
     __slots__ = ("fault", "item", "leads", "result", "turn")
@@ -58,7 +58,7 @@ class _Asked(Generic[Item, Result]):
         self.turn.acquire()
 
 
-class Gathered(Generic[Item, Result]):
+class GatheredCalls(Generic[Item, Result]):
     """Do together what threads ask for at the same time.
 
     The first thread does its item at once. Items that come meanwhile gather, and the first of their threads does them all.
@@ -68,14 +68,14 @@ class Gathered(Generic[Item, Result]):
         self._do = do
         self._most = most
         self._lock = threading.Lock()
-        self._waiting: deque[_Asked[Item, Result]] = deque()
+        self._waiting: deque[_AskedItem[Item, Result]] = deque()
         self._busy = False
 
     def __call__(self, item: Item) -> Result:
         """Have an item done, and return its result. A fault of ``do`` is raised for each of its items."""
         with self._lock:
             if self._busy:
-                asked = _Asked[Item, Result](item)
+                asked = _AskedItem[Item, Result](item)
                 self._waiting.append(asked)
             else:
                 asked, self._busy = None, True
@@ -94,7 +94,7 @@ class Gathered(Generic[Item, Result]):
             raise asked.fault
         return asked.result
 
-    def _left(self, asked: _Asked[Item, Result]) -> bool:
+    def _left(self, asked: _AskedItem[Item, Result]) -> bool:
         """Take an item out again. Return False, once it is done or its thread leads, where another thread was faster."""
         with self._lock:
             if asked in self._waiting:
@@ -103,7 +103,7 @@ class Gathered(Generic[Item, Result]):
         asked.turn.acquire()
         return False
 
-    def _lead(self, first: _Asked[Item, Result]) -> None:
+    def _lead(self, first: _AskedItem[Item, Result]) -> None:
         with self._lock:
             others = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most - 1))]
         batch = [first, *others]
@@ -157,7 +157,7 @@ class ProcessThreads:
 
     def gathered(self, do: Do[Item, Result], most: int) -> Callable[[Item], Result]:
         """Return a function whose calls are made together where they meet."""
-        return Gathered(do, most)
+        return GatheredCalls(do, most)
 
 
 PROCESS_THREADS = ProcessThreads()

@@ -142,7 +142,7 @@ def _messenger(connector: Any) -> str | None:
 # --- bots
 
 
-class _Scene(NamedTuple):
+class _BotEvent(NamedTuple):
     """What both versions of the bots' events tell, in other names."""
 
     chat: Conversation
@@ -185,11 +185,11 @@ def _without_credentials(data: Json) -> Json:
     return {name: value for name, value in data.items() if name not in ("bot", "BOT", "COMMAND")}
 
 
-def _scene(data: Json) -> _Scene:
+def _scene(data: Json) -> _BotEvent:
     chat, message, user = mapping(data.get("chat")), mapping(data.get("message")), mapping(data.get("user"))
     in_line = chat.get("entityType") == LINES
     forward, parameters = mapping(message.get("forward")), mapping(message.get("params"))
-    return _Scene(
+    return _BotEvent(
         Conversation(
             id=optional_id(chat.get("id")) or optional_id(message.get("chatId")),
             direct=True if PRIVATE & {str(chat.get("type")), str(chat.get("messageType"))} else None,
@@ -236,7 +236,7 @@ def _attachments(parameters: Json) -> Iterator[Attachment]:
             yield Attachment(type="unsupported", native_type="attach")
 
 
-def _first_version(data: Json) -> _Scene:
+def _first_version(data: Json) -> _BotEvent:
     given, user = mapping(data.get("PARAMS")), mapping(data.get("USER"))
     in_line = given.get("CHAT_ENTITY_TYPE") == LINES
     own_id = optional_id(user.get("ID")) or optional_id(given.get("FROM_USER_ID") or given.get("AUTHOR_ID"))
@@ -246,7 +246,7 @@ def _first_version(data: Json) -> _Scene:
         is_bot=_yes(user.get("IS_BOT")),
         is_self=in_line and bool(user) and not _yes(user.get("IS_CONNECTOR")),
     )
-    return _Scene(
+    return _BotEvent(
         Conversation(
             id=optional_id(given.get("CHAT_ID")) or optional_id(given.get("TO_CHAT_ID")),
             direct=True if str(given.get("MESSAGE_TYPE")) in PRIVATE else None,

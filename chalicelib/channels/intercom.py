@@ -83,7 +83,7 @@ def acknowledge(request: Inbound) -> Reply:
     return Reply()
 
 
-class _Notification(NamedTuple):
+class _NotificationPayload(NamedTuple):
     topic: str
     own_id: str | None
     document: Json
@@ -94,7 +94,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
     """Yield the events. A part's id names its message, the notification's id everything else."""
     document = parse_json(request.body)
     item = mapping(mapping(document.get("data")).get("item"))
-    notification = _Notification(word(document.get("topic")), optional_id(document.get("id")), document, item)
+    notification = _NotificationPayload(word(document.get("topic")), optional_id(document.get("id")), document, item)
     topic = notification.topic
     if topic in TOPICS:
         yield from TOPICS[topic](notification)
@@ -115,7 +115,7 @@ def _parts(item: Json) -> list[Json]:
     return items(mapping(item.get("conversation_parts")).get("conversation_parts"))
 
 
-def _begun(notification: _Notification) -> Iterator[Item]:
+def _begun(notification: _NotificationPayload) -> Iterator[Item]:
     item = notification.item
     own_id = optional_id(item.get("id"))
     source = mapping(item.get("source")) or mapping(item.get("conversation_message"))
@@ -123,12 +123,12 @@ def _begun(notification: _Notification) -> Iterator[Item]:
     yield from _said(notification)
 
 
-def _replied(notification: _Notification) -> Iterator[Item]:
+def _replied(notification: _NotificationPayload) -> Iterator[Item]:
     said = list(_said(notification))
     yield from said or [_message(notification, {}, "", None)]
 
 
-def _said(notification: _Notification) -> Iterator[Item]:
+def _said(notification: _NotificationPayload) -> Iterator[Item]:
     for part in _parts(notification.item):
         kind = word(part.get("part_type"))
         if kind in NOTES:
@@ -137,7 +137,7 @@ def _said(notification: _Notification) -> Iterator[Item]:
             yield _message(notification, part, occurrence(optional_id(part.get("id"))), part.get("created_at"))
 
 
-def _message(notification: _Notification, part: Json, dedupe_id: str, created_at: Any) -> Draft:
+def _message(notification: _NotificationPayload, part: Json, dedupe_id: str, created_at: Any) -> Draft:
     body = text(part.get("body"))
     is_html = body is not None and _HTML.match(body) is not None
     chosen = mapping(part.get("metadata")).get("quick_reply_option_uuid")
@@ -211,7 +211,7 @@ def _attachment(file: Json) -> Attachment:
 # --- conversations and persons
 
 
-def _about(notification: _Notification, kind: EventKind, conversation: str | None = None) -> Draft:
+def _about(notification: _NotificationPayload, kind: EventKind, conversation: str | None = None) -> Draft:
     item = notification.item
     return Draft(
         kind=kind,
@@ -224,17 +224,17 @@ def _about(notification: _Notification, kind: EventKind, conversation: str | Non
     )
 
 
-def _changed(notification: _Notification) -> Iterator[Item]:
+def _changed(notification: _NotificationPayload) -> Iterator[Item]:
     # A teammate can write and close, assign or snooze in one step.
     yield from _said(notification)
     yield _about(notification, EventKind.CONVERSATION_UPDATED)
 
 
-def _noted(notification: _Notification) -> Iterator[Item]:
+def _noted(notification: _NotificationPayload) -> Iterator[Item]:
     yield Ignored(notification.topic, "a note among agents", raw=notification.item)
 
 
-def _redacted(notification: _Notification) -> Iterator[Item]:
+def _redacted(notification: _NotificationPayload) -> Iterator[Item]:
     for part in _parts(notification.item) or [{}]:
         own_id = optional_id(part.get("id"))
         yield _about(notification, EventKind.MESSAGE_DELETED).model_copy(
@@ -247,7 +247,7 @@ def _redacted(notification: _Notification) -> Iterator[Item]:
         )
 
 
-def _rated(notification: _Notification) -> Iterator[Item]:
+def _rated(notification: _NotificationPayload) -> Iterator[Item]:
     rating = mapping(notification.item.get("conversation_rating"))
     person = mapping(rating.get("contact")) or mapping(rating.get("customer"))
     given = text(rating.get("rating"))
@@ -260,7 +260,7 @@ def _rated(notification: _Notification) -> Iterator[Item]:
     yield draft.model_copy(update={"sender": _sender(person), "message": message})
 
 
-def _consented(state: str, notification: _Notification) -> Iterator[Item]:
+def _consented(state: str, notification: _NotificationPayload) -> Iterator[Item]:
     item = notification.item
     person = mapping(item.get("contact")) or item
     topic = mapping(item.get("subscription_type")) or mapping(item.get("subscription_types"))
@@ -269,7 +269,7 @@ def _consented(state: str, notification: _Notification) -> Iterator[Item]:
     yield _about(notification, EventKind.CONSENT_CHANGED).model_copy(update=update)
 
 
-TOPICS: Mapping[str, Callable[[_Notification], Iterator[Item]]] = {
+TOPICS: Mapping[str, Callable[[_NotificationPayload], Iterator[Item]]] = {
     "conversation.user.created": _begun,
     "conversation.admin.single.created": _begun,
     "conversation.user.replied": _replied,

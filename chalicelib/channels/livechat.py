@@ -74,7 +74,7 @@ def acknowledge(request: Inbound) -> Reply:
     return Reply()
 
 
-class _Action(NamedTuple):
+class _ActionPayload(NamedTuple):
     native: str
     payload: Json
     users: Mapping[str, Json]
@@ -96,7 +96,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
     payload = mapping(document.get("payload"))
     described = [*items(mapping(payload.get("chat")).get("users")), mapping(payload.get("user"))]
     users = {own_id: user for user in described if (own_id := optional_id(user.get("id")))}
-    action = _Action(word(document.get("action")), payload, users)
+    action = _ActionPayload(word(document.get("action")), payload, users)
     if action.native in ACTIONS:
         yield from ACTIONS[action.native](action)
     elif action.conversation.id is not None:
@@ -105,7 +105,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
         yield Ignored(action.native, "not about a conversation", raw=payload)
 
 
-def _about(action: _Action, kind: EventKind, dedupe_id: str = "", **more: Any) -> Draft:
+def _about(action: _ActionPayload, kind: EventKind, dedupe_id: str = "", **more: Any) -> Draft:
     return Draft(
         kind=kind,
         native_kind=action.native,
@@ -116,7 +116,7 @@ def _about(action: _Action, kind: EventKind, dedupe_id: str = "", **more: Any) -
     )
 
 
-def _sender(action: _Action, given: Any) -> Sender | None:
+def _sender(action: _ActionPayload, given: Any) -> Sender | None:
     own_id = optional_id(given)
     if own_id is None:
         return None
@@ -136,15 +136,15 @@ def _sender(action: _Action, given: Any) -> Sender | None:
 # --- events of a chat
 
 
-def _came(action: _Action) -> Iterator[Item]:
+def _came(action: _ActionPayload) -> Iterator[Item]:
     yield _said(action, EventKind.MESSAGE, mapping(action.payload.get("event")))
 
 
-def _updated(action: _Action) -> Iterator[Item]:
+def _updated(action: _ActionPayload) -> Iterator[Item]:
     yield _said(action, EventKind.MESSAGE_EDITED, mapping(action.payload.get("event")))
 
 
-def _began(action: _Action) -> Iterator[Item]:
+def _began(action: _ActionPayload) -> Iterator[Item]:
     thread = mapping(mapping(action.payload.get("chat")).get("thread"))
     yield _about(
         action,
@@ -156,7 +156,7 @@ def _began(action: _Action) -> Iterator[Item]:
         yield _said(action, EventKind.MESSAGE, event)
 
 
-def _said(action: _Action, kind: EventKind, event: Json) -> Item:
+def _said(action: _ActionPayload, kind: EventKind, event: Json) -> Item:
     native, own_id = word(event.get("type")), optional_id(event.get("id"))
     name = f"{action.native}.{native}"
     if AGENTS in (event.get("visibility"), event.get("recipients")):
@@ -231,12 +231,12 @@ EVENTS: Mapping[str, Callable[[Json], Message]] = {
 # --- other actions
 
 
-def _deleted(action: _Action) -> Iterator[Item]:
+def _deleted(action: _ActionPayload) -> Iterator[Item]:
     own_id = optional_id(action.payload.get("event_id"))
     yield _about(action, EventKind.MESSAGE_DELETED, occurrence(own_id, "deleted"), message=Message(id=own_id))
 
 
-def _pressed(action: _Action) -> Iterator[Item]:
+def _pressed(action: _ActionPayload) -> Iterator[Item]:
     message = Message(
         id=optional_id(action.payload.get("event_id")),
         payload=text(mapping(action.payload.get("postback")).get("id")),
@@ -244,7 +244,7 @@ def _pressed(action: _Action) -> Iterator[Item]:
     yield _about(action, EventKind.POSTBACK, sender=_sender(action, action.payload.get("user_id")), message=message)
 
 
-def _seen(action: _Action) -> Iterator[Item]:
+def _seen(action: _ActionPayload) -> Iterator[Item]:
     payload = action.payload
     about = action.conversation.id
     yield _about(
@@ -256,7 +256,7 @@ def _seen(action: _Action) -> Iterator[Item]:
     )
 
 
-def _member(kind: EventKind, action: _Action) -> Iterator[Item]:
+def _member(kind: EventKind, action: _ActionPayload) -> Iterator[Item]:
     user = mapping(action.payload.get("user"))
     own_id = optional_id(user.get("id")) or optional_id(action.payload.get("user_id"))
     address = text(user.get("email")) if user.get("type") == "customer" else None
@@ -269,17 +269,17 @@ def _member(kind: EventKind, action: _Action) -> Iterator[Item]:
     )
 
 
-def _ended(action: _Action) -> Iterator[Item]:
+def _ended(action: _ActionPayload) -> Iterator[Item]:
     name = occurrence(action.conversation.thread, "ended")
     sender = _sender(action, action.payload.get("user_id"))
     yield _about(action, EventKind.CONVERSATION_UPDATED, name, sender=sender)
 
 
-def _changed(action: _Action) -> Iterator[Item]:
+def _changed(action: _ActionPayload) -> Iterator[Item]:
     yield _about(action, EventKind.CONVERSATION_UPDATED, sender=_sender(action, action.payload.get("requester_id")))
 
 
-ACTIONS: Mapping[str, Callable[[_Action], Iterator[Item]]] = {
+ACTIONS: Mapping[str, Callable[[_ActionPayload], Iterator[Item]]] = {
     "incoming_chat": _began,
     "incoming_event": _came,
     "event_updated": _updated,

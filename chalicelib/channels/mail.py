@@ -68,7 +68,7 @@ def parse(source: bytes) -> Mail:
     Attachments are named and counted, not carried. Parts beyond the limits become one ``unsupported`` attachment.
     """
     root = mime.entity(source)
-    reader = _Reader()
+    reader = _MailReader()
     texts = [piece.text for piece in reader.shown(root) if piece.is_visible]
     if reader.is_cut:
         reader.attachments.append(UNSUPPORTED)
@@ -92,7 +92,7 @@ def is_blank(text: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Piece:
+class _PartContent:
     """The text of one part. HTML is read when its text is needed."""
 
     source: str
@@ -110,14 +110,14 @@ class _Piece:
         return not is_blank(self.text)
 
 
-def _piece(content: bytes, charset: str | None, is_html: bool) -> _Piece:
+def _piece(content: bytes, charset: str | None, is_html: bool) -> _PartContent:
     if is_html and charset is None and (named := _META_CHARSET.search(content, 0, MAX_META_BYTES)):
-        return _Piece(charsets.fallback(content, named[1].decode("ascii")), is_html)
-    return _Piece(charsets.decode(content, charset), is_html)
+        return _PartContent(charsets.fallback(content, named[1].decode("ascii")), is_html)
+    return _PartContent(charsets.decode(content, charset), is_html)
 
 
 @dataclass(slots=True)
-class _Reader:
+class _MailReader:
     """Reads the parts of one e-mail in their order."""
 
     attachments: list[Attachment] = field(default_factory=list)
@@ -125,7 +125,7 @@ class _Reader:
     _parts: int = 0
     _has_text: bool = False
 
-    def shown(self, part: mime.MimePart, depth: int = 0, is_alternative: bool = False) -> list[_Piece]:
+    def shown(self, part: mime.MimePart, depth: int = 0, is_alternative: bool = False) -> list[_PartContent]:
         """Return the pieces of text that a part shows, and keep its attachments."""
         if self._parts >= MAX_PARTS or depth > MAX_DEPTH:
             self.is_cut = True
@@ -135,7 +135,7 @@ class _Reader:
         if inner is None:
             return self._leaf(part, is_alternative)
         chooses = part.type == "multipart/alternative"
-        found: list[list[_Piece]] = []
+        found: list[list[_PartContent]] = []
         for one in inner:
             found.append(self.shown(one, depth + 1, chooses))
             if self._parts >= MAX_PARTS:
@@ -143,7 +143,7 @@ class _Reader:
                 break
         return _chosen(found) if chooses else [piece for pieces in found for piece in pieces]
 
-    def _leaf(self, part: mime.MimePart, is_alternative: bool) -> list[_Piece]:
+    def _leaf(self, part: mime.MimePart, is_alternative: bool) -> list[_PartContent]:
         # An attached message is one attachment: its parts are not this message's. A multipart without a part is a text.
         name = header(part.file_name) if part.file_name else None
         kind = "text/plain" if part.type.startswith("multipart/") else part.type
@@ -163,7 +163,7 @@ class _Reader:
         self.attachments.append(attachment(part.type, name or None, len(part.content()), ref))
 
 
-def _chosen(alternatives: list[list[_Piece]]) -> list[_Piece]:
+def _chosen(alternatives: list[list[_PartContent]]) -> list[_PartContent]:
     """Choose one of several forms of a text: the first plain one that shows anything, else the last (RFC 2046, 5.1.4)."""
     plain = (pieces for pieces in alternatives if not any(piece.is_html for piece in pieces))
     return next((pieces for pieces in (*plain, *reversed(alternatives)) if any(p.is_visible for p in pieces)), [])

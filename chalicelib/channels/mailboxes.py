@@ -48,7 +48,7 @@ class _Token(NamedTuple):
     inner: tuple[_Token, ...] = ()
 
 
-class _Header(NamedTuple):
+class _AddressField(NamedTuple):
     mailboxes: list[Mailbox]
     is_ambiguous: bool
 
@@ -81,12 +81,12 @@ def single(value: str | None) -> Mailbox:
     return _mailbox([_Token("stray", token.text) if token.kind in ",;:" else token for token in tokens])
 
 
-def _read(value: str) -> _Header:
+def _read(value: str) -> _AddressField:
     tokens = _angles(_tokens(value[:MAX_CHARACTERS]))
     elements, is_faulty = _elements(tokens)
     is_faulty = is_faulty or any(token.kind == "stray" for token in tokens)
     elements = [element for element in elements if any(token.kind != "space" for token in element)]
-    return _Header([one for one in map(_mailbox, elements) if any(one)], is_faulty and len(elements) > 1)
+    return _AddressField([one for one in map(_mailbox, elements) if any(one)], is_faulty and len(elements) > 1)
 
 
 # --- words

@@ -20,7 +20,7 @@ _PROPERTY = re.compile(
 _SCHEME = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
 
 
-class Card(NamedTuple):
+class ContactCard(NamedTuple):
     """What a card says. Numbers are E.164 where they are international."""
 
     name: str | None = None
@@ -28,7 +28,7 @@ class Card(NamedTuple):
     emails: tuple[str, ...] = ()
 
 
-def read_card(value: Any) -> Card:
+def read_card(value: Any) -> ContactCard:
     """Read a card. Anything else is an empty one."""
     names: list[str] = []
     phones: list[str] = []
@@ -41,7 +41,7 @@ def read_card(value: Any) -> Card:
             phones.append(phone(_SCHEME.sub("", content, count=1), international=True) or "")
         else:
             emails.append(_SCHEME.sub("", content, count=1))
-    return Card(next(filter(None, names), None), _some(phones), _some(emails))
+    return ContactCard(next(filter(None, names), None), _some(phones), _some(emails))
 
 
 def _some(values: list[str]) -> tuple[str, ...]:

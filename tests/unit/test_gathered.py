@@ -12,7 +12,7 @@ import pytest
 from chalicelib import threads
 from chalicelib.core.errors import Unavailable
 from chalicelib.store.queues import OutgoingMessage, Queue
-from chalicelib.threads import Gathered
+from chalicelib.threads import GatheredCalls
 from tests.support.races import eventually
 
 
@@ -33,7 +33,7 @@ class Work:
 
 def gathered(work: Work, most: int, items: int) -> list[Future[int]]:
     """Ask for item 0, and for the others while it is done."""
-    made = Gathered[int, int](work, most)
+    made = GatheredCalls[int, int](work, most)
     with ThreadPoolExecutor(items) as pool:
         futures = [pool.submit(made, 0)]
         eventually(lambda: work.batches)
@@ -96,7 +96,7 @@ def test_a_fault_of_the_first_call_stops_no_other() -> None:
 def test_a_call_that_waits_too_long_is_made_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "ALONE_S", 0.01)
     work = Work()
-    made = Gathered[int, int](work, 10)
+    made = GatheredCalls[int, int](work, 10)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(made, 0)
         eventually(lambda: work.batches)

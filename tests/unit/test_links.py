@@ -70,7 +70,7 @@ def test_a_link_of_one_use_is_none_of_the_other() -> None:
 
     assert restricted is not None and large is not None
     assert (restricted.transfer, restricted.ends_at) == (large.transfer, large.ends_at)
-    assert [one.use([KEY]) for one in (restricted, large)] == [links.LinkUse.RESTRICT, links.LinkUse.LARGE]
+    assert [one.use([KEY]) for one in (restricted, large)] == [links.LinkPurpose.RESTRICT, links.LinkPurpose.LARGE]
     assert not large.is_genuine(KEY)
     assert large.use([b"other"]) is None
 

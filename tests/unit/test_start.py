@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOADED: dict[str, tuple[int, int]] = {
     "hooks": (54, 280),
     "route": (103, 280),
-    "deliver": (117, 280),
+    "deliver": (118, 280),
     "dead_inbox": (66, 280),
     "dead_outbox": (66, 280),
     "pump": (28, 210),

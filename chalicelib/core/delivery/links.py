@@ -34,7 +34,7 @@ _LENGTH = 3 * ids.LENGTH + _END
 _FORM = re.compile(rf"[{ids.ALPHABET}]{{{_LENGTH}}}\Z")
 
 
-class LinkUse(Enum):
+class LinkPurpose(Enum):
     """Why a link was sent in place of an event. The value is the context of its MAC."""
 
     RESTRICT = b""
@@ -50,18 +50,18 @@ class Link:
     ends_at: datetime
     token: str
 
-    def is_genuine(self, key: bytes, use: LinkUse = LinkUse.RESTRICT) -> bool:
+    def is_genuine(self, key: bytes, use: LinkPurpose = LinkPurpose.RESTRICT) -> bool:
         """Say whether the token was made with this key for this use; compared in constant time."""
         said, mac = self.token[: -ids.LENGTH], self.token[-ids.LENGTH :]
         return hmac.compare_digest(mac, _mac(key, said, use))
 
-    def use(self, keys: Iterable[bytes]) -> LinkUse | None:
+    def use(self, keys: Iterable[bytes]) -> LinkPurpose | None:
         """Return the use that one of these keys has made the token for; None where none of them has made it."""
-        pairs = ((key, use) for key in keys for use in LinkUse)
+        pairs = ((key, use) for key in keys for use in LinkPurpose)
         return next((use for key, use in pairs if self.is_genuine(key, use)), None)
 
 
-def _mac(key: bytes, said: str, use: LinkUse) -> str:
+def _mac(key: bytes, said: str, use: LinkPurpose) -> str:
     return ids.encode(ids.first_bits(hmac.digest(key, said.encode() + use.value, "sha256"), ids.BITS))
 
 
@@ -72,7 +72,7 @@ def token(key: bytes, tenant: str, transfer: str, now: datetime, hours: int) -> 
         key: the tenant's, made for links alone.
         hours: how long the link is valid from now on; it ends with a whole minute, up to a minute earlier.
     """
-    return _token(key, tenant, transfer, now + timedelta(hours=hours), LinkUse.RESTRICT)
+    return _token(key, tenant, transfer, now + timedelta(hours=hours), LinkPurpose.RESTRICT)
 
 
 def large_token(key: bytes, tenant: str, transfer: str, ends_at: datetime) -> str:
@@ -82,10 +82,10 @@ def large_token(key: bytes, tenant: str, transfer: str, ends_at: datetime) -> st
         key: the tenant's, made for links alone.
         ends_at: the end of the event's life; the link ends up to a minute earlier.
     """
-    return _token(key, tenant, transfer, ends_at, LinkUse.LARGE)
+    return _token(key, tenant, transfer, ends_at, LinkPurpose.LARGE)
 
 
-def _token(key: bytes, tenant: str, transfer: str, ends_at: datetime, use: LinkUse) -> str:
+def _token(key: bytes, tenant: str, transfer: str, ends_at: datetime, use: LinkPurpose) -> str:
     said = tenant.removeprefix("tnt_") + transfer.removeprefix("trf_") + ids.encode(times.minute(ends_at), _END)
     return said + _mac(key, said, use)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...core.decide.plan import RouteDecision, judge
 from ...core.delivery import links
-from ...core.delivery.links import Link, LinkUse
+from ...core.delivery.links import Link, LinkPurpose
 from ...core.errors import DeliveryError, Gone, LinkExpired, LinkUsed, NotFound, RefusedByLaw, TooMany
 from ...core.log import audit
 from ...core.log.entry_types import Act, Entry
@@ -75,7 +75,7 @@ def content(runtime: Runtime, token: str) -> Any:
     return given  # 5
 
 
-def _genuine(runtime: Runtime, token: str) -> tuple[Link, LinkUse, Snapshot]:
+def _genuine(runtime: Runtime, token: str) -> tuple[Link, LinkPurpose, Snapshot]:
     """Return a link that the key of a tenant of this cell has made, and the tenant's configuration as it is now."""
     link = links.read(token)
     try:
@@ -111,7 +111,7 @@ def _act(link: Link, one: Transfer, now: datetime) -> Act:
     )
 
 
-def _leads(snapshot: Snapshot, one: Transfer, use: LinkUse) -> Route:
+def _leads(snapshot: Snapshot, one: Transfer, use: LinkPurpose) -> Route:
     """Return the route of a transfer, leading where that was to go, to the recipient that got the link.
 
     The mode of the route still has the use of the link.
@@ -121,7 +121,7 @@ def _leads(snapshot: Snapshot, one: Transfer, use: LinkUse) -> Route:
     """
     configuration = snapshot.configuration
     route, destination = configuration.routes.get(one.route), configuration.destinations.get(one.destination)
-    same = route is not None and (route.mode == "restrict") == (use is LinkUse.RESTRICT)
+    same = route is not None and (route.mode == "restrict") == (use is LinkPurpose.RESTRICT)
     if route is None or not same or destination is None or destination.recipient != one.recipient:
         raise Gone("its route or destination was removed or changed since this link was sent")
     if not destination.enabled:

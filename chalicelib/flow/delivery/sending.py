@@ -28,7 +28,7 @@ _TECHNICAL = "technical"
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ExchangeOutcome:
     """How an exchange ended.
 
     ``classes`` and ``size_bytes`` are of the data that left: none, and None, where nothing was sent.
@@ -49,7 +49,7 @@ def exchange(
     document: Mapping[str, Any],
     classes: tuple[str, ...],
     clients: SendingClients,
-) -> Exchange:
+) -> ExchangeOutcome:
     """Send an event to its destination, or a link to it.
 
     Args:
@@ -77,7 +77,7 @@ def exchange(
         size = len(request.body)
         whole = _sent(destination, request, classes, clients)  # 1
     except DeliveryError as fault:
-        return Exchange(fault.attempt_code, (), None, fault)
+        return ExchangeOutcome(fault.attempt_code, (), None, fault)
     if whole.code not in TOO_LARGE or link is not None or task.otr or not selects(destination.kind):
         return whole
     url = large_url(runtime, snapshot, task.transfer, times.parse(task.expires_at))
@@ -86,22 +86,22 @@ def exchange(
     return _linked(destination, links.large_notice(document, url, size), delivery, whole, classes, clients)  # 2
 
 
-def _sent(destination: Destination, request: Any, classes: tuple[str, ...], clients: SendingClients) -> Exchange:
+def _sent(destination: Destination, request: Any, classes: tuple[str, ...], clients: SendingClients) -> ExchangeOutcome:
     size = len(request.body)
     try:
-        return Exchange(of_kind(destination.kind).send(request, clients).code, classes, size)
+        return ExchangeOutcome(of_kind(destination.kind).send(request, clients).code, classes, size)
     except DeliveryError as fault:
-        return Exchange(fault.attempt_code, classes if fault.sent else (), size if fault.sent else None, fault)
+        return ExchangeOutcome(fault.attempt_code, classes if fault.sent else (), size if fault.sent else None, fault)
 
 
 def _linked(
     destination: Destination,
     notice: Mapping[str, Any],
     delivery: Delivery,
-    whole: Exchange,
+    whole: ExchangeOutcome,
     classes: tuple[str, ...],
     clients: SendingClients,
-) -> Exchange:
+) -> ExchangeOutcome:
     """Send a link in place of an event that was refused for its size. What left with the event counts as sent."""
     technical = tuple(one for one in classes if one == _TECHNICAL)
     linked = _sent(destination, of_kind(destination.kind).render(notice, delivery), technical, clients)
