@@ -49,7 +49,10 @@ def test_line_library_accepts_what_we_accept_and_refuses_what_we_refuse(case: Ca
     assert judged(case, changed).verdict == "rejected"
 
 
-WHOLE = [c for c in named("line") if c.id not in ("batch-of-an-old-version", "big-ids")]
+OLD = ("batch-of-an-old-version", "batch-of-presses-of-an-old-version", "big-ids")
+BEYOND = ("odd-", "unknown-", "batch-with-odd-", "batch-with-unknown-")
+"""How fixtures begin that libraries refuse and we take: other types than documented, and words of tomorrow."""
+WHOLE = [c for c in named("line") if c.id not in OLD and not str(c.id).startswith(BEYOND)]
 """The library refuses what its models do not allow: events without an id, and numbers as ids."""
 
 
@@ -122,11 +125,17 @@ def test_discord_request_is_accepted_when_another_library_signed_it() -> None:
 # --- MAX, with maxapi
 
 
+NOT_IN_MODELS = (
+    *("attachments", "forwarded-without-body", "chat-created", "voice-without-message", "permissions-changed"),
+    *("button-with-label", "user-added-in-the-same-millisecond"),
+)
+"""Not in the library's models: an attachment and an update that there are not, and objects without all of their fields."""
+
+
 def updates() -> Iterator[Any]:
     for param in named("max"):
         body = json.loads(raw_body(param.values[0].fixture))
-        # Not in the library's models: an attachment that there is not, and a message without a body.
-        if param.id not in ("attachments", "forwarded-without-body", "chat-created"):
+        if param.id not in NOT_IN_MODELS and not str(param.id).startswith(BEYOND):
             yield pytest.param(param.values[0], body, id=param.id)
 
 
@@ -147,7 +156,7 @@ def test_max_library_reads_what_we_read(case: Case, body: dict[str, Any]) -> Non
 def test_every_update_and_attachment_of_the_max_library_is_read() -> None:
     internal = {UpdateType.RAW_API_RESPONSE, UpdateType.ON_STARTED}
 
-    assert {str(t) for t in UpdateType if t not in internal} == set(max_.UPDATES)
+    assert {str(t) for t in UpdateType if t not in internal} == set(max_.UPDATES) - {"bot_admin_permissions_changed"}
     assert {str(t) for t in AttachmentType} == set(max_.ATTACHMENTS) | (max_.KEYBOARDS - {"reply_keyboard"})
 
 
