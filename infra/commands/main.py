@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "listen": Command("infra.commands.listen", "receive deliveries on this machine, and verify their signatures"),
     "status": Command("infra.commands.status", "show queues, lanes, breakers and last jobs of a served cell", "serve"),
     "trace": Command("infra.commands.trace", "show the whole way of one event"),
+    "transfers": Command("infra.commands.transfers", "list what did not reach a destination, or replay it"),
     "redrive": Command("infra.commands.redrive", "list dead letters of a cell, or send them again"),
 }  # fmt: skip
 _OURS: Final = ("app", "chalicelib", "infra")
