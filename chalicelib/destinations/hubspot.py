@@ -211,6 +211,8 @@ class _HubspotAccount:
         return call(self._config.token.get_secret_value() if self._config.token else "")
 
     def _renew(self, refresh: str) -> calls.ApiResponse:
+        # Source: https://developers.hubspot.com/docs/api-reference/2026-03/authentication/manage-oauth-tokens
+        # (read 2026-12-01). Version 1 ends on 2027-02-16.
         app = self._config.app
         assert app is not None
         asked = {
@@ -220,7 +222,8 @@ class _HubspotAccount:
             "refresh_token": refresh,
         }
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._service.call("POST", "/oauth/v1/token", urlencode(asked).encode(), form, within_s=tokens.RENEWAL_S)
+        content = urlencode(asked).encode()
+        return self._service.call("POST", "/oauth/2026-03/token", content, form, within_s=tokens.RENEWAL_S)
 
 
 def _contact(name: str) -> str:
