@@ -156,6 +156,10 @@ def look(batch: Batch, tasks: list[DeliveryTask], attempts: int) -> dict[str, De
             events[item["pk"]] = item
     persons = {item["pk"]: item for item in items.get(people, ())}
     given = {item["pk"]: item for item in items.pop(runtime.consents.table.name, ())}
+    others = {task.owner: _other_rows(batch, task, persons.get(task.owner)) for task in tasks}
+    of_others = (
+        runtime.consents.of_people({pk for rows in others.values() for pk in rows}) if any(others.values()) else {}
+    )
     found: dict[str, DeliveryState] = {}
     for task in tasks:
         state = found.setdefault(task.transfer, DeliveryState())
@@ -167,7 +171,8 @@ def look(batch: Batch, tasks: list[DeliveryTask], attempts: int) -> dict[str, De
         person, snapshot = persons.get(task.owner), batch.snapshot(task.tenant)
         if person is not None and snapshot is not None:
             state.data_key = runtime.people.read(person, snapshot.keys).key
-        state.consents = runtime.consents.read(given.get(task.owner))
+        own = runtime.consents.read(given.get(task.owner))
+        state.consents = own + tuple(one for pk in others[task.owner] for one in of_others.get(pk, ()))
     for table, rows in items.items():
         if table not in (data, people):
             for row in rows:
@@ -186,6 +191,14 @@ def _asks(batch: Batch, task: DeliveryTask) -> bool:
     """Say whether the event's person may have given a consent."""
     snapshot = batch.snapshot(task.tenant)
     return snapshot is not None and snapshot.consents
+
+
+def _other_rows(batch: Batch, task: DeliveryTask, person: Item | None) -> list[str]:
+    """Return the other rows of the event's person, where they may have given consents; few people have any."""
+    people = batch.runtime.people
+    if person is None or not _asks(batch, task) or not people.is_joined(person):
+        return []
+    return [pk for pk in people.all_rows_of([task.owner]) if pk != task.owner]
 
 
 def _later(task: DeliveryTask) -> list[str]:

@@ -169,6 +169,10 @@ class PeopleStore:
         new = "attribute_exists(pk) AND attribute_not_exists(same_as)"
         self.table.update({"pk": pk}, "SET same_as = :s", {":s": same_as}, new)
 
+    def is_joined(self, item: Item) -> bool:
+        """Return whether a person has other rows, as their stored row tells."""
+        return "same_as" in item or bool(others_of(item))
+
     def all_rows_of(self, pks: Iterable[str]) -> list[str]:
         """Return the keys of one person's rows, with those of rows that stand for them and of people who proved to be them."""
         found = list(dict.fromkeys(pks))

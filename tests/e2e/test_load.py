@@ -7,6 +7,7 @@ import pytest
 from benchmarks import load, stored
 from chalicelib.core import ids
 from chalicelib.core.log import audit
+from tests.support.ungathered import each_alone
 
 MINE = load.CONNECTIONS * load.CHATS
 """The next event of the conversation of event 0 has this number."""
@@ -64,7 +65,8 @@ def test_all_is_delivered_in_order_when_a_cell_is_loaded() -> None:
 
 
 def test_calls_and_units_stay_when_ten_times_as_much_is_stored() -> None:
-    few, many = stored.costs((100, 1000), 50, lambda _: None)
+    with each_alone():
+        few, many = stored.costs((100, 1000), 50, lambda _: None)
 
     assert (few.stored, many.stored) == (100, 1000)
     assert many.calls == pytest.approx(few.calls, rel=0.05)

@@ -12,11 +12,13 @@ from benchmarks import __main__ as bench
 from benchmarks import calls, coldstart, prices, sealing_scale, units, warm
 from benchmarks.results import Result, from_document, table
 from simulation import memory
+from tests.support.ungathered import each_alone
 
 
 @pytest.fixture(scope="module")
 def counted() -> calls.Counted:
-    return calls.counted(warm.Warm(memory.Memory(warm.REGION).client))
+    with each_alone():
+        return calls.counted(warm.Warm(memory.Memory(warm.REGION).client))
 
 
 @pytest.mark.parametrize(
