@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .report.asking import Cell, NotAnswered, opened
+from .report.asking import NOT_ANSWERED, Cell, pages, run_with
 
 DONE: Final = 0
 SOME_STAY: Final = 1
-NOT_ANSWERED: Final = 2
-WRONG: Final = 3
 OUTCOMES: Final = ("rejected", "gave_up", "refused", "expired")
 ASK_EVERY_S: Final = 2.0
 
@@ -43,20 +41,14 @@ def listed(url: str, key_file: Path, asked: Asked, *, as_json: bool) -> int:
     def run(cell: Cell) -> int:
         query = {"destination": asked.destination, "outcome": asked.outcome, **asked.times}
         codes: Counter[str] = Counter()
-        cursor: str | None = None
-        while True:
-            page = cell.json("/v1/transfers", query | ({"cursor": cursor} if cursor else {}))
-            for one in page["data"]:
-                if one["replayed_by"] is None:
-                    codes[_code(one)] += 1
-                    print(json.dumps(one) if as_json else _line(one))
-            cursor = page["next"]
-            if cursor is None:
-                break
+        for one in pages(cell, "/v1/transfers", query):
+            if one["replayed_by"] is None:
+                codes[_code(one)] += 1
+                print(json.dumps(one) if as_json else _line(one))
         _say(f"{codes.total()} to replay" + "".join(f", {count} of {code}" for code, count in codes.most_common()))
         return DONE
 
-    return _with(url, key_file, time.sleep, run)
+    return run_with(url, key_file, run, _say, time.sleep)
 
 
 def replayed(
@@ -82,7 +74,7 @@ def replayed(
             return NOT_ANSWERED
         return SOME_STAY if made["held"] + made["refused"] + skipped else DONE
 
-    return _with(url, key_file, sleep, run)
+    return run_with(url, key_file, run, _say, sleep)
 
 
 def _line(one: dict[str, Any]) -> str:
@@ -91,19 +83,6 @@ def _line(one: dict[str, Any]) -> str:
 
 def _code(one: dict[str, Any]) -> str:
     return str(one["attempts"][-1]["code"]) if one["attempts"] else "-"
-
-
-def _with(url: str, key_file: Path, sleep: Callable[[float], None], run: Callable[[Cell], int]) -> int:
-    try:
-        cell = opened(url, key_file, sleep)
-    except NotAnswered as fault:
-        _say(str(fault))
-        return WRONG
-    try:
-        return run(cell)
-    except NotAnswered as fault:
-        _say(str(fault))
-        return NOT_ANSWERED
 
 
 def _say(line: str) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from chalicelib.commands.parser import CommandParser
 
 from ..client import redrive
+from ..client.report.asking import WRONG
 
 
 def arguments(parser: CommandParser) -> None:
     """Add the command's options and help."""
-    parser.usage_code = redrive.WRONG
+    parser.usage_code = WRONG
     parser.add_argument("tenant", nargs="?", help="the tenant's id, tnt_... (default: all tenants)")
     parser.add_argument("--url", required=True, help="the cell's API: https, or http on this machine")
     parser.add_argument("--key-file", required=True, type=Path, metavar="FILE", help="a file with the operator's key")

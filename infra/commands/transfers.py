@@ -8,11 +8,12 @@ from pathlib import Path
 from chalicelib.commands.parser import CommandParser
 
 from ..client import transfers
+from ..client.report.asking import WRONG
 
 
 def arguments(parser: CommandParser) -> None:
     """Add the command's options and help."""
-    parser.usage_code = transfers.WRONG
+    parser.usage_code = WRONG
     parser.add_argument("--url", required=True, help="the cell's API: https, or http on this machine")
     parser.add_argument("--key-file", required=True, type=Path, metavar="FILE", help="a file with a key of the tenant")
     parser.add_argument("--destination", required=True, metavar="ID", help="the destination, dst_...")

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -21,6 +21,8 @@ from .. import connection
 TRIES: Final = 6
 TIMEOUT_S: Final = 60
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
+NOT_ANSWERED: Final = 2
+WRONG: Final = 3
 
 
 class NotAnswered(Exception):
@@ -92,6 +94,33 @@ def opened(url: str, key_file: Path, sleep: Callable[[float], None] = time.sleep
     except (OSError, ValueError):
         raise NotAnswered("--key-file: the file cannot be read") from None
     return Cell(url, key, sleep)
+
+
+def run_with(
+    url: str, key_file: Path, run: Callable[[Cell], int], say: Callable[[str], None], sleep: Callable[[float], None]
+) -> int:
+    """Run a command against a cell; return its exit code, which is 3 for a wrong file or address, 2 for no answer."""
+    try:
+        cell = opened(url, key_file, sleep)
+    except NotAnswered as fault:
+        say(str(fault))
+        return WRONG
+    try:
+        return run(cell)
+    except NotAnswered as fault:
+        say(str(fault))
+        return NOT_ANSWERED
+
+
+def pages(cell: Cell, path: str, query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield every item of a list, page by page. Raises as ``Cell.get``."""
+    query = dict(query or {})
+    while True:
+        page = cell.json(path, query or None)
+        yield from page["data"]
+        if page["next"] is None:
+            return
+        query["cursor"] = page["next"]
 
 
 def _object(text: str) -> dict[str, Any]:
