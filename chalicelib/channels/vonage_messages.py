@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.event.event import Attachment, AttachmentType, EventKind, Referral
 from .fields import Json, compact, items, mapping, number, optional_id, phone, text, word
+from .referrals import referral_from
 
 Content = tuple[EventKind, dict[str, Any]]
 """The kind, and the message's fields."""
@@ -53,20 +54,7 @@ def user_ids(message: Json, role: str) -> tuple[str, ...]:
 def referral_of(message: Json) -> Referral | None:
     """Return the advertisement or post that led to a message, or the product that it asks about."""
     found = mapping(mapping(message.get("whatsapp")).get("referral"))
-    product = mapping(mapping(message.get("context")).get("whatsapp_referred_product"))
-    if found:
-        return Referral(
-            source=text(found.get("source_type")),
-            id=optional_id(found.get("source_id")),
-            url=text(found.get("source_url")),
-            title=text(found.get("headline")),
-            text=text(found.get("body")),
-            click_id=optional_id(found.get("ctwa_clid")),
-        )
-    if product:
-        catalogue = optional_id(product.get("catalog_id"))
-        return Referral(source="product", id=optional_id(product.get("product_retailer_id")), payload=catalogue)
-    return None
+    return referral_from(found, mapping(mapping(message.get("context")).get("whatsapp_referred_product")))
 
 
 def _content(kind: AttachmentType, content: Json, message: Json) -> Content:

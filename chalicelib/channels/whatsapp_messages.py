@@ -13,6 +13,7 @@ from typing import Any
 from ..core.event.event import Attachment, AttachmentType, EventKind, Referral, StatusError
 from .fields import Json, compact, items, listing, mapping, number, optional_id, phone, seconds, text, word
 from .forms import embedded, filled_in
+from .referrals import referral_from
 
 Content = tuple[EventKind, dict[str, Any]]
 """The kind, and the message's fields."""
@@ -42,20 +43,7 @@ def referral_of(message: Json) -> Referral | None:
     """Return the advertisement or post that led to a message, or the product that it asks about."""
     found = mapping(message.get("referral"))
     product = mapping(mapping(message.get("context")).get("referred_product"))
-    if found:
-        return Referral(
-            source=text(found.get("source_type")),
-            id=optional_id(found.get("source_id")),
-            url=text(found.get("source_url")),
-            title=text(found.get("headline")),
-            text=text(found.get("body")),
-            click_id=optional_id(found.get("ctwa_clid")),
-            payload=text(found.get("ref")),
-        )
-    if product:
-        catalogue = optional_id(product.get("catalog_id"))
-        return Referral(source="product", id=optional_id(product.get("product_retailer_id")), payload=catalogue)
-    return None
+    return referral_from(found, product, text(found.get("ref")))
 
 
 def _text(content: Json, message: Json) -> Content:
