@@ -113,7 +113,7 @@ def _sender(kind: Any, person: Any, customer: Any = None) -> Sender | None:
     own_id = optional_id(person)
     if own_id is None:
         return None
-    # Whoever is not the customer speaks for our account.
+    # Everyone but the customer speaks for our account.
     role = word(kind) if kind is not None else PERSON if customer is None or own_id == optional_id(customer) else ""
     return Sender(id=own_id, is_self=role != PERSON, is_bot=role in MACHINES)
 

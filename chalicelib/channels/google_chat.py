@@ -93,7 +93,7 @@ def normalise(request: Inbound) -> Iterator[Item]:
 
 
 CREDENTIALS = frozenset({"token", "authorizationEventObject", "configCompleteRedirectUrl"})
-"""Whoever has one of these can act for the person or the platform."""
+"""Their holder can act for the person or the platform."""
 
 
 def _unfolded(add_on: Json) -> Json:

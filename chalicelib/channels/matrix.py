@@ -175,7 +175,7 @@ def _about(own_id: str | None, content: Json) -> Message:
         return Message(id=own_id, text=body if body != name else None, attachments=(file,))
     if kind == "m.location":
         return Message(id=own_id, text=body, attachments=(_location(content),))
-    # Of a type that is not known, the body is what is to be shown. A gallery has its files in a list.
+    # The body of an unknown type is its text. A gallery has its files in a list.
     files = (one for one in items(content.get("itemtypes")) if word(one.get("itemtype")) in FILES)
     found = tuple(
         _file(FILES[one["itemtype"]], text(one.get("filename")) or text(one.get("body")), one) for one in files

@@ -61,7 +61,7 @@ def _pressed(native: str, document: Json, dedupe_id: str, stamp: Any, message: M
 
 def without_credentials(document: Mapping[str, Any]) -> Json:
     """Return what the platform sent without the tokens and addresses that open something."""
-    # Whoever has the response address may write into the conversation: it is a credential, like the tokens.
+    # The holder of the response address may write into the conversation: it is a credential, like the tokens.
     return {name: value for name, value in document.items() if name not in CREDENTIALS}
 
 

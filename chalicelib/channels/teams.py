@@ -237,7 +237,7 @@ def _installation(native: str, activity: Json) -> Iterator[Item]:
     action = word(activity.get("action"))
     kind = INSTALLATIONS.get(action, EventKind.SYSTEM)
     members = _members(activity.get("recipient")) if kind is not EventKind.SYSTEM else ()
-    # A person who removes the bot from their own chat is written to no more.
+    # A person who removes the bot from their own chat gets no further message.
     ends = kind is EventKind.MEMBER_LEFT and _direct(mapping(activity.get("conversation"))) is True
     consent = EventConsent(state="withdrawn") if ends else None
     yield _draft(kind, f"{native}.{action}", activity, members=members, consent=consent)

@@ -212,7 +212,7 @@ def _action(native: str, callback: Json, message: Json, action: Json) -> Item:
     kind = ACTIONS.get(native.partition(".")[2], EventKind.CONVERSATION_UPDATED)
     sender = _sender(message, callback)
     moved = kind is not EventKind.CONVERSATION_UPDATED
-    # Whoever follows an invitation link is the sender, and no member is named.
+    # A person who follows an invitation link is the sender, and no member is named.
     member = optional_id(action.get("member_id")) or (sender.id if sender else None)
     return _draft(
         kind,
